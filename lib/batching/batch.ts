@@ -1,0 +1,26 @@
+/**
+ * A ragged batch: the tokens of several cells end to end, with `offsets`; no padding exists anywhere.
+ * A cell's first token may be the cls token (gene id 1, rank token 0).
+ */
+export interface RaggedBatch {
+  /** Bounds of each cell, [cells + 1]; offsets[0] = 0, offsets[cells] = tokens. */
+  readonly offsets: Int32Array;
+  /** Gene id of each token, [tokens]. */
+  readonly genes: Int32Array;
+  /** Clean rank token (x0) of each token, [tokens]: rank + 2, or 0 at special positions. */
+  readonly tokens: Int32Array;
+  /**
+   * Global index of each cell, [cells]: names its random streams, so that masks, dropout and draws do not depend
+   * on how cells were batched. In training, the cell's row in its source.
+   */
+  readonly cells: Float64Array;
+}
+
+/** Rank token of rank r is r + FIRST_RANK_TOKEN. */
+export const FIRST_RANK_TOKEN = 2;
+/** Rank token at special positions (cls, pad). */
+export const SPECIAL_TOKEN = 0;
+/** Gene ids of the special tokens. */
+export const PAD_GENE = 0;
+export const CLS_GENE = 1;
+export const END_GENE = 2;

@@ -1,0 +1,66 @@
+/** Where a problem was found; every field that is known is filled in. */
+export interface DdscErrorPlace {
+  /** File, folder or URL as the user named it. */
+  readonly file?: string;
+  /** Row (cell) number, from 0, in the file. */
+  readonly row?: number;
+  /** The cell's own name in the file. */
+  readonly cell?: string;
+  /** Gene identifier as the file writes it. */
+  readonly gene?: string;
+  /** Name of the argument or command-line option. */
+  readonly argument?: string;
+  /** Training step, from 1. */
+  readonly step?: number;
+}
+
+/**
+ * The one error type of the package. `code` is stable and documented; `message` says what is wrong, where,
+ * and what to do about it, in one line.
+ */
+export class DdscError extends Error {
+  override readonly name = "DdscError";
+  /** Stable, upper-case identifier such as `DATA_NEGATIVE_COUNT`. */
+  readonly code: string;
+  /** Where it was found. */
+  readonly place: DdscErrorPlace;
+
+  constructor(code: string, message: string, place: DdscErrorPlace = {}, options?: ErrorOptions) {
+    super(`${code}: ${message}`, options);
+    this.code = code;
+    this.place = place;
+  }
+}
+
+/** Throws `ARGUMENT_RANGE` unless `value` is a finite number within [min, max] (a whole one if asked). */
+export function checkNumber(
+  argument: string,
+  value: unknown,
+  range: { min?: number; max?: number; integer?: boolean } = {},
+): number {
+  const { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY, integer = false } = range;
+  const good =
+    typeof value === "number" &&
+    Number.isFinite(value) &&
+    value >= min &&
+    value <= max &&
+    (!integer || Number.isInteger(value));
+  if (good) return value;
+  const kind = integer ? "a whole number" : "a number";
+  const lower = Number.isFinite(min) ? ` >= ${min}` : "";
+  const upper = Number.isFinite(max) ? `${lower ? " and" : ""} <= ${max}` : "";
+  throw new DdscError("ARGUMENT_RANGE", `expected ${kind}${lower}${upper} for ${argument} but received ${String(value)}`, {
+    argument,
+  });
+}
+
+/** Throws `ARGUMENT_CHOICE` unless `value` is one of `choices`. */
+export function checkChoice<const T extends string>(argument: string, value: unknown, choices: readonly T[]): T {
+  const found = choices.find((choice) => choice === value);
+  if (found !== undefined) return found;
+  throw new DdscError(
+    "ARGUMENT_CHOICE",
+    `expected one of ${choices.join(", ")} for ${argument} but received ${String(value)}`,
+    { argument },
+  );
+}
