@@ -1,0 +1,66 @@
+// The native core without Node: node scripts/native.mjs build | test | sanitize | bench [arguments of ddsc_bench]
+//   build     core, conformance tests and benchmark in build-native/
+//   test      build, check the kernels' symbols, run the conformance tests
+//   sanitize  all conformance tests under ASan + UBSan (build-asan/), the thread pool's under TSan (build-tsan/)
+//   bench     build and run the benchmark
+import { spawnSync } from "node:child_process";
+import { availableParallelism } from "node:os";
+import { dirname, join } from "node:path";
+import { argv, env, exit } from "node:process";
+import { fileURLToPath } from "node:url";
+import { checkIsaSymbols } from "./check_isa_symbols.mjs";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** Runs a command in the repository's root; ends this process with its exit code if that is not 0. */
+function run(command, commandArguments, environment = {}) {
+  const result = spawnSync(command, commandArguments, {
+    cwd: root,
+    env: { ...env, ...environment },
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  if (result.error) {
+    console.error(`${command}: ${result.error.message}`);
+    exit(1);
+  }
+  if (result.signal) console.error(`${command} was ended by ${result.signal}`);
+  if (result.status !== 0) exit(result.status ?? 1);
+}
+
+/** Configures and builds `targets` in `directory`; all of them where none is named. */
+function build(directory, options = [], targets = []) {
+  const jobs = env.CMAKE_BUILD_PARALLEL_LEVEL ?? String(availableParallelism());
+  run("cmake", ["-S", ".", "-B", directory, "--log-level=WARNING", ...options]);
+  const only = targets.length > 0 ? ["--target", ...targets] : [];
+  run("cmake", ["--build", directory, "--parallel", jobs, ...only]);
+}
+
+function conformance(directory, options = [], environment = {}) {
+  run(join(root, directory, "ddsc_conformance"), options, environment);
+}
+
+const commands = {
+  build: () => build("build-native"),
+  test: () => {
+    build("build-native");
+    checkIsaSymbols(join(root, "build-native"));
+    conformance("build-native");
+  },
+  sanitize: () => {
+    build("build-asan", ["-DDDSC_SANITIZE=address"], ["ddsc_conformance"]);
+    conformance("build-asan", [], { UBSAN_OPTIONS: "print_stacktrace=1" });
+    build("build-tsan", ["-DDDSC_SANITIZE=thread"], ["ddsc_conformance"]);
+    conformance("build-tsan", ["--filter", "thread_pool"], { TSAN_OPTIONS: "halt_on_error=1" });
+  },
+  bench: () => {
+    build("build-native", [], ["ddsc_bench"]);
+    run(join(root, "build-native/ddsc_bench"), argv.slice(3));
+  },
+};
+
+const command = commands[argv[2]];
+if (command === undefined) {
+  console.error("usage: node scripts/native.mjs build | test | sanitize | bench [arguments of ddsc_bench]");
+  exit(2);
+}
+command();
