@@ -1,0 +1,355 @@
+/**
+ * The typed door to the native addon; the only file that loads it. Calls of one model run one after the other, off the
+ * event loop, in the order they were made.
+ */
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import { DdscError } from "./errors.js";
+
+/** Compute type. Master weights, optimizer state, reductions and softmax are float32 in both. */
+export type DType = "fp32" | "bf16";
+
+/** Shape of the denoiser; the fields of the reference's `Config`. */
+export interface DenoiserConfig {
+  /** Rank tokens V, the mask token (last) included: R + 3. */
+  readonly vocabSize: number;
+  /** Rows of the gene embedding, specials included. */
+  readonly geneVocabSize: number;
+  /** Width D. */
+  readonly hidden: number;
+  readonly blocks: number;
+  /** Attention heads; D / heads is even. */
+  readonly heads: number;
+  /** Width of the conditioning (time) vector. */
+  readonly condDim: number;
+  /** Dropout probability in training, 0..1 (exclusive). */
+  readonly dropout: number;
+  /** Whether the network sees the noise level. */
+  readonly timeConditioning: boolean;
+  /** Rotary position embedding in attention. */
+  readonly rotary: boolean;
+}
+
+/** One named parameter inside the flat buffers. */
+export interface ParameterInfo {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** First element in the flat buffer. */
+  readonly offset: number;
+  readonly size: number;
+}
+
+/** The flat float32 buffers of a model, each as long as all parameters (padding between parameters included). */
+export type ParameterBuffer = "weights" | "ema" | "firstMoment" | "secondMoment" | "gradient";
+
+/** Cells of a call; see RaggedBatch. `tokens` is x0 in training and xt in prediction. */
+export interface NativeBatch {
+  readonly offsets: Int32Array;
+  readonly genes: Int32Array;
+  readonly tokens: Int32Array;
+  readonly cells: Float64Array;
+}
+
+/** What is masked: given, or drawn natively from Purpose.mask streams. */
+export type NativeMasking =
+  | { readonly kind: "given"; readonly noisy: Int32Array }
+  | { readonly kind: "draw"; readonly moveChance: Float64Array; readonly seed: number; readonly step: number };
+
+/** Noise of each cell, as objectives need it; all [cells]. See CellNoise in native/ops/ops.h. */
+export interface NativeNoise {
+  /** Noise level given to the network (ignored without time conditioning). */
+  readonly conditioning: Float32Array;
+  /** Factor on the per-token loss. */
+  readonly weight: Float32Array;
+  readonly sigma: Float32Array;
+  readonly time: Float32Array;
+  /** Factor on |E[rank] - rank|, all included; absent: no mean matching. */
+  readonly meanWeight?: Float32Array;
+}
+
+export type NativeObjective = { readonly kind: "subs" } | { readonly kind: "d3pm"; readonly steps: number } | { readonly kind: "sedd" };
+
+export interface NativeLossInput {
+  readonly batch: NativeBatch;
+  readonly masking: NativeMasking;
+  readonly noise: NativeNoise;
+  readonly objective: NativeObjective;
+  /** Which weights: the trained ones or their moving average. Default "weights". */
+  readonly weights?: "weights" | "ema";
+}
+
+/** Sums over the masked, valid tokens of a call (weighted as asked, not divided by anything). */
+export interface NativeLoss {
+  /** Sum of the objective's per-token loss, nats (times weight). */
+  readonly loss: number;
+  /** Sum of the mean matching term (meanWeight included). */
+  readonly meanLoss: number;
+  /** Tokens that were masked and counted. */
+  readonly maskedTokens: number;
+  /** Tokens with x0 >= 2: what losses are divided by. */
+  readonly validTokens: number;
+  /** Sum of -log p(x0) under SUBS over the masked tokens, nats. */
+  readonly crossEntropy: number;
+  /** Masked tokens whose most probable rank is the right one. */
+  readonly correct: number;
+  /** Objective's loss by cell, [cells]. */
+  readonly cellLoss: Float64Array;
+}
+
+export interface NativeUpdateOptions {
+  readonly learningRate: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  readonly weightDecay: number;
+  /** 0..1; the EMA buffer moves by 1 - emaDecay. */
+  readonly emaDecay: number;
+  /** Gradient is scaled down to this global norm when larger; 0: no clipping. */
+  readonly maxNorm: number;
+  /** Optimizer step, from 1. */
+  readonly step: number;
+}
+
+export interface NativeStatistics {
+  /** log p(target) under SUBS, nats; all 0 when no targets were given. */
+  readonly targetLogProbability: Float32Array;
+  readonly best: Int32Array;
+  readonly bestProbability: Float32Array;
+  /** E[token] over value tokens. */
+  readonly expectedToken: Float32Array;
+}
+
+export interface NativeDrawOptions {
+  readonly objective: NativeObjective["kind"];
+  /** Weight of the values and of staying masked, by cell of the predicted batch. */
+  readonly reveal: Float32Array;
+  readonly stay: Float32Array;
+  /** [cells], sedd only. */
+  readonly sigma?: Float32Array;
+  /** 0: the most probable value. */
+  readonly temperature: number;
+  readonly seed: number;
+  readonly step: number;
+}
+
+/** Logits of the masked rows of one batch, kept in native memory. */
+export interface NativePrediction extends Disposable {
+  /** Rows (token numbers in the batch) that were predicted, ascending. */
+  readonly rows: Int32Array;
+  /** [rows, V], row-major. */
+  logits(): Promise<Float32Array>;
+  /** `targets` is [rows]. */
+  statistics(targets?: Int32Array): Promise<NativeStatistics>;
+  draw(options: NativeDrawOptions): Promise<{ tokens: Int32Array; probability: Float32Array }>;
+}
+
+export interface NativeDenoiserOptions {
+  readonly config: DenoiserConfig;
+  readonly dtype: DType;
+  /** "cpu". */
+  readonly device: string;
+  /** Whether gradients, moments and EMA are wanted; otherwise only weights are held. */
+  readonly trainable: boolean;
+}
+
+/** Raw addon objects; wrapped by NativeDenoiser. */
+interface AddonPrediction {
+  readonly rows: Int32Array;
+  logits(): Promise<Float32Array>;
+  statistics(targets: Int32Array | null): Promise<NativeStatistics>;
+  draw(options: NativeDrawOptions): Promise<{ tokens: Int32Array; probability: Float32Array }>;
+  dispose(): void;
+}
+interface AddonDenoiser {
+  readonly parameters: ParameterInfo[];
+  readonly bufferSize: number;
+  readonly device: string;
+  initialise(seed: number): Promise<void>;
+  read(buffer: ParameterBuffer, offset: number, size: number): Promise<Float32Array>;
+  write(buffer: ParameterBuffer, offset: number, values: Float32Array): Promise<void>;
+  accumulate(input: NativeLossInput, gradientScale: number, dropoutSeed: number, step: number): Promise<NativeLoss>;
+  evaluate(input: NativeLossInput): Promise<NativeLoss>;
+  update(options: NativeUpdateOptions): Promise<{ gradientNorm: number; applied: boolean }>;
+  predict(
+    batch: NativeBatch,
+    conditioning: Float32Array,
+    rows: Int32Array | null,
+    weights: "weights" | "ema",
+  ): Promise<AddonPrediction>;
+  cancel(): void;
+  dispose(): void;
+}
+interface Addon {
+  Denoiser: new (options: NativeDenoiserOptions) => AddonDenoiser;
+  /** Devices compiled in and found: [{ name: "cpu", description, instructionSets, threads }]. */
+  devices(): NativeDevice[];
+}
+
+export interface NativeDevice {
+  /** What `device` takes: "cpu". */
+  readonly name: string;
+  readonly description: string;
+  readonly instructionSets: readonly string[];
+  readonly threads: number;
+}
+
+const require = createRequire(import.meta.url);
+let loaded: Addon | undefined;
+
+function addon(): Addon {
+  if (loaded === undefined) {
+    const root = fileURLToPath(new URL("..", import.meta.url));
+    try {
+      loaded = require("node-gyp-build")(root) as Addon;
+    } catch (cause) {
+      throw new DdscError(
+        "NATIVE_LOAD",
+        `the native addon for ${process.platform}-${process.arch} could not be loaded (${String(cause).split("\n")[0]}); ` +
+          "reinstall the package, or run `npm run build:native` in a source checkout",
+        {},
+        { cause },
+      );
+    }
+  }
+  return loaded;
+}
+
+/** Turns an error that crossed the addon's border into a DdscError. */
+function fromNative(error: unknown): unknown {
+  if (error instanceof Error && !(error instanceof DdscError) && typeof (error as { code?: unknown }).code === "string") {
+    return new DdscError((error as unknown as { code: string }).code, error.message, {}, { cause: error });
+  }
+  return error;
+}
+
+/** Devices this installation can compute on. */
+export function nativeDevices(): readonly NativeDevice[] {
+  return addon().devices();
+}
+
+/**
+ * A denoiser in native memory: parameters, gradients, optimizer state. Each method queues behind the earlier ones; an
+ * aborted call rejects with the signal's reason and leaves parameters and optimizer state as they were (an aborted
+ * `accumulate` leaves the gradient undefined until `clearGradient`).
+ */
+export class NativeDenoiser implements Disposable {
+  readonly parameters: readonly ParameterInfo[];
+  /** Length of each flat buffer in floats. */
+  readonly bufferSize: number;
+  /** For people: "cpu (avx512, 2 threads)". */
+  readonly device: string;
+  readonly #native: AddonDenoiser;
+  #tail: Promise<unknown> = Promise.resolve();
+  #disposed = false;
+
+  /** Throws MODEL_CONFIG for a shape that cannot be, OUT_OF_MEMORY, DEVICE_UNKNOWN. */
+  constructor(options: NativeDenoiserOptions) {
+    try {
+      this.#native = new (addon().Denoiser)(options);
+    } catch (error) {
+      throw fromNative(error);
+    }
+    this.parameters = this.#native.parameters;
+    this.bufferSize = this.#native.bufferSize;
+    this.device = this.#native.device;
+  }
+
+  /** Draws fresh weights (published initialisation) and clears optimizer state; EMA starts at the weights. */
+  initialise(seed: number): Promise<void> {
+    return this.#queue(() => this.#native.initialise(seed));
+  }
+
+  /** Copies `size` floats from `offset` of a buffer. */
+  read(buffer: ParameterBuffer, offset: number, size: number): Promise<Float32Array> {
+    return this.#queue(() => this.#native.read(buffer, offset, size));
+  }
+
+  /** Overwrites a part of a buffer. */
+  write(buffer: ParameterBuffer, offset: number, values: Float32Array): Promise<void> {
+    return this.#queue(() => this.#native.write(buffer, offset, values));
+  }
+
+  /** Sets the gradient to zero. */
+  clearGradient(): Promise<void> {
+    return this.#queue(() => this.#native.write("gradient", 0, new Float32Array(this.bufferSize)));
+  }
+
+  /**
+   * Forward and backward of one micro-batch with dropout: gradient += gradientScale * d(sum of losses). Dropout is
+   * named by (dropoutSeed, step, cell).
+   */
+  accumulate(
+    input: NativeLossInput,
+    options: { readonly gradientScale: number; readonly dropoutSeed: number; readonly step: number },
+    signal?: AbortSignal,
+  ): Promise<NativeLoss> {
+    return this.#queue(
+      () => this.#native.accumulate(input, options.gradientScale, options.dropoutSeed, options.step),
+      signal,
+    );
+  }
+
+  /** Forward and loss only, without dropout. */
+  evaluate(input: NativeLossInput, signal?: AbortSignal): Promise<NativeLoss> {
+    return this.#queue(() => this.#native.evaluate(input), signal);
+  }
+
+  /**
+   * Clips, one AdamW step, EMA, and clears the gradient. With a gradient norm that is not finite nothing is changed
+   * and `applied` is false.
+   */
+  update(options: NativeUpdateOptions): Promise<{ gradientNorm: number; applied: boolean }> {
+    return this.#queue(() => this.#native.update(options));
+  }
+
+  /** Runs the network on xt (`batch.tokens`) for `rows` (default: all masked tokens), without dropout. */
+  async predict(
+    batch: NativeBatch,
+    options: {
+      readonly conditioning: Float32Array;
+      readonly rows?: Int32Array;
+      readonly weights?: "weights" | "ema";
+    },
+    signal?: AbortSignal,
+  ): Promise<NativePrediction> {
+    const raw = await this.#queue(
+      () => this.#native.predict(batch, options.conditioning, options.rows ?? null, options.weights ?? "weights"),
+      signal,
+    );
+    return {
+      rows: raw.rows,
+      logits: () => this.#queue(() => raw.logits()),
+      statistics: (targets) => this.#queue(() => raw.statistics(targets ?? null)),
+      draw: (draw) => this.#queue(() => raw.draw(draw)),
+      [Symbol.dispose]: () => raw.dispose(),
+    };
+  }
+
+  /** Frees native memory once the calls under way have ended; later calls reject with MODEL_DISPOSED. */
+  [Symbol.dispose](): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.#tail = this.#tail.then(() => this.#native.dispose());
+  }
+
+  #queue<T>(call: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    if (this.#disposed) {
+      return Promise.reject(new DdscError("MODEL_DISPOSED", "this model was disposed; load or create it again"));
+    }
+    const result = this.#tail.then(async () => {
+      signal?.throwIfAborted();
+      const cancel = () => this.#native.cancel();
+      signal?.addEventListener("abort", cancel, { once: true });
+      try {
+        return await call();
+      } catch (error) {
+        if (signal?.aborted) throw signal.reason;
+        throw fromNative(error);
+      } finally {
+        signal?.removeEventListener("abort", cancel);
+      }
+    });
+    this.#tail = result.catch(() => undefined);
+    return result;
+  }
+}
