@@ -35,7 +35,7 @@ export function buildAddon() {
     // A folder below build/, whose own top level belongs to node-gyp where that is the caller.
     [
       cmakeJs,
-      "compile",
+      "build",
       "--log-level",
       "warn",
       "--directory",
