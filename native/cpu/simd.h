@@ -1,0 +1,99 @@
+#pragma once
+// Vectors of float and of 32-bit integers as wide as the instruction set has them, so that a kernel is written once.
+// For files of cpu/ops/ only (compiled once per instruction set); everything is forced inline.
+//
+//   F, I, M               kWidth floats; kWidth 32-bit integers (unsigned arithmetic, wraps); a mask of lanes
+//   load(p), store(p, v)  unaligned; p is float, bf16 (widened; rounded to nearest even) or int32
+//   load(p, n), store(p, v, n)   the first n lanes, 0 <= n <= kWidth, touching no other memory; other lanes load as 0
+//   zero set1 + - * / fma fnma min max abs sqrt; < <= == ; & | on masks; any select firstLanes
+//                         fma(a, b, c) = a b + c, fnma(a, b, c) = c - a b; min and max return b if either is NaN
+//   setInt iota + - * & | ^ shiftLeft<n> shiftRight<n> mulHigh lessUnsigned == ; bitsOf fromBits toFloat(I, signed)
+//   sum maximum           over lanes, in a fixed order
+//   exp sigmoid, geluTanh, silu and their derivatives
+
+#include <cstdint>
+
+#include "core/bf16.h"
+#include "core/views.h"
+
+#ifndef DDSC_ISA
+#define DDSC_ISA generic  // for editors and single-file checks
+#endif
+
+#if defined(__AVX512F__)
+#include "cpu/simd/avx512.h"
+#elif defined(__AVX2__)
+#include "cpu/simd/avx2.h"
+#else
+#include "cpu/simd/generic.h"
+#endif
+
+namespace ddsc::cpu::DDSC_ISA {
+
+using ddsc::toFloat;
+
+/// Rounds to nearest even by integer arithmetic, so that every instruction set stores the same bits.
+DDSC_INLINE I roundedToBf16(F a) {
+  const I bits = bitsOf(a);
+  const I rounded = bits + setInt(0x7FFFu) + (shiftRight<16>(bits) & setInt(1));
+  return select(a == a, rounded, bits | setInt(0x400000u));
+}
+DDSC_INLINE void store(bf16* p, F a) { storeUpper(p, roundedToBf16(a)); }
+DDSC_INLINE void store(bf16* p, F a, std::int64_t count) { storeUpper(p, roundedToBf16(a), count); }
+
+/// a to the nearest whole number, ties to even, for |a| < 2^22.
+DDSC_INLINE F roundToWhole(F a) {
+  const F shift = set1(12582912.0f);  // 1.5 * 2^23
+  return (a + shift) - shift;
+}
+
+/// e^x within 2 ulp; 0 at -inf (denormals kept), inf above 88.73; NaN stays.
+/// x = n ln 2 + r, |r| <= ln 2 / 2; ln 2 in two parts of which the first times n is exact; polynomial of Cephes expf.
+DDSC_INLINE F exp(F x) {
+  x = min(set1(89.0f), max(set1(-104.0f), x));
+  const F n = roundToWhole(x * set1(1.44269504088896341f));
+  F r = fnma(n, set1(0.693359375f), x);
+  r = fnma(n, set1(-2.12194440e-4f), r);
+  F p = set1(1.9875691500e-4f);
+  p = fma(p, r, set1(1.3981999507e-3f));
+  p = fma(p, r, set1(8.3334519073e-3f));
+  p = fma(p, r, set1(4.1665795894e-2f));
+  p = fma(p, r, set1(1.6666665459e-1f));
+  p = fma(p, r, set1(5.0000001201e-1f));
+  p = fma(p * r, r, r) + set1(1.0f);
+  return scaleByPowerOfTwo(p, n);
+}
+
+/// 1 / (1 + e^-x).
+DDSC_INLINE F sigmoid(F x) { return set1(1.0f) / (set1(1.0f) + exp(zero() - x)); }
+
+/// sigmoid(x) and its derivative s (1 - s), which e^-|x| gives without the cancellation of 1 - s.
+struct Logistic {
+  F value, slope;
+};
+DDSC_INLINE Logistic logistic(F x) {
+  const F e = exp(zero() - abs(x));
+  const F r = set1(1.0f) / (set1(1.0f) + e);
+  return {select(x < zero(), e * r, r), e * r * r};
+}
+
+/// x sigmoid(x).
+DDSC_INLINE F silu(F x) { return x * sigmoid(x); }
+DDSC_INLINE F siluDerivative(F x) {
+  const Logistic s = logistic(x);
+  return fma(x, s.slope, s.value);
+}
+
+/// x / 2 (1 + tanh u), u = sqrt(2 / pi) (x + 0.044715 x^3); since (1 + tanh u) / 2 = sigmoid(2 u), x sigmoid(2 u).
+DDSC_INLINE F geluTanh(F x) {
+  const F twoU = x * fma(x * x, set1(0.0713548162726f), set1(1.5957691216057308f));
+  return x * sigmoid(twoU);
+}
+DDSC_INLINE F geluTanhDerivative(F x) {
+  const F square = x * x;
+  const Logistic s = logistic(x * fma(square, set1(0.0713548162726f), set1(1.5957691216057308f)));
+  const F twoUDerivative = fma(square, set1(0.2140644488178f), set1(1.5957691216057308f));
+  return fma(x * s.slope, twoUDerivative, s.value);
+}
+
+}  // namespace ddsc::cpu::DDSC_ISA

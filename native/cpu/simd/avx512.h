@@ -1,0 +1,111 @@
+#pragma once
+// The vectors of simd.h on AVX-512 (F, BW, DQ, VL).
+
+#include <immintrin.h>
+
+#include "core/views.h"
+
+namespace ddsc::cpu::DDSC_ISA {
+
+inline constexpr std::int64_t kWidth = 16;
+
+struct F {
+  __m512 v;
+};
+struct I {
+  __m512i v;
+};
+struct M {
+  __mmask16 v;
+};
+
+DDSC_INLINE F zero() { return {_mm512_setzero_ps()}; }
+DDSC_INLINE F set1(float a) { return {_mm512_set1_ps(a)}; }
+DDSC_INLINE F operator+(F a, F b) { return {_mm512_add_ps(a.v, b.v)}; }
+DDSC_INLINE F operator-(F a, F b) { return {_mm512_sub_ps(a.v, b.v)}; }
+DDSC_INLINE F operator*(F a, F b) { return {_mm512_mul_ps(a.v, b.v)}; }
+DDSC_INLINE F operator/(F a, F b) { return {_mm512_div_ps(a.v, b.v)}; }
+DDSC_INLINE F fma(F a, F b, F c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+DDSC_INLINE F fnma(F a, F b, F c) { return {_mm512_fnmadd_ps(a.v, b.v, c.v)}; }
+DDSC_INLINE F min(F a, F b) { return {_mm512_min_ps(a.v, b.v)}; }
+DDSC_INLINE F max(F a, F b) { return {_mm512_max_ps(a.v, b.v)}; }
+DDSC_INLINE F abs(F a) { return {_mm512_abs_ps(a.v)}; }
+DDSC_INLINE F sqrt(F a) { return {_mm512_sqrt_ps(a.v)}; }
+
+DDSC_INLINE M operator<(F a, F b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ)}; }
+DDSC_INLINE M operator<=(F a, F b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LE_OQ)}; }
+DDSC_INLINE M operator==(F a, F b) { return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_EQ_OQ)}; }
+DDSC_INLINE M operator&(M a, M b) { return {static_cast<__mmask16>(a.v & b.v)}; }
+DDSC_INLINE M operator|(M a, M b) { return {static_cast<__mmask16>(a.v | b.v)}; }
+DDSC_INLINE bool any(M a) { return a.v != 0; }
+DDSC_INLINE F select(M m, F a, F b) { return {_mm512_mask_blend_ps(m.v, b.v, a.v)}; }
+
+DDSC_INLINE I setInt(std::uint32_t a) { return {_mm512_set1_epi32(static_cast<int>(a))}; }
+DDSC_INLINE I iota() {
+  return {_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)};
+}
+DDSC_INLINE I operator+(I a, I b) { return {_mm512_add_epi32(a.v, b.v)}; }
+DDSC_INLINE I operator-(I a, I b) { return {_mm512_sub_epi32(a.v, b.v)}; }
+DDSC_INLINE I operator*(I a, I b) { return {_mm512_mullo_epi32(a.v, b.v)}; }
+DDSC_INLINE I operator&(I a, I b) { return {_mm512_and_si512(a.v, b.v)}; }
+DDSC_INLINE I operator|(I a, I b) { return {_mm512_or_si512(a.v, b.v)}; }
+DDSC_INLINE I operator^(I a, I b) { return {_mm512_xor_si512(a.v, b.v)}; }
+template <int bits>
+DDSC_INLINE I shiftLeft(I a) {
+  return {_mm512_slli_epi32(a.v, bits)};
+}
+template <int bits>
+DDSC_INLINE I shiftRight(I a) {
+  return {_mm512_srli_epi32(a.v, bits)};
+}
+DDSC_INLINE I mulHigh(I a, I b) {
+  const __m512i even = _mm512_srli_epi64(_mm512_mul_epu32(a.v, b.v), 32);
+  const __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64(a.v, 32), _mm512_srli_epi64(b.v, 32));
+  return {_mm512_mask_blend_epi32(0xAAAA, even, odd)};
+}
+DDSC_INLINE M lessUnsigned(I a, I b) { return {_mm512_cmplt_epu32_mask(a.v, b.v)}; }
+DDSC_INLINE M operator==(I a, I b) { return {_mm512_cmpeq_epi32_mask(a.v, b.v)}; }
+DDSC_INLINE I select(M m, I a, I b) { return {_mm512_mask_blend_epi32(m.v, b.v, a.v)}; }
+DDSC_INLINE I bitsOf(F a) { return {_mm512_castps_si512(a.v)}; }
+DDSC_INLINE F fromBits(I a) { return {_mm512_castsi512_ps(a.v)}; }
+DDSC_INLINE F toFloat(I a) { return {_mm512_cvtepi32_ps(a.v)}; }
+
+DDSC_INLINE F load(const float* p) { return {_mm512_loadu_ps(p)}; }
+DDSC_INLINE void store(float* p, F a) { _mm512_storeu_ps(p, a.v); }
+DDSC_INLINE I load(const std::int32_t* p) { return {_mm512_loadu_si512(p)}; }
+DDSC_INLINE void store(std::int32_t* p, I a) { _mm512_storeu_si512(p, a.v); }
+
+DDSC_INLINE __mmask16 maskOfFirst(std::int64_t count) { return static_cast<__mmask16>((1u << count) - 1u); }
+DDSC_INLINE F load(const float* p, std::int64_t count) { return {_mm512_maskz_loadu_ps(maskOfFirst(count), p)}; }
+DDSC_INLINE void store(float* p, F a, std::int64_t count) { _mm512_mask_storeu_ps(p, maskOfFirst(count), a.v); }
+DDSC_INLINE I load(const std::int32_t* p, std::int64_t count) {
+  return {_mm512_maskz_loadu_epi32(maskOfFirst(count), p)};
+}
+DDSC_INLINE void store(std::int32_t* p, I a, std::int64_t count) {
+  _mm512_mask_storeu_epi32(p, maskOfFirst(count), a.v);
+}
+DDSC_INLINE M firstLanes(std::int64_t count) { return {maskOfFirst(count)}; }
+
+DDSC_INLINE F widen(__m256i halves) {
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16))};
+}
+DDSC_INLINE __m256i upperHalves(I a) { return _mm512_cvtepi32_epi16(_mm512_srli_epi32(a.v, 16)); }
+DDSC_INLINE F load(const bf16* p) { return widen(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
+DDSC_INLINE F load(const bf16* p, std::int64_t count) {
+  return widen(_mm256_maskz_loadu_epi16(maskOfFirst(count), p));
+}
+/// Stores the upper half of each lane.
+DDSC_INLINE void storeUpper(bf16* p, I a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), upperHalves(a));
+}
+DDSC_INLINE void storeUpper(bf16* p, I a, std::int64_t count) {
+  _mm256_mask_storeu_epi16(p, maskOfFirst(count), upperHalves(a));
+}
+
+DDSC_INLINE float sum(F a) { return _mm512_reduce_add_ps(a.v); }
+DDSC_INLINE float maximum(F a) { return _mm512_reduce_max_ps(a.v); }
+
+/// a * 2^n for whole n, right down to denormals and up to infinity.
+DDSC_INLINE F scaleByPowerOfTwo(F a, F n) { return {_mm512_scalef_ps(a.v, n.v)}; }
+
+}  // namespace ddsc::cpu::DDSC_ISA
