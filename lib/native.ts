@@ -143,6 +143,30 @@ export interface NativePrediction extends Disposable {
   draw(options: NativeDrawOptions): Promise<{ tokens: Int32Array; probability: Float32Array }>;
 }
 
+/** Logits and what they should say, for an objective without a network. Rows are masked tokens. */
+export interface NativeObjectiveInput {
+  /** [rows, V], row-major; the mask token is V - 1. */
+  readonly logits: Float32Array;
+  /** V. */
+  readonly vocabSize: number;
+  /** x0 of each row, [rows]. */
+  readonly target: Int32Array;
+  /** Index of each row's cell in `noise`, [rows], ascending. */
+  readonly cell: Int32Array;
+  readonly noise: Omit<NativeNoise, "conditioning">;
+  readonly objective: NativeObjective;
+}
+
+/** Values of an objective and the gradient of their sum. */
+export interface NativeObjectiveLoss {
+  /** Objective's loss of each row (weight included), nats, [rows]. */
+  readonly loss: Float32Array;
+  /** Mean matching term of each row (meanWeight included), [rows]; zeros where there is none. */
+  readonly meanLoss: Float32Array;
+  /** d(sum of both) / d logits, [rows, V]. */
+  readonly gradient: Float32Array;
+}
+
 export interface NativeDenoiserOptions {
   readonly config: DenoiserConfig;
   readonly dtype: DType;
@@ -183,6 +207,8 @@ interface Addon {
   Denoiser: new (options: NativeDenoiserOptions) => AddonDenoiser;
   /** Devices compiled in and found: [{ name: "cpu", description, instructionSets, threads }]. */
   devices(): NativeDevice[];
+  /** The diffusion loss op alone, in float32. */
+  objectiveLoss(input: NativeObjectiveInput): Promise<NativeObjectiveLoss>;
 }
 
 export interface NativeDevice {
@@ -225,6 +251,15 @@ function fromNative(error: unknown): unknown {
 /** Devices this installation can compute on. */
 export function nativeDevices(): readonly NativeDevice[] {
   return addon().devices();
+}
+
+/** Losses of given logits and their gradient, as training computes them. Throws ARGUMENT_RANGE for sizes that disagree. */
+export async function objectiveLoss(input: NativeObjectiveInput): Promise<NativeObjectiveLoss> {
+  try {
+    return await addon().objectiveLoss(input);
+  } catch (error) {
+    throw fromNative(error);
+  }
 }
 
 /**
