@@ -1,0 +1,325 @@
+import { CLS_GENE, FIRST_RANK_TOKEN, type RaggedBatch, SPECIAL_TOKEN } from "../batching/batch.js";
+import type { CellBlock, CellSource, Gene } from "../data/source.js";
+import { checkChoice, checkNumber, DdscError } from "../errors.js";
+import { Purpose, RandomStream } from "../random.js";
+import { chooseWithoutReplacement } from "./choose.js";
+import { badCount, type CountPlace, duplicateGene } from "./count_errors.js";
+import { QuantileRanks } from "./quantile_ranks.js";
+import { addExample, emptyReport, type TokenizerReport } from "./report.js";
+import { strategyFrom } from "./strategies.js";
+import type { TokenStrategy } from "./strategy.js";
+import { type GeneMatch, GeneVocabulary, type VocabularyJson } from "./vocabulary.js";
+
+/** Options of `CellTokenizer`. */
+export interface CellTokenizerOptions {
+  /** The genes the model knows. */
+  readonly vocabulary: GeneVocabulary;
+  /** How counts become values; default the published quantile ranks with 51 bins. */
+  readonly strategy?: TokenStrategy;
+  /** Tokens a cell at most, cls included; default 1024. */
+  readonly maxLength?: number;
+  /** Whether a cell starts with the cls token (gene id 1, token 0); default true. */
+  readonly cls?: boolean;
+  /**
+   * Which genes stay where a cell has more than fit: "sample" (default) draws them without replacement, anew
+   * each epoch; "truncate" keeps those of the lowest ids.
+   */
+  readonly selection?: "sample" | "truncate";
+  /** Whether genes that the source measures but the cell does not express fill the rest up to `maxLength`; default false. */
+  readonly includeUnexpressed?: boolean;
+  /** Cells with fewer expressed genes of the vocabulary are skipped and counted; default 1. */
+  readonly minGenes?: number;
+  /** Seed of the samples, a whole number below 2^53; default 0. */
+  readonly seed?: number;
+}
+
+/** The saved form of a tokenizer; structured-clonable. */
+export interface CellTokenizerJson {
+  readonly vocabulary: VocabularyJson;
+  readonly strategy: ReturnType<TokenStrategy["toJSON"]>;
+  readonly maxLength: number;
+  readonly cls: boolean;
+  readonly selection: "sample" | "truncate";
+  readonly includeUnexpressed: boolean;
+  readonly minGenes: number;
+  readonly seed: number;
+}
+
+/** The columns of one source in a tokenizer's vocabulary. */
+export interface GeneMapping {
+  /** Name of the source, for messages. */
+  readonly sourceName: string;
+  readonly genes: readonly Gene[];
+  readonly match: GeneMatch;
+  /** Ids of the vocabulary's genes that the source measures, ascending. */
+  readonly measured: Int32Array;
+}
+
+/** Tokens of some cells, and what was left out of them. */
+export interface TokenizedCells {
+  /** `batch.cells` are the rows of the cells in their source, in the order given; skipped cells are not in it. */
+  readonly batch: RaggedBatch;
+  readonly report: TokenizerReport;
+}
+
+/**
+ * Cells to tokens. A cell becomes its cls token, then one token (gene id, value + 2) a gene, by ascending gene id
+ * whatever the order of the file's columns, so that a cell reads the same from any file.
+ *
+ * Genes that are not in the vocabulary are dropped first: values are taken over all expressed genes of the cell
+ * that are in it, before any are sampled away. So a value does not depend on what else a file measures, nor on
+ * `maxLength`. The sample of a cell is a function of (seed, epoch, row) alone.
+ *
+ * Skipped and counted: cells without an expressed gene (of the vocabulary), or with fewer than `minGenes`.
+ * Errors: a negative, NaN or infinite count (`DATA_NEGATIVE_COUNT`, `DATA_NOT_FINITE`), a gene twice in one cell
+ * (`DATA_DUPLICATE_GENE`). A stored zero is an unexpressed gene.
+ *
+ * An instance keeps scratch memory between calls: use one per thread.
+ */
+export class CellTokenizer {
+  readonly vocabulary: GeneVocabulary;
+  readonly strategy: TokenStrategy;
+  readonly maxLength: number;
+  readonly cls: boolean;
+  readonly selection: "sample" | "truncate";
+  readonly includeUnexpressed: boolean;
+  readonly minGenes: number;
+  readonly seed: number;
+  /** Genes a cell at most. */
+  readonly #room: number;
+  /** By gene id: count of the cell at hand; 0 between cells. */
+  readonly #countOf: Float32Array;
+
+  /** Throws `ARGUMENT_RANGE` or `ARGUMENT_CHOICE`. */
+  constructor(options: CellTokenizerOptions) {
+    this.vocabulary = options.vocabulary;
+    this.strategy = options.strategy ?? new QuantileRanks();
+    this.cls = options.cls ?? true;
+    const clsTokens = this.cls ? 1 : 0;
+    const range = { min: 1, max: 2 ** 24, integer: true };
+    this.maxLength = checkNumber("maxLength", options.maxLength ?? 1024, { ...range, min: 1 + clsTokens });
+    this.selection = checkChoice("selection", options.selection ?? "sample", ["sample", "truncate"]);
+    this.includeUnexpressed = options.includeUnexpressed ?? false;
+    this.minGenes = checkNumber("minGenes", options.minGenes ?? 1, range);
+    this.seed = checkNumber("seed", options.seed ?? 0, {
+      min: 0,
+      max: Number.MAX_SAFE_INTEGER,
+      integer: true,
+    });
+    this.#room = this.maxLength - clsTokens;
+    this.#countOf = new Float32Array(this.vocabulary.size);
+  }
+
+  /** The tokenizer that `toJSON` described. */
+  static fromJSON(json: CellTokenizerJson): CellTokenizer {
+    return new CellTokenizer({
+      ...json,
+      vocabulary: GeneVocabulary.fromJSON(json.vocabulary),
+      strategy: strategyFrom(json.strategy),
+    });
+  }
+
+  toJSON(): CellTokenizerJson {
+    return {
+      vocabulary: this.vocabulary.toJSON(),
+      strategy: this.strategy.toJSON(),
+      maxLength: this.maxLength,
+      cls: this.cls,
+      selection: this.selection,
+      includeUnexpressed: this.includeUnexpressed,
+      minGenes: this.minGenes,
+      seed: this.seed,
+    };
+  }
+
+  /**
+   * Finds a source's columns in the vocabulary; once a source, for `tokenize`. Throws `DATA_NO_KNOWN_GENES` where
+   * none is found.
+   */
+  map(source: Pick<CellSource, "name" | "genes">): GeneMapping {
+    const { name, genes } = source;
+    const match = this.vocabulary.match(genes);
+    if (match.matched === 0) {
+      const own = genes.slice(0, 3).map(({ id }) => id);
+      const known = this.vocabulary.entries.slice(3, 6).map(({ token }) => token);
+      throw new DdscError(
+        "DATA_NO_KNOWN_GENES",
+        `${name}: none of its ${genes.length} genes (${own.join(", ")}, ...) is in the vocabulary (${known.join(", ")}, ...); ` +
+          "choose the column of gene identifiers the vocabulary uses, or a model of the same organism",
+        { file: name },
+      );
+    }
+    return { sourceName: name, genes, match, measured: match.ids.filter((id) => id >= 0).sort() };
+  }
+
+  /**
+   * Tokens of the cells of a block.
+   * @param epoch names the sample of genes; the same epoch gives the same sample again.
+   */
+  tokenize(block: CellBlock, mapping: GeneMapping, epoch: number): TokenizedCells {
+    const report = emptyReport();
+    const cellCount = block.rows.length;
+    const capacity = this.#capacity(block, mapping);
+    const offsets = new Int32Array(cellCount + 1);
+    const genes = new Int32Array(capacity);
+    const tokens = new Int32Array(capacity);
+    const cells = new Float64Array(cellCount);
+    let length = 0;
+    for (let cell = 0; cell < cellCount; cell++) {
+      const row = block.rows[cell] as number;
+      const expressed = this.#expressed(block, cell, mapping, report);
+      if (expressed.length < this.minGenes) {
+        this.#skip(block, cell, expressed.length, report);
+        this.#forget(expressed);
+        continue;
+      }
+      if (this.cls) {
+        genes[length] = CLS_GENE;
+        tokens[length++] = SPECIAL_TOKEN;
+      }
+      const kept = this.#place(
+        expressed,
+        mapping,
+        new RandomStream(this.seed, Purpose.geneSample, epoch, row),
+        {
+          genes: genes.subarray(length),
+          tokens: tokens.subarray(length),
+        },
+      );
+      this.#forget(expressed);
+      if (kept < expressed.length) {
+        report.shortenedCells++;
+        report.leftOutGenes += expressed.length - kept;
+      }
+      length += kept;
+      cells[report.cells++] = row;
+      offsets[report.cells] = length;
+    }
+    report.tokens = length;
+    const batch = {
+      offsets: offsets.slice(0, report.cells + 1),
+      genes: genes.slice(0, length),
+      tokens: tokens.slice(0, length),
+      cells: cells.slice(0, report.cells),
+    };
+    return { batch, report };
+  }
+
+  /** Tokens each cell of a block would have, 0 where it would be skipped, [cells]; checks counts as `tokenize` does. */
+  measure(block: CellBlock, mapping: GeneMapping): Int32Array {
+    const report = emptyReport();
+    const filled = this.includeUnexpressed ? mapping.measured.length : 0;
+    return Int32Array.from(block.rows, (_, cell) => {
+      const expressed = this.#expressed(block, cell, mapping, report);
+      this.#forget(expressed);
+      if (expressed.length < this.minGenes) return 0;
+      return Math.min(Math.max(expressed.length, filled), this.#room) + (this.cls ? 1 : 0);
+    });
+  }
+
+  /** Tokens a block can come to at most. */
+  #capacity(block: CellBlock, mapping: GeneMapping): number {
+    let capacity = 0;
+    for (let cell = 0; cell < block.rows.length; cell++) {
+      const stored = (block.offsets[cell + 1] as number) - (block.offsets[cell] as number);
+      const wanted = this.includeUnexpressed ? mapping.measured.length : stored;
+      capacity += Math.min(wanted, this.#room) + 1;
+    }
+    return capacity;
+  }
+
+  /** Ids of the cell's expressed genes of the vocabulary, ascending; leaves their counts in `#countOf`. */
+  #expressed(block: CellBlock, cell: number, mapping: GeneMapping, report: TokenizerReport): Int32Array {
+    const start = block.offsets[cell] as number;
+    const end = block.offsets[cell + 1] as number;
+    const found = new Int32Array(end - start);
+    const { ids } = mapping.match;
+    let length = 0;
+    let ascending = true;
+    for (let i = start; i < end; i++) {
+      const column = block.genes[i] as number;
+      const count = block.counts[i] as number;
+      if (!(count > 0 && count < Number.POSITIVE_INFINITY)) {
+        if (count === 0) continue;
+        this.#forget(found.subarray(0, length));
+        throw badCount(placeOf(block, cell, column, mapping), count);
+      }
+      const id = ids[column];
+      if (id === undefined || id < 0) {
+        report.unknownCounts++;
+        addExample(report.unknownGenes, nameOf(column, mapping));
+        continue;
+      }
+      if (this.#countOf[id] !== 0) {
+        this.#forget(found.subarray(0, length));
+        throw duplicateGene(placeOf(block, cell, column, mapping));
+      }
+      this.#countOf[id] = count;
+      if (length > 0 && id < (found[length - 1] as number)) ascending = false;
+      found[length++] = id;
+    }
+    const expressed = found.subarray(0, length);
+    return ascending ? expressed : expressed.sort();
+  }
+
+  #forget(expressed: Int32Array): void {
+    for (const id of expressed) this.#countOf[id] = 0;
+  }
+
+  #skip(block: CellBlock, cell: number, known: number, report: TokenizerReport): void {
+    addExample(report.skippedRows, block.rows[cell] as number);
+    const stored = block.counts.subarray(block.offsets[cell], block.offsets[cell + 1]);
+    if (known > 0) report.smallCells++;
+    else if (stored.some((count) => count > 0)) report.unknownOnlyCells++;
+    else report.emptyCells++;
+  }
+
+  /** Writes one cell's genes and tokens; returns how many. */
+  #place(
+    expressed: Int32Array,
+    mapping: GeneMapping,
+    random: RandomStream,
+    out: { genes: Int32Array; tokens: Int32Array },
+  ): number {
+    const ids = this.includeUnexpressed ? this.#fill(expressed, mapping, random) : expressed;
+    const counts = Float32Array.from(ids, (id) => this.#countOf[id] as number);
+    const values = new Int32Array(ids.length);
+    this.strategy.encode(counts, values);
+    const kept = ids.length > this.#room ? this.#select(ids.length, this.#room, random) : undefined;
+    const length = kept === undefined ? ids.length : kept.length;
+    for (let i = 0; i < length; i++) {
+      const place = kept === undefined ? i : (kept[i] as number);
+      out.genes[i] = ids[place] as number;
+      out.tokens[i] = (values[place] as number) + FIRST_RANK_TOKEN;
+    }
+    return length;
+  }
+
+  /** The expressed genes and as many unexpressed ones as there is room for, ascending. */
+  #fill(expressed: Int32Array, mapping: GeneMapping, random: RandomStream): Int32Array {
+    const missing = Math.min(this.#room, mapping.measured.length) - expressed.length;
+    if (missing <= 0) return expressed;
+    const unexpressed = mapping.measured.filter((id) => this.#countOf[id] === 0);
+    const filled = new Int32Array(expressed.length + missing);
+    filled.set(expressed);
+    this.#select(unexpressed.length, missing, random).forEach((place, i) => {
+      filled[expressed.length + i] = unexpressed[place] as number;
+    });
+    return filled.sort();
+  }
+
+  /** `count` of the places 0..total-1, ascending. */
+  #select(total: number, count: number, random: RandomStream): Int32Array {
+    return this.selection === "sample"
+      ? chooseWithoutReplacement(total, count, random)
+      : Int32Array.from({ length: count }, (_, place) => place);
+  }
+}
+
+function nameOf(column: number, mapping: GeneMapping): string {
+  return mapping.genes[column]?.id ?? `column ${column}`;
+}
+
+function placeOf(block: CellBlock, cell: number, column: number, mapping: GeneMapping): CountPlace {
+  return { file: mapping.sourceName, row: block.rows[cell] as number, gene: nameOf(column, mapping) };
+}

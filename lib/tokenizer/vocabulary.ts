@@ -1,0 +1,312 @@
+import { createHash } from "node:crypto";
+import type { CellSource, Gene } from "../data/source.js";
+import { DdscError } from "../errors.js";
+import { SPECIAL_GENES, withoutVersion } from "./gene_names.js";
+import { parseVocabulary, readVocabulary, writeVocabulary } from "./vocabulary_file.js";
+
+/** One row of the vocabulary. */
+export interface VocabularyEntry {
+  /** Row of the gene embedding. */
+  readonly id: number;
+  /** The name that stands for the gene: an Ensembl id, a symbol, or a special token. */
+  readonly token: string;
+  /** Other names of the same gene. */
+  readonly aliases: readonly string[];
+}
+
+/** The saved form of a vocabulary. */
+export interface VocabularyJson {
+  readonly format: "ddsc-gene-vocabulary";
+  readonly version: 1;
+  /** `GeneVocabulary.fingerprint` of the entries; checked when read. */
+  readonly fingerprint: string;
+  /** Every row, specials first, by id. */
+  readonly entries: readonly VocabularyEntry[];
+}
+
+/** The genes of a source that carry a name which fits several genes of the vocabulary. */
+export interface AmbiguousGene {
+  /** Identifier in the source. */
+  readonly gene: string;
+  /** Tokens it may be, by id. */
+  readonly candidates: readonly string[];
+}
+
+/** What became of a source's genes in a vocabulary. */
+export interface GeneMatch {
+  /** Vocabulary id of each gene, -1 where it has none, [genes]. No id occurs twice. */
+  readonly ids: Int32Array;
+  /** How many genes have an id. */
+  readonly matched: number;
+  /** Identifiers of the genes the vocabulary does not hold. */
+  readonly unknown: readonly string[];
+  /** Genes left out because their name is an alias of several genes of the vocabulary. */
+  readonly ambiguous: readonly AmbiguousGene[];
+  /** Genes left out because another gene of the source fits the same gene of the vocabulary better or came first. */
+  readonly duplicates: readonly string[];
+}
+
+/** Marks a name that fits several genes. */
+const AMBIGUOUS = -2;
+const UNKNOWN = -1;
+
+/**
+ * The genes a model knows: token <-> id, where an id is a row of the gene embedding. Ids 0, 1, 2 are the special
+ * tokens `<pad>`, `<cls>`, `<eoc>`; genes follow. Ids may have gaps. Immutable.
+ *
+ * Names are looked up in this order: the token itself; the token with Ensembl versions ignored on both sides; an
+ * alias; an alias with versions ignored. Looking up is case-sensitive. Special tokens are found by `id`, never as
+ * genes.
+ */
+export class GeneVocabulary {
+  /** Rows by id, ascending. */
+  readonly entries: readonly VocabularyEntry[];
+  /** Rows of the gene embedding: the largest id + 1. */
+  readonly size: number;
+  readonly #byId = new Map<number, VocabularyEntry>();
+  readonly #byToken = new Map<string, number>();
+  /** Names that are not tokens: how well they fit is told by which map holds them. */
+  readonly #byStem = new Map<string, number>();
+  readonly #byAlias = new Map<string, number>();
+  readonly #byAliasStem = new Map<string, number>();
+  #fingerprint: string | undefined;
+
+  /**
+   * @param entries rows in any order. Throws `VOCABULARY_SPECIALS` unless ids 0, 1, 2 are the special tokens,
+   *   `VOCABULARY_ID` for an id that is negative, no whole number, not below 2^31 - 1 or given twice, and
+   *   `VOCABULARY_DUPLICATE` for a token given twice. `file` is named in messages.
+   */
+  constructor(entries: Iterable<VocabularyEntry>, file?: string) {
+    this.entries = [...entries].sort((a, b) => a.id - b.id);
+    const place = file === undefined ? {} : { file };
+    const where = file === undefined ? "the gene vocabulary" : file;
+    for (const entry of this.entries) {
+      const { id, token } = entry;
+      if (!Number.isInteger(id) || id < 0 || id >= 2 ** 31 - 1) {
+        throw new DdscError(
+          "VOCABULARY_ID",
+          `${where}: token "${token}" has id ${String(id)}; ids are whole numbers >= 0`,
+          {
+            ...place,
+            gene: token,
+          },
+        );
+      }
+      const holder = this.#byId.get(id);
+      if (holder !== undefined) {
+        throw new DdscError(
+          "VOCABULARY_ID",
+          `${where}: tokens "${holder.token}" and "${token}" share id ${id}; give every token its own id`,
+          { ...place, gene: token },
+        );
+      }
+      if (this.#byToken.has(token)) {
+        throw new DdscError(
+          "VOCABULARY_DUPLICATE",
+          `${where}: token "${token}" has ids ${this.#byToken.get(token)} and ${id}; keep one of them`,
+          { ...place, gene: token },
+        );
+      }
+      this.#byId.set(id, entry);
+      this.#byToken.set(token, id);
+    }
+    for (const [id, special] of SPECIAL_GENES.entries()) {
+      if (this.#byToken.get(special) === id) continue;
+      throw new DdscError(
+        "VOCABULARY_SPECIALS",
+        `${where}: id ${id} must be "${special}" but is ${this.token(id) === undefined ? "missing" : `"${this.token(id)}"`}; ` +
+          `number the specials ${SPECIAL_GENES.join(", ")} from 0 and the genes after them`,
+        place,
+      );
+    }
+    this.size = (this.entries.at(-1)?.id ?? -1) + 1;
+    for (const { id, token, aliases } of this.entries.slice(SPECIAL_GENES.length)) {
+      addName(this.#byStem, withoutVersion(token), id);
+      for (const alias of aliases) {
+        addName(this.#byAlias, alias, id);
+        addName(this.#byAliasStem, withoutVersion(alias), id);
+      }
+    }
+  }
+
+  /**
+   * The genes of one source in its column order, or the union of several: a gene of a later source that `match`
+   * finds among the earlier ones is the same gene (its names become aliases), any other is appended.
+   */
+  static from(...sources: readonly Pick<CellSource, "genes" | "name">[]): GeneVocabulary {
+    const [first, ...others] = sources;
+    let vocabulary = GeneVocabulary.fromGenes(first?.genes ?? [], first?.name);
+    for (const source of others) vocabulary = vocabulary.#extendedBy(source);
+    return vocabulary;
+  }
+
+  /** Specials, then these genes in order. Throws `VOCABULARY_DUPLICATE` for an identifier given twice. */
+  static fromGenes(genes: Iterable<Gene>, file?: string): GeneVocabulary {
+    const entries: VocabularyEntry[] = specialEntries();
+    for (const { id, aliases } of genes)
+      entries.push({ id: entries.length, token: id, aliases: namesBeside(id, aliases) });
+    return new GeneVocabulary(entries, file);
+  }
+
+  /** Specials, then genes of these identifiers in order. */
+  static fromIds(ids: Iterable<string>): GeneVocabulary {
+    return GeneVocabulary.fromGenes(Array.from(ids, (id) => ({ id, aliases: [] })));
+  }
+
+  /**
+   * From the saved form or a plain `{token: id}` object. Throws `VOCABULARY_FORMAT` for anything else, and as the
+   * constructor does. `file` is named in messages.
+   */
+  static fromJSON(json: unknown, file?: string): GeneVocabulary {
+    const { entries, fingerprint } = parseVocabulary(json, file);
+    const vocabulary = new GeneVocabulary(entries, file);
+    if (fingerprint !== undefined && fingerprint !== vocabulary.fingerprint) {
+      throw new DdscError(
+        "VOCABULARY_CORRUPT",
+        `${file ?? "the gene vocabulary"}: the entries do not have the fingerprint saved with them; the file was changed after it was saved: restore it`,
+        file === undefined ? {} : { file },
+      );
+    }
+    return vocabulary;
+  }
+
+  /** Reads a JSON file of either form. Throws `FILE_READ` where it cannot be read, and as `fromJSON` does. */
+  static async load(file: string): Promise<GeneVocabulary> {
+    return GeneVocabulary.fromJSON(await readVocabulary(file), file);
+  }
+
+  /** Writes the saved form, whole or not at all. Throws `FILE_WRITE`. */
+  async save(file: string): Promise<void> {
+    await writeVocabulary(file, this.toJSON());
+  }
+
+  toJSON(): VocabularyJson {
+    return {
+      format: "ddsc-gene-vocabulary",
+      version: 1,
+      fingerprint: this.fingerprint,
+      entries: this.entries,
+    };
+  }
+
+  /** Number of genes, specials not counted. */
+  get geneCount(): number {
+    return this.entries.length - SPECIAL_GENES.length;
+  }
+
+  /** SHA-256 (hex) of ids and tokens: equal where two vocabularies name the rows of an embedding alike. */
+  get fingerprint(): string {
+    if (this.#fingerprint === undefined) {
+      const hash = createHash("sha256");
+      for (const { id, token } of this.entries) hash.update(`${id}\t${JSON.stringify(token)}\n`);
+      this.#fingerprint = hash.digest("hex");
+    }
+    return this.#fingerprint;
+  }
+
+  /** The token of an id; undefined in a gap and outside. */
+  token(id: number): string | undefined {
+    return this.#byId.get(id)?.token;
+  }
+
+  /** The id of exactly this token, specials included. */
+  id(token: string): number | undefined {
+    return this.#byToken.get(token);
+  }
+
+  /** The id of a gene by any of its names; undefined where unknown or fitting several genes. */
+  find(name: string): number | undefined {
+    const { id } = this.#lookUp([name]);
+    return id >= 0 ? id : undefined;
+  }
+
+  /** Finds a source's genes: by identifier first, then by each alias in order. */
+  match(genes: readonly Gene[]): GeneMatch {
+    const ids = new Int32Array(genes.length).fill(UNKNOWN);
+    const levels = new Uint8Array(genes.length);
+    const holders = new Map<number, number>();
+    const unknown: string[] = [];
+    const ambiguous: AmbiguousGene[] = [];
+    const duplicates: string[] = [];
+    for (const [column, gene] of genes.entries()) {
+      const { id, level, name } = this.#lookUp([gene.id, ...gene.aliases]);
+      if (id === AMBIGUOUS) ambiguous.push({ gene: gene.id, candidates: this.#candidates(name) });
+      else if (id === UNKNOWN) unknown.push(gene.id);
+      else {
+        levels[column] = level;
+        const holder = holders.get(id);
+        if (holder !== undefined && (levels[holder] as number) <= level) {
+          duplicates.push(gene.id);
+          continue;
+        }
+        if (holder !== undefined) {
+          ids[holder] = UNKNOWN;
+          duplicates.push((genes[holder] as Gene).id);
+        }
+        holders.set(id, column);
+        ids[column] = id;
+      }
+    }
+    return { ids, matched: holders.size, unknown, ambiguous, duplicates };
+  }
+
+  /** Best fit of a gene's names, the earlier name winning among equals; `level` is lower the better the fit. */
+  #lookUp(names: readonly string[]): { id: number; level: number; name: string } {
+    let doubtful: string | undefined;
+    let level = 0;
+    for (const name of names) {
+      const stem = withoutVersion(name);
+      for (const id of [
+        this.#byToken.get(name),
+        this.#byStem.get(stem),
+        this.#byAlias.get(name),
+        this.#byAliasStem.get(stem),
+      ]) {
+        if (id !== undefined && id >= SPECIAL_GENES.length) return { id, level, name };
+        if (id === AMBIGUOUS) doubtful ??= name;
+        level++;
+      }
+    }
+    return { id: doubtful === undefined ? UNKNOWN : AMBIGUOUS, level, name: doubtful ?? "" };
+  }
+
+  /** Tokens that an ambiguous name may stand for. */
+  #candidates(name: string): string[] {
+    const stem = withoutVersion(name);
+    return this.entries
+      .slice(SPECIAL_GENES.length)
+      .filter(({ token, aliases }) => [token, ...aliases].some((own) => withoutVersion(own) === stem))
+      .map(({ token }) => token);
+  }
+
+  #extendedBy(source: Pick<CellSource, "genes" | "name">): GeneVocabulary {
+    const entries = new Map(this.entries.map((entry) => [entry.id, entry]));
+    const { ids } = this.match(source.genes);
+    let next = this.size;
+    for (const [column, gene] of source.genes.entries()) {
+      const known = entries.get(ids[column] as number);
+      if (known !== undefined) {
+        const aliases = namesBeside(known.token, [...known.aliases, gene.id, ...gene.aliases]);
+        entries.set(known.id, { ...known, aliases });
+      } else if (!this.#byToken.has(gene.id)) {
+        entries.set(next, { id: next, token: gene.id, aliases: namesBeside(gene.id, gene.aliases) });
+        next++;
+      }
+    }
+    return new GeneVocabulary(entries.values(), source.name);
+  }
+}
+
+function specialEntries(): VocabularyEntry[] {
+  return SPECIAL_GENES.map((token, id) => ({ id, token, aliases: [] }));
+}
+
+/** Each name once, the token itself left out. */
+function namesBeside(token: string, names: readonly string[]): string[] {
+  return [...new Set(names)].filter((name) => name !== token);
+}
+
+function addName(names: Map<string, number>, name: string, id: number): void {
+  const known = names.get(name);
+  names.set(name, known === undefined || known === id ? id : AMBIGUOUS);
+}

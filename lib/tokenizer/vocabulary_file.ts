@@ -1,0 +1,145 @@
+import { randomBytes } from "node:crypto";
+import { readFile, rename, rm, writeFile } from "node:fs/promises";
+import { DdscError } from "../errors.js";
+import type { VocabularyEntry, VocabularyJson } from "./vocabulary.js";
+
+const FORMAT = "ddsc-gene-vocabulary";
+const VERSION = 1;
+
+/** Entries of a vocabulary as read, before they are checked against each other. */
+export interface ParsedVocabulary {
+  readonly entries: VocabularyEntry[];
+  /** The fingerprint saved beside them; a `{token: id}` object has none. */
+  readonly fingerprint: string | undefined;
+}
+
+/** Takes apart the saved form or a `{token: id}` object. Throws `VOCABULARY_FORMAT`. */
+export function parseVocabulary(json: unknown, file?: string): ParsedVocabulary {
+  const fail = failure(file);
+  if (!isObject(json)) throw fail(`expected a JSON object of {token: id} but found ${describe(json)}`);
+  if (json.format !== FORMAT) return { entries: parseTokenIds(json, fail), fingerprint: undefined };
+  if (json.version !== VERSION) {
+    throw fail(
+      `its version is ${describe(json.version)} and this package reads version ${VERSION}; update the package`,
+    );
+  }
+  const { entries, fingerprint } = json;
+  if (typeof fingerprint !== "string" || !Array.isArray(entries))
+    throw fail("its entries or its fingerprint are missing");
+  return { entries: entries.map((entry) => parseEntry(entry, fail)), fingerprint };
+}
+
+/**
+ * Reads and decodes a vocabulary file. Throws `FILE_READ` where it cannot be read, `VOCABULARY_FORMAT` where it is
+ * no JSON, `VOCABULARY_DUPLICATE` where a `{token: id}` object names a token twice (which JSON.parse would hide).
+ */
+export async function readVocabulary(file: string): Promise<unknown> {
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (cause) {
+    throw new DdscError(
+      "FILE_READ",
+      `${file}: cannot read the gene vocabulary (${reason(cause)}); check the path`,
+      { file },
+      { cause },
+    );
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new DdscError(
+      "VOCABULARY_FORMAT",
+      `${file}: not JSON (${reason(cause)}); expected {token: id}`,
+      { file },
+      { cause },
+    );
+  }
+  if (isObject(json) && json.format !== FORMAT) checkRepeatedTokens(text, json, file);
+  return json;
+}
+
+/** Writes a file beside the target and renames it into place. Throws `FILE_WRITE`. */
+export async function writeVocabulary(file: string, json: VocabularyJson): Promise<void> {
+  const draft = `${file}.${randomBytes(6).toString("hex")}.tmp`;
+  try {
+    await writeFile(draft, `${JSON.stringify(json)}\n`, { flag: "wx" });
+    await rename(draft, file);
+  } catch (cause) {
+    await rm(draft, { force: true }).catch(() => undefined);
+    throw new DdscError(
+      "FILE_WRITE",
+      `${file}: cannot write the gene vocabulary (${reason(cause)}); check that the folder exists, is writable and has room`,
+      { file },
+      { cause },
+    );
+  }
+}
+
+type Failure = (problem: string) => DdscError;
+
+function failure(file: string | undefined): Failure {
+  return (problem) =>
+    new DdscError(
+      "VOCABULARY_FORMAT",
+      `${file ?? "the gene vocabulary"}: ${problem}`,
+      file === undefined ? {} : { file },
+    );
+}
+
+function parseTokenIds(json: Readonly<Record<string, unknown>>, fail: Failure): VocabularyEntry[] {
+  return Object.entries(json).map(([token, id]) => {
+    if (typeof id !== "number")
+      throw fail(`token "${token}" has ${describe(id)} for an id; expected {token: id}`);
+    return { id, token, aliases: [] };
+  });
+}
+
+function parseEntry(entry: unknown, fail: Failure): VocabularyEntry {
+  if (isObject(entry)) {
+    const { id, token, aliases } = entry;
+    if (
+      typeof id === "number" &&
+      typeof token === "string" &&
+      Array.isArray(aliases) &&
+      aliases.every((alias) => typeof alias === "string")
+    ) {
+      return { id, token, aliases };
+    }
+  }
+  throw fail(`an entry is not {id, token, aliases}: ${describe(entry)}`);
+}
+
+/**
+ * In an object whose values are all numbers, every string is a key: more strings than keys means that one was
+ * written twice.
+ */
+function checkRepeatedTokens(text: string, json: Readonly<Record<string, unknown>>, file: string): void {
+  if (!Object.values(json).every((value) => typeof value === "number")) return;
+  const seen = new Set<string>();
+  for (const [quoted] of text.matchAll(/"(?:[^"\\]|\\.)*"/g)) {
+    const token = JSON.parse(quoted) as string;
+    if (seen.has(token)) {
+      throw new DdscError(
+        "VOCABULARY_DUPLICATE",
+        `${file}: token "${token}" is given twice; keep one of them`,
+        { file, gene: token },
+      );
+    }
+    seen.add(token);
+  }
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function describe(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 60 ? `${text.slice(0, 60)}...` : text;
+}
+
+function reason(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
