@@ -1,0 +1,80 @@
+import { randomBytes } from "node:crypto";
+import { open, realpath, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import { DdscError } from "./errors.js";
+
+/** What to do about each reason the operating system gives for refusing a write. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  ENOSPC: "the disk is full; free some space or choose another folder",
+  EDQUOT: "the disk quota is used up; free some space or choose another folder",
+  EFBIG: "the file is too large for this file system; choose another folder",
+  EROFS: "the file system is read-only; choose another folder",
+  EACCES: "permission denied; change the folder's permissions or choose another folder",
+  EPERM: "the operation is not permitted; choose another folder",
+  ENOENT: "the folder does not exist; create it first",
+  ENOTDIR: "part of the path is a file, not a folder; choose another path",
+  EISDIR: "the path is a folder; name a file",
+};
+
+/** `FILE_WRITE` for a failure to write `path`, naming path, reason and remedy; a DdscError is passed through. */
+export function fileWriteError(path: string, error: unknown): DdscError {
+  if (error instanceof DdscError) return error;
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const reason = REMEDIES[code] ?? (error instanceof Error ? error.message : String(error));
+  return new DdscError("FILE_WRITE", `${path}: cannot be written: ${reason}`, { file: path }, { cause: error });
+}
+
+async function synchronise(path: string): Promise<void> {
+  const handle = await open(path, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Makes the rename itself durable. Some file systems refuse to sync a folder; the data is safe all the same. */
+async function synchroniseFolder(path: string): Promise<void> {
+  try {
+    await synchronise(path);
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    if (code !== "EINVAL" && code !== "EISDIR" && code !== "EPERM" && code !== "EACCES") throw error;
+  }
+}
+
+/**
+ * Writes a file so that `path` holds either its old contents or all of the new ones, whatever happens: `write`
+ * fills a temporary file beside it, which is flushed to disk and renamed over `path`. The temporary file is
+ * removed when anything fails. A symbolic link at `path` is followed.
+ *
+ * Throws `FILE_WRITE` (full disk, read-only folder, ...) or whatever DdscError `write` threw.
+ */
+export async function writeAtomically(
+  path: string,
+  write: (temporaryPath: string) => Promise<void> | void,
+): Promise<void> {
+  const target = await realpath(path).catch(() => path);
+  const temporaryPath = `${target}.${process.pid}-${randomBytes(4).toString("hex")}.tmp`;
+  try {
+    await write(temporaryPath);
+    await synchronise(temporaryPath);
+    await rename(temporaryPath, target);
+    await synchroniseFolder(dirname(target));
+  } catch (error) {
+    await rm(temporaryPath, { force: true }).catch(() => undefined);
+    throw fileWriteError(path, error);
+  }
+}
+
+/** Writes `data` to `path` atomically and durably: see `writeAtomically`. Throws `FILE_WRITE`. */
+export async function writeFileAtomic(path: string, data: string | Uint8Array): Promise<void> {
+  await writeAtomically(path, async (temporaryPath) => {
+    const handle = await open(temporaryPath, "wx");
+    try {
+      await handle.writeFile(data);
+    } finally {
+      await handle.close();
+    }
+  });
+}
