@@ -1,0 +1,41 @@
+#include "cpu/memory.h"
+
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+#include "core/errors.h"
+
+namespace ddsc::cpu {
+namespace {
+
+constexpr std::size_t kLine = 64;
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+
+}  // namespace
+
+void* allocateAligned(std::size_t bytes) {
+  const std::size_t alignment = bytes >= kHugePage ? kHugePage : kLine;
+  void* memory = nullptr;
+  if (bytes <= SIZE_MAX - alignment) {
+    const std::size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+    memory = std::aligned_alloc(alignment, rounded == 0 ? alignment : rounded);
+  }
+  if (memory == nullptr) {
+    throw Error("OUT_OF_MEMORY", "cannot allocate " + std::to_string(bytes) +
+                                     " bytes; use a smaller batch, shorter cells or a smaller preset");
+  }
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+  // Advice only: small pages do as well, with more misses of the address cache.
+  if (alignment == kHugePage) static_cast<void>(madvise(memory, bytes, MADV_HUGEPAGE));
+#endif
+  return memory;
+}
+
+void releaseAligned(void* memory) noexcept { std::free(memory); }
+
+}  // namespace ddsc::cpu
