@@ -1,6 +1,7 @@
 // Builds build/Release/ddsc.node from source with cmake-js, incrementally. Headers come from the npm packages
 // node-api-headers and node-addon-api, so nothing is downloaded.
 import { spawnSync } from "node:child_process";
+import { existsSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
@@ -8,6 +9,8 @@ import { argv, env, execPath, exit, platform } from "node:process";
 import { fileURLToPath } from "node:url";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
+// Below build/, whose own top level belongs to node-gyp where that is the caller.
+const work = join(root, "build/cmake");
 const hint =
   platform === "darwin"
     ? "xcode-select --install; brew install cmake"
@@ -16,6 +19,25 @@ const hint =
 /** Whether `command --version` runs. */
 function runs(command) {
   return spawnSync(command, ["--version"], { stdio: "ignore" }).status === 0;
+}
+
+/** Runs one cmake-js command; whether it succeeded. */
+function cmakeJs(command) {
+  const program = createRequire(import.meta.url).resolve("cmake-js/bin/cmake-js");
+  const jobs = env.CMAKE_BUILD_PARALLEL_LEVEL ?? String(availableParallelism());
+  const options = ["--log-level", "warn", "--directory", root, "--out", work, "--parallel", jobs];
+  const child = spawnSync(execPath, [program, command, ...options], {
+    cwd: root,
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  return child.status === 0;
+}
+
+/** Forgets an earlier configuration, such as one made where the package lay before; false if there was none. */
+function removeWork() {
+  if (!existsSync(work)) return false;
+  rmSync(work, { recursive: true, force: true });
+  return true;
 }
 
 /** Builds the addon; returns an exit code, having said on stderr what is missing if it is not 0. */
@@ -28,29 +50,10 @@ export function buildAddon() {
     console.error(`ddsc: cannot build from source: no C++20 compiler was found (${hint})`);
     return 1;
   }
-  const cmakeJs = createRequire(import.meta.url).resolve("cmake-js/bin/cmake-js");
-  const jobs = env.CMAKE_BUILD_PARALLEL_LEVEL ?? String(availableParallelism());
-  const build = spawnSync(
-    execPath,
-    // A folder below build/, whose own top level belongs to node-gyp where that is the caller.
-    [
-      cmakeJs,
-      "build",
-      "--log-level",
-      "warn",
-      "--directory",
-      root,
-      "--out",
-      join(root, "build/cmake"),
-      "--parallel",
-      jobs,
-    ],
-    { cwd: root, stdio: ["ignore", "inherit", "inherit"] },
-  );
-  if (build.status !== 0) {
-    console.error(`ddsc: the build failed; it needs cmake 3.20, and GCC 11 or Clang 14 or newer (${hint})`);
-  }
-  return build.status ?? 1;
+  const configured = cmakeJs("configure") || (removeWork() && cmakeJs("configure"));
+  if (configured && cmakeJs("build")) return 0;
+  console.error(`ddsc: the build failed; it needs cmake 3.20, and GCC 11 or Clang 14 or newer (${hint})`);
+  return 1;
 }
 
 if (argv[1] === fileURLToPath(import.meta.url)) exit(buildAddon());
