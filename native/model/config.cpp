@@ -1,0 +1,19 @@
+#include "model/config.h"
+
+#include "core/errors.h"
+
+namespace ddsc {
+
+void check(const DenoiserConfig& c) {
+  const auto good = [](bool holds, const char* message) { require(holds, "MODEL_CONFIG", message); };
+  good(c.vocabSize >= kFirstValue + 2 && c.vocabSize <= 4096, "vocabSize must be 4 to 4096 (ranks + 3)");
+  good(c.geneVocabSize >= 1 && c.geneVocabSize <= 100'000'000, "geneVocabSize must be 1 to 100,000,000");
+  good(c.hidden >= 2 && c.hidden <= 16384, "hidden must be 2 to 16,384");
+  good(c.blocks >= 1 && c.blocks <= 512, "blocks must be 1 to 512");
+  good(c.heads >= 1 && c.hidden % c.heads == 0, "heads must divide hidden");
+  good(c.headDim() % 2 == 0 && c.headDim() <= 256, "hidden / heads must be even and at most 256");
+  good(c.condDim >= 1 && c.condDim <= 16384, "condDim must be 1 to 16,384");
+  good(c.dropout >= 0 && c.dropout < 1, "dropout must be at least 0 and below 1");
+}
+
+}  // namespace ddsc

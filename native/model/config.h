@@ -1,0 +1,32 @@
+#pragma once
+#include <cstdint>
+
+#include "core/views.h"
+
+namespace ddsc {
+
+/// Shape of the denoiser; the fields of the published configuration.
+struct DenoiserConfig {
+  std::int64_t vocabSize = 54;       // rank tokens V; the mask token is the last
+  std::int64_t geneVocabSize = 1000; // rows of the gene embedding
+  std::int64_t hidden = 768;         // D
+  std::int64_t blocks = 12;
+  std::int64_t heads = 12;
+  std::int64_t condDim = 128;        // width of the conditioning vector
+  double dropout = 0.1;
+  bool timeConditioning = false;
+  bool rotary = true;
+
+  std::int32_t maskToken() const { return static_cast<std::int32_t>(vocabSize - 1); }
+  std::int64_t headDim() const { return hidden / heads; }
+};
+
+/// First rank token that stands for a value; below it are the special and the reserved token.
+inline constexpr std::int32_t kFirstValue = 2;
+/// Width of the sinusoidal time features.
+inline constexpr std::int64_t kTimeFeatures = 256;
+
+/// Throws Error MODEL_CONFIG naming the field that cannot be.
+void check(const DenoiserConfig& config);
+
+}  // namespace ddsc

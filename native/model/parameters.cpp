@@ -1,0 +1,240 @@
+#include "model/parameters.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/errors.h"
+#include "random.h"
+
+namespace ddsc {
+
+namespace {
+
+constexpr std::int64_t kAlignment = 16;  // floats: one 64-byte line
+
+/// Hands out places in the flat buffers.
+class Placer {
+ public:
+  Parameter matrix(std::string name, std::int64_t rows, std::int64_t cols, Start start, double bound = 0) {
+    return place({std::move(name), {rows, cols}, 0, rows, cols, start, bound});
+  }
+  Parameter vector(std::string name, std::int64_t size, Start start, double bound = 0) {
+    return place({std::move(name), {size}, 0, 1, size, start, bound});
+  }
+  /// From here on parameters follow one another without gaps, until the next `align`.
+  void pack() { packed_ = true; }
+  void align() {
+    packed_ = false;
+    next_ = (next_ + kAlignment - 1) / kAlignment * kAlignment;
+  }
+  std::int64_t end() const { return next_; }
+
+ private:
+  Parameter place(Parameter parameter) {
+    if (!packed_) align();
+    parameter.offset = next_;
+    next_ += parameter.size();
+    return parameter;
+  }
+
+  std::int64_t next_ = 0;
+  bool packed_ = false;
+};
+
+double fanIn(std::int64_t inputs) { return 1.0 / std::sqrt(static_cast<double>(inputs)); }
+
+Parameter spanning(const Parameter& first, const Parameter& last, std::int64_t cols) {
+  Parameter whole;
+  whole.offset = first.offset;
+  const std::int64_t size = last.offset + last.size() - first.offset;
+  whole.rows = size / cols;
+  whole.cols = cols;
+  return whole;
+}
+
+}  // namespace
+
+ParameterLayout::ParameterLayout(const DenoiserConfig& c) {
+  const std::int64_t d = c.hidden, cond = c.condDim;
+  Placer placer;
+  rankTable = placer.matrix("vocab_embed.embedding", c.vocabSize, d, Start::uniform, fanIn(d));
+  geneTable = placer.matrix("cond_embed.embedding", c.geneVocabSize, d, Start::uniform, fanIn(d));
+  timeIn = placer.matrix("sigma_map.mlp.0.weight", cond, kTimeFeatures, Start::uniform, fanIn(kTimeFeatures));
+  timeInBias = placer.vector("sigma_map.mlp.0.bias", cond, Start::uniform, fanIn(kTimeFeatures));
+  timeOut = placer.matrix("sigma_map.mlp.2.weight", cond, cond, Start::uniform, fanIn(cond));
+  timeOutBias = placer.vector("sigma_map.mlp.2.bias", cond, Start::uniform, fanIn(cond));
+  for (std::int64_t i = 0; i < c.blocks; ++i) {
+    const std::string prefix = "blocks." + std::to_string(i) + ".";
+    BlockParameters b;
+    b.norm1 = placer.vector(prefix + "norm1.weight", d, Start::one);
+    b.norm2 = placer.vector(prefix + "norm2.weight", d, Start::one);
+    b.qkv = placer.matrix(prefix + "attn_qkv.weight", 3 * d, d, Start::uniform, fanIn(d));
+    b.attentionOut = placer.matrix(prefix + "attn_out.weight", d, d, Start::uniform, fanIn(d));
+    b.mlpIn = placer.matrix(prefix + "mlp.0.weight", 4 * d, d, Start::uniform, fanIn(d));
+    b.mlpInBias = placer.vector(prefix + "mlp.0.bias", 4 * d, Start::uniform, fanIn(d));
+    b.mlpOut = placer.matrix(prefix + "mlp.2.weight", d, 4 * d, Start::uniform, fanIn(4 * d));
+    b.mlpOutBias = placer.vector(prefix + "mlp.2.bias", d, Start::uniform, fanIn(4 * d));
+    blocks.push_back(std::move(b));
+  }
+  finalNorm = placer.vector("output_layer.norm_final.weight", d, Start::one);
+  head = placer.matrix("output_layer.linear.weight", c.vocabSize, d, Start::zero);
+  headBias = placer.vector("output_layer.linear.bias", c.vocabSize, Start::zero);
+
+  placer.align();
+  placer.pack();
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    const std::string prefix = "blocks." + std::to_string(i) + ".adaLN_modulation.";
+    blocks[i].modulation = placer.matrix(prefix + "weight", 6 * d, cond, Start::zero);
+  }
+  headModulation = placer.matrix("output_layer.adaLN_modulation.weight", 2 * d, cond, Start::zero);
+  placer.align();
+  placer.pack();
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    const std::string prefix = "blocks." + std::to_string(i) + ".adaLN_modulation.";
+    blocks[i].modulationBias = placer.vector(prefix + "bias", 6 * d, Start::zero);
+  }
+  headModulationBias = placer.vector("output_layer.adaLN_modulation.bias", 2 * d, Start::zero);
+  placer.align();
+  size = placer.end();
+
+  allModulation = spanning(blocks.front().modulation, headModulation, cond);
+  allModulationBias = spanning(blocks.front().modulationBias, headModulationBias, 1);
+}
+
+std::vector<const Parameter*> ParameterLayout::all() const {
+  std::vector<const Parameter*> list = {&rankTable, &geneTable, &timeIn, &timeInBias, &timeOut, &timeOutBias};
+  for (const BlockParameters& b : blocks) {
+    list.insert(list.end(), {&b.norm1, &b.norm2, &b.qkv, &b.attentionOut, &b.mlpIn, &b.mlpInBias, &b.mlpOut, &b.mlpOutBias,
+                             &b.modulation, &b.modulationBias});
+  }
+  list.insert(list.end(), {&finalNorm, &head, &headBias, &headModulation, &headModulationBias});
+  return list;
+}
+
+ParameterStore::ParameterStore(Backend& backend, const DenoiserConfig& config, DType compute, bool trainable)
+    : backend_(&backend), layout_(config), compute_(compute), trainable_(trainable) {
+  const std::size_t bytes = static_cast<std::size_t>(layout_.size) * sizeof(float);
+  const auto take = [&](Buffer& buffer, std::size_t size) {
+    buffer = Buffer(backend, size);
+    backend.zero(buffer.as<void>(), size);
+  };
+  take(weights_, bytes);
+  if (trainable) {
+    for (Buffer* buffer : {&gradient_, &firstMoment_, &secondMoment_, &ema_}) take(*buffer, bytes);
+  }
+  if (compute == DType::bf16) take(copy_, bytes / 2);
+}
+
+void ParameterStore::initialise(std::uint64_t seed) {
+  std::vector<float> values;
+  std::uint64_t number = 0;
+  for (const Parameter* p : layout_.all()) {
+    values.assign(static_cast<std::size_t>(p->size()), p->start == Start::one ? 1.0f : 0.0f);
+    if (p->start == Start::uniform) {
+      const Stream stream(seed, Purpose::initialise, 0, number);
+      for (std::size_t i = 0; i < values.size(); i += 4) {
+        const PhiloxBlock block = philox(stream, static_cast<std::uint32_t>(i / 4));
+        for (std::size_t j = 0; j < 4 && i + j < values.size(); ++j) {
+          const double unit = static_cast<double>(block.word[j]) / 4294967296.0;
+          values[i + j] = static_cast<float>((2 * unit - 1) * p->bound);
+        }
+      }
+    }
+    write("weights", p->offset, {values.data(), p->size()});
+    if (trainable_) write("ema", p->offset, {values.data(), p->size()});
+    ++number;
+  }
+  if (!trainable_) return;
+  for (Buffer* buffer : {&gradient_, &firstMoment_, &secondMoment_}) backend_->zero(buffer->as<void>(), buffer->bytes());
+}
+
+ParameterStore::UpdateResult ParameterStore::update(const UpdateOptions& o) {
+  require(trainable_, "MODEL_BUFFER", "this model was opened for inference and holds no gradient");
+  const Span<float> gradient{gradient_.as<float>(), layout_.size};
+  double squares = 0;
+  backend_->run(SumOfSquares{gradient, &squares});
+  const double norm = std::sqrt(squares);
+  if (!std::isfinite(norm)) return {norm, false};
+
+  AdamW op;
+  op.weights = {weights_.as<float>(), layout_.size};
+  op.firstMoment = {firstMoment_.as<float>(), layout_.size};
+  op.secondMoment = {secondMoment_.as<float>(), layout_.size};
+  op.gradient = gradient;
+  op.ema = {ema_.as<float>(), layout_.size};
+  if (compute_ == DType::bf16) op.copy = {copy_.as<bf16>(), layout_.size};
+  op.learningRate = o.learningRate;
+  op.beta1 = o.beta1;
+  op.beta2 = o.beta2;
+  op.epsilon = o.epsilon;
+  op.weightDecay = o.weightDecay;
+  op.emaDecay = o.emaDecay;
+  // PyTorch's clip_grad_norm_: the coefficient is maxNorm / (norm + 1e-6), at most 1.
+  op.gradientScale = o.maxNorm > 0 ? std::min(1.0, o.maxNorm / (norm + 1e-6)) : 1.0;
+  op.step = o.step;
+  backend_->run(op);
+  copyStale_ = false;
+  emaCopyStale_ = true;
+  return {norm, true};
+}
+
+Buffer& ParameterStore::buffer(const std::string& name) {
+  if (name == "weights") return weights_;
+  require(trainable_, "MODEL_BUFFER", "this model was opened for inference and holds weights only");
+  if (name == "ema") return ema_;
+  if (name == "firstMoment") return firstMoment_;
+  if (name == "secondMoment") return secondMoment_;
+  if (name == "gradient") return gradient_;
+  throw Error("MODEL_BUFFER", "no buffer is called " + name);
+}
+
+void ParameterStore::read(const std::string& name, std::int64_t offset, Span<float> to) {
+  const Buffer& from = buffer(name);
+  require(offset >= 0 && to.size <= layout_.size - offset, "MODEL_BUFFER", "the range lies outside of the buffer");
+  backend_->download(to.data, from.as<float>() + offset, static_cast<std::size_t>(to.size) * sizeof(float));
+}
+
+void ParameterStore::write(const std::string& name, std::int64_t offset, Span<const float> from) {
+  const Buffer& to = buffer(name);
+  require(offset >= 0 && from.size <= layout_.size - offset, "MODEL_BUFFER", "the range lies outside of the buffer");
+  backend_->upload(to.as<float>() + offset, from.data, static_cast<std::size_t>(from.size) * sizeof(float));
+  copyStale_ = emaCopyStale_ = true;
+}
+
+void ParameterStore::prepare(WeightSource source) {
+  const bool ema = source == WeightSource::ema;
+  require(!ema || trainable_, "MODEL_BUFFER", "this model was opened for inference and holds no moving average");
+  bool& stale = ema ? emaCopyStale_ : copyStale_;
+  if (compute_ != DType::bf16 || !stale) return;
+  Buffer& copy = ema ? emaCopy_ : copy_;
+  if (copy.bytes() == 0) copy = Buffer(*backend_, static_cast<std::size_t>(layout_.size) * sizeof(bf16));
+  backend_->run(Convert{{floats(source), 1, layout_.size, layout_.size, DType::f32},
+                        {copy.as<void>(), 1, layout_.size, layout_.size, DType::bf16}});
+  stale = false;
+}
+
+const float* ParameterStore::floats(WeightSource source) const {
+  return source == WeightSource::ema ? ema_.as<float>() : weights_.as<float>();
+}
+
+ConstMatrix ParameterStore::weight(const Parameter& p, WeightSource source) const {
+  if (compute_ == DType::f32) return master(p, source);
+  const Buffer& copy = source == WeightSource::ema ? emaCopy_ : copy_;
+  return {copy.as<bf16>() + p.offset, p.rows, p.cols, p.cols, DType::bf16};
+}
+
+ConstMatrix ParameterStore::master(const Parameter& p, WeightSource source) const {
+  return {floats(source) + p.offset, p.rows, p.cols, p.cols, DType::f32};
+}
+
+Span<const float> ParameterStore::vector(const Parameter& p, WeightSource source) const {
+  return {floats(source) + p.offset, p.size()};
+}
+
+Matrix ParameterStore::gradient(const Parameter& p) const {
+  return {gradient_.as<float>() + p.offset, p.rows, p.cols, p.cols, DType::f32};
+}
+
+Span<float> ParameterStore::gradientVector(const Parameter& p) const { return {gradient_.as<float>() + p.offset, p.size()}; }
+
+}  // namespace ddsc

@@ -1,0 +1,100 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "model/config.h"
+#include "ops/backend.h"
+
+namespace ddsc {
+
+/// How a parameter starts.
+enum class Start : std::uint8_t { zero, one, uniform };
+
+/// A named parameter's place in the flat buffers. Vectors have rows = 1.
+struct Parameter {
+  std::string name;                  // as in published checkpoints
+  std::vector<std::int64_t> shape;
+  std::int64_t offset = 0;           // floats
+  std::int64_t rows = 1, cols = 1;
+  Start start = Start::zero;
+  double bound = 0;                  // uniform in [-bound, bound)
+
+  std::int64_t size() const { return rows * cols; }
+};
+
+struct BlockParameters {
+  Parameter norm1, qkv, attentionOut, norm2, mlpIn, mlpInBias, mlpOut, mlpOutBias, modulation, modulationBias;
+};
+
+/// Names, shapes and places of all parameters. The modulation layers of all blocks and of the head stand end to end, so
+/// that one linear computes the modulation of the whole network.
+struct ParameterLayout {
+  explicit ParameterLayout(const DenoiserConfig& config);
+
+  Parameter rankTable, geneTable, timeIn, timeInBias, timeOut, timeOutBias;
+  std::vector<BlockParameters> blocks;
+  Parameter finalNorm, head, headBias, headModulation, headModulationBias;
+  Parameter allModulation, allModulationBias;  // [(6 blocks + 2) D, condDim], unnamed: views over the named ones
+  std::int64_t size = 0;                       // floats in a flat buffer
+
+  /// Every named parameter once, in the order of the published state dict.
+  std::vector<const Parameter*> all() const;
+};
+
+/// Which weights a forward pass reads.
+enum class WeightSource : std::uint8_t { weights, ema };
+
+/// The flat buffers of a model and what runs over all of them at once.
+class ParameterStore {
+ public:
+  /// `trainable`: gradient, moments and EMA are held too.
+  ParameterStore(Backend& backend, const DenoiserConfig& config, DType compute, bool trainable);
+
+  const ParameterLayout& layout() const { return layout_; }
+  bool trainable() const { return trainable_; }
+
+  /// Draws weights: linear and embedding tables uniform in +-1/sqrt(fan in), norms 1, modulation and head 0 (as published).
+  /// Clears optimizer state; EMA starts at the weights.
+  void initialise(std::uint64_t seed);
+
+  struct UpdateOptions {
+    double learningRate, beta1, beta2, epsilon, weightDecay, emaDecay, maxNorm;
+    std::int64_t step;
+  };
+  struct UpdateResult {
+    double gradientNorm;
+    bool applied;
+  };
+  /// Clips the gradient to maxNorm (0: never), AdamW, EMA; clears the gradient. Leaves everything as it is when the norm
+  /// is not finite.
+  UpdateResult update(const UpdateOptions& options);
+
+  /// Flat buffers by name: weights, ema, firstMoment, secondMoment, gradient. Throws Error MODEL_BUFFER.
+  void read(const std::string& buffer, std::int64_t offset, Span<float> to);
+  void write(const std::string& buffer, std::int64_t offset, Span<const float> from);
+
+  /// Makes the compute copies of a source current; call before taking `weight` views of it.
+  void prepare(WeightSource source);
+  /// A matrix in the compute type.
+  ConstMatrix weight(const Parameter& parameter, WeightSource source) const;
+  /// A matrix or vector in float32.
+  ConstMatrix master(const Parameter& parameter, WeightSource source) const;
+  Span<const float> vector(const Parameter& parameter, WeightSource source) const;
+  Matrix gradient(const Parameter& parameter) const;
+  Span<float> gradientVector(const Parameter& parameter) const;
+
+ private:
+  Buffer& buffer(const std::string& name);
+  const float* floats(WeightSource source) const;
+
+  Backend* backend_;
+  ParameterLayout layout_;
+  DType compute_;
+  bool trainable_;
+  Buffer weights_, gradient_, firstMoment_, secondMoment_, ema_;
+  Buffer copy_, emaCopy_;  // bf16, when that is the compute type
+  bool copyStale_ = true, emaCopyStale_ = true;
+};
+
+}  // namespace ddsc

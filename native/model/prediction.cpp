@@ -1,0 +1,84 @@
+#include "core/errors.h"
+#include "model/model.h"
+
+namespace ddsc {
+
+Prediction::Prediction(std::shared_ptr<Model> model, std::vector<std::int32_t> rows, HostRagged ragged, std::int64_t cells)
+    : model_(std::move(model)), rows_(std::move(rows)), ragged_(std::move(ragged)), cells_(cells) {
+  if (!rows_.empty()) {
+    logits_ = Buffer(model_->backend(), rows_.size() * static_cast<std::size_t>(vocabSize()) * sizeof(float));
+  }
+}
+
+std::int64_t Prediction::vocabSize() const { return model_->config().vocabSize; }
+
+Matrix Prediction::view() const {
+  return {logits_.as<float>(), static_cast<std::int64_t>(rows_.size()), vocabSize(), vocabSize(), DType::f32};
+}
+
+void Prediction::logits(Span<float> to) const {
+  require(to.size == view().rows * view().cols, "BATCH_INVALID", "logits need rows * vocabSize elements");
+  if (to.size > 0) model_->backend().download(to.data, logits_.as<float>(), static_cast<std::size_t>(to.size) * sizeof(float));
+}
+
+Prediction::Statistics Prediction::statistics(const std::vector<std::int32_t>& target) {
+  const auto rows = static_cast<std::int64_t>(rows_.size());
+  require(target.empty() || target.size() == rows_.size(), "BATCH_INVALID", "targets must have one entry a predicted row");
+  for (const std::int32_t token : target) {
+    require(token >= 0 && token < model_->config().maskToken(), "BATCH_INVALID", "a target must be a rank token, not the mask");
+  }
+  Statistics result;
+  if (rows == 0) return result;
+  Backend& backend = model_->backend();
+  Workspace& w = model_->workspace_;
+  w.reset();
+  TokenStatistics op;
+  op.logits = view();
+  if (!target.empty()) {
+    op.target = w.upload(target);
+    op.targetLogProbability = w.span<float>(rows);
+  }
+  op.firstValue = kFirstValue;
+  op.best = w.span<std::int32_t>(rows);
+  op.bestProbability = w.span<float>(rows);
+  op.expectedToken = w.span<float>(rows);
+  backend.run(op);
+  result.targetLogProbability = download(backend, op.targetLogProbability);
+  if (target.empty()) result.targetLogProbability.assign(rows_.size(), 0.0f);
+  result.best = download(backend, op.best);
+  result.bestProbability = download(backend, op.bestProbability);
+  result.expectedToken = download(backend, op.expectedToken);
+  return result;
+}
+
+Prediction::Draw Prediction::draw(const DrawOptions& o) {
+  const auto cells = static_cast<std::size_t>(cells_);
+  require(o.reveal.size() == cells && o.stay.size() == cells, "BATCH_INVALID", "reveal and stay must have one entry a cell");
+  require(o.objective != Objective::sedd || o.sigma.size() == cells, "BATCH_INVALID", "sigma must have one entry a cell");
+  require(o.temperature >= 0, "ARGUMENT_RANGE", "temperature must be at least 0");
+  const auto rows = static_cast<std::int64_t>(rows_.size());
+  Draw result;
+  if (rows == 0) return result;
+  Backend& backend = model_->backend();
+  Workspace& w = model_->workspace_;
+  w.reset();
+  DrawTokens op;
+  op.objective = o.objective;
+  op.logits = view();
+  op.rows = ragged_.upload(w);
+  op.reveal = w.upload(o.reveal);
+  op.stay = w.upload(o.stay);
+  if (!o.sigma.empty()) op.sigma = w.upload(o.sigma);
+  op.temperature = o.temperature;
+  op.firstValue = kFirstValue;
+  op.seed = o.seed;
+  op.step = o.step;
+  op.tokens = w.span<std::int32_t>(rows);
+  op.probability = w.span<float>(rows);
+  backend.run(op);
+  result.tokens = download(backend, op.tokens);
+  result.probability = download(backend, op.probability);
+  return result;
+}
+
+}  // namespace ddsc

@@ -1,0 +1,39 @@
+#include "model/workspace.h"
+
+#include <algorithm>
+
+namespace ddsc {
+
+namespace {
+constexpr std::size_t kAlignment = 64;
+constexpr std::size_t kSmallestPiece = std::size_t{1} << 20;
+}  // namespace
+
+Matrix Workspace::matrix(std::int64_t rows, std::int64_t cols, DType type) {
+  const auto bytes = static_cast<std::size_t>(rows * cols * sizeOf(type));
+  return {take(bytes), rows, cols, cols, type};
+}
+
+void Workspace::reset() {
+  used_ = 0;
+  if (pieces_.size() <= 1) return;
+  const std::size_t all = total_;
+  pieces_.clear();  // before the new piece is taken: both need not fit
+  total_ = 0;
+  pieces_.emplace_back(*backend_, all);
+  total_ = all;
+}
+
+void* Workspace::take(std::size_t bytes) {
+  const std::size_t size = std::max((bytes + kAlignment - 1) / kAlignment, std::size_t{1}) * kAlignment;
+  if (pieces_.empty() || used_ + size > pieces_.back().bytes()) {
+    pieces_.emplace_back(*backend_, std::max({size, kSmallestPiece, total_ / 2}));
+    total_ += pieces_.back().bytes();
+    used_ = 0;
+  }
+  char* memory = pieces_.back().as<char>() + used_;
+  used_ += size;
+  return memory;
+}
+
+}  // namespace ddsc

@@ -1,0 +1,54 @@
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "ops/backend.h"
+
+namespace ddsc {
+
+/// Memory of one call: handed out by bumping a pointer, given back all at once by `reset`. What a call took in several
+/// pieces is one piece from the next call on, so that a training run allocates in its first steps only.
+class Workspace {
+ public:
+  explicit Workspace(Backend& backend) : backend_(&backend) {}
+
+  /// Uninitialised [rows, cols].
+  Matrix matrix(std::int64_t rows, std::int64_t cols, DType type);
+  /// Uninitialised elements.
+  template <class T>
+  Span<T> span(std::int64_t count) {
+    return {static_cast<T*>(take(static_cast<std::size_t>(count) * sizeof(T))), count};
+  }
+  /// A copy of host memory.
+  template <class T>
+  Span<const T> upload(const T* host, std::int64_t count) {
+    const Span<T> copy = span<T>(count);
+    backend_->upload(copy.data, host, static_cast<std::size_t>(count) * sizeof(T));
+    return copy;
+  }
+  template <class T>
+  Span<const T> upload(const std::vector<T>& host) {
+    return upload(host.data(), static_cast<std::int64_t>(host.size()));
+  }
+
+  /// Takes everything back; views handed out before are void.
+  void reset();
+
+ private:
+  void* take(std::size_t bytes);
+
+  Backend* backend_;
+  std::vector<Buffer> pieces_;
+  std::size_t used_ = 0;   // of the last piece
+  std::size_t total_ = 0;  // of all pieces
+};
+
+/// A host copy of a view's elements.
+template <class T>
+std::vector<T> download(Backend& backend, const Span<T>& from) {
+  std::vector<T> values(static_cast<std::size_t>(from.size));
+  if (!values.empty()) backend.download(values.data(), from.data, values.size() * sizeof(T));
+  return values;
+}
+
+}  // namespace ddsc
