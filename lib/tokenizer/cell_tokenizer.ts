@@ -205,16 +205,24 @@ export class CellTokenizer {
     return { batch, report };
   }
 
-  /** Tokens each cell of a block would have, 0 where it would be skipped, [cells]; checks counts as `tokenize` does. */
-  measure(block: CellBlock, mapping: GeneMapping): Int32Array {
-    const report = emptyReport();
+  /**
+   * Tokens each cell of a block would have, [cells], 0 where it would be skipped, and a report of those alone. Checks
+   * counts as `tokenize` does.
+   */
+  measure(block: CellBlock, mapping: GeneMapping): { lengths: Int32Array; skipped: TokenizerReport } {
+    const skipped = emptyReport();
+    const ignored = emptyReport();
     const filled = this.includeUnexpressed ? mapping.measured.length : 0;
-    return Int32Array.from(block.rows, (_, cell) => {
-      const expressed = this.#expressed(block, cell, mapping, report);
+    const lengths = Int32Array.from(block.rows, (_, cell) => {
+      const expressed = this.#expressed(block, cell, mapping, ignored);
       this.#forget(expressed);
-      if (expressed.length < this.minGenes) return 0;
+      if (expressed.length < this.minGenes) {
+        this.#skip(block, cell, expressed.length, skipped);
+        return 0;
+      }
       return Math.min(Math.max(expressed.length, filled), this.#room) + (this.cls ? 1 : 0);
     });
+    return { lengths, skipped };
   }
 
   /** Tokens a block can come to at most. */

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import type { CellSource, Gene } from "../data/source.js";
 import { DdscError } from "../errors.js";
+import { writeFileAtomic } from "../files.js";
 import { SPECIAL_GENES, withoutVersion } from "./gene_names.js";
-import { parseVocabulary, readVocabulary, writeVocabulary } from "./vocabulary_file.js";
+import { parseVocabulary, readVocabulary } from "./vocabulary_file.js";
 
 /** One row of the vocabulary. */
 export interface VocabularyEntry {
@@ -177,7 +178,7 @@ export class GeneVocabulary {
 
   /** Writes the saved form, whole or not at all. Throws `FILE_WRITE`. */
   async save(file: string): Promise<void> {
-    await writeVocabulary(file, this.toJSON());
+    await writeFileAtomic(file, `${JSON.stringify(this)}\n`);
   }
 
   toJSON(): VocabularyJson {

@@ -1,7 +1,6 @@
-import { randomBytes } from "node:crypto";
-import { readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { DdscError } from "../errors.js";
-import type { VocabularyEntry, VocabularyJson } from "./vocabulary.js";
+import type { VocabularyEntry } from "./vocabulary.js";
 
 const FORMAT = "ddsc-gene-vocabulary";
 const VERSION = 1;
@@ -58,23 +57,6 @@ export async function readVocabulary(file: string): Promise<unknown> {
   }
   if (isObject(json) && json.format !== FORMAT) checkRepeatedTokens(text, json, file);
   return json;
-}
-
-/** Writes a file beside the target and renames it into place. Throws `FILE_WRITE`. */
-export async function writeVocabulary(file: string, json: VocabularyJson): Promise<void> {
-  const draft = `${file}.${randomBytes(6).toString("hex")}.tmp`;
-  try {
-    await writeFile(draft, `${JSON.stringify(json)}\n`, { flag: "wx" });
-    await rename(draft, file);
-  } catch (cause) {
-    await rm(draft, { force: true }).catch(() => undefined);
-    throw new DdscError(
-      "FILE_WRITE",
-      `${file}: cannot write the gene vocabulary (${reason(cause)}); check that the folder exists, is writable and has room`,
-      { file },
-      { cause },
-    );
-  }
 }
 
 type Failure = (problem: string) => DdscError;

@@ -1,0 +1,97 @@
+import { DdscError } from "../errors.js";
+import type { RaggedBatch } from "./batch.js";
+import { type BatchLimit, checkLimit, cutBatches } from "./limit.js";
+
+/** Number of cells of a batch. */
+export function cellCount(batch: RaggedBatch): number {
+  return batch.cells.length;
+}
+
+/** Tokens of each cell of a batch, [cells]. */
+export function cellLengths(batch: RaggedBatch): Int32Array {
+  return Int32Array.from(
+    batch.cells,
+    (_, cell) => (batch.offsets[cell + 1] as number) - (batch.offsets[cell] as number),
+  );
+}
+
+/** The cells of all batches end to end, in order. */
+export function concatenateBatches(batches: readonly RaggedBatch[]): RaggedBatch {
+  const cells = batches.reduce((sum, batch) => sum + cellCount(batch), 0);
+  const tokens = batches.reduce((sum, batch) => sum + batch.tokens.length, 0);
+  const whole = allocate(cells, tokens);
+  let cell = 0;
+  let token = 0;
+  for (const batch of batches) {
+    whole.genes.set(batch.genes, token);
+    whole.tokens.set(batch.tokens, token);
+    whole.cells.set(batch.cells, cell);
+    for (let i = 1; i < batch.offsets.length; i++)
+      whole.offsets[cell + i] = token + (batch.offsets[i] as number);
+    cell += cellCount(batch);
+    token += batch.tokens.length;
+  }
+  return whole;
+}
+
+/**
+ * The named cells of a batch (by place in the batch, from 0), in the order given.
+ * Throws `ARGUMENT_RANGE` for a place outside the batch.
+ */
+export function selectCells(batch: RaggedBatch, places: ArrayLike<number>): RaggedBatch {
+  const lengths = cellLengths(batch);
+  let tokens = 0;
+  for (let i = 0; i < places.length; i++) {
+    const length = lengths[places[i] as number];
+    if (length === undefined) {
+      throw new DdscError("ARGUMENT_RANGE", `no cell ${places[i]} in a batch of ${lengths.length} cells`, {
+        argument: "places",
+      });
+    }
+    tokens += length;
+  }
+  const part = allocate(places.length, tokens);
+  let token = 0;
+  for (let i = 0; i < places.length; i++) {
+    const place = places[i] as number;
+    const start = batch.offsets[place] as number;
+    const end = batch.offsets[place + 1] as number;
+    part.genes.set(batch.genes.subarray(start, end), token);
+    part.tokens.set(batch.tokens.subarray(start, end), token);
+    part.cells[i] = batch.cells[place] as number;
+    token += end - start;
+    part.offsets[i + 1] = token;
+  }
+  return part;
+}
+
+/**
+ * A batch in micro-batches of consecutive cells, each as large as the limit allows; genes, tokens and cells are
+ * views of the batch. Throws `BATCH_TOKENS_TOO_FEW` for a cell that does not fit in any.
+ */
+export function splitBatch(batch: RaggedBatch, limit: BatchLimit): RaggedBatch[] {
+  const bounds = cutBatches(cellLengths(batch), checkLimit(limit));
+  const parts: RaggedBatch[] = [];
+  for (let i = 0; i + 1 < bounds.length; i++) {
+    const first = bounds[i] as number;
+    const last = bounds[i + 1] as number;
+    const start = batch.offsets[first] as number;
+    const end = batch.offsets[last] as number;
+    parts.push({
+      offsets: batch.offsets.slice(first, last + 1).map((offset) => offset - start),
+      genes: batch.genes.subarray(start, end),
+      tokens: batch.tokens.subarray(start, end),
+      cells: batch.cells.subarray(first, last),
+    });
+  }
+  return parts;
+}
+
+function allocate(cells: number, tokens: number): RaggedBatch {
+  return {
+    offsets: new Int32Array(cells + 1),
+    genes: new Int32Array(tokens),
+    tokens: new Int32Array(tokens),
+    cells: new Float64Array(cells),
+  };
+}

@@ -1,0 +1,15 @@
+export {
+  CLS_GENE,
+  END_GENE,
+  FIRST_RANK_TOKEN,
+  PAD_GENE,
+  type RaggedBatch,
+  SPECIAL_TOKEN,
+} from "./batch.js";
+export { cellCount, cellLengths, concatenateBatches, selectCells, splitBatch } from "./collate.js";
+export { type BatchLimit, cutBatches } from "./limit.js";
+export { BatchLoader, type BatchLoaderOptions } from "./loader.js";
+export { countBatches, needsLengths, type PlanOptions, type PlanWindow, planEpoch } from "./plan.js";
+export type { BatchPosition, LoadedBatch } from "./producer.js";
+export { type StreamRowsOptions, streamRows, tokenizeRows } from "./rows.js";
+export { type BatchBounds, validateBatch } from "./validate.js";

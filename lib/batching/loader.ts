@@ -1,0 +1,192 @@
+import type { CellSource, SourceDescriptor } from "../data/source.js";
+import { checkNumber, DdscError } from "../errors.js";
+import type { CellTokenizer } from "../tokenizer/cell_tokenizer.js";
+import { addReport, emptyReport, type TokenizerReport } from "../tokenizer/report.js";
+import { checkPlanOptions, type PlanOptions } from "./plan.js";
+import type { BatchPosition, LoadedBatch, ProducerOptions } from "./producer.js";
+import { type BatchStream, InlineStream } from "./stream.js";
+import { WorkerStream } from "./worker_stream.js";
+
+/** Options of `BatchLoader`. */
+export interface BatchLoaderOptions extends PlanOptions {
+  /** Row numbers of the cells to use, each once, in any order; default all. */
+  readonly rows?: Int32Array;
+  /** The batch to begin with; default the first of epoch 0. */
+  readonly start?: BatchPosition;
+  /** Epochs in all, counted from epoch 0; default without end. */
+  readonly epochs?: number;
+  /** Batches made ahead of the consumer; default 4. */
+  readonly prefetch?: number;
+  /**
+   * Whether a worker thread reads and tokenizes; default true. Without, the calling thread does, in pieces between
+   * which the event loop runs; so it does for a source that cannot be opened a second time (its `descriptor()`
+   * throws `SOURCE_NOT_SHAREABLE`).
+   */
+  readonly worker?: boolean;
+  /** Ends the iteration with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Training batches of a source, shuffled anew each epoch, made ahead of time off the event loop. The sequence of
+ * batches is a function of source, tokenizer and options: a loader that starts at `position` of another goes on
+ * with exactly the batches the other would have given.
+ *
+ * Begins to work at the first `next()`. `return()` (so leaving a `for await`), `close()`, `await using`, the signal
+ * and any error stop it and free its memory. Errors met in the worker arrive as they are, with code and place.
+ */
+export class BatchLoader implements AsyncIterableIterator<LoadedBatch, void, void>, AsyncDisposable {
+  readonly #source: CellSource;
+  readonly #tokenizer: CellTokenizer;
+  readonly #options: ProducerOptions;
+  readonly #prefetch: number;
+  readonly #inWorker: boolean;
+  readonly #signal: AbortSignal | undefined;
+  readonly #report = emptyReport();
+  #stream: BatchStream | undefined;
+  #position: BatchPosition;
+  #ended = false;
+  /** Whether the signal ended the iteration and the consumer has not been told. */
+  #aborted = false;
+  readonly #onAbort = () => {
+    this.#aborted = !this.#ended;
+    void this.close();
+  };
+  #turn: Promise<unknown> = Promise.resolve();
+
+  /**
+   * Throws `ARGUMENT_RANGE` for options out of range, rows outside the source or given twice, `DATA_NO_CELLS` for
+   * no rows.
+   */
+  constructor(source: CellSource, tokenizer: CellTokenizer, options: BatchLoaderOptions) {
+    const { start = { epoch: 0, batch: 0 }, epochs = Number.POSITIVE_INFINITY } = options;
+    const range = { min: 0, max: 2 ** 44 - 1, integer: true };
+    checkNumber("start.epoch", start.epoch, range);
+    checkNumber("start.batch", start.batch, range);
+    if (epochs !== Number.POSITIVE_INFINITY) checkNumber("epochs", epochs, range);
+    this.#source = source;
+    this.#tokenizer = tokenizer;
+    this.#prefetch = checkNumber("prefetch", options.prefetch ?? 4, { min: 1, max: 1024, integer: true });
+    this.#inWorker = options.worker ?? true;
+    this.#signal = options.signal;
+    this.#position = start;
+    this.#options = { ...checkPlanOptions(options), rows: checkRows(source, options.rows), start, epochs };
+    if (this.#signal?.aborted === true) this.#onAbort();
+    else this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  /** Where a loader has to start to give the batches that this one has not given yet. */
+  get position(): BatchPosition {
+    return this.#position;
+  }
+
+  /** What the tokenizer left out so far. */
+  get report(): Readonly<TokenizerReport> {
+    return this.#report;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** The next batch. Calls may overlap; they are answered in order. */
+  next(): Promise<IteratorResult<LoadedBatch, void>> {
+    const result = this.#turn.then(() => this.#advance());
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+
+  async return(): Promise<IteratorResult<LoadedBatch, void>> {
+    await this.close();
+    return { done: true, value: undefined };
+  }
+
+  /** Stops the work; later calls of `next` give the end. */
+  async close(): Promise<void> {
+    this.#ended = true;
+    this.#signal?.removeEventListener("abort", this.#onAbort);
+    const stream = this.#stream;
+    this.#stream = undefined;
+    await stream?.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #advance(): Promise<IteratorResult<LoadedBatch, void>> {
+    this.#throwIfAborted();
+    if (this.#ended) return { done: true, value: undefined };
+    try {
+      this.#stream ??= this.#openStream();
+      const item = await this.#stream.next();
+      this.#throwIfAborted();
+      if (item === undefined) return { done: true, value: undefined };
+      if (item.kind === "end") {
+        addReport(this.#report, item.report);
+        return await this.return();
+      }
+      const { loaded } = item;
+      this.#position = { epoch: loaded.epoch, batch: loaded.indexInEpoch + 1 };
+      addReport(this.#report, loaded.report);
+      return { done: false, value: loaded };
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  /** Throws the signal's reason, once. */
+  #throwIfAborted(): void {
+    if (!this.#aborted) return;
+    this.#aborted = false;
+    throw this.#signal?.reason;
+  }
+
+  #openStream(): BatchStream {
+    const descriptor = this.#inWorker ? describe(this.#source) : undefined;
+    if (descriptor === undefined) return new InlineStream(this.#source, this.#tokenizer, this.#options);
+    const setup = { source: descriptor, tokenizer: this.#tokenizer.toJSON(), options: this.#options };
+    return new WorkerStream(setup, this.#prefetch);
+  }
+}
+
+/** The recipe of a source; undefined where it cannot be opened a second time. */
+function describe(source: CellSource): SourceDescriptor | undefined {
+  try {
+    return source.descriptor();
+  } catch (error) {
+    if (error instanceof DdscError && error.code === "SOURCE_NOT_SHAREABLE") return undefined;
+    throw error;
+  }
+}
+
+/** The rows in ascending order, checked. */
+function checkRows(source: CellSource, rows: Int32Array | undefined): Int32Array {
+  const ascending =
+    rows === undefined ? Int32Array.from({ length: source.cellCount }, (_, row) => row) : rows.slice().sort();
+  if (ascending.length === 0) {
+    throw new DdscError("DATA_NO_CELLS", `${source.name}: there are no cells to load; check the split`, {
+      file: source.name,
+    });
+  }
+  ascending.forEach((row, i) => {
+    const problem =
+      row < 0 || row >= source.cellCount
+        ? `row ${row} is outside 0..${source.cellCount - 1}`
+        : row === ascending[i - 1]
+          ? `row ${row} is given twice`
+          : undefined;
+    if (problem !== undefined) {
+      throw new DdscError(
+        "ARGUMENT_RANGE",
+        `${source.name}: ${problem}; pass each row of the source at most once`,
+        {
+          file: source.name,
+          argument: "rows",
+        },
+      );
+    }
+  });
+  return ascending;
+}

@@ -1,0 +1,42 @@
+import { setImmediate } from "node:timers/promises";
+import type { CellSource } from "../data/source.js";
+import type { CellTokenizer } from "../tokenizer/cell_tokenizer.js";
+import type { TokenizerReport } from "../tokenizer/report.js";
+import { type LoadedBatch, type ProducerOptions, produceBatches } from "./producer.js";
+
+/** What a stream of batches gives: a batch, or, once, the end. */
+export type StreamItem =
+  | { readonly kind: "batch"; readonly loaded: LoadedBatch }
+  | { readonly kind: "end"; readonly report: TokenizerReport };
+
+/** Where a loader's batches are made. */
+export interface BatchStream {
+  /** The next item, undefined once closed; not called again before it settles, nor after the end. */
+  next(): Promise<StreamItem | undefined>;
+  /** Stops the work and frees what it holds; a `next` still open gives undefined. */
+  close(): Promise<void>;
+}
+
+/** Makes batches on the calling thread, letting the event loop run between pieces of work. */
+export class InlineStream implements BatchStream {
+  readonly #items: ReturnType<typeof produceBatches>;
+  #closed = false;
+
+  constructor(source: CellSource, tokenizer: CellTokenizer, options: ProducerOptions) {
+    this.#items = produceBatches(source, tokenizer, options);
+  }
+
+  async next(): Promise<StreamItem | undefined> {
+    for (;;) {
+      await setImmediate();
+      if (this.#closed) return undefined;
+      const item = this.#items.next();
+      if (item.done === true) return { kind: "end", report: item.value };
+      if (item.value !== undefined) return { kind: "batch", loaded: item.value };
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+  }
+}
