@@ -68,6 +68,11 @@ export function philox(
   return out;
 }
 
+/** Uniform in [0, 1) with 53 bits, from two words. */
+function uniform53(a: number, b: number): number {
+  return ((a >>> 5) * 67108864 + (b >>> 6)) / 9007199254740992;
+}
+
 /**
  * One stream of random numbers: seed (a whole number below 2^53), purpose, step (e.g. epoch) and cell. Position
  * counts up by itself, so a stream is a pure function of its four names.
@@ -82,6 +87,7 @@ export class RandomStream {
   readonly #c2: number;
   readonly #c3: number;
   readonly #block = new Uint32Array(4);
+  readonly #elsewhere = new Uint32Array(4);
   #position = 0;
   #used = 4;
 
@@ -106,9 +112,19 @@ export class RandomStream {
 
   /** Uniform in [0, 1), 53 bits. */
   uniform(): number {
-    const high = this.word() >>> 5;
-    const low = this.word() >>> 6;
-    return (high * 67108864 + low) / 9007199254740992;
+    const first = this.word();
+    return uniform53(first, this.word());
+  }
+
+  /** Word 0 at a position of the stream, which stays where it is: what decides whether a token is masked. */
+  wordAt(position: number): number {
+    return this.#blockAt(position)[0] as number;
+  }
+
+  /** Uniform in [0, 1) at a position of the stream, which stays where it is: what native draws use for a token. */
+  uniformAt(position: number): number {
+    const block = this.#blockAt(position);
+    return uniform53(block[0] as number, block[1] as number);
   }
 
   /** Whole number in [0, bound), exactly uniform; bound at most 2^32. */
@@ -135,5 +151,9 @@ export class RandomStream {
       items[j] = held;
     }
     return items;
+  }
+
+  #blockAt(position: number): Uint32Array {
+    return philox(position, this.#c1, this.#c2, this.#c3, this.#key0, this.#key1, this.#elsewhere);
   }
 }
