@@ -66,17 +66,25 @@ export class SafetensorsFile implements AsyncDisposable {
     }
   }
 
+  /** Values of one I32 tensor, row-major. Throws `CHECKPOINT_TENSORS` and `CHECKPOINT_DTYPE`. */
+  async readIntegers(name: string): Promise<Int32Array> {
+    const entry = this.#entry(name);
+    if (entry.dtype === "I32") return new Int32Array((await this.#bytes(entry)).buffer);
+    throw new DdscError(
+      "CHECKPOINT_DTYPE",
+      `${this.file}: tensor "${name}" is of ${entry.dtype} instead of I32`,
+      {
+        file: this.file,
+      },
+    );
+  }
+
   /**
    * Values of one tensor, row-major, as float32; F16 and BF16 are exact, F64 is rounded. Throws
    * `CHECKPOINT_TENSORS` where there is none of that name, `CHECKPOINT_DTYPE` where it is no floating-point tensor.
    */
   async read(name: string): Promise<Float32Array> {
-    const entry = this.tensors.get(name);
-    if (entry === undefined) {
-      throw new DdscError("CHECKPOINT_TENSORS", `${this.file}: it holds no tensor "${name}"`, {
-        file: this.file,
-      });
-    }
+    const entry = this.#entry(name);
     const convert = Object.hasOwn(CONVERTERS, entry.dtype) ? CONVERTERS[entry.dtype] : undefined;
     if (convert === undefined) {
       throw new DdscError(
@@ -85,9 +93,21 @@ export class SafetensorsFile implements AsyncDisposable {
         { file: this.file },
       );
     }
-    return convert(
-      await readExactly(this.#handle, this.file, this.#dataStart + entry.begin, entry.end - entry.begin),
-    );
+    return convert(await this.#bytes(entry));
+  }
+
+  #entry(name: string): TensorEntry {
+    const entry = this.tensors.get(name);
+    if (entry === undefined) {
+      throw new DdscError("CHECKPOINT_TENSORS", `${this.file}: it holds no tensor "${name}"`, {
+        file: this.file,
+      });
+    }
+    return entry;
+  }
+
+  #bytes({ begin, end }: TensorEntry): Promise<Uint8Array<ArrayBuffer>> {
+    return readExactly(this.#handle, this.file, this.#dataStart + begin, end - begin);
   }
 
   /** Closes the file. */

@@ -1,0 +1,108 @@
+import { type Command, Option } from "commander";
+import { DdscError } from "../errors.js";
+import { readConfigFile } from "./config_file.js";
+import { InterruptListener } from "./interrupt.js";
+import {
+  describeOption,
+  flagOf,
+  flagWithValue,
+  type OptionSpec,
+  type OptionValue,
+  parseOption,
+} from "./option_kinds.js";
+import { EVERYWHERE, OPTIONS, type OptionName, type OptionValues } from "./options.js";
+import { Output } from "./output.js";
+import { UsageError } from "./usage_error.js";
+
+/** The result of a command, for `--json`. */
+export type JsonResult = Readonly<Record<string, unknown>>;
+
+/** What a command gets besides its options. */
+export interface CommandContext {
+  readonly output: Output;
+  /** Aborted by Ctrl-C or SIGTERM, with an `Interrupted` as the reason. */
+  readonly signal: AbortSignal;
+  /** Whether the user gave this option, on the command line or in the configuration file. */
+  given(name: OptionName): boolean;
+}
+
+/** One command of the program. `N` are the options it takes, `R` those it cannot do without. */
+export interface CommandSpec<N extends OptionName, R extends N> {
+  readonly name: string;
+  readonly summary: string;
+  /** Further help: what comes out, an example. */
+  readonly details?: string;
+  /** Positional argument FILE, given to `run` as `options.file`. */
+  readonly file?: string;
+  readonly options: readonly N[];
+  readonly required: readonly R[];
+  run(options: OptionValues<N, R> & { readonly file: string }, context: CommandContext): Promise<JsonResult>;
+}
+
+/** Lets the compiler work out which options a command takes. */
+export function defineCommand<const N extends OptionName = never, const R extends N = never>(
+  spec: CommandSpec<N, R>,
+): CommandSpec<N, R> {
+  return spec;
+}
+
+/** Adds a command to the program. `finish` is given its result as the last thing. */
+export function addCommand<N extends OptionName, R extends N>(
+  program: Command,
+  spec: CommandSpec<N, R>,
+  finish: (result: JsonResult, options: { readonly json: boolean }) => void,
+): void {
+  const names: readonly OptionName[] = [...spec.options, ...EVERYWHERE];
+  const specs: Partial<Record<OptionName, OptionSpec>> = {};
+  for (const name of names) specs[name] = OPTIONS[name];
+  const command = program.command(spec.name).description(spec.summary);
+  if (spec.file !== undefined) command.argument("<file>", spec.file);
+  if (spec.details !== undefined) command.addHelpText("after", `\n${spec.details}`);
+  for (const name of names) {
+    const option = OPTIONS[name];
+    const required = (spec.required as readonly string[]).includes(name);
+    const help = describeOption(option);
+    const shown = new Option(flagWithValue(name, option), required ? `${help} (required)` : help);
+    command.addOption(shown.argParser((text: string) => parseOption(name, option, text)));
+  }
+  command.action(async (...given: unknown[]) => {
+    const typed = command.opts<Record<string, OptionValue<OptionSpec> | undefined>>();
+    const config =
+      typeof typed["config"] === "string" ? await readConfigFile(typed["config"], specs) : new Map();
+    const known: Record<string, unknown> = { file: spec.file === undefined ? "" : given[0] };
+    for (const name of names) known[name] = typed[name] ?? config.get(name) ?? fallback(OPTIONS[name]);
+    for (const name of spec.required) {
+      if (known[name] !== undefined) continue;
+      throw new UsageError(`${spec.name} needs ${flagWithValue(name, OPTIONS[name])}: ${OPTIONS[name].help}`);
+    }
+    // Checked above option by option: the record has the shapes that OptionValues describes.
+    const options = known as OptionValues<N, R> & { readonly file: string };
+    const { quiet, json } = known as OptionValues<(typeof EVERYWHERE)[number]>;
+    const output = new Output({ results: process.stdout, notes: process.stderr, quiet });
+    using interrupt = new InterruptListener(() =>
+      output.note("stopping; press Ctrl-C again to stop at once"),
+    );
+    const context: CommandContext = {
+      output,
+      signal: interrupt.signal,
+      given: (name) => typed[name] !== undefined || config.has(name),
+    };
+    finish(await spec.run(options, context), { json });
+  });
+}
+
+function fallback(spec: OptionSpec): OptionValue<OptionSpec> | undefined {
+  return spec.kind === "flag" ? false : spec.default;
+}
+
+/** Throws a UsageError where two options that exclude each other are both given. */
+export function checkExclusive(context: CommandContext, a: OptionName, b: OptionName): void {
+  if (context.given(a) && context.given(b)) {
+    throw new UsageError(`${flagOf(a)} and ${flagOf(b)} exclude each other; give one of them`);
+  }
+}
+
+/** Whether the command line or an argument was wrong, rather than the work having failed. */
+export function isUsage(error: unknown): boolean {
+  return error instanceof UsageError || (error instanceof DdscError && error.code.startsWith("ARGUMENT_"));
+}

@@ -1,0 +1,160 @@
+import type { OptionSpec, OptionValue } from "./option_kinds.js";
+
+/**
+ * Every option of every command, once: help, default and range, on the command line (`--learning-rate`) as in a
+ * `--config` file (`learningRate`). A command names the ones it takes.
+ */
+export const OPTIONS = {
+  // Files and folders.
+  data: text("FILE", "counts: an .h5ad file of cells x genes"),
+  model: text("DIR", "a trained run: the folder given to `ddsc train --out`"),
+  out: text("PATH", "where the result goes: a new folder for train, an .h5ad file otherwise"),
+  layer: text("NAME", "read layers/NAME instead of X", { defaultText: "X" }),
+  raw: flag("read raw/X instead of X"),
+  geneColumn: text("NAME", "column of var that holds the gene identifiers", { defaultText: "the var index" }),
+  overwrite: flag("replace what is at --out"),
+
+  // The machine.
+  device: text("NAME", "device to compute on, as `ddsc devices` lists them", {
+    defaultText: "auto: the best there is",
+  }),
+  dtype: choice("compute type; weights and sums are float32 in both", ["fp32", "bf16"], { default: "fp32" }),
+  seed: whole("seed of every random number", { min: 0, max: Number.MAX_SAFE_INTEGER, default: 0 }),
+  batch: whole("cells a batch", { min: 1, max: 65_536, defaultText: "64" }),
+  batchTokens: whole("tokens a batch, in place of --batch", { min: 16, max: 2 ** 26 }),
+
+  // The model.
+  preset: choice("size of the model", ["nano", "tiny", "small", "medium"], { default: "nano" }),
+  dropout: real("probability of dropping an activation while training", { min: 0, max: 0.9, default: 0.1 }),
+  timeConditioning: flag("show the network the noise level"),
+  maxLength: whole("genes a cell at most, cls included; more are sampled anew each epoch", {
+    min: 2,
+    max: 65_536,
+    default: 1024,
+  }),
+  includeUnexpressed: flag("fill cells up to --max-length with genes they do not express"),
+  minGenes: whole("skip cells with fewer expressed genes", { min: 1, max: 65_536, default: 1 }),
+
+  // Training.
+  steps: whole("optimizer steps to train for", { min: 1, max: 1e9, default: 1000 }),
+  learningRate: real("peak learning rate", { min: 1e-9, max: 1, default: 3e-4 }),
+  warmup: whole("steps of linear warm-up", {
+    min: 0,
+    max: 1e9,
+    defaultText: "a tenth of --steps, at most 2500",
+  }),
+  learningRateSchedule: choice("learning rate after the warm-up", ["constant", "cosine"], {
+    default: "cosine",
+  }),
+  weightDecay: real("decoupled weight decay", { min: 0, max: 10, default: 0 }),
+  clip: real("largest norm of the gradient; 0 for any", { min: 0, max: 1e9, default: 1 }),
+  ema: real("decay of the moving average of the weights; 0 for none", {
+    min: 0,
+    max: 0.999999,
+    default: 0.9999,
+  }),
+  accumulate: whole("batches a step", { min: 1, max: 4096, default: 1 }),
+  validation: real("share of the cells held out for validation and evaluation", {
+    min: 0.001,
+    max: 0.9,
+    default: 0.1,
+  }),
+  validateEvery: whole("steps between validations", { min: 1, max: 1e9, defaultText: "a tenth of --steps" }),
+  checkpointEvery: whole("steps between checkpoints", {
+    min: 1,
+    max: 1e9,
+    defaultText: "a tenth of --steps",
+  }),
+  resume: flag("go on with the run in --out"),
+
+  // The objective.
+  objective: choice("parameterisation", ["subs", "d3pm", "sedd"], { default: "subs" }),
+  diffusionSteps: whole("time steps T of d3pm", { min: 2, max: 1e6, default: 1000 }),
+  noiseSchedule: choice("noise schedule", ["loglinear", "linear", "geometric", "cosine", "cosinesqr"], {
+    default: "loglinear",
+  }),
+  meanMatching: real("weight of mean matching, |E[rank] - rank| / (R - 1), added to the bound", {
+    min: 0,
+    max: 1000,
+    default: 0,
+  }),
+  timeSampling: choice("how times are drawn", ["antithetic", "uniform"], { default: "antithetic" }),
+  importanceSampling: flag("draw times so that the objective's weight is constant"),
+
+  // Sampling.
+  sampler: choice(
+    "how masked ranks are drawn",
+    ["first-hitting", "ancestral", "cached-ancestral", "analytic", "confidence"],
+    { default: "first-hitting" },
+  ),
+  samplingSteps: whole("steps of the samplers that have them", { min: 1, max: 1e6, default: 32 }),
+  temperature: real("temperature of the draws; 0 takes the most probable rank", {
+    min: 0,
+    max: 100,
+    default: 1,
+  }),
+  cells: whole("cells to generate or simulate", { min: 1, max: 1e8, default: 100 }),
+  genes: text("LIST|FILE", "genes, comma-separated, or a text file with one a line"),
+  fill: choice(
+    "what to fill: genes without a count in each cell, or those of --genes whatever their count",
+    ["zeros", "listed"],
+    { defaultText: "listed with --genes, zeros otherwise" },
+  ),
+  maskFraction: real("hide this share of the expressed genes, fill them and report how well it went", {
+    min: 0.01,
+    max: 0.99,
+  }),
+
+  // Evaluation.
+  ratios: numbers("shares of masked tokens", { min: 0.01, max: 0.99, default: [0.2, 0.5, 0.8] }),
+
+  // All commands.
+  config: text("FILE", "JSON file with any of these options; the command line wins"),
+  json: flag("end the output with one JSON object on the last line"),
+  quiet: flag("no progress"),
+  debug: flag("show where an error came from; also DDSC_DEBUG=1"),
+} as const satisfies Readonly<Record<string, OptionSpec>>;
+
+export type OptionName = keyof typeof OPTIONS;
+
+type Table = typeof OPTIONS;
+/** Options that always have a value: flags and those with a default. */
+type Certain<N extends OptionName> = {
+  [K in N]: Table[K] extends { kind: "flag" } | { default: unknown } ? K : never;
+}[N];
+
+/** The values of some options; `R` are those a command cannot do without. */
+export type OptionValues<N extends OptionName, R extends N = never> = {
+  readonly [K in N]: K extends R | Certain<N> ? OptionValue<Table[K]> : OptionValue<Table[K]> | undefined;
+};
+
+/** Options that every command takes. */
+export const EVERYWHERE = ["config", "json", "quiet", "debug"] as const satisfies readonly OptionName[];
+
+function text<const E extends object>(placeholder: string, help: string, extra?: E) {
+  return { kind: "text" as const, placeholder, help, ...extra };
+}
+
+function flag(help: string) {
+  return { kind: "flag" as const, help };
+}
+
+function choice<const C extends string, const E extends object>(
+  help: string,
+  choices: readonly C[],
+  extra?: E,
+) {
+  return { kind: "choice" as const, help, choices, ...extra };
+}
+
+function real<const E extends { readonly min: number; readonly max: number }>(help: string, extra: E) {
+  return { kind: "number" as const, help, ...extra };
+}
+
+function whole<const E extends { readonly min: number; readonly max: number }>(help: string, extra: E) {
+  return { kind: "number" as const, integer: true, help, ...extra };
+}
+
+function numbers<const E extends { readonly min: number; readonly max: number }>(help: string, extra: E) {
+  return { kind: "numbers" as const, help, ...extra };
+}

@@ -1,0 +1,62 @@
+import type { Writable } from "node:stream";
+
+/** Where a command writes: results to stdout, progress and notes to stderr, so that a pipe gets results alone. */
+export class Output {
+  readonly #results: Writable;
+  readonly #notes: Writable;
+  /** Whether progress is wanted. */
+  readonly progress: boolean;
+
+  constructor(options: { readonly results: Writable; readonly notes: Writable; readonly quiet: boolean }) {
+    this.#results = options.results;
+    this.#notes = options.notes;
+    this.progress = !options.quiet;
+  }
+
+  /** A line of results; empty for a blank line. */
+  line(text = ""): void {
+    this.#results.write(`${text}\n`);
+  }
+
+  /** A line on stderr that a reader should see once: what was skipped, chosen or assumed. */
+  note(text: string): void {
+    this.#notes.write(`${text}\n`);
+  }
+
+  /** A table with its first column to the left and the others to the right; the first row is its head. */
+  table(rows: readonly (readonly string[])[]): void {
+    for (const line of tableLines(rows)) this.line(line);
+  }
+}
+
+/** Lines of a table, columns two spaces apart, a rule below the head. */
+export function tableLines(rows: readonly (readonly string[])[]): string[] {
+  const widths: number[] = [];
+  for (const row of rows) {
+    for (const [column, text] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, text.length);
+  }
+  const lines = rows.map((row) =>
+    row
+      .map((text, column) => {
+        const width = widths[column] ?? 0;
+        return column === 0 ? text.padEnd(width) : text.padStart(width);
+      })
+      .join("  ")
+      .trimEnd(),
+  );
+  const rule = widths.map((width) => "-".repeat(width)).join("  ");
+  return [...lines.slice(0, 1), rule, ...lines.slice(1)];
+}
+
+/** `12,345`. */
+export function withThousands(value: number): string {
+  return Math.round(value).toLocaleString("en-US");
+}
+
+/** `2:05` or `1:02:05`. */
+export function duration(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  const parts = [Math.floor(whole / 60) % 60, whole % 60].map((part) => String(part).padStart(2, "0"));
+  const hours = Math.floor(whole / 3600);
+  return hours > 0 ? `${hours}:${parts.join(":")}` : `${Math.floor(whole / 60)}:${parts[1]}`;
+}
