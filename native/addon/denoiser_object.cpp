@@ -1,0 +1,193 @@
+#include "addon/async.h"
+#include "addon/inputs.h"
+#include "addon/objects.h"
+#include "cpu/cpu_backend.h"
+
+namespace ddsc::addon {
+
+namespace {
+
+/// Starts a call of the model: `work` runs off the event loop with the model kept alive.
+template <class Work, class Finish>
+Napi::Value start(const Napi::CallbackInfo& info, std::shared_ptr<Model> model, Work work, Finish finish) {
+  using Result = decltype(work(*model));
+  model->begin();
+  return Job<Result>::start(
+      info.Env(), [model = std::move(model), work = std::move(work)] { return work(*model); }, std::move(finish));
+}
+
+struct Nothing {};
+
+Napi::Value undefined(Napi::Env env, Nothing&) { return env.Undefined(); }
+
+Napi::Value lossObject(Napi::Env env, LossSums& sums) {
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("loss", sums.loss);
+  result.Set("meanLoss", sums.meanLoss);
+  result.Set("maskedTokens", static_cast<double>(sums.maskedTokens));
+  result.Set("validTokens", static_cast<double>(sums.validTokens));
+  result.Set("crossEntropy", sums.crossEntropy);
+  result.Set("correct", static_cast<double>(sums.correct));
+  result.Set("cellLoss", toArray(env, sums.cellLoss));
+  return result;
+}
+
+}  // namespace
+
+Napi::Function DenoiserObject::define(Napi::Env env) {
+  return DefineClass(env, "Denoiser",
+                     {InstanceAccessor<&DenoiserObject::parameters>("parameters"),
+                      InstanceAccessor<&DenoiserObject::bufferSize>("bufferSize"),
+                      InstanceAccessor<&DenoiserObject::device>("device"),
+                      InstanceMethod<&DenoiserObject::initialise>("initialise"),
+                      InstanceMethod<&DenoiserObject::read>("read"), InstanceMethod<&DenoiserObject::write>("write"),
+                      InstanceMethod<&DenoiserObject::accumulate>("accumulate"),
+                      InstanceMethod<&DenoiserObject::evaluate>("evaluate"),
+                      InstanceMethod<&DenoiserObject::update>("update"), InstanceMethod<&DenoiserObject::predict>("predict"),
+                      InstanceMethod<&DenoiserObject::cancel>("cancel"), InstanceMethod<&DenoiserObject::dispose>("dispose")});
+}
+
+DenoiserObject::DenoiserObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<DenoiserObject>(info) {
+  guarded(info.Env(), [&] {
+    const Field options = argument(info, 0, "options");
+    const std::string device = options["device"].string();
+    if (device != "cpu") {
+      throw Error("DEVICE_UNKNOWN", "this build computes on the cpu only; device \"" + device + "\" is not to be had");
+    }
+    model_ = std::make_shared<Model>(cpu::makeCpuBackend(), denoiserConfig(options["config"]), dtype(options["dtype"]),
+                                     options["trainable"].boolean());
+  });
+}
+
+const std::shared_ptr<Model>& DenoiserObject::model() const {
+  require(model_ != nullptr, "MODEL_DISPOSED", "this model was disposed; load or create it again");
+  return model_;
+}
+
+Napi::Value DenoiserObject::parameters(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Napi::Env env = info.Env();
+    Napi::Array list = Napi::Array::New(env);
+    for (const Parameter* p : model()->parameters().layout().all()) {
+      Napi::Array shape = Napi::Array::New(env, p->shape.size());
+      for (std::size_t i = 0; i < p->shape.size(); ++i) {
+        shape.Set(static_cast<std::uint32_t>(i), static_cast<double>(p->shape[i]));
+      }
+      Napi::Object entry = Napi::Object::New(env);
+      entry.Set("name", p->name);
+      entry.Set("shape", shape);
+      entry.Set("offset", static_cast<double>(p->offset));
+      entry.Set("size", static_cast<double>(p->size()));
+      list.Set(list.Length(), entry);
+    }
+    return list;
+  });
+}
+
+Napi::Value DenoiserObject::bufferSize(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    return Napi::Number::New(info.Env(), static_cast<double>(model()->parameters().layout().size));
+  });
+}
+
+Napi::Value DenoiserObject::device(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(),
+                 [&]() -> Napi::Value { return Napi::String::New(info.Env(), model()->backend().describe()); });
+}
+
+Napi::Value DenoiserObject::initialise(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const std::uint64_t seed = argument(info, 0, "seed").natural();
+    const auto work = [seed](Model& m) {
+      m.parameters().initialise(seed);
+      return Nothing{};
+    };
+    return start(info, model(), work, undefined);
+  });
+}
+
+Napi::Value DenoiserObject::read(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const std::string buffer = argument(info, 0, "buffer").string();
+    const std::int64_t offset = argument(info, 1, "offset").integer();
+    const std::int64_t size = argument(info, 2, "size").integer();
+    require(size >= 0, "ARGUMENT_RANGE", "size must be at least 0");
+    const auto work = [=](Model& m) {
+      std::vector<float> values(static_cast<std::size_t>(size));
+      m.parameters().read(buffer, offset, {values.data(), size});
+      return values;
+    };
+    return start(info, model(), work, [](Napi::Env env, std::vector<float>& values) { return toArray(env, values); });
+  });
+}
+
+Napi::Value DenoiserObject::write(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const std::string buffer = argument(info, 0, "buffer").string();
+    const std::int64_t offset = argument(info, 1, "offset").integer();
+    const auto work = [=, values = argument(info, 2, "values").floats()](Model& m) {
+      m.parameters().write(buffer, offset, {values.data(), static_cast<std::int64_t>(values.size())});
+      return Nothing{};
+    };
+    return start(info, model(), work, undefined);
+  });
+}
+
+Napi::Value DenoiserObject::accumulate(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const double scale = argument(info, 1, "gradientScale").number();
+    const DropoutStream dropout{argument(info, 2, "dropoutSeed").natural(), argument(info, 3, "step").natural()};
+    const auto work = [=, input = lossInput(argument(info, 0, "input"))](Model& m) {
+      return m.accumulate(input, scale, dropout);
+    };
+    return start(info, model(), work, lossObject);
+  });
+}
+
+Napi::Value DenoiserObject::evaluate(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const auto work = [input = lossInput(argument(info, 0, "input"))](Model& m) { return m.evaluate(input); };
+    return start(info, model(), work, lossObject);
+  });
+}
+
+Napi::Value DenoiserObject::update(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const auto work = [options = updateOptions(argument(info, 0, "options"))](Model& m) {
+      return m.parameters().update(options);
+    };
+    return start(info, model(), work, [](Napi::Env env, ParameterStore::UpdateResult& result) -> Napi::Value {
+      Napi::Object object = Napi::Object::New(env);
+      object.Set("gradientNorm", result.gradientNorm);
+      object.Set("applied", result.applied);
+      return object;
+    });
+  });
+}
+
+Napi::Value DenoiserObject::predict(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const Field rows = argument(info, 2, "rows");
+    const bool allMasked = rows.missing();
+    const WeightSource source = weightSource(argument(info, 3, "weights"));
+    const auto work = [=, batch = cellBatch(argument(info, 0, "batch")), conditioning = argument(info, 1, "conditioning").floats(),
+                       chosen = allMasked ? std::vector<std::int32_t>{} : rows.int32s()](Model& m) {
+      return m.predict(batch, conditioning, chosen, allMasked, source);
+    };
+    return start(info, model(), work, [](Napi::Env env, std::shared_ptr<Prediction>& prediction) -> Napi::Value {
+      return PredictionObject::make(env, std::move(prediction));
+    });
+  });
+}
+
+Napi::Value DenoiserObject::cancel(const Napi::CallbackInfo& info) {
+  if (model_) model_->cancel();
+  return info.Env().Undefined();
+}
+
+Napi::Value DenoiserObject::dispose(const Napi::CallbackInfo& info) {
+  model_.reset();
+  return info.Env().Undefined();
+}
+
+}  // namespace ddsc::addon

@@ -1,0 +1,118 @@
+#include "addon/inputs.h"
+
+#include "core/errors.h"
+
+namespace ddsc::addon {
+
+namespace {
+
+template <class Value>
+struct Choice {
+  const char* name;
+  Value value;
+};
+
+template <class Value, std::size_t count>
+Value choose(const Field& field, const Choice<Value> (&choices)[count]) {
+  const std::string given = field.string();
+  std::string names;
+  for (const Choice<Value>& choice : choices) {
+    if (given == choice.name) return choice.value;
+    names += (names.empty() ? "" : ", ") + std::string(choice.name);
+  }
+  throw Error("ARGUMENT_CHOICE", "expected one of " + names + " for " + field.name + " but received " + given);
+}
+
+HostNoise hostNoise(const Field& value) {
+  HostNoise noise;
+  noise.conditioning = value["conditioning"].floats();
+  noise.weight = value["weight"].floats();
+  noise.sigma = value["sigma"].floats();
+  noise.time = value["time"].floats();
+  const Field mean = value["meanWeight"];
+  if (!mean.missing()) noise.meanWeight = mean.floats();
+  return noise;
+}
+
+Masking masking(const Field& value) {
+  enum class Kind { given, draw };
+  const Choice<Kind> kinds[] = {{"given", Kind::given}, {"draw", Kind::draw}};
+  Masking result;
+  if (choose(value["kind"], kinds) == Kind::given) {
+    result.noisy = value["noisy"].int32s();
+  } else {
+    result.moveChance = value["moveChance"].doubles();
+    result.seed = value["seed"].natural();
+    result.step = value["step"].natural();
+  }
+  return result;
+}
+
+}  // namespace
+
+DenoiserConfig denoiserConfig(const Field& value) {
+  DenoiserConfig c;
+  c.vocabSize = value["vocabSize"].integer();
+  c.geneVocabSize = value["geneVocabSize"].integer();
+  c.hidden = value["hidden"].integer();
+  c.blocks = value["blocks"].integer();
+  c.heads = value["heads"].integer();
+  c.condDim = value["condDim"].integer();
+  c.dropout = value["dropout"].number();
+  c.timeConditioning = value["timeConditioning"].boolean();
+  c.rotary = value["rotary"].boolean();
+  return c;
+}
+
+DType dtype(const Field& value) {
+  const Choice<DType> types[] = {{"fp32", DType::f32}, {"bf16", DType::bf16}};
+  return choose(value, types);
+}
+
+WeightSource weightSource(const Field& value) {
+  if (value.missing()) return WeightSource::weights;
+  const Choice<WeightSource> sources[] = {{"weights", WeightSource::weights}, {"ema", WeightSource::ema}};
+  return choose(value, sources);
+}
+
+Objective objectiveKind(const Field& value) {
+  const Choice<Objective> kinds[] = {{"subs", Objective::subs}, {"d3pm", Objective::d3pm}, {"sedd", Objective::sedd}};
+  return choose(value, kinds);
+}
+
+CellBatch cellBatch(const Field& value) {
+  return {value["offsets"].int32s(), value["genes"].int32s(), value["tokens"].int32s(), value["cells"].naturals()};
+}
+
+LossInput lossInput(const Field& value) {
+  LossInput input;
+  input.batch = cellBatch(value["batch"]);
+  input.masking = masking(value["masking"]);
+  input.noise = hostNoise(value["noise"]);
+  const Field objective = value["objective"];
+  input.objective = objectiveKind(objective["kind"]);
+  if (input.objective == Objective::d3pm) input.steps = objective["steps"].number();
+  input.source = weightSource(value["weights"]);
+  return input;
+}
+
+Prediction::DrawOptions drawOptions(const Field& value) {
+  Prediction::DrawOptions o;
+  o.objective = objectiveKind(value["objective"]);
+  o.reveal = value["reveal"].floats();
+  o.stay = value["stay"].floats();
+  const Field sigma = value["sigma"];
+  if (!sigma.missing()) o.sigma = sigma.floats();
+  o.temperature = static_cast<float>(value["temperature"].number());
+  o.seed = value["seed"].natural();
+  o.step = value["step"].natural();
+  return o;
+}
+
+ParameterStore::UpdateOptions updateOptions(const Field& value) {
+  return {value["learningRate"].number(), value["beta1"].number(),    value["beta2"].number(),
+          value["epsilon"].number(),      value["weightDecay"].number(), value["emaDecay"].number(),
+          value["maxNorm"].number(),      value["step"].integer()};
+}
+
+}  // namespace ddsc::addon

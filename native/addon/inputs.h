@@ -1,0 +1,18 @@
+#pragma once
+// The objects of lib/native.ts as the model's structs.
+
+#include "addon/arguments.h"
+#include "model/model.h"
+
+namespace ddsc::addon {
+
+DenoiserConfig denoiserConfig(const Field& value);
+DType dtype(const Field& value);          // "fp32" | "bf16"
+WeightSource weightSource(const Field& value);  // "weights" | "ema"; missing: weights
+Objective objectiveKind(const Field& value);    // "subs" | "d3pm" | "sedd"
+CellBatch cellBatch(const Field& value);
+LossInput lossInput(const Field& value);
+Prediction::DrawOptions drawOptions(const Field& value);
+ParameterStore::UpdateOptions updateOptions(const Field& value);
+
+}  // namespace ddsc::addon
