@@ -26,8 +26,7 @@ std::vector<InstructionSet> usable() {
   std::vector<InstructionSet> sets;
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  const bool hasAvx2 =
-      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  const bool hasAvx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   const bool hasAvx512 = hasAvx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
   if (hasAvx512) sets.push_back({"avx512", &avx512::opTable});
