@@ -19,6 +19,7 @@ Napi::Value devices(const Napi::CallbackInfo& info) {
     device.Set("name", "cpu");
     device.Set("description", backend->describe());
     device.Set("instructionSets", sets);
+  device.Set("threads", backend->threads());
     Napi::Array list = Napi::Array::New(env);
     list.Set(0u, device);
     return list;

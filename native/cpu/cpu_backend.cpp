@@ -39,6 +39,8 @@ class CpuBackend final : public Backend {
     return std::string("cpu (") + instructionSet_.name + ", " + threads + ")";
   }
 
+  int threads() const override { return pool_.threads(); }
+
   void* allocate(std::size_t bytes) override { return allocateAligned(bytes); }
   void release(void* memory) noexcept override { releaseAligned(memory); }
   void zero(void* memory, std::size_t bytes) override {

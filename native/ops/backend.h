@@ -15,6 +15,8 @@ class Backend {
 
   /// For people: "cpu (avx512, 2 threads)".
   virtual std::string describe() const = 0;
+  /// Host threads that compute.
+  virtual int threads() const = 0;
 
   /// Uninitialised memory, 64-byte aligned; throws Error OUT_OF_MEMORY with the size.
   virtual void* allocate(std::size_t bytes) = 0;
