@@ -1,0 +1,25 @@
+import type { DiffusionConfig } from "../diffusion/index.js";
+import type { DenoiserConfig, NativeDenoiser } from "../native.js";
+import type { TokenStrategy } from "../tokenizer/strategy.js";
+import type { GeneVocabulary } from "../tokenizer/vocabulary.js";
+
+/** What sampling and evaluation need of a model; `Denoiser` has it all. */
+export interface DenoisingModel {
+  readonly native: Pick<NativeDenoiser, "predict">;
+  readonly config: DenoiserConfig;
+  readonly diffusion: DiffusionConfig;
+  readonly vocabulary: GeneVocabulary;
+  readonly strategy: TokenStrategy;
+  /** Which weights to use where the caller does not say. */
+  readonly inferenceWeights: "weights" | "ema";
+  /** How the cells it was trained on became tokens. */
+  readonly tokenizer: {
+    /** Whether a cell starts with the cls token. */
+    readonly cls: boolean;
+  };
+}
+
+/** The mask token of a model: the last one. */
+export function maskToken(model: Pick<DenoisingModel, "config">): number {
+  return model.config.vocabSize - 1;
+}

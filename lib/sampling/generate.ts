@@ -1,0 +1,114 @@
+import { CLS_GENE, FIRST_RANK_TOKEN, type RaggedBatch, SPECIAL_TOKEN } from "../batching/batch.js";
+import { checkNumber, DdscError } from "../errors.js";
+import { SPECIAL_GENES } from "../tokenizer/gene_names.js";
+import { type DenoisingModel, maskToken } from "./denoising_model.js";
+import type { SamplingOptions } from "./options.js";
+import { sample } from "./sample.js";
+
+/** Options of `generate`. */
+export interface GenerateOptions extends SamplingOptions {
+  /** The genes every cell expresses: vocabulary ids, or names the vocabulary finds. Each at most once. */
+  readonly genes: Int32Array | readonly (number | string)[];
+  /** Number of cells. */
+  readonly cells: number;
+  /** Whether cells start with the cls token, as in training; default as the model's tokenizer. */
+  readonly cls?: boolean;
+  /** Global index of the first cell; with the seed it names the random numbers. Default 0. */
+  readonly firstCell?: number;
+}
+
+/** Cells from nothing but a gene list. */
+export interface GeneratedCells {
+  /** Number of cells. */
+  readonly cells: number;
+  /** Vocabulary ids of the genes, in the order asked for, [genes]. */
+  readonly genes: Int32Array;
+  /** Ranks 0..R-1, [cells, genes], row-major. */
+  readonly ranks: Int32Array;
+  /** How often the network ran for each cell, [cells]. */
+  readonly networkEvaluations: Int32Array;
+}
+
+/**
+ * Draws cells that express the given genes. Throws `GENE_UNKNOWN` for a gene the vocabulary does not hold,
+ * `GENE_DUPLICATE` for one given twice, `ARGUMENT_RANGE`, and as `sample`.
+ */
+export async function generate(model: DenoisingModel, options: GenerateOptions): Promise<GeneratedCells> {
+  const genes = findGenes(model, options.genes);
+  const cells = checkNumber("cells", options.cells, { min: 1, max: 2 ** 31 - 1, integer: true });
+  const first = checkNumber("firstCell", options.firstCell ?? 0, {
+    min: 0,
+    max: 2 ** 44 - cells,
+    integer: true,
+  });
+  const specials = (options.cls ?? model.tokenizer.cls) ? 1 : 0;
+  const { batch, networkEvaluations } = await sample(
+    model,
+    maskedCells(genes, cells, specials, first, maskToken(model)),
+    options,
+  );
+  const ranks = new Int32Array(cells * genes.length);
+  for (let cell = 0; cell < cells; cell++) {
+    const start = (batch.offsets[cell] as number) + specials;
+    for (let gene = 0; gene < genes.length; gene++) {
+      ranks[cell * genes.length + gene] = (batch.tokens[start + gene] as number) - FIRST_RANK_TOKEN;
+    }
+  }
+  return { cells, genes, ranks, networkEvaluations };
+}
+
+function findGenes(model: DenoisingModel, genes: GenerateOptions["genes"]): Int32Array {
+  if (genes.length === 0) {
+    throw new DdscError("ARGUMENT_RANGE", "expected at least one gene for genes but received none", {
+      argument: "genes",
+    });
+  }
+  const seen = new Set<number>();
+  return Int32Array.from(genes as readonly (number | string)[], (gene) => {
+    const id = typeof gene === "string" ? model.vocabulary.find(gene) : gene;
+    if (id === undefined || id < SPECIAL_GENES.length || model.vocabulary.token(id) === undefined) {
+      throw new DdscError(
+        "GENE_UNKNOWN",
+        `gene ${JSON.stringify(gene)} is not in the model's vocabulary of ${model.vocabulary.geneCount} genes; leave it out`,
+        { argument: "genes", gene: String(gene) },
+      );
+    }
+    if (seen.has(id)) {
+      throw new DdscError(
+        "GENE_DUPLICATE",
+        `gene ${JSON.stringify(gene)} was given twice; give every gene once`,
+        {
+          argument: "genes",
+          gene: String(gene),
+        },
+      );
+    }
+    seen.add(id);
+    return id;
+  });
+}
+
+/** Cells of these genes with every rank masked. */
+function maskedCells(
+  genes: Int32Array,
+  cells: number,
+  specials: number,
+  first: number,
+  mask: number,
+): RaggedBatch {
+  const length = specials + genes.length;
+  const batch = {
+    offsets: Int32Array.from({ length: cells + 1 }, (_, cell) => cell * length),
+    genes: new Int32Array(cells * length),
+    tokens: new Int32Array(cells * length).fill(mask),
+    cells: Float64Array.from({ length: cells }, (_, cell) => first + cell),
+  };
+  for (let cell = 0; cell < cells; cell++) {
+    const start = cell * length;
+    batch.genes.set(genes, start + specials);
+    if (specials === 0) continue;
+    batch.genes[start] = CLS_GENE;
+    batch.tokens[start] = SPECIAL_TOKEN;
+  }
+  return batch;
+}

@@ -1,0 +1,115 @@
+import { FIRST_RANK_TOKEN, type RaggedBatch } from "../batching/batch.js";
+import { noiseSchedule } from "../diffusion/index.js";
+import { DdscError } from "../errors.js";
+import { type DenoisingModel, maskToken } from "./denoising_model.js";
+import { type CellRows, predictCells } from "./network.js";
+import { checkSampling, type SamplingOptions } from "./options.js";
+import { sample } from "./sample.js";
+import { SamplingState } from "./state.js";
+
+/** Options of `inpaint`. */
+export interface InpaintOptions extends SamplingOptions {
+  /**
+   * Which tokens are evidence, [tokens]: 1 keeps a token, 0 masks it and fills it in. Special tokens are always kept.
+   * Default: whatever is not the mask token is evidence.
+   */
+  readonly keep?: Uint8Array;
+}
+
+/** Filled-in entries, by row; all arrays are [entries]. */
+export interface FilledEntries {
+  /** The entry's cell: its number in the batch. */
+  readonly cell: Int32Array;
+  /** The entry's token number in the batch, ascending. */
+  readonly row: Int32Array;
+  /** Gene id. */
+  readonly gene: Int32Array;
+  /** The rank that was filled in, 0..R-1. */
+  readonly rank: Int32Array;
+  /** E[rank] given the evidence alone. */
+  readonly expectedRank: Float32Array;
+  /** Probability of the filled-in rank given the evidence alone. */
+  readonly probability: Float32Array;
+}
+
+/** What `inpaint` returns. */
+export interface InpaintResult {
+  /** The cells with every masked token filled in. */
+  readonly batch: RaggedBatch;
+  readonly filled: FilledEntries;
+  /** How often the sampler ran the network for each cell, [cells]; the run for `filled` comes on top. */
+  readonly networkEvaluations: Int32Array;
+}
+
+/**
+ * Fills in the masked tokens of cells, the rest held as evidence. Sampled ranks are a joint draw; `expectedRank` and
+ * `probability` are each entry's own marginal given the evidence, from one more run of the network. Throws as `sample`,
+ * and `ARGUMENT_RANGE` for a `keep` of another length.
+ */
+export async function inpaint(
+  model: DenoisingModel,
+  cells: RaggedBatch,
+  options: InpaintOptions = {},
+): Promise<InpaintResult> {
+  const mask = maskToken(model);
+  const evidence = options.keep === undefined ? cells : maskTokens(cells, options.keep, mask);
+  const { batch, networkEvaluations } = await sample(model, evidence, options);
+  return { batch, filled: await describe(model, evidence, batch.tokens, options), networkEvaluations };
+}
+
+function maskTokens(batch: RaggedBatch, keep: Uint8Array, mask: number): RaggedBatch {
+  if (keep.length !== batch.tokens.length) {
+    throw new DdscError(
+      "ARGUMENT_RANGE",
+      `expected keep of length ${batch.tokens.length} (one entry a token) but received length ${keep.length}`,
+      { argument: "keep" },
+    );
+  }
+  const tokens = batch.tokens.map((token, row) =>
+    token >= FIRST_RANK_TOKEN && keep[row] === 0 ? mask : token,
+  );
+  return { ...batch, tokens };
+}
+
+async function describe(
+  model: DenoisingModel,
+  evidence: RaggedBatch,
+  filled: Int32Array,
+  options: SamplingOptions,
+): Promise<FilledEntries> {
+  const state = new SamplingState(evidence, maskToken(model));
+  const moveChance = noiseSchedule(model.diffusion.schedule).moveChance(1);
+  const asked: CellRows[] = state
+    .unfinished()
+    .map((place) => ({ place, rows: state.masked(place), moveChance }));
+  const entries = asked.reduce((sum, { rows }) => sum + rows.length, 0);
+  const result = {
+    cell: new Int32Array(entries),
+    row: new Int32Array(entries),
+    gene: new Int32Array(entries),
+    rank: new Int32Array(entries),
+    expectedRank: new Float32Array(entries),
+    probability: new Float32Array(entries),
+  };
+  let entry = 0;
+  await predictCells(model, evidence, asked, checkSampling(options, model), async (prediction, part) => {
+    const targets = Int32Array.from(
+      part.flatMap(({ rows }) => [...rows].map((row) => filled[row] as number)),
+    );
+    const { targetLogProbability, expectedToken } = await prediction.statistics(targets);
+    let place = 0;
+    for (const { place: cell, rows } of part) {
+      for (const row of rows) {
+        result.cell[entry] = cell;
+        result.row[entry] = row;
+        result.gene[entry] = evidence.genes[row] as number;
+        result.rank[entry] = (targets[place] as number) - FIRST_RANK_TOKEN;
+        result.expectedRank[entry] = (expectedToken[place] as number) - FIRST_RANK_TOKEN;
+        result.probability[entry] = Math.exp(targetLogProbability[place] as number);
+        entry++;
+        place++;
+      }
+    }
+  });
+  return result;
+}

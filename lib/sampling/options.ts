@@ -1,0 +1,122 @@
+import { checkChoice, checkNumber, DdscError } from "../errors.js";
+import type { DenoisingModel } from "./denoising_model.js";
+
+/** How masked ranks are filled in. */
+export type SamplerConfig =
+  /**
+   * The reverse process in `steps` equal steps of time: a masked token is revealed between t and s with chance
+   * (m(t) - m(s)) / m(t) for the move chance m (Sahoo et al. 2024). The network runs at every step; tokens revealed in the
+   * same step are drawn independently of each other, so few steps lose their dependence. For a model trained with
+   * sedd, ranks are drawn from its normalised scores.
+   */
+  | { readonly kind: "ancestral"; readonly steps: number }
+  /**
+   * The same draws as `ancestral`, number for number, without the work that changes nothing: which tokens may be
+   * revealed is known from the random stream before the network runs, so it runs only for cells with such a token,
+   * and its head only for those tokens. At most one evaluation for each masked token, whatever the steps.
+   */
+  | { readonly kind: "cached-ancestral"; readonly steps: number }
+  /**
+   * The score-based update of Lou et al. 2024 (sedd): the chance to reveal a token depends on the scores, not on the
+   * schedule alone. With subs and d3pm models it is `ancestral`.
+   */
+  | { readonly kind: "analytic"; readonly steps: number }
+  /**
+   * Exact in continuous time (Zheng et al. 2024, "Masked diffusion models are secretly time-agnostic masked models and
+   * exploit inaccurate categorical sampling"): jumps from one reveal to the next, m <- m u^(1/n) with n tokens
+   * masked, and reveals one of them, uniformly. One evaluation for each masked token. `tokensPerStep` > 1 (default 1)
+   * reveals that many at once, as if independent: faster, and no longer exact.
+   */
+  | { readonly kind: "first-hitting"; readonly tokensPerStep?: number }
+  /**
+   * Draws all masked tokens at each step and keeps those with the highest probability (Chang et al. 2022, "MaskGIT"),
+   * leaving a share cos(pi/2 i/steps) ("cosine", default) or 1 - i/steps ("linear") of them masked. Fast; its cells are
+   * more alike than the model's distribution.
+   */
+  | {
+      readonly kind: "parallel";
+      readonly steps: number;
+      readonly order?: "confidence";
+      readonly schedule?: "cosine" | "linear";
+    };
+
+/** The kinds of `SamplerConfig`. */
+export const SAMPLER_KINDS = [
+  "ancestral",
+  "cached-ancestral",
+  "analytic",
+  "first-hitting",
+  "parallel",
+] as const;
+
+/** Options of every sampler. */
+export interface SamplingOptions {
+  /** Default `{ kind: "first-hitting" }`. */
+  readonly sampler?: SamplerConfig;
+  /** Divides the logits: below 1 favours probable ranks, 0 always takes the most probable. 0..100, default 1. */
+  readonly temperature?: number;
+  /** Whole number below 2^53; with a cell's global index it names the cell's random numbers. Default 0. */
+  readonly seed?: number;
+  /** The trained weights or their moving average; default the model's `inferenceWeights`. */
+  readonly weights?: "weights" | "ema";
+  /** Tokens in one run of the network at most (a longer cell runs alone); bounds memory. Default 65,536. */
+  readonly maxTokens?: number;
+  /** Ends sampling: the call rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** `SamplingOptions` with defaults filled in and checked. */
+export interface CheckedSampling {
+  readonly sampler: SamplerConfig;
+  readonly temperature: number;
+  readonly seed: number;
+  readonly weights: "weights" | "ema";
+  readonly maxTokens: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+const MAX_STEPS = 1_000_000;
+
+/** Fills in defaults. Throws `ARGUMENT_RANGE`, `ARGUMENT_CHOICE`, or `SAMPLER_UNKNOWN`. */
+export function checkSampling(
+  options: SamplingOptions,
+  model: Pick<DenoisingModel, "inferenceWeights">,
+): CheckedSampling {
+  return {
+    sampler: checkSampler(options.sampler ?? { kind: "first-hitting" }),
+    temperature: checkNumber("temperature", options.temperature ?? 1, { min: 0, max: 100 }),
+    seed: checkNumber("seed", options.seed ?? 0, { min: 0, max: Number.MAX_SAFE_INTEGER, integer: true }),
+    weights: checkChoice("weights", options.weights ?? model.inferenceWeights, ["weights", "ema"]),
+    maxTokens: checkNumber("maxTokens", options.maxTokens ?? 65_536, {
+      min: 1,
+      max: 2 ** 31 - 1,
+      integer: true,
+    }),
+    signal: options.signal,
+  };
+}
+
+function checkSampler(sampler: SamplerConfig): SamplerConfig {
+  const whole = { min: 1, max: MAX_STEPS, integer: true };
+  switch (sampler.kind) {
+    case "ancestral":
+    case "cached-ancestral":
+    case "analytic":
+      checkNumber("sampler.steps", sampler.steps, whole);
+      return sampler;
+    case "first-hitting":
+      checkNumber("sampler.tokensPerStep", sampler.tokensPerStep ?? 1, whole);
+      return sampler;
+    case "parallel":
+      checkNumber("sampler.steps", sampler.steps, whole);
+      checkChoice("sampler.order", sampler.order ?? "confidence", ["confidence"]);
+      checkChoice("sampler.schedule", sampler.schedule ?? "cosine", ["cosine", "linear"]);
+      return sampler;
+    default:
+      throw new DdscError(
+        "SAMPLER_UNKNOWN",
+        `expected one of ${SAMPLER_KINDS.join(", ")} for sampler.kind but received ${String((sampler as { kind?: unknown }).kind)}`,
+        { argument: "sampler.kind" },
+      );
+  }
+}

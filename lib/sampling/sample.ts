@@ -1,0 +1,96 @@
+import type { RaggedBatch } from "../batching/batch.js";
+import { validateBatch } from "../batching/validate.js";
+import { type DenoisingModel, maskToken } from "./denoising_model.js";
+import { firstHitting } from "./first_hitting.js";
+import { type CheckedSampling, checkSampling, type SamplingOptions } from "./options.js";
+import { parallel } from "./parallel.js";
+import { SamplingState } from "./state.js";
+import { stepwise } from "./stepwise.js";
+
+/** Cells on their way: after `step` steps. The arrays are the caller's own. */
+export interface SamplingStep {
+  /** 0 for the cells as they were given. */
+  readonly step: number;
+  /** Time each cell has come down to, from 1 to 0, [cells]. */
+  readonly time: Float64Array;
+  /** Rank tokens; the mask token where nothing is filled in yet, [tokens]. */
+  readonly tokens: Int32Array;
+  /** Masked tokens of each cell, [cells]. */
+  readonly masked: Int32Array;
+  /** How often the network has run for each cell, [cells]. */
+  readonly networkEvaluations: Int32Array;
+}
+
+/** Cells with every masked token filled in. */
+export interface SampledBatch {
+  /** The given batch with new tokens. */
+  readonly batch: RaggedBatch;
+  /** How often the network ran for each cell, [cells]. */
+  readonly networkEvaluations: Int32Array;
+}
+
+/**
+ * Fills in the tokens of `batch` that are the mask token, step by step; all other tokens are evidence and never change.
+ * The first state is the batch as given, in the last nothing is masked.
+ *
+ * Random numbers are named by seed, a cell's global index and the position in the cell, so a cell is filled in alike
+ * whichever cells are beside it. Throws `BATCH_INVALID`, and `checkSampling`'s errors for options; rejects with the
+ * signal's reason when aborted.
+ */
+export async function* sampleSteps(
+  model: DenoisingModel,
+  batch: RaggedBatch,
+  options: SamplingOptions = {},
+): AsyncGenerator<SamplingStep> {
+  const checked = checkSampling(options, model);
+  validateBatch(batch, {
+    geneVocabularySize: model.config.geneVocabSize,
+    tokenCount: model.config.vocabSize,
+  });
+  const state = new SamplingState(batch, maskToken(model));
+  yield snapshot(state, 0);
+  let step = 0;
+  for await (const _ of run(model, state, checked)) {
+    step++;
+    yield snapshot(state, step);
+  }
+}
+
+/** Fills in the tokens of `batch` that are the mask token; `sampleSteps` without the steps. */
+export async function sample(
+  model: DenoisingModel,
+  batch: RaggedBatch,
+  options: SamplingOptions = {},
+): Promise<SampledBatch> {
+  let tokens = batch.tokens;
+  let networkEvaluations: Int32Array = new Int32Array(batch.cells.length);
+  for await (const step of sampleSteps(model, batch, options)) {
+    tokens = step.tokens;
+    networkEvaluations = step.networkEvaluations;
+  }
+  return { batch: { ...batch, tokens }, networkEvaluations };
+}
+
+function run(model: DenoisingModel, state: SamplingState, options: CheckedSampling): AsyncGenerator<void> {
+  const { sampler } = options;
+  switch (sampler.kind) {
+    case "ancestral":
+    case "cached-ancestral":
+    case "analytic":
+      return stepwise(model, state, options, sampler);
+    case "first-hitting":
+      return firstHitting(model, state, options, sampler.tokensPerStep ?? 1);
+    case "parallel":
+      return parallel(model, state, options, sampler);
+  }
+}
+
+function snapshot(state: SamplingState, step: number): SamplingStep {
+  return {
+    step,
+    time: state.time.slice(),
+    tokens: state.tokens.slice(),
+    masked: state.maskedCounts(),
+    networkEvaluations: state.networkEvaluations.slice(),
+  };
+}
