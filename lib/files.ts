@@ -21,7 +21,12 @@ export function fileWriteError(path: string, error: unknown): DdscError {
   if (error instanceof DdscError) return error;
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   const reason = REMEDIES[code] ?? (error instanceof Error ? error.message : String(error));
-  return new DdscError("FILE_WRITE", `${path}: cannot be written: ${reason}`, { file: path }, { cause: error });
+  return new DdscError(
+    "FILE_WRITE",
+    `${path}: cannot be written: ${reason}`,
+    { file: path },
+    { cause: error },
+  );
 }
 
 async function synchronise(path: string): Promise<void> {
@@ -34,7 +39,7 @@ async function synchronise(path: string): Promise<void> {
 }
 
 /** Makes the rename itself durable. Some file systems refuse to sync a folder; the data is safe all the same. */
-async function synchroniseFolder(path: string): Promise<void> {
+export async function synchroniseFolder(path: string): Promise<void> {
   try {
     await synchronise(path);
   } catch (error) {

@@ -53,7 +53,10 @@ export async function writeChunkTree(
   const keyBytes = 8 + 8 * (chunk.length + 1);
   const nodeBytes = 24 + NODE_CHILDREN * 8 + (NODE_CHILDREN + 1) * keyBytes;
   const key = (number: number): Buffer => {
-    const writer = new ByteWriter().u32(chunks[number]?.bytes ?? 0).u32(0).u64(number * chunkRows);
+    const writer = new ByteWriter()
+      .u32(chunks[number]?.bytes ?? 0)
+      .u32(0)
+      .u64(number * chunkRows);
     for (let dimension = 1; dimension <= chunk.length; dimension++) writer.u64(0);
     return writer.done();
   };

@@ -141,7 +141,11 @@ export function fillValueMessage(): Buffer {
 
 /** Layout message of one contiguous piece; no bytes, no address (section IV.A.2.i). */
 export function contiguousLayoutMessage(address: number, bytes: number): Buffer {
-  return new ByteWriter().u8(3, 1).u64(bytes === 0 ? UNDEFINED_ADDRESS : address).u64(bytes).done();
+  return new ByteWriter()
+    .u8(3, 1)
+    .u64(bytes === 0 ? UNDEFINED_ADDRESS : address)
+    .u64(bytes)
+    .done();
 }
 
 /** Layout message of chunks indexed by a version 1 B-tree; `chunk` in elements. */

@@ -38,6 +38,7 @@ export type ElementArray =
 
 /** Value of an attribute; whole numbers are stored as int64. */
 export type AttributeValue = string | boolean | number | readonly string[] | readonly number[];
+export type { ElementType };
 export type Attributes = Readonly<Record<string, AttributeValue>>;
 
 const HEAP_BYTES = 16_384;
@@ -97,7 +98,7 @@ export class Hdf5Writer {
     if (values.length !== elements) {
       throw new RangeError(`${path}: ${values.length} values for shape [${shape.join(", ")}]`);
     }
-    if (!(ArrayBuffer.isView(values)) || values.byteLength < CHUNK_BYTES) {
+    if (type === "string" || !ArrayBuffer.isView(values) || values.byteLength < CHUNK_BYTES) {
       const bytes = ArrayBuffer.isView(values) ? asBytes(values) : await this.#strings(values);
       const address = await this.#append(bytes);
       const layout = { kind: MessageKind.layout, body: contiguousLayoutMessage(address, bytes.byteLength) };
@@ -199,7 +200,8 @@ export class Hdf5Writer {
   }
 
   async #attribute(name: string, value: AttributeValue): Promise<Buffer> {
-    if (typeof value === "boolean") return attributeMessage(name, "boolean", [], Uint8Array.of(Number(value)));
+    if (typeof value === "boolean")
+      return attributeMessage(name, "boolean", [], Uint8Array.of(Number(value)));
     if (typeof value === "string") return attributeMessage(name, "string", [], await this.#strings([value]));
     const shape = typeof value === "number" ? [] : [value.length];
     const items: readonly (number | string)[] = typeof value === "number" ? [value] : value;
@@ -315,7 +317,8 @@ export class DatasetStream {
   async append(values: Exclude<ElementArray, readonly string[]>): Promise<void> {
     const bytes = asBytes(values);
     this.#received += bytes.length;
-    if (this.#received > this.#total) throw new RangeError(`more values than shape [${this.#shape.join(", ")}] holds`);
+    if (this.#received > this.#total)
+      throw new RangeError(`more values than shape [${this.#shape.join(", ")}] holds`);
     for (let start = 0; start < bytes.length; ) {
       const count = Math.min(bytes.length - start, this.#buffer.length - this.#filled);
       this.#buffer.set(bytes.subarray(start, start + count), this.#filled);
@@ -327,7 +330,8 @@ export class DatasetStream {
 
   /** Ends the dataset; throws a RangeError unless it is full. */
   async finish(): Promise<void> {
-    if (this.#received !== this.#total) throw new RangeError(`too few values for shape [${this.#shape.join(", ")}]`);
+    if (this.#received !== this.#total)
+      throw new RangeError(`too few values for shape [${this.#shape.join(", ")}]`);
     if (this.#filled > 0) await this.#flush();
     if (this.#places.length === 0) {
       await this.#file.finish([{ kind: MessageKind.layout, body: contiguousLayoutMessage(0, 0) }]);

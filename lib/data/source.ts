@@ -1,4 +1,5 @@
 import type { Table } from "apache-arrow";
+import type { Frame } from "./frame.js";
 
 /** A gene (column) of a source. */
 export interface Gene {
@@ -19,7 +20,6 @@ export interface CellBlock {
   /** Counts as stored, > 0. */
   readonly counts: Float32Array;
 }
-
 
 /**
  * Where cells come from: a file of any format, or memory. Counts are checked as they are read: a negative,
@@ -46,10 +46,19 @@ export interface CellSource extends Disposable {
   descriptor(): SourceDescriptor;
 }
 
+/** A source that keeps the tables of its cells and genes as they were typed, so that they can be written again. */
+export interface FramedSource extends CellSource {
+  /** Table of cells: `index` holds the cell names. */
+  readonly obs: Frame;
+  /** Table of genes: `index` holds the names as in the file, duplicates included. */
+  readonly var: Frame;
+}
+
 /** Structured-clonable recipe of a source. */
 export type SourceDescriptor =
   | { readonly kind: "h5ad"; readonly path: string; readonly options: H5adOptions }
-  | { readonly kind: "memory"; readonly cells: MemoryCells };
+  | { readonly kind: "memory"; readonly cells: MemoryCells }
+  | { readonly kind: "subset"; readonly source: SourceDescriptor; readonly rows: Int32Array };
 
 /** Options of `openCells` for .h5ad. */
 export interface H5adOptions {

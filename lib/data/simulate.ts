@@ -1,0 +1,272 @@
+import { checkNumber } from "../errors.js";
+import { Purpose, RandomStream } from "../random.js";
+import type { Gene, MemoryCells } from "./source.js";
+
+/** Options of `simulateCells`. */
+export interface SimulateOptions {
+  /** Number of cells, 1 to 10^7. Default 2,000. */
+  readonly cells?: number;
+  /** Number of genes, 8 to 10^6. Default 400. */
+  readonly genes?: number;
+  /** Number of cell types, 1 to 1,000. Default 6. */
+  readonly types?: number;
+  /** Number of gene programmes, 1 to 1,000. Default 12. */
+  readonly programmes?: number;
+  /** Median counts a cell before dropout, 1 to 10^7. Default 4 a gene. */
+  readonly librarySize?: number;
+  /** Negative-binomial dispersion: variance = mean + dispersion mean^2; 0 is Poisson. Default 0.15. */
+  readonly dispersion?: number;
+  /** Mean count at which half the cells lose a gene to dropout. Default 0.3; 0 turns dropout off. */
+  readonly dropoutMidpoint?: number;
+  /** Whole number below 2^53. Default 0. */
+  readonly seed?: number;
+}
+
+/** What the simulator knows and real data do not tell. */
+export interface SimulationTruth {
+  /** Type of each cell, [cells]. */
+  readonly types: Int32Array;
+  /** Activity of each programme in each cell, [cells * programmes], 0 = silent. */
+  readonly activity: Float32Array;
+  /** Loading (log fold change at activity 1) of each programme on each gene, [programmes * genes]. */
+  readonly loadings: Float32Array;
+  /** Expected count before dropout, [cells * genes]. */
+  readonly expected: Float32Array;
+  readonly programmes: number;
+}
+
+/** Streams of the fixed parts (genes, types); a cell's own stream has its row as `cell` and step 0. */
+const STEP = { cell: 0, genes: 1, types: 2 } as const;
+
+const GENE_MEAN_SPREAD = 1.0;
+const TYPE_SPREAD = 0.5;
+const LIBRARY_SPREAD = 0.35;
+const LOADING = 1.6;
+const GENES_PER_PROGRAMME = 0.12;
+const PROGRAMMES_PER_TYPE = 0.4;
+/** Steepness of the dropout curve in log count. */
+const DROPOUT_SLOPE = 1.5;
+
+interface Study {
+  readonly cells: number;
+  readonly genes: number;
+  readonly types: number;
+  readonly programmes: number;
+  readonly librarySize: number;
+  readonly dispersion: number;
+  readonly dropoutMidpoint: number;
+  readonly seed: number;
+}
+
+function checkedStudy(options: SimulateOptions): Study {
+  const whole = (name: keyof SimulateOptions, value: number, min: number, max: number): number =>
+    checkNumber(name, value, { min, max, integer: true });
+  const genes = whole("genes", options.genes ?? 400, 8, 1e6);
+  return {
+    cells: whole("cells", options.cells ?? 2000, 1, 1e7),
+    genes,
+    types: whole("types", options.types ?? 6, 1, 1000),
+    programmes: whole("programmes", options.programmes ?? 12, 1, 1000),
+    librarySize: checkNumber("librarySize", options.librarySize ?? 4 * genes, { min: 1, max: 1e7 }),
+    dispersion: checkNumber("dispersion", options.dispersion ?? 0.15, { min: 0, max: 100 }),
+    dropoutMidpoint: checkNumber("dropoutMidpoint", options.dropoutMidpoint ?? 0.3, { min: 0, max: 1e6 }),
+    seed: whole("seed", options.seed ?? 0, 0, Number.MAX_SAFE_INTEGER),
+  };
+}
+
+/**
+ * Simulates cells of a tissue. A gene has a log-normal base level; a type shifts genes and switches programmes
+ * on; a programme raises or lowers its genes together, by how active it is in the cell; the expected counts
+ * scale with a log-normal library size, are drawn from a negative binomial, and faint ones are lost to dropout.
+ *
+ * Deterministic: the same options give the same cells on every machine, and a cell does not depend on how many
+ * others there are. Memory: `truth.expected` holds cells x genes float32. Throws `ARGUMENT_RANGE`.
+ */
+export function simulateCells(options: SimulateOptions = {}): { cells: MemoryCells; truth: SimulationTruth } {
+  const study = checkedStudy(options);
+  const { cells, genes, programmes } = study;
+  const parts = drawParts(study);
+  const truth: SimulationTruth = {
+    types: new Int32Array(cells),
+    activity: new Float32Array(cells * programmes),
+    loadings: parts.loadings,
+    expected: new Float32Array(cells * genes),
+    programmes,
+  };
+  const offsets = new Int32Array(cells + 1);
+  const columns: Int32Array[] = [];
+  const counts: Float32Array[] = [];
+  const librarySizes = new Float64Array(cells);
+  for (let cell = 0; cell < cells; cell++) {
+    const stream = new RandomStream(study.seed, Purpose.simulate, STEP.cell, cell);
+    librarySizes[cell] = drawExpected(study, parts, truth, cell, stream);
+    const drawn = drawCounts(study, truth.expected.subarray(cell * genes, (cell + 1) * genes), stream);
+    columns.push(drawn.columns);
+    counts.push(drawn.counts);
+    offsets[cell + 1] = (offsets[cell] ?? 0) + drawn.counts.length;
+  }
+  return { cells: assemble(study, truth, librarySizes, offsets, columns, counts), truth };
+}
+
+interface Parts {
+  /** Log base level of each gene, [genes]. */
+  readonly base: Float64Array;
+  /** Log shift of each gene in each type, [types * genes]. */
+  readonly shifts: Float64Array;
+  readonly loadings: Float32Array;
+  /** 1 where a programme is on in a type, [types * programmes]. */
+  readonly on: Uint8Array;
+}
+
+function drawParts(study: Study): Parts {
+  const { genes, types, programmes, seed } = study;
+  const base = new Float64Array(genes);
+  const loadings = new Float32Array(programmes * genes);
+  for (let gene = 0; gene < genes; gene++) {
+    const stream = new RandomStream(seed, Purpose.simulate, STEP.genes, gene);
+    base[gene] = GENE_MEAN_SPREAD * stream.normal();
+    for (let programme = 0; programme < programmes; programme++) {
+      const member = stream.uniform() < GENES_PER_PROGRAMME;
+      // Most genes of a programme rise with it, some fall.
+      const direction = stream.uniform() < 0.75 ? 1 : -1;
+      const strength = LOADING * (0.5 + stream.uniform());
+      if (member) loadings[programme * genes + gene] = direction * strength;
+    }
+  }
+  const shifts = new Float64Array(types * genes);
+  const on = new Uint8Array(types * programmes);
+  for (let type = 0; type < types; type++) {
+    const stream = new RandomStream(seed, Purpose.simulate, STEP.types, type);
+    for (let programme = 0; programme < programmes; programme++) {
+      on[type * programmes + programme] = stream.uniform() < PROGRAMMES_PER_TYPE ? 1 : 0;
+    }
+    for (let gene = 0; gene < genes; gene++) shifts[type * genes + gene] = TYPE_SPREAD * stream.normal();
+  }
+  return { base, shifts, loadings, on };
+}
+
+/** Draws type, activities and library size of a cell, fills its expected counts, returns the library size. */
+function drawExpected(
+  study: Study,
+  parts: Parts,
+  truth: SimulationTruth,
+  cell: number,
+  stream: RandomStream,
+): number {
+  const { genes, programmes, types, librarySize } = study;
+  const type = stream.below(types);
+  truth.types[cell] = type;
+  const activity = truth.activity.subarray(cell * programmes, (cell + 1) * programmes);
+  for (let programme = 0; programme < programmes; programme++) {
+    const level = stream.uniform();
+    const accident = stream.uniform() < 0.05;
+    if (parts.on[type * programmes + programme] === 1 || accident) activity[programme] = 0.4 + 0.6 * level;
+  }
+  const library = librarySize * Math.exp(LIBRARY_SPREAD * stream.normal());
+  const expected = truth.expected.subarray(cell * genes, (cell + 1) * genes);
+  let total = 0;
+  for (let gene = 0; gene < genes; gene++) {
+    let level = (parts.base[gene] ?? 0) + (parts.shifts[type * genes + gene] ?? 0);
+    for (let programme = 0; programme < programmes; programme++) {
+      level += (activity[programme] ?? 0) * (parts.loadings[programme * genes + gene] ?? 0);
+    }
+    const mean = Math.exp(level);
+    expected[gene] = mean;
+    total += mean;
+  }
+  for (let gene = 0; gene < genes; gene++) expected[gene] = ((expected[gene] ?? 0) / total) * library;
+  return library;
+}
+
+function drawCounts(
+  study: Study,
+  expected: Float32Array,
+  stream: RandomStream,
+): { columns: Int32Array; counts: Float32Array } {
+  const columns: number[] = [];
+  const counts: number[] = [];
+  for (const [gene, mean] of expected.entries()) {
+    const count = negativeBinomial(stream, mean, study.dispersion);
+    const lost = stream.uniform() < dropoutChance(mean, study.dropoutMidpoint);
+    if (count === 0 || lost) continue;
+    columns.push(gene);
+    counts.push(count);
+  }
+  return { columns: Int32Array.from(columns), counts: Float32Array.from(counts) };
+}
+
+/** Logistic in log mean: 1/2 at the midpoint. */
+function dropoutChance(mean: number, midpoint: number): number {
+  return midpoint === 0 ? 0 : 1 / (1 + (mean / midpoint) ** DROPOUT_SLOPE);
+}
+
+/** Negative binomial as a Poisson whose mean is gamma distributed. */
+function negativeBinomial(stream: RandomStream, mean: number, dispersion: number): number {
+  if (dispersion === 0) return poisson(stream, mean);
+  return poisson(stream, gamma(stream, 1 / dispersion) * mean * dispersion);
+}
+
+/** Gamma with scale 1 (Marsaglia and Tsang, 2000; below shape 1 boosted by a power of a uniform). */
+function gamma(stream: RandomStream, shape: number): number {
+  if (shape < 1) return gamma(stream, shape + 1) * (1 - stream.uniform()) ** (1 / shape);
+  const d = shape - 1 / 3;
+  const c = 1 / Math.sqrt(9 * d);
+  for (;;) {
+    const normal = stream.normal();
+    const v = (1 + c * normal) ** 3;
+    if (v <= 0) continue;
+    const u = 1 - stream.uniform();
+    if (Math.log(u) < 0.5 * normal * normal + d - d * v + d * Math.log(v)) return d * v;
+  }
+}
+
+/** Poisson: by products of uniforms, a large mean split into parts that do not underflow. */
+function poisson(stream: RandomStream, mean: number): number {
+  let count = 0;
+  let left = mean;
+  for (; left > 30; left -= 30) count += poissonBelow(stream, 30);
+  return count + poissonBelow(stream, left);
+}
+
+function poissonBelow(stream: RandomStream, mean: number): number {
+  const limit = Math.exp(-mean);
+  let count = 0;
+  for (let product = stream.uniform(); product > limit; product *= stream.uniform()) count++;
+  return count;
+}
+
+function assemble(
+  study: Study,
+  truth: SimulationTruth,
+  librarySizes: Float64Array,
+  offsets: Int32Array,
+  columns: readonly Int32Array[],
+  counts: readonly Float32Array[],
+): MemoryCells {
+  const total = offsets[study.cells] ?? 0;
+  const geneColumns = new Int32Array(total);
+  const values = new Float32Array(total);
+  for (let cell = 0; cell < study.cells; cell++) {
+    geneColumns.set(columns[cell] ?? [], offsets[cell]);
+    values.set(counts[cell] ?? [], offsets[cell]);
+  }
+  const digits = (count: number): number => String(count - 1).length;
+  const label = (prefix: string, i: number, count: number): string =>
+    prefix + String(i).padStart(digits(count), "0");
+  return {
+    name: "simulated cells",
+    ids: Array.from({ length: study.cells }, (_, i) => label("cell-", i, study.cells)),
+    genes: Array.from(
+      { length: study.genes },
+      (_, i): Gene => ({ id: label("GENE", i, study.genes), aliases: [] }),
+    ),
+    offsets,
+    geneColumns,
+    counts: values,
+    metadata: {
+      cell_type: Array.from(truth.types, (type) => label("type-", type, study.types)),
+      library_size: librarySizes,
+    },
+    notes: [],
+  };
+}

@@ -1,0 +1,67 @@
+import type { ColumnSummary, Quantiles, SourceSummary } from "./summary.js";
+
+const BAR_WIDTH = 30;
+
+/** A number with thousands separated, at most one decimal. */
+function number(value: number): string {
+  return value.toLocaleString("en-US", { maximumFractionDigits: 1 });
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)}%`;
+}
+
+function quantileLine(title: string, quantiles: Quantiles): string {
+  const { min, q25, median, q75, max, mean } = quantiles;
+  const five = [min, q25, median, q75, max].map(number).join("  ");
+  return `${title.padEnd(24)}${five}   mean ${number(mean)}`;
+}
+
+function histogramLines(summary: SourceSummary): string[] {
+  const most = Math.max(1, ...summary.genesPerCellHistogram.map(({ cells }) => cells));
+  const labels = summary.genesPerCellHistogram.map(({ from, to }) => `${from}-${to - 1}`);
+  const width = Math.max(0, ...labels.map((label) => label.length));
+  return summary.genesPerCellHistogram.map(({ cells }, i) => {
+    const bar = "#".repeat(Math.ceil((BAR_WIDTH * cells) / most));
+    return `  ${(labels[i] ?? "").padStart(width)}  ${bar.padEnd(BAR_WIDTH)}  ${number(cells)}`;
+  });
+}
+
+function columnLine(column: ColumnSummary): string {
+  const missing = column.missing === 0 ? "" : `, ${number(column.missing)} missing`;
+  if (column.top === undefined) {
+    const range = column.range === undefined ? "no values" : `${column.range.min} to ${column.range.max}`;
+    return `  ${column.name}: numbers, ${range}${missing}`;
+  }
+  const values = column.top.map(({ value, cells }) => `${value} ${number(cells)}`).join(", ");
+  const more = (column.distinct ?? 0) > column.top.length ? ", ..." : "";
+  return `  ${column.name}: ${number(column.distinct ?? 0)} values${missing}: ${values}${more}`;
+}
+
+/** The summary as lines of text for a terminal. */
+export function summaryText(summary: SourceSummary): string {
+  const lines = [
+    summary.name,
+    `${number(summary.cells)} cells x ${number(summary.genes)} genes, ${number(summary.counts)} counts above 0 (${percent(summary.density)} of the matrix)`,
+    "",
+    `${"a cell".padEnd(24)}min  25%  50%  75%  max`,
+    quantileLine("expressed genes", summary.genesPerCell),
+    quantileLine("total counts", summary.countsPerCell),
+    "",
+    "cells by expressed genes",
+    ...histogramLines(summary),
+    "",
+  ];
+  let lower = 0;
+  const shares = summary.countValues.map(({ upTo, share }) => {
+    const label = upTo === null ? `>${lower}` : upTo - lower <= 1 ? `${upTo}` : `${lower + 1}-${upTo}`;
+    lower = upTo ?? lower;
+    return `${label}: ${percent(share)}`;
+  });
+  lines.push(`counts above 0: ${shares.join("  ")}${summary.wholeNumbers ? "" : "  (not whole numbers)"}`);
+  lines.push(`cells without an expressed gene (skipped in training): ${number(summary.emptyCells)}`);
+  lines.push(`genes expressed nowhere: ${number(summary.silentGenes)}`);
+  if (summary.columns.length > 0) lines.push("", "cell metadata", ...summary.columns.map(columnLine));
+  if (summary.notes.length > 0) lines.push("", "notes", ...summary.notes.map((note) => `  ${note}`));
+  return lines.join("\n");
+}
