@@ -9,6 +9,7 @@
 //                         fma(a, b, c) = a b + c, fnma(a, b, c) = c - a b; min and max return b if either is NaN
 //   setInt iota + - * & | ^ shiftLeft<n> shiftRight<n> mulHigh lessUnsigned == ; bitsOf fromBits toFloat(I, signed)
 //   sum maximum           over lanes, in a fixed order
+//   transpose             of kWidth vectors
 //   exp sigmoid, geluTanh, silu and their derivatives
 
 #include <cstdint>

@@ -131,4 +131,26 @@ DDSC_INLINE F scaleByPowerOfTwo(F a, F n) {
   return {_mm256_mul_ps(_mm256_mul_ps(a.v, _mm256_castsi256_ps(first)), _mm256_castsi256_ps(second))};
 }
 
+/// rows[i] lane j <-> rows[j] lane i.
+DDSC_INLINE void transpose(F (&rows)[kWidth]) {
+  __m256 pairs[8], quads[8];
+#pragma GCC unroll 4
+  for (int i = 0; i < 8; i += 2) {
+    pairs[i] = _mm256_unpacklo_ps(rows[i].v, rows[i + 1].v);
+    pairs[i + 1] = _mm256_unpackhi_ps(rows[i].v, rows[i + 1].v);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 8; i += 2) {
+    const int from = i / 4 * 4 + i % 4 / 2;
+    const __m256d low = _mm256_castps_pd(pairs[from]), high = _mm256_castps_pd(pairs[from + 2]);
+    quads[i] = _mm256_castpd_ps(_mm256_unpacklo_pd(low, high));
+    quads[i + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(low, high));
+  }
+#pragma GCC unroll 4
+  for (int c = 0; c < 4; ++c) {
+    rows[c].v = _mm256_permute2f128_ps(quads[c], quads[4 + c], 0x20);
+    rows[4 + c].v = _mm256_permute2f128_ps(quads[c], quads[4 + c], 0x31);
+  }
+}
+
 }  // namespace ddsc::cpu::DDSC_ISA

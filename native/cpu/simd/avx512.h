@@ -108,4 +108,33 @@ DDSC_INLINE float maximum(F a) { return _mm512_reduce_max_ps(a.v); }
 /// a * 2^n for whole n, right down to denormals and up to infinity.
 DDSC_INLINE F scaleByPowerOfTwo(F a, F n) { return {_mm512_scalef_ps(a.v, n.v)}; }
 
+/// rows[i] lane j <-> rows[j] lane i.
+DDSC_INLINE void transpose(F (&rows)[kWidth]) {
+  __m512 pairs[16], quads[16];
+#pragma GCC unroll 8
+  for (int i = 0; i < 16; i += 2) {
+    pairs[i] = _mm512_unpacklo_ps(rows[i].v, rows[i + 1].v);
+    pairs[i + 1] = _mm512_unpackhi_ps(rows[i].v, rows[i + 1].v);
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < 16; i += 2) {
+    const int from = i / 4 * 4 + i % 4 / 2;
+    const __m512d low = _mm512_castps_pd(pairs[from]), high = _mm512_castps_pd(pairs[from + 2]);
+    quads[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(low, high));
+    quads[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(low, high));
+  }
+  // Now quads[4 g + c], 128-bit block b, holds rows 4 g .. 4 g + 3 of column 4 b + c: transpose the blocks.
+#pragma GCC unroll 4
+  for (int c = 0; c < 4; ++c) {
+    const __m512 evenLow = _mm512_shuffle_f32x4(quads[c], quads[4 + c], 0x88);
+    const __m512 evenHigh = _mm512_shuffle_f32x4(quads[8 + c], quads[12 + c], 0x88);
+    const __m512 oddLow = _mm512_shuffle_f32x4(quads[c], quads[4 + c], 0xDD);
+    const __m512 oddHigh = _mm512_shuffle_f32x4(quads[8 + c], quads[12 + c], 0xDD);
+    rows[c].v = _mm512_shuffle_f32x4(evenLow, evenHigh, 0x88);
+    rows[4 + c].v = _mm512_shuffle_f32x4(oddLow, oddHigh, 0x88);
+    rows[8 + c].v = _mm512_shuffle_f32x4(evenLow, evenHigh, 0xDD);
+    rows[12 + c].v = _mm512_shuffle_f32x4(oddLow, oddHigh, 0xDD);
+  }
+}
+
 }  // namespace ddsc::cpu::DDSC_ISA

@@ -141,4 +141,10 @@ DDSC_INLINE F scaleByPowerOfTwo(F a, F n) {
   return {a.v * __builtin_bit_cast(FloatLanes, first) * __builtin_bit_cast(FloatLanes, second)};
 }
 
+/// rows[i] lane j <-> rows[j] lane i.
+DDSC_INLINE void transpose(F (&rows)[kWidth]) {
+  const FloatLanes a = rows[0].v, b = rows[1].v, c = rows[2].v, d = rows[3].v;
+  for (int lane = 0; lane < kWidth; ++lane) rows[lane].v = FloatLanes{a[lane], b[lane], c[lane], d[lane]};
+}
+
 }  // namespace ddsc::cpu::DDSC_ISA
