@@ -227,6 +227,7 @@ struct TokenStatistics {
 /// (sedd: max(0, 1 - reveal * sum w)); w = softmax over firstValue .. mask - 1 of logits / temperature for subs, softmax
 /// over firstValue .. mask (mask's mass dropped) for d3pm, exp(s) for sedd. Inverse CDF in float64, 53-bit uniforms from
 /// Stream(seed, Purpose::draw, step, cellIndex) at the row's position: no Gumbel noise, no float32 tail.
+/// Temperature sharpens the choice among the values and leaves the sum of w as it is at temperature 1.
 struct DrawTokens {
   Objective objective = Objective::subs;
   ConstMatrix logits;             // [rows, V] float
@@ -237,7 +238,7 @@ struct DrawTokens {
   std::int32_t firstValue = 2;
   std::uint64_t seed = 0, step = 0;
   Span<std::int32_t> tokens;      // [rows] drawn token, the mask token where the row stays masked
-  Span<float> probability;        // [rows] of the drawn value among the values (0 where it stays masked)
+  Span<float> probability;        // [rows] of the drawn value among the values at temperature 1 (0: stays masked)
 };
 
 // ---------------------------------------------------------------------------------------------- optimizer
