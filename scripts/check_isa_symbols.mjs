@@ -43,5 +43,5 @@ export function checkIsaSymbols(buildDirectory) {
     );
     exit(1);
   }
-  console.log(`instruction sets: ${objects} objects share no function`);
+  console.log(`instruction sets: ${objects} objects of kernels share no function`);
 }
