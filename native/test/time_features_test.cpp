@@ -1,0 +1,52 @@
+#include <cmath>
+
+#include "test/harness.h"
+#include "test/support.h"
+
+namespace ddsc::test {
+namespace {
+
+const PerInstructionSet features(
+    "time features are cosines, then sines, of sigma at rates falling from 1 to 1 / 10000",
+    [](Backend& backend, DType) {
+      for (const std::int64_t cells : {0, 1, 7})
+        for (const std::int64_t half : {1, 5, 128}) {
+          Tensor sigma = Tensor::random(1, 1, cells, DType::f32, 7), out(cells, 2 * half, DType::f32, 3);
+          std::vector<double> expected;
+          for (std::int64_t cell = 0; cell < cells; ++cell)
+            for (std::int64_t i = 0; i < 2 * half; ++i) {
+              const double rate = std::pow(10000.0, -static_cast<double>(i % half) / static_cast<double>(half));
+              const double angle = static_cast<double>(sigma.at(0, cell)) * rate;
+              expected.push_back(i < half ? std::cos(angle) : std::sin(angle));
+            }
+          backend.run(TimeFeatures{sigma.span(), out.view()});
+          checkAgainst(out.values(), expected, 1e-7);
+          out.checkGaps();
+        }
+    },
+    {DType::f32});
+
+double silu(double x) { return x / (1 + std::exp(-x)); }
+
+const PerInstructionSet gradient(
+    "the gradient of silu is its slope, far from zero too",
+    [](Backend& backend, DType) {
+      for (const float scale : {3.0f, 80.0f}) {
+        const Tensor dy = Tensor::random(1, 9, 35, DType::f32, 1, 2), x = Tensor::random(2, 9, 35, DType::f32, scale, 3);
+        Tensor dx(9, 35, DType::f32, 4);
+        backend.run(SiluGradient{dy.view(), x.view(), dx.view()});
+        std::vector<double> expected;
+        for (std::int64_t row = 0; row < 9; ++row)
+          for (std::int64_t col = 0; col < 35; ++col) {
+            const auto at = static_cast<double>(x.at(row, col));
+            const double slope = (silu(at + 1e-5) - silu(at - 1e-5)) / 2e-5;
+            expected.push_back(static_cast<double>(dy.at(row, col)) * slope);
+          }
+        checkAgainst(dx.values(), expected, 1e-6);
+        dx.checkGaps();
+      }
+    },
+    {DType::f32});
+
+}  // namespace
+}  // namespace ddsc::test
