@@ -42,16 +42,19 @@ export async function generate(model: DenoisingModel, options: GenerateOptions):
     integer: true,
   });
   const specials = (options.cls ?? model.tokenizer.cls) ? 1 : 0;
+  // The model knows cells by ascending gene id, as the tokenizer writes them.
+  const order = Int32Array.from(genes.keys()).sort((a, b) => (genes[a] as number) - (genes[b] as number));
+  const sorted = order.map((place) => genes[place] as number);
   const { batch, networkEvaluations } = await sample(
     model,
-    maskedCells(genes, cells, specials, first, maskToken(model)),
+    maskedCells(sorted, cells, specials, first, maskToken(model)),
     options,
   );
   const ranks = new Int32Array(cells * genes.length);
   for (let cell = 0; cell < cells; cell++) {
     const start = (batch.offsets[cell] as number) + specials;
-    for (let gene = 0; gene < genes.length; gene++) {
-      ranks[cell * genes.length + gene] = (batch.tokens[start + gene] as number) - FIRST_RANK_TOKEN;
+    for (const [i, place] of order.entries()) {
+      ranks[cell * genes.length + place] = (batch.tokens[start + i] as number) - FIRST_RANK_TOKEN;
     }
   }
   return { cells, genes, ranks, networkEvaluations };

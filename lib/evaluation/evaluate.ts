@@ -1,0 +1,122 @@
+import { FIRST_RANK_TOKEN, type RaggedBatch } from "../batching/batch.js";
+import { validateBatch } from "../batching/validate.js";
+import { noiseSchedule } from "../diffusion/index.js";
+import { checkNumber, DdscError } from "../errors.js";
+import { type DenoisingModel, maskToken } from "../sampling/denoising_model.js";
+import { type CellRows, predictCells } from "../sampling/network.js";
+import { type BaselineScores, BaselineTotals } from "./baseline_totals.js";
+import type { BaselineKind, RankBaselines } from "./baselines.js";
+import { maskedRows } from "./masking.js";
+import { type EvaluationScores, ScoreTotals, scoresByRatio } from "./scores.js";
+
+/** Options of `evaluate`. */
+export interface EvaluateOptions {
+  /** Chances to mask a token, each in (0, 1]; default 0.2, 0.5 and 0.8. */
+  readonly ratios?: readonly number[];
+  /** Names the masks; whole number below 2^53, default 0. */
+  readonly seed?: number;
+  /** Fitted on the training cells; scored on the same masked tokens. Default: none. */
+  readonly baselines?: RankBaselines;
+  /** Default the model's `inferenceWeights`. */
+  readonly weights?: "weights" | "ema";
+  /** Tokens in one run of the network at most (a longer cell runs alone). Default 65,536. */
+  readonly maxTokens?: number;
+  /** Ends the evaluation: the call rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** What `evaluate` returns; plain JSON. */
+export interface EvaluationResult {
+  /** Held-out cells. */
+  readonly cells: number;
+  /** Their rank tokens. */
+  readonly tokens: number;
+  /** Scores of the model by mask ratio, written as a number ("0.5"). */
+  readonly ratios: Readonly<Record<string, EvaluationScores>>;
+  /** Empty unless baselines were given. */
+  readonly baselines: Readonly<Partial<Record<BaselineKind, BaselineScores>>>;
+}
+
+/** The default mask ratios. */
+export const DEFAULT_RATIOS: readonly number[] = [0.2, 0.5, 0.8];
+
+/**
+ * Masks held-out cells at each ratio (see `maskedRows`), lets the model predict what was masked and compares: accuracy,
+ * cross-entropy and rank error, beside the baselines. Batches are read one at a time.
+ *
+ * Throws `ARGUMENT_RANGE`, `BATCH_INVALID`, and `EVALUATION_EMPTY` where nothing was masked; rejects with the
+ * signal's reason when aborted.
+ */
+export async function evaluate(
+  model: DenoisingModel,
+  heldOut: Iterable<RaggedBatch> | AsyncIterable<RaggedBatch>,
+  options: EvaluateOptions = {},
+): Promise<EvaluationResult> {
+  const ratios = checkRatios(options.ratios ?? DEFAULT_RATIOS);
+  const seed = checkNumber("seed", options.seed ?? 0, {
+    min: 0,
+    max: Number.MAX_SAFE_INTEGER,
+    integer: true,
+  });
+  const network = {
+    weights: options.weights ?? model.inferenceWeights,
+    maxTokens: checkNumber("maxTokens", options.maxTokens ?? 65_536, { min: 1, integer: true }),
+    signal: options.signal,
+  };
+  const modelTotals = new Map(ratios.map((ratio) => [ratio, new ScoreTotals()]));
+  const baselines =
+    options.baselines === undefined ? undefined : new BaselineTotals(options.baselines, ratios);
+  let cells = 0;
+  let tokens = 0;
+  for await (const batch of heldOut) {
+    if (batch.cells.length === 0) continue;
+    validateBatch(batch, { geneVocabularySize: model.config.geneVocabSize, tokenCount: maskToken(model) });
+    const valid = batch.tokens.reduce((count, token) => (token >= FIRST_RANK_TOKEN ? count + 1 : count), 0);
+    cells += batch.cells.length;
+    tokens += valid;
+    for (const [ratio, totals] of modelTotals) {
+      const masked = maskedRows(batch, ratio, seed);
+      totals.addValid(valid);
+      await score(model, batch, masked, ratio, network, totals);
+      baselines?.addMasked(ratio, batch, masked, valid);
+    }
+    baselines?.addAll(batch, maskedRows(batch, 1, seed), valid);
+  }
+  return { cells, tokens, ratios: scoresByRatio(modelTotals), baselines: baselines?.scores() ?? {} };
+}
+
+function checkRatios(ratios: readonly number[]): readonly number[] {
+  if (ratios.length === 0) {
+    throw new DdscError("ARGUMENT_RANGE", "expected at least one mask ratio for ratios but received none", {
+      argument: "ratios",
+    });
+  }
+  return ratios.map((ratio) => checkNumber("ratios", ratio, { min: 1e-6, max: 1 }));
+}
+
+/** Lets the model predict the masked rows of one batch. */
+async function score(
+  model: DenoisingModel,
+  batch: RaggedBatch,
+  masked: readonly Int32Array[],
+  ratio: number,
+  network: Parameters<typeof predictCells>[3],
+  totals: ScoreTotals,
+): Promise<void> {
+  const tokens = batch.tokens.slice();
+  for (const rows of masked) for (const row of rows) tokens[row] = maskToken(model);
+  // The network knows no more noise than that of t = 1.
+  const moveChance = Math.min(ratio, noiseSchedule(model.diffusion.schedule).moveChance(1));
+  const asked: CellRows[] = masked
+    .map((rows, place) => ({ place, rows, moveChance }))
+    .filter(({ rows }) => rows.length > 0);
+  await predictCells(model, { ...batch, tokens }, asked, network, async (prediction, part) => {
+    const targets = Int32Array.from(
+      part.flatMap(({ rows }) => Array.from(rows, (row) => batch.tokens[row] as number)),
+    );
+    const { best, targetLogProbability } = await prediction.statistics(targets);
+    for (let i = 0; i < targets.length; i++) {
+      totals.addMasked(targets[i] as number, best[i] as number, targetLogProbability[i] as number);
+    }
+  });
+}

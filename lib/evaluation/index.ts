@@ -1,0 +1,5 @@
+export type { BaselineScores } from "./baseline_totals.js";
+export { BASELINE_KINDS, type BaselineKind, type BaselinePrediction, RankBaselines } from "./baselines.js";
+export { DEFAULT_RATIOS, type EvaluateOptions, type EvaluationResult, evaluate } from "./evaluate.js";
+export type { EvaluationScores } from "./scores.js";
+export { renderTable } from "./table.js";
