@@ -1,0 +1,124 @@
+#pragma once
+// What attention's forward and backward share: the blocks they work in, reading and writing heads with the rotary
+// embedding, and the order in which cells are taken.
+
+#include "cpu/context.h"
+#include "cpu/ops/gemm_kernel.h"
+#include "cpu/ops/gemm_pack.h"
+
+namespace ddsc::cpu::DDSC_ISA {
+
+/// Keys of a block: the width of a buffer of scores. Whole tiles both ways, as keys are columns of the scores and, in
+/// backward, rows of their gradients; small enough that a block of scores stays in the second-level cache.
+#if defined(__AVX512F__)
+inline constexpr std::int64_t kKeyBlock = 224;
+#elif defined(__AVX2__)
+inline constexpr std::int64_t kKeyBlock = 240;
+#else
+inline constexpr std::int64_t kKeyBlock = 256;
+#endif
+static_assert(kKeyBlock % kTileRows == 0 && kKeyBlock % kTileCols == 0);
+
+/// One head of q, k, v or a gradient: `rows` tokens of a cell by headDim.
+template <class T>
+struct Head {
+  T* data;
+  std::int64_t stride, dim;
+  DDSC_INLINE T* row(std::int64_t i) const { return data + i * stride; }
+};
+
+/// Cosine and sine of each position of a cell; positions are the rows' own.
+struct Rotation {
+  const float* cosine = nullptr;  // null: no rotary embedding
+  const float* sine = nullptr;
+  const std::int32_t* position = nullptr;  // of the cell's first row
+
+  DDSC_INLINE Rotation(const RotaryTable& table, const Ragged& cells, std::int64_t firstRow)
+      : cosine(table.cosine.data), sine(table.sine.data), position(cells.position.data + firstRow) {}
+};
+
+/// out[i, :] = factor * rotate(rows first + i of the head), count rows, dim apart.
+template <class T>
+DDSC_INLINE void readRotated(const Head<const T>& head, const Rotation& rotation, std::int64_t first, std::int64_t count,
+                             float factor, float* out) {
+  const F scale = set1(factor);
+  const std::int64_t half = head.dim / 2;
+  for (std::int64_t i = 0; i < count; ++i, out += head.dim) {
+    const T* from = head.row(first + i);
+    if (rotation.cosine == nullptr) {
+      for (std::int64_t j = 0; j < head.dim; j += kWidth) {
+        const std::int64_t lanes = least(kWidth, head.dim - j);
+        store(out + j, scale * load(from + j, lanes), lanes);
+      }
+      continue;
+    }
+    const std::int64_t at = rotation.position[first + i] * half;
+    for (std::int64_t j = 0; j < half; j += kWidth) {
+      const std::int64_t lanes = least(kWidth, half - j);
+      const F a = scale * load(from + j, lanes), b = scale * load(from + half + j, lanes);
+      const F cosine = load(rotation.cosine + at + j, lanes), sine = load(rotation.sine + at + j, lanes);
+      store(out + j, a * cosine - b * sine, lanes);
+      store(out + half + j, b * cosine + a * sine, lanes);
+    }
+  }
+}
+
+/// Row `row` of the head = the inverse rotation of factor * values: the backward of readRotated.
+template <class T>
+DDSC_INLINE void writeUnrotated(const Head<T>& head, const Rotation& rotation, std::int64_t row, float factor,
+                                const float* values) {
+  const F scale = set1(factor);
+  const std::int64_t half = head.dim / 2;
+  T* to = head.row(row);
+  if (rotation.cosine == nullptr) {
+    for (std::int64_t j = 0; j < head.dim; j += kWidth) {
+      const std::int64_t lanes = least(kWidth, head.dim - j);
+      store(to + j, scale * load(values + j, lanes), lanes);
+    }
+    return;
+  }
+  const std::int64_t at = rotation.position[row] * half;
+  for (std::int64_t j = 0; j < half; j += kWidth) {
+    const std::int64_t lanes = least(kWidth, half - j);
+    const F a = scale * load(values + j, lanes), b = scale * load(values + half + j, lanes);
+    const F cosine = load(rotation.cosine + at + j, lanes), sine = load(rotation.sine + at + j, lanes);
+    store(to + j, a * cosine + b * sine, lanes);
+    store(to + half + j, b * cosine - a * sine, lanes);
+  }
+}
+
+/// Cells, longest first (ties in order), so that the last tasks to run are short ones. In `memory`, which holds
+/// cellOrderInts(cells) integers: a counting sort.
+DDSC_INLINE std::int64_t cellOrderInts(const Ragged& cells) { return cells.cells() + cells.longest + 2; }
+DDSC_INLINE const std::int32_t* longestFirst(const Ragged& cells, std::int32_t* memory) {
+  std::int32_t* order = memory;
+  std::int32_t* starts = memory + cells.cells();
+  const auto shortfall = [&](std::int64_t cell) {
+    return cells.longest - (cells.offsets[cell + 1] - cells.offsets[cell]);
+  };
+  for (std::int32_t length = 0; length < cells.longest + 2; ++length) starts[length] = 0;
+  for (std::int64_t cell = 0; cell < cells.cells(); ++cell) ++starts[shortfall(cell) + 1];
+  for (std::int32_t length = 0; length <= cells.longest; ++length) starts[length + 1] += starts[length];
+  for (std::int64_t cell = 0; cell < cells.cells(); ++cell)
+    order[starts[shortfall(cell)]++] = static_cast<std::int32_t>(cell);
+  return order;
+}
+
+/// Hands out float buffers from one block of scratch, each on a cache line of its own.
+class Arena {
+ public:
+  DDSC_INLINE explicit Arena(float* memory = nullptr) : memory_(memory) {}
+  DDSC_INLINE float* take(std::int64_t floats) {
+    float* part = memory_ == nullptr ? nullptr : memory_ + used_;
+    used_ += ceilDivide(floats, 16) * 16;
+    return part;
+  }
+  /// With no memory given: what all that was taken needs.
+  DDSC_INLINE std::size_t bytes() const { return static_cast<std::size_t>(used_) * sizeof(float); }
+
+ private:
+  float* memory_;
+  std::int64_t used_ = 0;
+};
+
+}  // namespace ddsc::cpu::DDSC_ISA
