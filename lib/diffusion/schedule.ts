@@ -82,7 +82,7 @@ function byShare(
     sigma: (time) => sigmaOf(moveChance(time)),
     rate: (time) => ((1 - eps) * shareRate(time)) / (1 - moveChance(time)),
     moveChance,
-    timeOf: (chance) => timeOfShare(Math.min(1, Math.max(0, chance / (1 - eps)))),
+    timeOf: (chance) => Math.min(1, timeOfShare(Math.min(1, Math.max(0, chance / (1 - eps))))),
   };
 }
 
