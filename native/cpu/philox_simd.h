@@ -8,14 +8,41 @@
 
 namespace ddsc::cpu::DDSC_ISA {
 
-/// Word w of the block at position[lane] is word[w], lane by lane.
-struct PhiloxVectors {
-  I word[4];
+/// The words of the kWidth blocks from `position` on, block after block: word 4 i + w of these is word w of block i.
+/// Lane l of vector[j] is number j kWidth + l of them.
+struct PhiloxWords {
+  I vector[4];
 };
 
-DDSC_INLINE PhiloxVectors philox(const Stream& stream, I position) {
+#if defined(__AVX512F__)
+/// Vectors whose 128-bit parts are the rows of 4 x 4 matrices: transposes each matrix.
+DDSC_INLINE PhiloxWords transposed(I x0, I x1, I x2, I x3) {
+  const __m512i a = _mm512_unpacklo_epi32(x0.v, x1.v), b = _mm512_unpackhi_epi32(x0.v, x1.v);
+  const __m512i c = _mm512_unpacklo_epi32(x2.v, x3.v), d = _mm512_unpackhi_epi32(x2.v, x3.v);
+  return {{{_mm512_unpacklo_epi64(a, c)},
+           {_mm512_unpackhi_epi64(a, c)},
+           {_mm512_unpacklo_epi64(b, d)},
+           {_mm512_unpackhi_epi64(b, d)}}};
+}
+#elif defined(__AVX2__)
+/// Vectors whose 128-bit parts are the rows of 4 x 4 matrices: transposes each matrix.
+DDSC_INLINE PhiloxWords transposed(I x0, I x1, I x2, I x3) {
+  const __m256i a = _mm256_unpacklo_epi32(x0.v, x1.v), b = _mm256_unpackhi_epi32(x0.v, x1.v);
+  const __m256i c = _mm256_unpacklo_epi32(x2.v, x3.v), d = _mm256_unpackhi_epi32(x2.v, x3.v);
+  return {{{_mm256_unpacklo_epi64(a, c)},
+           {_mm256_unpackhi_epi64(a, c)},
+           {_mm256_unpacklo_epi64(b, d)},
+           {_mm256_unpackhi_epi64(b, d)}}};
+}
+#endif
+
+#if defined(__AVX2__)
+DDSC_INLINE PhiloxWords philoxWords(const Stream& stream, std::uint32_t position) {
+  // Lane 4 g + j takes the block whose words belong in part g of vector j, so that transposing leaves them in order.
+  const I lane = iota();
+  const I block = (lane & setInt(3)) * setInt(static_cast<std::uint32_t>(kWidth / 4)) + shiftRight<2>(lane);
   const I m0 = setInt(kPhiloxM0), m1 = setInt(kPhiloxM1);
-  I x0 = position, x1 = setInt(stream.cell), x2 = setInt(stream.step), x3 = setInt(stream.tail);
+  I x0 = setInt(position) + block, x1 = setInt(stream.cell), x2 = setInt(stream.step), x3 = setInt(stream.tail);
   std::uint32_t k0 = stream.key0, k1 = stream.key1;
   for (int round = 0; round < 10; ++round) {
     const I y0 = mulHigh(m1, x2) ^ x1 ^ setInt(k0);
@@ -27,37 +54,20 @@ DDSC_INLINE PhiloxVectors philox(const Stream& stream, I position) {
     k0 += kPhiloxW0;
     k1 += kPhiloxW1;
   }
-  return {{x0, x1, x2, x3}};
+  return transposed(x0, x1, x2, x3);
 }
-
-/// Transposes each group of four lanes: lane 4 g + j of word w goes to lane 4 g + w of vector j.
-DDSC_INLINE PhiloxVectors transposeGroups(const PhiloxVectors& in) {
-#if defined(__AVX512F__)
-  const __m512i a = _mm512_unpacklo_epi32(in.word[0].v, in.word[1].v);
-  const __m512i b = _mm512_unpackhi_epi32(in.word[0].v, in.word[1].v);
-  const __m512i c = _mm512_unpacklo_epi32(in.word[2].v, in.word[3].v);
-  const __m512i d = _mm512_unpackhi_epi32(in.word[2].v, in.word[3].v);
-  return {{{_mm512_unpacklo_epi64(a, c)},
-           {_mm512_unpackhi_epi64(a, c)},
-           {_mm512_unpacklo_epi64(b, d)},
-           {_mm512_unpackhi_epi64(b, d)}}};
-#elif defined(__AVX2__)
-  const __m256i a = _mm256_unpacklo_epi32(in.word[0].v, in.word[1].v);
-  const __m256i b = _mm256_unpackhi_epi32(in.word[0].v, in.word[1].v);
-  const __m256i c = _mm256_unpacklo_epi32(in.word[2].v, in.word[3].v);
-  const __m256i d = _mm256_unpackhi_epi32(in.word[2].v, in.word[3].v);
-  return {{{_mm256_unpacklo_epi64(a, c)},
-           {_mm256_unpackhi_epi64(a, c)},
-           {_mm256_unpacklo_epi64(b, d)},
-           {_mm256_unpackhi_epi64(b, d)}}};
 #else
+/// Without a wide multiplication of vectors, the processor's own 64-bit one is faster.
+DDSC_INLINE PhiloxWords philoxWords(const Stream& stream, std::uint32_t position) {
   static_assert(kWidth == 4);
-  PhiloxVectors out;
-  for (int j = 0; j < 4; ++j)
-    for (int w = 0; w < 4; ++w) out.word[j].v[w] = in.word[w].v[j];
-  return out;
-#endif
+  PhiloxWords words;
+  for (std::uint32_t block = 0; block < 4; ++block) {
+    const PhiloxBlock drawn = philox(stream, position + block);
+    words.vector[block].v = UnsignedLanes{drawn.word[0], drawn.word[1], drawn.word[2], drawn.word[3]};
+  }
+  return words;
 }
+#endif
 
 /// The dropout factors of one row: 1 / (1 - p) where an element is kept, 0 where it is dropped.
 class DropoutRow {
@@ -76,13 +86,9 @@ class DropoutRow {
 
   /// factor[j], lane i: that of column `first` + j kWidth + i. `first` is a multiple of kColumns.
   DDSC_INLINE void factors(std::int64_t first, F (&factor)[4]) const {
-    // Lane 4 g + j draws the block of vector j's group g, so that transposed words lie in the order of the columns.
-    const I lane = iota();
-    const I block = (lane & setInt(3)) * setInt(static_cast<std::uint32_t>(kWidth / 4)) + shiftRight<2>(lane);
-    const I position = setInt(position_ | static_cast<std::uint32_t>(first / 4)) + block;
-    const PhiloxVectors words = transposeGroups(philox(stream_, position));
+    const PhiloxWords words = philoxWords(stream_, position_ | static_cast<std::uint32_t>(first / 4));
     for (int j = 0; j < 4; ++j)
-      factor[j] = select(lessUnsigned(words.word[j], setInt(threshold_)), zero(), set1(scale_));
+      factor[j] = select(lessUnsigned(words.vector[j], setInt(threshold_)), zero(), set1(scale_));
   }
 
  private:
