@@ -33,7 +33,7 @@ export const presets: Readonly<Record<PresetName, ModelShape>> = {
 };
 
 /** Tokens that are not ranks: 0 (special), 1 (reserved) and the mask, last. */
-const NON_RANK_TOKENS = 3;
+export const NON_RANK_TOKENS = 3;
 
 /**
  * The full shape of a model: a preset, changed where `changes` says so, for a strategy of `values` ranks and a gene

@@ -1,0 +1,277 @@
+import { join } from "node:path";
+import { type DiffusionConfig, diffusionFrom } from "../diffusion/index.js";
+import { checkChoice, checkNumber, DdscError } from "../errors.js";
+import { type DenoiserConfig, type DType, NativeDenoiser, type ParameterInfo } from "../native.js";
+import {
+  CellTokenizer,
+  type CellTokenizerOptions,
+  type GeneVocabulary,
+  type TokenStrategy,
+} from "../tokenizer/index.js";
+import { type ModelShape, modelConfig, type PresetName } from "./config.js";
+import { writeFolder } from "./folder.js";
+import {
+  exists,
+  findModel,
+  type ModelDescription,
+  ModelFile,
+  readDescription,
+  writeDescription,
+} from "./model_files.js";
+import { readBuffers, writeBuffers } from "./weights.js";
+
+const dtypes = ["fp32", "bf16"] as const satisfies readonly DType[];
+
+/** Which of a model's weights: the trained ones or their moving average. */
+export type WeightsKind = "weights" | "ema";
+
+/** Options of `Denoiser.create`. */
+export interface DenoiserOptions {
+  /** The genes the model knows. */
+  readonly vocabulary: GeneVocabulary;
+  /** Ready-made shape; default "nano". */
+  readonly preset?: PresetName;
+  /** Changes to the preset's shape. */
+  readonly shape?: Partial<ModelShape>;
+  /** Rows of the gene embedding, at least as many as the vocabulary needs; default as many. */
+  readonly geneVocabSize?: number;
+  /** Objective and noise schedule; default SUBS with the log-linear schedule, see `DiffusionConfig`. */
+  readonly diffusion?: Partial<DiffusionConfig>;
+  /** How cells become tokens, see `CellTokenizerOptions`. */
+  readonly tokenizer?: Omit<CellTokenizerOptions, "vocabulary" | "strategy">;
+  /** How counts become values; default the published quantile ranks with 51 bins. */
+  readonly strategy?: TokenStrategy;
+  /** "auto" (default: the best there is) or a name from `nativeDevices`. */
+  readonly device?: string;
+  /** Compute type; default "fp32". */
+  readonly dtype?: DType;
+  /** Seed of the fresh weights, a whole number below 2^53; default 0. */
+  readonly seed?: number;
+  /** Whether the model can be trained, which takes five times the memory; default true. */
+  readonly trainable?: boolean;
+  /** A safetensors file to start from instead of fresh weights, published names with or without `backbone.`. */
+  readonly weights?: string;
+}
+
+/** Options of `Denoiser.load`. */
+export interface LoadOptions {
+  /** "auto" (default: the best there is) or a name from `nativeDevices`. */
+  readonly device?: string;
+  /** Compute type; default as saved. */
+  readonly dtype?: DType;
+  /** Which weights predictions use; default "ema" where they were saved, else "weights". */
+  readonly weights?: WeightsKind;
+  /** Whether the model can be trained on; default false. */
+  readonly trainable?: boolean;
+  /** The vocabulary the caller's data is in; another one in the model is an error. Default: not checked. */
+  readonly vocabulary?: GeneVocabulary;
+}
+
+/**
+ * A denoiser with everything needed to use it: weights in native memory, gene vocabulary, tokenizer, objective and
+ * noise schedule. Saved as a folder of `config.json`, `vocabulary.json`, `model.safetensors` and (of a trainable
+ * model) `ema.safetensors`. Free its memory with `using` or `[Symbol.dispose]()`.
+ */
+export class Denoiser implements Disposable {
+  readonly config: DenoiserConfig;
+  readonly diffusion: DiffusionConfig;
+  readonly tokenizer: CellTokenizer;
+  readonly dtype: DType;
+  /** Whether gradients, moments and the moving average are held. */
+  readonly trainable: boolean;
+  /** What predictions, samples and evaluations should use: the moving average of a trainable model. */
+  readonly inferenceWeights: WeightsKind;
+  /** The weights and what computes with them. */
+  readonly native: NativeDenoiser;
+
+  private constructor(
+    description: ModelDescription,
+    options: { readonly device: string; readonly trainable: boolean; readonly inferenceWeights: WeightsKind },
+  ) {
+    this.config = description.config;
+    this.diffusion = description.diffusion;
+    this.tokenizer = description.tokenizer;
+    this.dtype = description.dtype;
+    this.trainable = options.trainable;
+    this.inferenceWeights = options.inferenceWeights;
+    this.native = new NativeDenoiser({
+      config: this.config,
+      dtype: this.dtype,
+      device: options.device === "auto" ? "cpu" : options.device,
+      trainable: this.trainable,
+    });
+  }
+
+  /**
+   * A new model with fresh weights, or those of a file. Throws `ARGUMENT_*`, `MODEL_CONFIG`, `DIFFUSION_CONFIG`,
+   * `DEVICE_UNKNOWN`, `OUT_OF_MEMORY`, and as `loadWeights`.
+   */
+  static async create(options: DenoiserOptions): Promise<Denoiser> {
+    const { vocabulary, strategy, trainable = true } = options;
+    const tokenizer = new CellTokenizer({
+      ...options.tokenizer,
+      vocabulary,
+      ...(strategy === undefined ? {} : { strategy }),
+    });
+    const rows = { min: vocabulary.size, max: 2 ** 24, integer: true };
+    const config = modelConfig({
+      preset: options.preset ?? "nano",
+      ...(options.shape === undefined ? {} : { changes: options.shape }),
+      values: tokenizer.strategy.values,
+      geneVocabSize: checkNumber("geneVocabSize", options.geneVocabSize ?? vocabulary.size, rows),
+    });
+    const seed = checkNumber("seed", options.seed ?? 0, {
+      min: 0,
+      max: Number.MAX_SAFE_INTEGER,
+      integer: true,
+    });
+    const model = new Denoiser(
+      {
+        config,
+        tokenizer,
+        diffusion: diffusionFrom(options.diffusion ?? {}),
+        dtype: options.dtype ?? "fp32",
+      },
+      { device: options.device ?? "auto", trainable, inferenceWeights: trainable ? "ema" : "weights" },
+    );
+    return model.#orDispose(async () => {
+      if (options.weights === undefined) await model.native.initialise(seed);
+      else await model.loadWeights(options.weights);
+    });
+  }
+
+  /**
+   * Loads a model that `save` or a training run wrote: from its own folder, or a run's (the best checkpoint). Throws
+   * `CHECKPOINT_READ`, `CHECKPOINT_CORRUPT`, `CHECKPOINT_CONFIG`, `CHECKPOINT_VERSION`, `CHECKPOINT_TENSORS`,
+   * `CHECKPOINT_VOCABULARY`, `DEVICE_UNKNOWN`, `OUT_OF_MEMORY`.
+   */
+  static async load(folder: string, options: LoadOptions = {}): Promise<Denoiser> {
+    const path = await findModel(folder);
+    const description = await readDescription(path);
+    checkVocabulary(path, description.tokenizer.vocabulary, options.vocabulary);
+    const hasEma = await exists(join(path, ModelFile.ema));
+    const wanted = options.weights ?? (hasEma ? "ema" : "weights");
+    const trainable = options.trainable ?? false;
+    const weightsFile = join(path, ModelFile.weights);
+    const emaFile = hasEma || wanted === "ema" ? join(path, ModelFile.ema) : weightsFile;
+    const model = new Denoiser(
+      { ...description, dtype: checkChoice("dtype", options.dtype ?? description.dtype, dtypes) },
+      { device: options.device ?? "auto", trainable, inferenceWeights: trainable ? wanted : "weights" },
+    );
+    return model.#orDispose(async () => {
+      if (trainable) {
+        await readBuffers(model.native, weightsFile, ["weights"]);
+        await readBuffers(model.native, emaFile, ["ema"]);
+      } else await readBuffers(model.native, wanted === "ema" ? emaFile : weightsFile, ["weights"]);
+    });
+  }
+
+  get vocabulary(): GeneVocabulary {
+    return this.tokenizer.vocabulary;
+  }
+
+  get strategy(): TokenStrategy {
+    return this.tokenizer.strategy;
+  }
+
+  /** For people: "cpu (avx512, 2 threads)". */
+  get device(): string {
+    return this.native.device;
+  }
+
+  /** Names and shapes of the parameters; the names are those of published checkpoints, without `backbone.`. */
+  get parameters(): readonly ParameterInfo[] {
+    return this.native.parameters;
+  }
+
+  /** Number of trained values. */
+  get parameterCount(): number {
+    return this.native.parameters.reduce((sum, { size }) => sum + size, 0);
+  }
+
+  /** Values of a parameter, row-major. Throws `PARAMETER_UNKNOWN`. */
+  async readParameter(name: string, kind: WeightsKind = "weights"): Promise<Float32Array> {
+    const { offset, size } = this.#parameter(name);
+    return this.native.read(kind, offset, size);
+  }
+
+  /** Overwrites a parameter. Throws `PARAMETER_UNKNOWN`, `ARGUMENT_LENGTH`. */
+  async writeParameter(name: string, values: Float32Array, kind: WeightsKind = "weights"): Promise<void> {
+    const { offset, size, shape } = this.#parameter(name);
+    if (values.length !== size) {
+      throw new DdscError(
+        "ARGUMENT_LENGTH",
+        `expected ${size} values for ${name} [${shape.join(", ")}] but received ${values.length}`,
+        { argument: "values" },
+      );
+    }
+    await this.native.write(kind, offset, values);
+  }
+
+  /**
+   * Takes all weights (and the moving average) from a safetensors file with the published names, with or without
+   * `backbone.`. Nothing is changed unless every parameter is there and fits. Throws `CHECKPOINT_READ`,
+   * `CHECKPOINT_CORRUPT`, `CHECKPOINT_DTYPE`, and `CHECKPOINT_TENSORS` naming each tensor that is missing or misshapen.
+   *
+   * @returns names in the file that are no parameter of the model and were ignored
+   */
+  async loadWeights(file: string): Promise<{ readonly ignored: readonly string[] }> {
+    return {
+      ignored: await readBuffers(this.native, file, this.trainable ? ["weights", "ema"] : ["weights"]),
+    };
+  }
+
+  /**
+   * Saves the model as a folder, whole or not at all: see the class for its files. A model saved there before is
+   * replaced. Throws `FILE_EXISTS` where the folder holds anything else, `FILE_WRITE`.
+   */
+  async save(folder: string): Promise<void> {
+    await writeFolder(folder, (temporary) => this.writeFiles(temporary), Object.values(ModelFile));
+  }
+
+  /** Writes the model's files, flushed, into an empty folder; for `save` and for checkpoints, which add to them. */
+  async writeFiles(folder: string): Promise<void> {
+    await writeDescription(folder, this);
+    await writeBuffers(this.native, join(folder, ModelFile.weights), [{ buffer: "weights", prefix: "" }]);
+    if (!this.trainable) return;
+    await writeBuffers(this.native, join(folder, ModelFile.ema), [{ buffer: "ema", prefix: "" }]);
+  }
+
+  /** Frees the native memory once calls under way have ended. */
+  [Symbol.dispose](): void {
+    this.native[Symbol.dispose]();
+  }
+
+  #parameter(name: string): ParameterInfo {
+    const found = this.native.parameters.find((parameter) => parameter.name === name);
+    if (found !== undefined) return found;
+    throw new DdscError(
+      "PARAMETER_UNKNOWN",
+      `the model has no parameter "${name}"; see \`parameters\` for the names`,
+      {
+        argument: "name",
+      },
+    );
+  }
+
+  /** The model once it is filled; frees it if that fails. */
+  async #orDispose(fill: () => Promise<void>): Promise<this> {
+    try {
+      await fill();
+      return this;
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
+  }
+}
+
+function checkVocabulary(folder: string, own: GeneVocabulary, expected: GeneVocabulary | undefined): void {
+  if (expected === undefined || expected.fingerprint === own.fingerprint) return;
+  throw new DdscError(
+    "CHECKPOINT_VOCABULARY",
+    `${folder}: the model was made with another gene vocabulary (${own.geneCount} genes, yours has ${expected.geneCount}); ` +
+      "use the vocabulary saved with the model, or train a model on your genes",
+    { file: folder },
+  );
+}

@@ -1,0 +1,159 @@
+import { readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { type DiffusionConfig, diffusionFrom } from "../diffusion/index.js";
+import { checkChoice, DdscError } from "../errors.js";
+import type { DenoiserConfig, DType } from "../native.js";
+import { CellTokenizer, type CellTokenizerJson, GeneVocabulary } from "../tokenizer/index.js";
+import { checkConfig, NON_RANK_TOKENS } from "./config.js";
+import { writeFlushed } from "./folder.js";
+import { packageVersion } from "./version.js";
+
+/** Names of the files of a model's folder. */
+export const ModelFile = {
+  /** Shape, diffusion, tokenizer. */
+  config: "config.json",
+  /** The gene vocabulary. */
+  vocabulary: "vocabulary.json",
+  /** Weights under their published names. */
+  weights: "model.safetensors",
+  /** Their moving average, under the same names; absent where the model keeps none. */
+  ema: "ema.safetensors",
+} as const;
+
+const FORMAT = "ddsc-model";
+const VERSION = 1;
+
+/** Everything about a model but its weights. */
+export interface ModelDescription {
+  readonly config: DenoiserConfig;
+  readonly diffusion: DiffusionConfig;
+  readonly tokenizer: CellTokenizer;
+  readonly dtype: DType;
+}
+
+/** Writes `config.json` and `vocabulary.json` into a new folder; errors of the file system come as they are. */
+export async function writeDescription(folder: string, description: ModelDescription): Promise<void> {
+  const { vocabulary, ...tokenizer } = description.tokenizer.toJSON();
+  const config = {
+    format: FORMAT,
+    version: VERSION,
+    package: packageVersion,
+    model: description.config,
+    dtype: description.dtype,
+    diffusion: description.diffusion,
+    tokenizer,
+    vocabulary: vocabulary.fingerprint,
+  };
+  await writeFlushed(join(folder, ModelFile.config), `${JSON.stringify(config, null, 2)}\n`);
+  await writeFlushed(join(folder, ModelFile.vocabulary), `${JSON.stringify(vocabulary)}\n`);
+}
+
+/**
+ * Reads `config.json` and `vocabulary.json`. Throws `CHECKPOINT_READ` where one is missing, `CHECKPOINT_CONFIG` for
+ * contents that describe no model, `CHECKPOINT_VERSION` for a newer format, `CHECKPOINT_VOCABULARY` where the
+ * vocabulary is not the one the model was made with.
+ */
+export async function readDescription(folder: string): Promise<ModelDescription> {
+  const file = join(folder, ModelFile.config);
+  const json = await readJson(file);
+  if (json.format !== FORMAT) {
+    throw configError(file, `its format is ${JSON.stringify(json.format)} instead of "${FORMAT}"`);
+  }
+  if (json.version !== VERSION) {
+    throw new DdscError(
+      "CHECKPOINT_VERSION",
+      `${file}: its version is ${JSON.stringify(json.version)} and this package reads version ${VERSION}; update the package`,
+      { file },
+    );
+  }
+  const vocabularyFile = join(folder, ModelFile.vocabulary);
+  const vocabulary = await GeneVocabulary.load(vocabularyFile);
+  if (vocabulary.fingerprint !== json.vocabulary) {
+    throw new DdscError(
+      "CHECKPOINT_VOCABULARY",
+      `${vocabularyFile}: this is not the gene vocabulary the model was made with; restore the file saved with the model`,
+      { file: vocabularyFile },
+    );
+  }
+  try {
+    const tokenizer = CellTokenizer.fromJSON({
+      ...(json.tokenizer as CellTokenizerJson),
+      vocabulary: vocabulary.toJSON(),
+    });
+    const config = checkConfig(json.model as DenoiserConfig);
+    const { size } = vocabulary;
+    if (config.geneVocabSize < size || config.vocabSize !== tokenizer.strategy.values + NON_RANK_TOKENS) {
+      throw configError(
+        file,
+        `a model of ${config.vocabSize} tokens and ${config.geneVocabSize} genes does not fit its tokenizer ` +
+          `(${tokenizer.strategy.values} values, ${size} rows of genes)`,
+      );
+    }
+    return {
+      config,
+      diffusion: diffusionFrom(json.diffusion),
+      dtype: checkChoice("dtype", json.dtype, ["fp32", "bf16"]),
+      tokenizer,
+    };
+  } catch (error) {
+    if (error instanceof DdscError && error.code === "CHECKPOINT_CONFIG") throw error;
+    throw configError(file, error instanceof Error ? error.message : String(error), error);
+  }
+}
+
+/** Decodes a file that holds a JSON object. Throws `CHECKPOINT_READ`, `CHECKPOINT_CONFIG`. */
+export async function readJson(file: string): Promise<Readonly<Record<string, unknown>>> {
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (cause) {
+    const missing = cause instanceof Error && "code" in cause && cause.code === "ENOENT";
+    throw new DdscError(
+      "CHECKPOINT_READ",
+      `${file}: ${missing ? "there is no such file" : `cannot be read: ${String(cause)}`}; ` +
+        "give the folder of a saved model or of a training run",
+      { file },
+      { cause },
+    );
+  }
+  try {
+    const json: unknown = JSON.parse(text);
+    if (typeof json === "object" && json !== null && !Array.isArray(json))
+      return json as Record<string, unknown>;
+  } catch (cause) {
+    throw configError(file, "it is not JSON", cause);
+  }
+  throw configError(file, "it is not a JSON object");
+}
+
+/**
+ * The folder of the model itself for what a user may name: that folder, or the folder of a run, whose best
+ * checkpoint (by validation NLL) it is, or its last where nothing was validated. Throws `CHECKPOINT_READ`.
+ */
+export async function findModel(folder: string): Promise<string> {
+  for (const candidate of [folder, join(folder, "best"), join(folder, "last")]) {
+    if (await exists(join(candidate, ModelFile.config))) return candidate;
+  }
+  throw new DdscError(
+    "CHECKPOINT_READ",
+    `${folder}: there is no model in it (no ${ModelFile.config}, best or last); give the folder of a saved model or of a training run`,
+    { file: folder },
+  );
+}
+
+/** Whether something is at `path`. */
+export async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+function configError(file: string, problem: string, cause?: unknown): DdscError {
+  return new DdscError(
+    "CHECKPOINT_CONFIG",
+    `${file}: ${problem}; the file is damaged or was changed by hand: restore it`,
+    { file },
+    { cause },
+  );
+}

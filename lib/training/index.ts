@@ -1,0 +1,13 @@
+export {
+  type LearningRateOption,
+  type LearningRateSchedule,
+  learningRateFactor,
+  resolveSchedule,
+} from "./learning_rate.js";
+export { METRICS_FILE } from "./metrics.js";
+export type { CheckpointOptions, TrainerOptions, TrainerSettings, ValidationOptions } from "./options.js";
+export { ProgressDisplay, type ProgressStream } from "./progress.js";
+export { type DataRecord, isSameData, openRunCells, recordData, splitRunCells } from "./run_data.js";
+export { type BestSoFar, readRecord, type TrainingRecord, type TrainingState } from "./state.js";
+export { type FitEnd, type FitOptions, type StepResult, Trainer } from "./trainer.js";
+export { type ValidationResult, Validator, type ValidatorOptions } from "./validation.js";

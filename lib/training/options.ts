@@ -1,0 +1,181 @@
+import { type BatchLimit, checkLimit } from "../batching/limit.js";
+import { checkNumber, DdscError } from "../errors.js";
+import type { LearningRateOption } from "./learning_rate.js";
+
+/** Options of `Trainer`. */
+export interface TrainerOptions {
+  /**
+   * Folder of the run: checkpoints `step-N`, the links `last` and `best` to them, and `metrics.jsonl`. Must not hold
+   * a run yet. Default: nothing is written.
+   */
+  readonly folder?: string;
+  /** Highest learning rate of AdamW, > 0; default 3e-4. */
+  readonly learningRate?: number;
+  /**
+   * How the rate runs. Default: for a given number of steps a cosine down to 5% of the rate, else constant; either
+   * after a warm-up of 2,500 steps, or of a tenth of the run if that is shorter.
+   */
+  readonly schedule?: LearningRateOption;
+  /** Decay of the first moment, 0..1; default 0.9. */
+  readonly beta1?: number;
+  /** Decay of the second moment, 0..1; default 0.999. */
+  readonly beta2?: number;
+  /** Added to the root of the second moment, > 0; default 1e-8. */
+  readonly epsilon?: number;
+  /** Decoupled weight decay, >= 0; default 0. */
+  readonly weightDecay?: number;
+  /** Largest global norm of the gradient, which is scaled down to it; 0: no clipping. Default 1. */
+  readonly clip?: number;
+  /** Batches a step: their gradients are added up, exactly as if they were one batch. Default 1. */
+  readonly accumulation?: number;
+  /** Decay of the moving average, 0..1 (exclusive), at step n capped at (1 + n) / (10 + n). Default 0.9999. */
+  readonly ema?: number;
+  /** Cells a batch; default 64. Not together with `batchTokens`. */
+  readonly batchCells?: number;
+  /** Tokens a batch at most, in place of `batchCells`. */
+  readonly batchTokens?: number;
+  /** Tokens a cell at most in training, cls included; default the model's. */
+  readonly maxLength?: number;
+  /** Whether cells of similar length share a batch, which evens out the time of steps; default false. */
+  readonly lengthBuckets?: boolean;
+  /** Batches made ahead of time; default 4. */
+  readonly prefetch?: number;
+  /** Seed of the split, the order of cells, times, masks and dropout: a whole number below 2^53; default 0. */
+  readonly seed?: number;
+  /** Held-out cells, or false to train on all. */
+  readonly validation?: ValidationOptions | false;
+  readonly checkpoint?: CheckpointOptions;
+}
+
+/** When and on what a training is validated. */
+export interface ValidationOptions {
+  /** Share of the cells that is held out, 0..1 (both exclusive); default 0.1. */
+  readonly fraction?: number;
+  /** Steps between validations; the last step is always one. Default a tenth of the run, 500 at most. */
+  readonly every?: number;
+  /** Held-out cells that a validation takes at most, always the same; default 512. */
+  readonly cells?: number;
+}
+
+/** When a training is saved, and what is kept. */
+export interface CheckpointOptions {
+  /** Steps between checkpoints; the last step is always one. Default a tenth of the run, 500 at most. */
+  readonly every?: number;
+  /** Newest checkpoints that are kept beside the best; default 2. */
+  readonly keep?: number;
+}
+
+/** `TrainerOptions` checked, with defaults filled in; plain JSON, saved with every checkpoint. */
+export interface TrainerSettings {
+  readonly learningRate: number;
+  /** Null: the default of `resolveSchedule`. */
+  readonly schedule: LearningRateOption | null;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  readonly weightDecay: number;
+  readonly clip: number;
+  readonly accumulation: number;
+  readonly ema: number;
+  readonly limit: BatchLimit;
+  readonly maxLength: number;
+  readonly lengthBuckets: boolean;
+  readonly prefetch: number;
+  readonly seed: number;
+  /** Null: no cells are held out. `every` null: from the length of the run. */
+  readonly validation: {
+    readonly fraction: number;
+    readonly every: number | null;
+    readonly cells: number;
+  } | null;
+  readonly checkpoint: { readonly every: number | null; readonly keep: number };
+}
+
+/** Largest step number and the like. */
+const MANY = 1e9;
+/** Steps between validations and between checkpoints of a run that is long or without end. */
+const LONGEST_INTERVAL = 500;
+const INTERVALS_A_RUN = 10;
+
+/** Throws `ARGUMENT_RANGE` for a number out of range, `BATCH_SIZE_TWICE` for a batch size in cells and in tokens. */
+export function trainerSettings(options: TrainerOptions, modelMaxLength: number): TrainerSettings {
+  const { validation = {}, checkpoint = {} } = options;
+  const whole = (argument: string, value: number, min: number, max = MANY) =>
+    checkNumber(argument, value, { min, max, integer: true });
+  const optional = (argument: string, value: number | undefined) =>
+    value === undefined ? null : whole(argument, value, 1);
+  const positive = { min: Number.MIN_VALUE };
+  const below1 = { min: 0, max: 1 - 2 ** -24 };
+  return {
+    learningRate: checkNumber("learningRate", options.learningRate ?? 3e-4, { ...positive, max: 10 }),
+    schedule: options.schedule ?? null,
+    beta1: checkNumber("beta1", options.beta1 ?? 0.9, below1),
+    beta2: checkNumber("beta2", options.beta2 ?? 0.999, below1),
+    epsilon: checkNumber("epsilon", options.epsilon ?? 1e-8, { ...positive, max: 1 }),
+    weightDecay: checkNumber("weightDecay", options.weightDecay ?? 0, { min: 0, max: 10 }),
+    clip: checkNumber("clip", options.clip ?? 1, { min: 0 }),
+    accumulation: whole("accumulation", options.accumulation ?? 1, 1, 65_536),
+    ema: checkNumber("ema", options.ema ?? 0.9999, below1),
+    limit: batchLimit(options),
+    maxLength: whole("maxLength", options.maxLength ?? modelMaxLength, 2),
+    lengthBuckets: options.lengthBuckets ?? false,
+    prefetch: whole("prefetch", options.prefetch ?? 4, 1, 1024),
+    seed: whole("seed", options.seed ?? 0, 0, Number.MAX_SAFE_INTEGER),
+    validation:
+      validation === false
+        ? null
+        : {
+            fraction: checkNumber("validation.fraction", validation.fraction ?? 0.1, {
+              min: 1e-6,
+              max: 1 - 1e-6,
+            }),
+            every: optional("validation.every", validation.every),
+            cells: whole("validation.cells", validation.cells ?? 512, 1),
+          },
+    checkpoint: {
+      every: optional("checkpoint.every", checkpoint.every),
+      keep: whole("checkpoint.keep", checkpoint.keep ?? 2, 1),
+    },
+  };
+}
+
+/** Options that give these settings again. */
+export function optionsOf(settings: TrainerSettings): TrainerOptions {
+  const { limit, schedule, validation, checkpoint, ...same } = settings;
+  return {
+    ...same,
+    ...(limit.kind === "cells" ? { batchCells: limit.cells } : { batchTokens: limit.tokens }),
+    ...(schedule === null ? {} : { schedule }),
+    validation: validation === null ? false : withoutNull(validation),
+    checkpoint: withoutNull(checkpoint),
+  };
+}
+
+function withoutNull<T extends { readonly every: number | null }>({ every, ...rest }: T) {
+  return every === null ? rest : { ...rest, every };
+}
+
+/** Steps between two validations or checkpoints. */
+export function interval(every: number | null, steps: number | undefined): number {
+  if (every !== null) return every;
+  return steps === undefined
+    ? LONGEST_INTERVAL
+    : Math.min(LONGEST_INTERVAL, Math.ceil(steps / INTERVALS_A_RUN));
+}
+
+function batchLimit({ batchCells, batchTokens }: TrainerOptions): BatchLimit {
+  if (batchCells !== undefined && batchTokens !== undefined) {
+    throw new DdscError(
+      "BATCH_SIZE_TWICE",
+      "batchCells and batchTokens cannot both be given; leave one of them out",
+      {
+        argument: "batchTokens",
+      },
+    );
+  }
+  return checkLimit(
+    batchTokens === undefined
+      ? { kind: "cells", cells: batchCells ?? 64 }
+      : { kind: "tokens", tokens: batchTokens },
+  );
+}

@@ -1,0 +1,128 @@
+import type { StepResult } from "./trainer.js";
+
+/** How far a training is, as a progress display needs it. */
+export interface Progress {
+  /** Steps done. */
+  readonly step: number;
+  /** Steps in all; undefined: no end. */
+  readonly steps: number | undefined;
+  /** Nats per valid token, smoothed. */
+  readonly loss: number;
+  /** Of the last step. */
+  readonly learningRate: number;
+  /** Smoothed. */
+  readonly tokensPerSecond: number;
+  /** Until the last step; undefined: no end. */
+  readonly secondsLeft: number | undefined;
+  /** NLL of the last validation, nats per token; undefined: none yet. */
+  readonly validation: number | undefined;
+}
+
+/** One line of text with the progress, for logs. */
+export function renderLine(progress: Progress): string {
+  const { step, steps, loss, learningRate, tokensPerSecond, validation, secondsLeft } = progress;
+  const parts = [
+    `step ${step}${steps === undefined ? "" : `/${steps}`}`,
+    `loss ${loss.toFixed(4)}`,
+    ...(validation === undefined ? [] : [`validation ${validation.toFixed(4)}`]),
+    `lr ${learningRate.toExponential(1)}`,
+    `${formatCount(tokensPerSecond)} tokens/s`,
+    ...(secondsLeft === undefined ? [] : [`${formatDuration(secondsLeft)} left`]),
+  ];
+  return parts.join("  ");
+}
+
+/** The line with a bar before it, at most `width` characters; without an end, or without room, no bar. */
+export function renderBar(progress: Progress, width: number): string {
+  const line = renderLine(progress);
+  const room = Math.min(30, width - line.length - 3);
+  if (progress.steps === undefined || room < 5) return line.slice(0, Math.max(0, width));
+  const filled = Math.floor(room * Math.min(1, progress.step / progress.steps));
+  return `[${"#".repeat(filled)}${"-".repeat(room - filled)}] ${line}`;
+}
+
+/** 1234 -> "1.2k", 1234567 -> "1.2M". */
+export function formatCount(count: number): string {
+  if (count >= 999_950) return `${(count / 1e6).toFixed(1)}M`;
+  return count >= 1000 ? `${(count / 1000).toFixed(1)}k` : count.toFixed(0);
+}
+
+/** 59 -> "59s", 61 -> "1m01s", 3660 -> "1h01m". */
+export function formatDuration(seconds: number): string {
+  const whole = Math.round(seconds);
+  const two = (value: number) => String(value).padStart(2, "0");
+  if (whole < 60) return `${whole}s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)}m${two(whole % 60)}s`;
+  return `${Math.floor(whole / 3600)}h${two(Math.floor((whole % 3600) / 60))}m`;
+}
+
+/** Where a progress display is written; `process.stderr` for example. */
+export interface ProgressStream {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  write(text: string): unknown;
+}
+
+/** How much of the past smoothed numbers keep with each step. */
+const MEMORY = 0.9;
+/** Milliseconds between updates of a bar, and between plain lines. */
+const BAR_INTERVAL = 100;
+const LINE_INTERVAL = 5000;
+
+/** Shows progress: a bar in place on a terminal, else a plain line every few seconds and for each validation. */
+export class ProgressDisplay {
+  readonly #stream: ProgressStream;
+  readonly #steps: number | undefined;
+  readonly #now: () => number;
+  #progress: Progress | undefined;
+  #secondsPerStep = 0;
+  #shownAt = Number.NEGATIVE_INFINITY;
+  #shownStep = 0;
+
+  /** @param now milliseconds of a steady clock */
+  constructor(
+    stream: ProgressStream,
+    steps: number | undefined,
+    now: () => number = () => performance.now(),
+  ) {
+    this.#stream = stream;
+    this.#steps = steps;
+    this.#now = now;
+  }
+
+  /** Takes in a step; shows it if it is time to. */
+  update(result: StepResult): void {
+    const before = this.#progress;
+    const smooth = (past: number | undefined, value: number) =>
+      past === undefined ? value : MEMORY * past + (1 - MEMORY) * value;
+    this.#secondsPerStep = smooth(before && this.#secondsPerStep, result.seconds);
+    const left = this.#steps === undefined ? undefined : this.#steps - result.step;
+    this.#progress = {
+      step: result.step,
+      steps: this.#steps,
+      loss: smooth(before?.loss, result.loss),
+      learningRate: result.learningRate,
+      tokensPerSecond: smooth(before?.tokensPerSecond, result.tokensPerSecond),
+      secondsLeft: left === undefined ? undefined : left * this.#secondsPerStep,
+      validation: result.validation?.nll ?? before?.validation,
+    };
+    const wait = this.#stream.isTTY === true ? BAR_INTERVAL : LINE_INTERVAL;
+    const telling = result.validation !== undefined || left === 0;
+    if (telling || this.#now() - this.#shownAt >= wait) this.#show(this.#progress);
+  }
+
+  /** Shows the last step if it was not shown, and leaves a terminal's cursor on a line of its own. */
+  close(): void {
+    if (this.#progress !== undefined && this.#shownStep !== this.#progress.step) this.#show(this.#progress);
+    if (this.#stream.isTTY === true && this.#progress !== undefined) this.#stream.write("\n");
+  }
+
+  #show(progress: Progress): void {
+    this.#shownAt = this.#now();
+    this.#shownStep = progress.step;
+    const { isTTY, columns = 80 } = this.#stream;
+    // The last column stays free: writing there would wrap. "\x1b[K" clears what a longer line left.
+    if (isTTY === true) this.#stream.write(`\r${renderBar(progress, columns - 1)}\x1b[K`);
+    else this.#stream.write(`${renderLine(progress)}\n`);
+  }
+}

@@ -1,0 +1,110 @@
+import { join } from "node:path";
+import type { BatchPosition } from "../batching/index.js";
+import { DdscError } from "../errors.js";
+import { writeFlushed } from "../model/folder.js";
+import { readJson } from "../model/model_files.js";
+import { packageVersion } from "../model/version.js";
+import type { LearningRateSchedule } from "./learning_rate.js";
+import type { TrainerSettings } from "./options.js";
+import type { DataRecord } from "./run_data.js";
+
+/** Name of the file in a checkpoint that makes a model's folder one that can be trained on. */
+export const TRAINING_FILE = "training.json";
+
+const FORMAT = "ddsc-training";
+const VERSION = 1;
+
+/** How far a training is. With the settings, this names every random number still to be drawn. */
+export interface TrainingState {
+  /** Optimizer steps done. */
+  readonly step: number;
+  /** The batch to come next. */
+  readonly position: BatchPosition;
+  /** Tokens trained on, cls included. */
+  readonly tokens: number;
+  /** Seconds spent in steps. */
+  readonly seconds: number;
+  /** Step of the last validation; 0: none yet. */
+  readonly validatedStep: number;
+  /** The best validation so far. */
+  readonly best: BestSoFar | null;
+}
+
+/** The validation with the lowest NLL. */
+export interface BestSoFar {
+  readonly step: number;
+  /** Nats per valid token. */
+  readonly nll: number;
+}
+
+/** What a checkpoint says about its training. */
+export interface TrainingRecord {
+  readonly settings: TrainerSettings;
+  /** As resolved for the length of the run. */
+  readonly schedule: LearningRateSchedule;
+  /** Steps asked for; null: no end. */
+  readonly steps: number | null;
+  readonly data: DataRecord;
+  readonly state: TrainingState;
+}
+
+/** The state before the first step. */
+export const initialState: TrainingState = {
+  step: 0,
+  position: { epoch: 0, batch: 0 },
+  tokens: 0,
+  seconds: 0,
+  validatedStep: 0,
+  best: null,
+};
+
+/** Writes `training.json` into a new folder; errors of the file system come as they are. */
+export async function writeRecord(folder: string, record: TrainingRecord): Promise<void> {
+  const json = { format: FORMAT, version: VERSION, package: packageVersion, ...record };
+  await writeFlushed(join(folder, TRAINING_FILE), `${JSON.stringify(json, null, 2)}\n`);
+}
+
+/**
+ * Reads a checkpoint's `training.json`. Throws `CHECKPOINT_READ` where there is none, `CHECKPOINT_VERSION` for a newer
+ * format, `CHECKPOINT_CONFIG` for contents that are no training record.
+ */
+export async function readRecord(folder: string): Promise<TrainingRecord> {
+  const file = join(folder, TRAINING_FILE);
+  const json = await readJson(file);
+  if (json.format === FORMAT && json.version !== VERSION) {
+    throw new DdscError(
+      "CHECKPOINT_VERSION",
+      `${file}: its version is ${JSON.stringify(json.version)} and this package reads version ${VERSION}; update the package`,
+      { file },
+    );
+  }
+  const { settings, schedule, steps, data, state } = json as unknown as TrainingRecord;
+  const parts: readonly unknown[] = [settings, schedule, data, state];
+  if (
+    json.format !== FORMAT ||
+    !parts.every(isObject) ||
+    !(steps === null || Number.isInteger(steps)) ||
+    !isState(state)
+  ) {
+    throw new DdscError(
+      "CHECKPOINT_CONFIG",
+      `${file}: it does not describe a training; the file is damaged or was changed by hand: restore it`,
+      { file },
+    );
+  }
+  return { settings, schedule, steps, data, state };
+}
+
+function isState({ step, position, tokens, validatedStep, best }: TrainingState): boolean {
+  return (
+    isObject(position) &&
+    [step, position.epoch, position.batch, tokens, validatedStep].every(
+      (n) => Number.isSafeInteger(n) && n >= 0,
+    ) &&
+    (best === null || (isObject(best) && Number.isInteger(best.step) && Number.isFinite(best.nll)))
+  );
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,151 @@
+import { FIRST_RANK_TOKEN, type RaggedBatch } from "../batching/index.js";
+import { type CellNoise, drawNoise } from "../diffusion/index.js";
+import { DdscError } from "../errors.js";
+import type { Denoiser } from "../model/denoiser.js";
+import type { NativeLoss, NativeLossInput } from "../native.js";
+import type { TrainerSettings } from "./options.js";
+
+/** What one optimizer step gave. */
+export interface StepOutcome {
+  /** Mean loss, nats per valid token, mean matching included. */
+  readonly loss: number;
+  /** Mean -log p(x0) under SUBS, nats per masked token; NaN where nothing was masked. */
+  readonly crossEntropy: number;
+  /** Share of the masked tokens whose most probable rank is the right one; NaN where nothing was masked. */
+  readonly accuracy: number;
+  /** Global norm of the gradient before clipping. */
+  readonly gradientNorm: number;
+  /** Tokens, cls included. */
+  readonly tokens: number;
+}
+
+/** Sums over the calls of a batch. */
+export interface LossSums {
+  readonly loss: number;
+  readonly meanLoss: number;
+  readonly crossEntropy: number;
+  readonly correct: number;
+  readonly maskedTokens: number;
+  readonly validTokens: number;
+}
+
+export const noLoss: LossSums = {
+  loss: 0,
+  meanLoss: 0,
+  crossEntropy: 0,
+  correct: 0,
+  maskedTokens: 0,
+  validTokens: 0,
+};
+
+export function addLoss(sums: LossSums, part: NativeLoss): LossSums {
+  return {
+    loss: sums.loss + part.loss,
+    meanLoss: sums.meanLoss + part.meanLoss,
+    crossEntropy: sums.crossEntropy + part.crossEntropy,
+    correct: sums.correct + part.correct,
+    maskedTokens: sums.maskedTokens + part.maskedTokens,
+    validTokens: sums.validTokens + part.validTokens,
+  };
+}
+
+/**
+ * The native calls that lose a batch in parts: times are drawn for the cells of all parts together, so that they are
+ * evenly spread over the whole; masks are named by (seed, step, cell).
+ */
+export function lossInputs(
+  model: Pick<Denoiser, "diffusion" | "strategy">,
+  parts: readonly RaggedBatch[],
+  names: { readonly seed: number; readonly step: number },
+): NativeLossInput[] {
+  const cells = Float64Array.from(parts.flatMap((part) => [...part.cells]));
+  const drawn = drawNoise(model.diffusion, cells, { ...names, values: model.strategy.values });
+  let start = 0;
+  return parts.map((batch) => {
+    const { moveChance, noise } = noiseOf(drawn, start, start + batch.cells.length);
+    start += batch.cells.length;
+    return {
+      batch,
+      noise,
+      masking: { kind: "draw", moveChance, ...names },
+      objective: model.diffusion.objective,
+    };
+  });
+}
+
+/**
+ * One optimizer step on one or more batches, whose gradients add up to exactly that of the mean loss over all their
+ * valid tokens. Everything random is named by (settings.seed, step, cell).
+ *
+ * @param step from 1
+ * Throws `TRAIN_NOT_FINITE` where the loss or the gradient is not finite; rejects with the signal's reason where it is
+ * aborted. Weights, moments and moving average are as before in either case.
+ */
+export async function trainStep(
+  model: Denoiser,
+  batches: readonly RaggedBatch[],
+  settings: TrainerSettings,
+  at: { readonly step: number; readonly learningRate: number },
+  signal?: AbortSignal,
+): Promise<StepOutcome> {
+  const { native } = model;
+  const { step, learningRate } = at;
+  const validTokens = batches.reduce((sum, { tokens }) => sum + countValid(tokens), 0);
+  const options = { gradientScale: 1 / validTokens, dropoutSeed: settings.seed, step };
+  let sums = noLoss;
+  try {
+    for (const input of lossInputs(model, batches, { seed: settings.seed, step })) {
+      sums = addLoss(sums, await native.accumulate(input, options, signal));
+    }
+    const loss = (sums.loss + sums.meanLoss) / validTokens;
+    if (!Number.isFinite(loss)) throw notFinite("loss", loss, step);
+    const { beta1, beta2, epsilon, weightDecay, clip: maxNorm } = settings;
+    const emaDecay = Math.min(settings.ema, (1 + step) / (10 + step));
+    const adamw = { learningRate, beta1, beta2, epsilon, weightDecay, emaDecay, maxNorm, step };
+    const { gradientNorm, applied } = await native.update(adamw);
+    if (!applied) throw notFinite("gradient norm", gradientNorm, step);
+    return {
+      loss,
+      crossEntropy: sums.crossEntropy / sums.maskedTokens,
+      accuracy: sums.correct / sums.maskedTokens,
+      gradientNorm,
+      tokens: batches.reduce((sum, { tokens }) => sum + tokens.length, 0),
+    };
+  } catch (error) {
+    await native.clearGradient();
+    throw error;
+  }
+}
+
+function countValid(tokens: Int32Array): number {
+  let valid = 0;
+  for (const token of tokens) if (token >= FIRST_RANK_TOKEN) valid++;
+  return valid;
+}
+
+function noiseOf(
+  { moveChance, noise }: CellNoise,
+  start: number,
+  end: number,
+): Pick<CellNoise, "moveChance" | "noise"> {
+  const { conditioning, weight, sigma, time, meanWeight } = noise;
+  return {
+    moveChance: moveChance.subarray(start, end),
+    noise: {
+      conditioning: conditioning.subarray(start, end),
+      weight: weight.subarray(start, end),
+      sigma: sigma.subarray(start, end),
+      time: time.subarray(start, end),
+      ...(meanWeight === undefined ? {} : { meanWeight: meanWeight.subarray(start, end) }),
+    },
+  };
+}
+
+function notFinite(what: string, value: number, step: number): DdscError {
+  return new DdscError(
+    "TRAIN_NOT_FINITE",
+    `step ${step}: the ${what} is ${value}; the weights are those of step ${step - 1} and checkpoints are kept: ` +
+      "go on from the last one with a lower learning rate, a longer warm-up or fp32",
+    { step },
+  );
+}

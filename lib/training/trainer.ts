@@ -1,0 +1,339 @@
+import { join } from "node:path";
+import { BatchLoader, type RaggedBatch } from "../batching/index.js";
+import type { CellSource } from "../data/source.js";
+import type { CellSplit } from "../data/split.js";
+import { checkNumber, DdscError } from "../errors.js";
+import { Denoiser } from "../model/denoiser.js";
+import { CellTokenizer, emptyReport, type TokenizerReport } from "../tokenizer/index.js";
+import { loadOptimizer, saveCheckpoint } from "./checkpoint.js";
+import { type LearningRateSchedule, learningRateFactor, resolveSchedule } from "./learning_rate.js";
+import { METRICS_FILE, MetricsLog } from "./metrics.js";
+import {
+  interval,
+  optionsOf,
+  type TrainerOptions,
+  type TrainerSettings,
+  trainerSettings,
+} from "./options.js";
+import { type DataRecord, recordData, requireSameData, splitBy } from "./run_data.js";
+import { RunFolder } from "./run_folder.js";
+import { initialState, readRecord, type TrainingState } from "./state.js";
+import { type StepOutcome, trainStep } from "./step.js";
+import { type ValidationResult, Validator } from "./validation.js";
+
+/** Options of `Trainer.fit`. */
+export interface FitOptions {
+  /** Steps in all, those before a resume included; default as the run was begun with, else no end. */
+  readonly steps?: number;
+  /** Ends the training after so many seconds, at the end of a step and with a validation; default no limit. */
+  readonly seconds?: number;
+  /** Ends the training at once, the step under way undone. */
+  readonly signal?: AbortSignal;
+}
+
+/** What `Trainer.fit` tells after each step; also a line of `metrics.jsonl`. */
+export interface StepResult extends StepOutcome {
+  /** Number of the step, from 1. */
+  readonly step: number;
+  readonly learningRate: number;
+  /** Seconds from asking for the batch to the updated weights. */
+  readonly seconds: number;
+  readonly tokensPerSecond: number;
+  /** Epoch of the step's last cells, from 0. */
+  readonly epoch: number;
+  /** Present where the step was followed by a validation. */
+  readonly validation?: ValidationResult;
+}
+
+/** How a call of `Trainer.fit` ended. */
+export type FitEnd = "steps" | "time" | "aborted";
+
+/** What a run was begun with. */
+interface Beginning {
+  readonly data: DataRecord;
+  readonly schedule: LearningRateSchedule;
+  /** Null: no end. */
+  readonly steps: number | null;
+}
+
+/** What a call of `fit` works with. */
+interface Session extends Beginning {
+  readonly loader: BatchLoader;
+  readonly validator: Validator | undefined;
+  readonly metrics: MetricsLog | undefined;
+  readonly run: RunFolder | undefined;
+  /** `performance.now()` at which to end. */
+  readonly deadline: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * Trains a model on a source of cells. With a folder, the run can be stopped in any way, a kill included, and resumed:
+ * it ends with the same weights, bit for bit, as if it had never stopped.
+ */
+export class Trainer {
+  readonly model: Denoiser;
+  readonly settings: TrainerSettings;
+  readonly #folder: string | undefined;
+  #state: TrainingState = initialState;
+  #beginning: Beginning | undefined;
+  /** Step of the newest checkpoint; undefined where there is none. */
+  #savedStep: number | undefined;
+  #report: Readonly<TokenizerReport> = emptyReport();
+  #end: FitEnd | undefined;
+  #busy = false;
+
+  /** Throws `ARGUMENT_RANGE`, `BATCH_SIZE_TWICE`, and `TRAIN_MODEL` for a model that is not trainable. */
+  constructor(model: Denoiser, options: TrainerOptions = {}) {
+    if (!model.trainable) {
+      throw new DdscError("TRAIN_MODEL", "this model only predicts; create or load it with trainable: true", {
+        argument: "model",
+      });
+    }
+    this.model = model;
+    this.settings = trainerSettings(options, model.tokenizer.maxLength);
+    this.#folder = options.folder;
+  }
+
+  /**
+   * The trainer of a run as its last checkpoint has it, with a model of its own (`trainer.model`, the caller's to
+   * dispose of); `fit` with the same data goes on from there. What a killed run left behind is removed. Throws
+   * `CHECKPOINT_*` where there is no such checkpoint or it is damaged.
+   */
+  static async resume(folder: string, options: { readonly device?: string } = {}): Promise<Trainer> {
+    const run = await RunFolder.open(folder);
+    const last = join(folder, "last");
+    const { settings, state, ...beginning } = await readRecord(last);
+    await run.repair(state.step, state.best?.step);
+    const model = await Denoiser.load(last, { ...options, trainable: true });
+    try {
+      await loadOptimizer(last, model);
+      const trainer = new Trainer(model, { ...optionsOf(settings), folder });
+      trainer.#state = state;
+      trainer.#beginning = beginning;
+      trainer.#savedStep = state.step;
+      return trainer;
+    } catch (error) {
+      model[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** How far the training is. */
+  get state(): TrainingState {
+    return this.#state;
+  }
+
+  /** Steps asked for; undefined before the first `fit`, and where there is no end. */
+  get steps(): number | undefined {
+    return this.#beginning?.steps ?? undefined;
+  }
+
+  /** How the last call of `fit` ended; undefined before, and where it threw or was left. */
+  get end(): FitEnd | undefined {
+    return this.#end;
+  }
+
+  /** What the tokenizer left out of the training cells so far, in the last call of `fit`. */
+  get report(): Readonly<TokenizerReport> {
+    return this.#report;
+  }
+
+  /**
+   * Trains, giving the result of each step. Ends after `steps`, after `seconds`, or with the signal; in each case, and
+   * when the caller leaves the loop, the last step done is saved.
+   *
+   * Throws `TRAIN_NOT_FINITE` (the last good checkpoint stays), `TRAIN_DATA_CHANGED`, `RUN_EXISTS`, `FILE_WRITE`,
+   * `SCHEDULE_NEEDS_STEPS`, `TRAIN_BUSY` while another call runs, and the errors of data and tokenizer.
+   */
+  async *fit(source: CellSource, options: FitOptions = {}): AsyncGenerator<StepResult, void, undefined> {
+    if (this.#busy)
+      throw new DdscError("TRAIN_BUSY", "this trainer is training already; wait for that to end");
+    this.#busy = true;
+    this.#end = undefined;
+    try {
+      yield* this.#train(source, options);
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  async *#train(source: CellSource, options: FitOptions): AsyncGenerator<StepResult, void, undefined> {
+    const { signal } = options;
+    const deadline = performance.now() + 1000 * checkNumber("seconds", options.seconds ?? 1e9, { min: 0 });
+    const beginning = this.#begin(source, options.steps);
+    const rows = splitBy(beginning.data.heldOut, source);
+    const tokenizer = this.#tokenizer();
+    const validator = await this.#validator(source, tokenizer, rows);
+    await using loader = this.#loader(source, tokenizer, rows.train, signal);
+    const run = await this.#openFolder();
+    this.#beginning = beginning;
+    // Tells at once, not after hours, that nothing can be written; and a run that is killed early can be resumed.
+    await this.#save(run);
+    await using metrics = run && (await MetricsLog.open(join(run.path, METRICS_FILE), this.#state.step));
+    this.#report = loader.report;
+    let failed = false;
+    try {
+      this.#end = yield* this.#steps({ ...beginning, loader, validator, metrics, run, deadline, signal });
+    } catch (error) {
+      failed = true;
+      throw error;
+    } finally {
+      // Reached when the caller leaves the loop, too.
+      if (!failed) await this.#save(run);
+    }
+  }
+
+  /** Step after step with what is due in between. */
+  async *#steps(session: Session): AsyncGenerator<StepResult, FitEnd, undefined> {
+    const { metrics, run, deadline, signal } = session;
+    const total = session.steps ?? Number.POSITIVE_INFINITY;
+    const every = interval(this.settings.checkpoint.every, session.steps ?? undefined);
+    // The validation that an abort or a kill came between.
+    const missed = await this.#validate(session);
+    if (missed !== undefined) await metrics?.append({ step: this.#state.step, validation: missed });
+    while (this.#state.step < total) {
+      if (signal?.aborted === true) return "aborted";
+      const result = await unlessAborted(signal, () => this.#step(session));
+      if (result === undefined) return "aborted";
+      const late = performance.now() >= deadline;
+      const validation = await this.#validate(session, late);
+      const whole = validation === undefined ? result : { ...result, validation };
+      await metrics?.append(whole);
+      const { step, best } = this.#state;
+      if (step % every === 0 || step === total || best?.step === step) {
+        await metrics?.flush();
+        await this.#save(run);
+      }
+      yield whole;
+      if (late) return "time";
+    }
+    return "steps";
+  }
+
+  async #step({ loader, schedule, steps, signal }: Session): Promise<StepResult> {
+    const start = performance.now();
+    const { accumulation, learningRate: highest } = this.settings;
+    const step = this.#state.step + 1;
+    const learningRate = highest * learningRateFactor(schedule, step, steps ?? undefined);
+    const batches: RaggedBatch[] = [];
+    let epoch = 0;
+    while (batches.length < accumulation) {
+      const { value } = await loader.next();
+      if (value === undefined)
+        throw new DdscError("LOADER_FAILED", "the loader ended by itself; begin again");
+      batches.push(value.batch);
+      epoch = value.epoch;
+    }
+    const position = loader.position;
+    const outcome = await trainStep(this.model, batches, this.settings, { step, learningRate }, signal);
+    const seconds = (performance.now() - start) / 1000;
+    this.#state = {
+      ...this.#state,
+      step,
+      position,
+      tokens: this.#state.tokens + outcome.tokens,
+      seconds: this.#state.seconds + seconds,
+    };
+    return { step, ...outcome, learningRate, seconds, tokensPerSecond: outcome.tokens / seconds, epoch };
+  }
+
+  /** The result of a validation where one is due (or `wanted`) and none was made at this step; undefined if aborted. */
+  async #validate(session: Session, wanted = false): Promise<ValidationResult | undefined> {
+    const { validator, signal, steps } = session;
+    const { step, validatedStep, best } = this.#state;
+    const every = interval(this.settings.validation?.every ?? null, steps ?? undefined);
+    const due = wanted || step % every === 0 || step === steps;
+    if (validator === undefined || !due || step === validatedStep) return undefined;
+    const result = await unlessAborted(signal, () => validator.run(signal));
+    if (result === undefined) return undefined;
+    const better = best === null || result.nll < best.nll;
+    this.#state = { ...this.#state, validatedStep: step, best: better ? { step, nll: result.nll } : best };
+    return result;
+  }
+
+  /** Saves a checkpoint of the last step done, unless there is one. */
+  async #save(run: RunFolder | undefined): Promise<void> {
+    const beginning = this.#beginning;
+    if (run === undefined || beginning === undefined || this.#savedStep === this.#state.step) return;
+    await saveCheckpoint(run, this.model, { settings: this.settings, ...beginning, state: this.#state });
+    this.#savedStep = this.#state.step;
+  }
+
+  /** What the run is begun with, or was: then the data must be the same. */
+  #begin(source: CellSource, asked: number | undefined): Beginning {
+    const { validation, seed } = this.settings;
+    const earlier = this.#beginning;
+    const steps = asked ?? earlier?.steps ?? undefined;
+    if (steps !== undefined) checkNumber("steps", steps, { min: 1, max: 1e9, integer: true });
+    const heldOut = validation === null ? null : { fraction: validation.fraction, seed };
+    const data = recordData(source, earlier === undefined ? heldOut : earlier.data.heldOut);
+    if (earlier !== undefined) requireSameData(earlier.data, data);
+    const schedule =
+      earlier !== undefined && earlier.steps === (steps ?? null)
+        ? earlier.schedule
+        : resolveSchedule(this.settings.schedule ?? undefined, steps);
+    return { data, schedule, steps: steps ?? null };
+  }
+
+  #tokenizer(): CellTokenizer {
+    const { vocabulary, strategy, cls, selection, includeUnexpressed, minGenes } = this.model.tokenizer;
+    const { maxLength, seed } = this.settings;
+    return new CellTokenizer({
+      vocabulary,
+      strategy,
+      cls,
+      selection,
+      includeUnexpressed,
+      minGenes,
+      maxLength,
+      seed,
+    });
+  }
+
+  async #validator(
+    source: CellSource,
+    tokenizer: CellTokenizer,
+    rows: CellSplit,
+  ): Promise<Validator | undefined> {
+    const { validation, limit, seed } = this.settings;
+    if (validation === null) return undefined;
+    return Validator.create(this.model, source, tokenizer, {
+      rows: rows.validation,
+      cells: validation.cells,
+      limit,
+      seed,
+    });
+  }
+
+  #loader(source: CellSource, tokenizer: CellTokenizer, rows: Int32Array, signal?: AbortSignal): BatchLoader {
+    const { limit, seed, lengthBuckets, prefetch } = this.settings;
+    return new BatchLoader(source, tokenizer, {
+      rows,
+      limit,
+      seed,
+      lengthBuckets,
+      prefetch,
+      start: this.#state.position,
+      ...(signal === undefined ? {} : { signal }),
+    });
+  }
+
+  async #openFolder(): Promise<RunFolder | undefined> {
+    if (this.#folder === undefined) return undefined;
+    return this.#savedStep === undefined ? RunFolder.create(this.#folder) : RunFolder.open(this.#folder);
+  }
+}
+
+/** What `work` gives; undefined where it rejects with the signal's reason. */
+async function unlessAborted<T>(
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    if (signal?.aborted === true && error === signal.reason) return undefined;
+    throw error;
+  }
+}
