@@ -44,5 +44,5 @@ export function interpolate(start: number, end: number, weight: number): number 
   const difference = Math.fround(end - start);
   return weight < 0.5
     ? fusedMultiplyAdd(weight, difference, start)
-    : fusedMultiplyAdd(Math.fround(weight - 1), difference, end);
+    : fusedMultiplyAdd(weight - 1, difference, end);
 }
