@@ -13,6 +13,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   EPERM: "the operation is not permitted; choose another folder",
   ENOENT: "the folder does not exist; create it first",
   ENOTDIR: "part of the path is a file, not a folder; choose another path",
+  EEXIST: "part of the path is a file, not a folder; choose another path",
   EISDIR: "the path is a folder; name a file",
 };
 
