@@ -36,10 +36,20 @@ async function compareFile(file: string, dtype: DType): Promise<FileReport> {
 async function compareTensors(file: string, dtype: DType) {
   await using source = await SafetensorsFile.open(file);
   const fixture = new Fixture(source);
+  const result = await compareFixture(fixture, dtype);
+  const compared = new Set(result.tensors.map(({ name }) => name));
+  for (const name of fixture.names("")) {
+    if (/^(in|param)\./.test(name) || compared.has(name)) continue;
+    throw notAFixture(file, `nothing is known to compare its tensor "${name}" with`);
+  }
+  return result;
+}
+
+async function compareFixture(fixture: Fixture, dtype: DType) {
   if (fixture.names("param.").length > 0) return await compareModel(fixture, dtype);
   if (fixture.has("in.logits")) return await compareObjectives(fixture);
   if (fixture.has("out.loglinear.sigma")) return await compareSchedules(fixture);
-  throw notAFixture(file, "it holds neither a model's parameters, nor logits, nor schedules");
+  throw notAFixture(fixture.file, "it holds neither a model's parameters, nor logits, nor schedules");
 }
 
 function printReport({ file, device, dtype, tensors, passed }: FileReport): void {

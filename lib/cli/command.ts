@@ -36,6 +36,8 @@ export interface CommandSpec<N extends OptionName, R extends N> {
   readonly file?: string;
   readonly options: readonly N[];
   readonly required: readonly R[];
+  /** Defaults other than the table's. */
+  readonly defaults?: { readonly [K in N]?: OptionValue<(typeof OPTIONS)[K]> };
   run(options: OptionValues<N, R> & { readonly file: string }, context: CommandContext): Promise<JsonResult>;
 }
 
@@ -54,23 +56,25 @@ export function addCommand<N extends OptionName, R extends N>(
 ): void {
   const names: readonly OptionName[] = [...spec.options, ...EVERYWHERE];
   const specs: Partial<Record<OptionName, OptionSpec>> = {};
-  for (const name of names) specs[name] = OPTIONS[name];
+  const defaults: Readonly<Record<string, OptionValue<OptionSpec> | undefined>> = spec.defaults ?? {};
+  for (const name of names) specs[name] = withDefault(OPTIONS[name], defaults[name]);
   const command = program.command(spec.name).description(spec.summary);
   if (spec.file !== undefined) command.argument("<file>", spec.file);
   if (spec.details !== undefined) command.addHelpText("after", `\n${spec.details}`);
-  for (const name of names) {
-    const option = OPTIONS[name];
+  for (const [name, option] of Object.entries(specs)) {
     const required = (spec.required as readonly string[]).includes(name);
     const help = describeOption(option);
     const shown = new Option(flagWithValue(name, option), required ? `${help} (required)` : help);
-    command.addOption(shown.argParser((text: string) => parseOption(name, option, text)));
+    if (option.kind !== "flag") shown.argParser((text: string) => parseOption(name, option, text));
+    command.addOption(shown);
   }
   command.action(async (...given: unknown[]) => {
     const typed = command.opts<Record<string, OptionValue<OptionSpec> | undefined>>();
-    const config =
-      typeof typed["config"] === "string" ? await readConfigFile(typed["config"], specs) : new Map();
+    const config = typeof typed.config === "string" ? await readConfigFile(typed.config, specs) : new Map();
     const known: Record<string, unknown> = { file: spec.file === undefined ? "" : given[0] };
-    for (const name of names) known[name] = typed[name] ?? config.get(name) ?? fallback(OPTIONS[name]);
+    for (const [name, option] of Object.entries(specs)) {
+      known[name] = typed[name] ?? config.get(name) ?? (option.kind === "flag" ? false : option.default);
+    }
     for (const name of spec.required) {
       if (known[name] !== undefined) continue;
       throw new UsageError(`${spec.name} needs ${flagWithValue(name, OPTIONS[name])}: ${OPTIONS[name].help}`);
@@ -88,11 +92,13 @@ export function addCommand<N extends OptionName, R extends N>(
       given: (name) => typed[name] !== undefined || config.has(name),
     };
     finish(await spec.run(options, context), { json });
+    interrupt.signal.throwIfAborted();
   });
 }
 
-function fallback(spec: OptionSpec): OptionValue<OptionSpec> | undefined {
-  return spec.kind === "flag" ? false : spec.default;
+/** An option as a command has it. The type of `CommandSpec.defaults` makes the value one of the option's own kind. */
+function withDefault(spec: OptionSpec, value: OptionValue<OptionSpec> | undefined): OptionSpec {
+  return value === undefined ? spec : ({ ...spec, default: value } as OptionSpec);
 }
 
 /** Throws a UsageError where two options that exclude each other are both given. */

@@ -1,3 +1,6 @@
+import { SCHEDULE_KINDS } from "../diffusion/index.js";
+import { presetNames } from "../model/config.js";
+import { SAMPLER_KINDS } from "../sampling/index.js";
 import type { OptionSpec, OptionValue } from "./option_kinds.js";
 
 /**
@@ -12,19 +15,30 @@ export const OPTIONS = {
   layer: text("NAME", "read layers/NAME instead of X", { defaultText: "X" }),
   raw: flag("read raw/X instead of X"),
   geneColumn: text("NAME", "column of var that holds the gene identifiers", { defaultText: "the var index" }),
-  overwrite: flag("replace what is at --out"),
+  overwrite: flag("replace the file or the run at --out"),
 
   // The machine.
   device: text("NAME", "device to compute on, as `ddsc devices` lists them", {
     defaultText: "auto: the best there is",
   }),
-  dtype: choice("compute type; weights and sums are float32 in both", ["fp32", "bf16"], { default: "fp32" }),
+  dtype: {
+    kind: "choice",
+    help: "compute type; weights and sums are float32 in both",
+    choices: ["fp32", "bf16"],
+    defaultText: "fp32, or that of the model",
+  },
   seed: whole("seed of every random number", { min: 0, max: Number.MAX_SAFE_INTEGER, default: 0 }),
   batch: whole("cells a batch", { min: 1, max: 65_536, defaultText: "64" }),
   batchTokens: whole("tokens a batch, in place of --batch", { min: 16, max: 2 ** 26 }),
 
   // The model.
-  preset: choice("size of the model", ["nano", "tiny", "small", "medium"], { default: "nano" }),
+  vocabulary: text("FILE", "JSON of {token: id} or a saved vocabulary", {
+    defaultText: "the genes of --data",
+  }),
+  weights: text("FILE", "safetensors file of weights to start from, published names", {
+    defaultText: "fresh weights",
+  }),
+  preset: choice("size of the model", presetNames, "nano"),
   dropout: real("probability of dropping an activation while training", { min: 0, max: 0.9, default: 0.1 }),
   timeConditioning: flag("show the network the noise level"),
   maxLength: whole("genes a cell at most, cls included; more are sampled anew each epoch", {
@@ -43,9 +57,7 @@ export const OPTIONS = {
     max: 1e9,
     defaultText: "a tenth of --steps, at most 2500",
   }),
-  learningRateSchedule: choice("learning rate after the warm-up", ["constant", "cosine"], {
-    default: "cosine",
-  }),
+  learningRateSchedule: choice("learning rate after the warm-up", ["constant", "cosine"], "cosine"),
   weightDecay: real("decoupled weight decay", { min: 0, max: 10, default: 0 }),
   clip: real("largest norm of the gradient; 0 for any", { min: 0, max: 1e9, default: 1 }),
   ema: real("decay of the moving average of the weights; 0 for none", {
@@ -59,34 +71,35 @@ export const OPTIONS = {
     max: 0.9,
     default: 0.1,
   }),
-  validateEvery: whole("steps between validations", { min: 1, max: 1e9, defaultText: "a tenth of --steps" }),
+  validateEvery: whole("steps between validations", {
+    min: 1,
+    max: 1e9,
+    defaultText: "a tenth of --steps, at most 500",
+  }),
+  validationCells: whole("held-out cells a validation takes at most", { min: 1, max: 1e9, default: 512 }),
   checkpointEvery: whole("steps between checkpoints", {
     min: 1,
     max: 1e9,
-    defaultText: "a tenth of --steps",
+    defaultText: "a tenth of --steps, at most 500",
   }),
+  keep: whole("newest checkpoints kept beside the best", { min: 1, max: 1000, default: 2 }),
   resume: flag("go on with the run in --out"),
 
   // The objective.
-  objective: choice("parameterisation", ["subs", "d3pm", "sedd"], { default: "subs" }),
+  objective: choice("parameterisation", ["subs", "d3pm", "sedd"], "subs"),
   diffusionSteps: whole("time steps T of d3pm", { min: 2, max: 1e6, default: 1000 }),
-  noiseSchedule: choice("noise schedule", ["loglinear", "linear", "geometric", "cosine", "cosinesqr"], {
-    default: "loglinear",
-  }),
+  noiseSchedule: choice("noise schedule", SCHEDULE_KINDS, "loglinear"),
   meanMatching: real("weight of mean matching, |E[rank] - rank| / (R - 1), added to the bound", {
     min: 0,
     max: 1000,
     default: 0,
   }),
-  timeSampling: choice("how times are drawn", ["antithetic", "uniform"], { default: "antithetic" }),
+  timeSampling: choice("how the times of a batch are drawn", ["antithetic", "independent"], "antithetic"),
   importanceSampling: flag("draw times so that the objective's weight is constant"),
+  changeOfVariables: flag("let the logarithm of the move chance run linearly in time (subs)"),
 
   // Sampling.
-  sampler: choice(
-    "how masked ranks are drawn",
-    ["first-hitting", "ancestral", "cached-ancestral", "analytic", "confidence"],
-    { default: "first-hitting" },
-  ),
+  sampler: choice("how masked ranks are drawn; parallel goes by confidence", SAMPLER_KINDS, "first-hitting"),
   samplingSteps: whole("steps of the samplers that have them", { min: 1, max: 1e6, default: 32 }),
   temperature: real("temperature of the draws; 0 takes the most probable rank", {
     min: 0,
@@ -96,14 +109,17 @@ export const OPTIONS = {
   cells: whole("cells to generate or simulate", { min: 1, max: 1e8, default: 100 }),
   genes: text("LIST|FILE", "genes, comma-separated, or a text file with one a line"),
   fill: choice(
-    "what to fill: genes without a count in each cell, or those of --genes whatever their count",
+    "zeros: genes without a count in the cell; listed: those of --genes in every cell, whatever their count",
     ["zeros", "listed"],
-    { defaultText: "listed with --genes, zeros otherwise" },
+    "zeros",
   ),
   maskFraction: real("hide this share of the expressed genes, fill them and report how well it went", {
     min: 0.01,
     max: 0.99,
   }),
+
+  // Demo.
+  short: flag("a few seconds of everything, to see that it works"),
 
   // Evaluation.
   ratios: numbers("shares of masked tokens", { min: 0.01, max: 0.99, default: [0.2, 0.5, 0.8] }),
@@ -131,7 +147,17 @@ export type OptionValues<N extends OptionName, R extends N = never> = {
 /** Options that every command takes. */
 export const EVERYWHERE = ["config", "json", "quiet", "debug"] as const satisfies readonly OptionName[];
 
-function text<const E extends object>(placeholder: string, help: string, extra?: E) {
+interface Extra {
+  readonly default?: string;
+  readonly defaultText?: string;
+}
+
+interface Range {
+  readonly min: number;
+  readonly max: number;
+}
+
+function text<const E extends Extra>(placeholder: string, help: string, extra?: E) {
   return { kind: "text" as const, placeholder, help, ...extra };
 }
 
@@ -139,22 +165,18 @@ function flag(help: string) {
   return { kind: "flag" as const, help };
 }
 
-function choice<const C extends string, const E extends object>(
-  help: string,
-  choices: readonly C[],
-  extra?: E,
-) {
-  return { kind: "choice" as const, help, choices, ...extra };
+function choice<const C extends string>(help: string, choices: readonly C[], fallback: NoInfer<C>) {
+  return { kind: "choice" as const, help, choices, default: fallback };
 }
 
-function real<const E extends { readonly min: number; readonly max: number }>(help: string, extra: E) {
+function real<const E extends Range>(help: string, extra: E) {
   return { kind: "number" as const, help, ...extra };
 }
 
-function whole<const E extends { readonly min: number; readonly max: number }>(help: string, extra: E) {
+function whole<const E extends Range>(help: string, extra: E) {
   return { kind: "number" as const, integer: true, help, ...extra };
 }
 
-function numbers<const E extends { readonly min: number; readonly max: number }>(help: string, extra: E) {
+function numbers<const E extends Range>(help: string, extra: E) {
   return { kind: "numbers" as const, help, ...extra };
 }

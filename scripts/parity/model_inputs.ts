@@ -53,7 +53,7 @@ export async function readModelInputs(fixture: Fixture): Promise<ModelInputs> {
     await fixture.floats("in.t", cells),
   ];
   const weight = sigma.map((level, cell) => (rate[cell] as number) / Math.expm1(level));
-  const meanMatching = Number(fixture.metadata["mean_matching"] ?? 0);
+  const meanMatching = Number(fixture.metadata.mean_matching ?? 0);
   const ranks = config.vocabSize - 3;
   return {
     config,
@@ -82,7 +82,7 @@ export async function readModelInputs(fixture: Fixture): Promise<ModelInputs> {
 function readConfig(fixture: Fixture): DenoiserConfig {
   let json: unknown;
   try {
-    json = JSON.parse(fixture.metadata["config"] ?? "null");
+    json = JSON.parse(fixture.metadata.config ?? "null");
   } catch {
     json = null;
   }

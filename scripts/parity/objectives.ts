@@ -5,7 +5,7 @@ import { type Fixture, notAFixture } from "./fixture.js";
 /** Values and gradients of each objective from given logits. */
 export async function compareObjectives(fixture: Fixture) {
   const [cells, length, vocabSize] = fixture.shape("in.logits", 3) as readonly [number, number, number];
-  const steps = Number(fixture.metadata["T"]);
+  const steps = Number(fixture.metadata.T);
   if (!(steps >= 2)) throw notAFixture(fixture.file, "its metadata holds no T");
   const size = cells * length;
   const logits = await fixture.floats("in.logits");

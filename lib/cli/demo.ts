@@ -1,0 +1,154 @@
+import { FIRST_RANK_TOKEN, type RaggedBatch, tokenizeRows } from "../batching/index.js";
+import { MemorySource } from "../data/memory.js";
+import { simulateCells } from "../data/simulate.js";
+import type { FramedSource } from "../data/source.js";
+import { splitCells } from "../data/split.js";
+import { subsetSource } from "../data/subset.js";
+import { evaluate, RankBaselines, renderTable } from "../evaluation/index.js";
+import { Denoiser } from "../model/denoiser.js";
+import { Purpose, RandomStream } from "../random.js";
+import { inpaint } from "../sampling/index.js";
+import { GeneVocabulary } from "../tokenizer/index.js";
+import { Trainer } from "../training/trainer.js";
+import { defineCommand } from "./command.js";
+import { duration, type Output, withThousands } from "./output.js";
+import { Progress } from "./progress.js";
+
+/** How much the demo does. `seconds` bounds the training on any machine. */
+const FULL = { cells: 3000, genes: 160, steps: 1000, seconds: 120 };
+const SHORT = { cells: 300, genes: 60, steps: 20, seconds: 5 };
+const HELD_OUT = 0.1;
+/** Genes of one cell that are hidden and filled in at the end. */
+const HIDDEN_GENES = 10;
+
+/** `ddsc demo`: the whole way on simulated cells, with nothing to download. */
+export const demo = defineCommand({
+  name: "demo",
+  summary: "simulate cells, train on them for about two minutes, evaluate, and fill in a cell",
+  options: ["short", "seed", "device", "dtype"],
+  required: [],
+  run: async (options, { output, signal }) => {
+    const size = options.short ? SHORT : FULL;
+    const { seed, device, dtype } = options;
+
+    const simulated = simulateCells({ cells: size.cells, genes: size.genes, seed });
+    using whole = new MemorySource(simulated.cells);
+    const rows = splitCells(whole, { fraction: HELD_OUT, seed });
+    using training = subsetSource(whole, rows.train);
+    using heldOut = subsetSource(whole, rows.validation);
+    output.line(
+      `1. Simulated ${withThousands(whole.cellCount)} cells of ${withThousands(whole.genes.length)} genes; ` +
+        `${withThousands(heldOut.cellCount)} of them are kept aside.`,
+    );
+
+    using model = await Denoiser.create({
+      preset: "nano",
+      vocabulary: GeneVocabulary.from(whole),
+      seed,
+      ...(device === undefined ? {} : { device }),
+      ...(dtype === undefined ? {} : { dtype }),
+    });
+    output.line(
+      `2. Training ${(model.parameterCount / 1e6).toFixed(1)} million parameters on ${model.device}, ` +
+        `at most ${duration(size.seconds)}.`,
+    );
+    const trained = await trainModel(model, training, { ...size, seed, output, signal });
+    output.line(
+      `   ${withThousands(trained.steps)} steps in ${duration(trained.seconds)}, loss ${trained.loss.toFixed(3)}.`,
+    );
+
+    output.line("3. Cells the model has never seen, some of their ranks masked:");
+    output.line();
+    const seen = allTokens(model, training);
+    const unseen = allTokens(model, heldOut);
+    const scores = await evaluate(model, [unseen], {
+      seed,
+      signal,
+      baselines: await RankBaselines.fit([seen], model.strategy.values),
+    });
+    output.line(renderTable(scores));
+    output.line();
+
+    output.line(`4. ${HIDDEN_GENES} genes of one such cell, hidden and filled in from the others:`);
+    output.line();
+    const filled = await fillOneCell(model, heldOut, { seed, signal });
+    output.table([
+      ["gene", "true rank", "filled in", "probability", "expected"],
+      ...filled.map(({ gene, actual, rank, probability, expected }) => [
+        gene,
+        String(actual),
+        String(rank),
+        probability.toFixed(2),
+        expected.toFixed(1),
+      ]),
+    ]);
+    output.line();
+    output.line("Next: npx ddsc train --data cells.h5ad --out runs/first");
+    return { ...trained, evaluation: scores, filled };
+  },
+});
+
+async function trainModel(
+  model: Denoiser,
+  cells: FramedSource,
+  options: {
+    readonly steps: number;
+    readonly seconds: number;
+    readonly seed: number;
+    readonly output: Output;
+    readonly signal: AbortSignal;
+  },
+): Promise<{ readonly steps: number; readonly seconds: number; readonly loss: number }> {
+  const { steps, seconds, seed, output, signal } = options;
+  const trainer = new Trainer(model, { seed, learningRate: 1e-3, validation: false });
+  using progress = new Progress(output, "step", steps);
+  let loss = Number.NaN;
+  for await (const step of trainer.fit(cells, { steps, seconds, signal })) {
+    // A mean over about the last twenty steps: single steps differ by the times that were drawn.
+    loss = Number.isNaN(loss) ? step.loss : loss + 0.05 * (step.loss - loss);
+    progress.update(
+      step.step,
+      () => `loss ${loss.toFixed(3)}  ${withThousands(step.tokensPerSecond)} tokens/s`,
+    );
+  }
+  signal.throwIfAborted();
+  return { steps: trainer.state.step, seconds: trainer.state.seconds, loss };
+}
+
+/** All cells of a source as tokens. */
+function allTokens(model: Denoiser, source: FramedSource): RaggedBatch {
+  return tokenizeRows(
+    source,
+    model.tokenizer,
+    Int32Array.from({ length: source.cellCount }, (_, row) => row),
+  ).batch;
+}
+
+/** Hides some genes of the first cell of a source and fills in their most probable ranks. */
+async function fillOneCell(
+  model: Denoiser,
+  source: FramedSource,
+  options: { readonly seed: number; readonly signal: AbortSignal },
+) {
+  const { batch } = tokenizeRows(source, model.tokenizer, Int32Array.of(0));
+  const ranks = Int32Array.from(batch.tokens.keys()).filter(
+    (row) => (batch.tokens[row] as number) >= FIRST_RANK_TOKEN,
+  );
+  const hidden = new RandomStream(options.seed, Purpose.mask).shuffle(ranks).subarray(0, HIDDEN_GENES);
+  const keep = new Uint8Array(batch.tokens.length).fill(1);
+  for (const row of hidden) keep[row] = 0;
+  const { filled } = await inpaint(model, batch, {
+    keep,
+    sampler: { kind: "parallel", steps: 1 },
+    temperature: 0,
+    weights: model.inferenceWeights,
+    signal: options.signal,
+  });
+  return Array.from(filled.row, (row, i) => ({
+    gene: model.vocabulary.token(filled.gene[i] as number) ?? "",
+    actual: (batch.tokens[row] as number) - FIRST_RANK_TOKEN,
+    rank: filled.rank[i] as number,
+    probability: filled.probability[i] as number,
+    expected: filled.expectedRank[i] as number,
+  }));
+}

@@ -1,0 +1,122 @@
+import type { Frame } from "../data/frame.js";
+import { type MatrixRows, writeH5adStreamed } from "../data/h5ad_write.js";
+import type { FramedSource } from "../data/source.js";
+import { DdscError } from "../errors.js";
+import type { Denoiser } from "../model/denoiser.js";
+import { packageVersion } from "../model/version.js";
+import { Purpose, RandomStream } from "../random.js";
+import { generate as generateCells, type SamplingOptions } from "../sampling/index.js";
+import { defineCommand } from "./command.js";
+import { readGeneList } from "./gene_list.js";
+import { DATA_OPTIONS, MODEL_OPTIONS, openData, openModel } from "./open.js";
+import { checkOutFile } from "./out_path.js";
+import { withThousands } from "./output.js";
+import { Progress } from "./progress.js";
+import { SAMPLING_OPTIONS, samplingCells, samplingOptions } from "./sampling.js";
+
+/** Cells without a count that are drawn in a row before giving up. */
+const MOST_ATTEMPTS = 1000;
+
+/** `ddsc generate`: cells from nothing but a gene list. */
+export const generate = defineCommand({
+  name: "generate",
+  summary: "draw new cells that express the given genes",
+  details: `Writes an .h5ad file of cells x genes with
+  layers/rank  ranks, 0 the lowest
+  X            with --data, the counts that the ranks have in a cell of that file drawn at random; otherwise the ranks
+
+Example: ddsc generate --model runs/a --genes Sox2,Pax6,Actb --cells 500 --out new.h5ad`,
+  options: [
+    "out",
+    "genes",
+    "cells",
+    "data",
+    ...MODEL_OPTIONS,
+    ...DATA_OPTIONS,
+    ...SAMPLING_OPTIONS,
+    "overwrite",
+  ],
+  required: ["model", "genes", "out"],
+  run: async (options, context) => {
+    const { output, signal } = context;
+    const batch = samplingCells(options, context);
+    const genes = await readGeneList(options.genes);
+    await checkOutFile(options.out, options.overwrite);
+    using reference = options.data === undefined ? undefined : await openData(options.data, options);
+    using model = await openModel(options, output);
+    using progress = new Progress(output, "cell", options.cells);
+    await writeH5adStreamed(options.out, {
+      obs: named(Array.from({ length: options.cells }, (_, cell) => `generated-${cell}`)),
+      var: named(genes),
+      matrices: { X: "float32", rank: "int32" },
+      rows: generatedRows({
+        model,
+        genes,
+        reference,
+        cells: options.cells,
+        batch,
+        sampling: samplingOptions(model, options, signal),
+        progress,
+      }),
+      uns: { ddsc: { package: packageVersion, command: "generate", model: options.model } },
+    });
+    progress.clear();
+    output.line(
+      `${options.out}: ${withThousands(options.cells)} cells x ${withThousands(genes.length)} genes`,
+    );
+    return { out: options.out, cells: options.cells, genes: genes.length };
+  },
+});
+
+/** A table of names alone. */
+function named(index: readonly string[]): Frame {
+  return { index, indexName: "_index", columns: new Map() };
+}
+
+interface Job {
+  readonly model: Denoiser;
+  readonly genes: readonly string[];
+  /** Whose counts ranks are turned into. */
+  readonly reference: FramedSource | undefined;
+  readonly cells: number;
+  /** Cells drawn at a time. */
+  readonly batch: number;
+  readonly sampling: SamplingOptions;
+  readonly progress: Progress;
+}
+
+async function* generatedRows(job: Job): AsyncGenerator<MatrixRows> {
+  const { model, genes, reference, cells, batch, sampling, progress } = job;
+  for (let first = 0; first < cells; first += batch) {
+    const { cells: drawn, ranks } = await generateCells(model, {
+      ...sampling,
+      genes,
+      cells: Math.min(batch, cells - first),
+      firstCell: first,
+    });
+    const counts = reference === undefined ? Float32Array.from(ranks) : new Float32Array(ranks.length);
+    for (let cell = 0; reference !== undefined && cell < drawn; cell++) {
+      const own = ranks.subarray(cell * genes.length, (cell + 1) * genes.length);
+      const like = expressedCounts(reference, sampling.seed ?? 0, first + cell);
+      counts.set(model.strategy.decode(own, like), cell * genes.length);
+    }
+    yield { X: counts, rank: ranks };
+    progress.update(first + drawn);
+  }
+}
+
+/** Counts of a cell drawn at random among those that have any. Throws `DATA_NO_CELLS` after too many without. */
+function expressedCounts(source: FramedSource, seed: number, cell: number): Float32Array {
+  const random = new RandomStream(seed, Purpose.simulate, 0, cell);
+  for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+    const { counts } = source.read(Int32Array.of(random.below(source.cellCount)));
+    if (counts.length > 0) return counts;
+  }
+  throw new DdscError(
+    "DATA_NO_CELLS",
+    `${source.name}: hardly any cell has a count; pass other counts with --data`,
+    {
+      file: source.name,
+    },
+  );
+}

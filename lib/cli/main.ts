@@ -1,0 +1,70 @@
+#!/usr/bin/env node
+/** The program `ddsc`. Exit codes: 0; 1 where the work failed; 2 for a wrong command line; 130 and 143 by signal. */
+import { Command, CommanderError } from "commander";
+import { DdscError } from "../errors.js";
+import { packageVersion } from "../model/version.js";
+import { addCommand, isUsage, type JsonResult } from "./command.js";
+import { demo } from "./demo.js";
+import { devices } from "./devices.js";
+import { evaluate } from "./evaluate.js";
+import { generate } from "./generate.js";
+import { impute } from "./impute.js";
+import { inspect } from "./inspect.js";
+import { Interrupted } from "./interrupt.js";
+import { train } from "./train.js";
+
+function buildProgram(): Command {
+  const program = new Command("ddsc")
+    .description(
+      "Masked discrete diffusion for single-cell gene expression: train, evaluate, impute, generate.",
+    )
+    .version(packageVersion)
+    .exitOverride()
+    .configureOutput({
+      outputError: (text, write) => write(`ddsc: USAGE: ${oneLine(text.replace(/^error: /, ""))}\n`),
+    });
+  const finish = (result: JsonResult, { json }: { readonly json: boolean }): void => {
+    if (json) process.stdout.write(`${JSON.stringify(result)}\n`);
+  };
+  addCommand(program, train, finish);
+  addCommand(program, evaluate, finish);
+  addCommand(program, impute, finish);
+  addCommand(program, generate, finish);
+  addCommand(program, inspect, finish);
+  addCommand(program, devices, finish);
+  addCommand(program, demo, finish);
+  return program;
+}
+
+/** Says in one line what went wrong; returns the exit code. */
+function report(error: unknown, words: readonly string[]): number {
+  if (error instanceof CommanderError && error.exitCode === 0) return 0;
+  const code =
+    error instanceof DdscError ? error.code : error instanceof CommanderError ? "USAGE" : "INTERNAL";
+  const text = oneLine(error instanceof Error ? error.message : String(error)).replace(`${code}: `, "");
+  const message =
+    code === "INTERNAL" ? `${text}; this is a defect: run it again with --debug and report it` : text;
+  // Commander has written its own errors.
+  if (!(error instanceof CommanderError)) process.stderr.write(`ddsc: ${code}: ${message}\n`);
+  if ((words.includes("--debug") || process.env.DDSC_DEBUG) && error instanceof Error) {
+    process.stderr.write(`${String(error.stack)}\n`);
+  }
+  if (words.includes("--json")) process.stdout.write(`${JSON.stringify({ error: { code, message } })}\n`);
+  return code === "USAGE" || isUsage(error) ? 2 : 1;
+}
+
+function oneLine(text: string): string {
+  return text.trim().replace(/\s*\n\s*/g, " ");
+}
+
+// A reader that stops early (`ddsc inspect FILE | head`) is no failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === "EPIPE" ? 0 : 1);
+});
+
+const words = process.argv.slice(2);
+try {
+  await buildProgram().parseAsync(words, { from: "user" });
+} catch (error) {
+  process.exitCode = error instanceof Interrupted ? error.exitCode : report(error, words);
+}

@@ -1,0 +1,45 @@
+import { openCells } from "../data/index.js";
+import type { FramedSource } from "../data/source.js";
+import { Denoiser } from "../model/denoiser.js";
+import type { OptionValues } from "./options.js";
+import type { Output } from "./output.js";
+
+/** Options of a command that reads a file of counts. */
+export const DATA_OPTIONS = ["layer", "raw", "geneColumn"] as const;
+/** Options of a command that loads a model. */
+export const MODEL_OPTIONS = ["model", "device", "dtype"] as const;
+
+/** Opens a file of counts. Throws as `openCells`. */
+export async function openData(
+  path: string,
+  options: OptionValues<(typeof DATA_OPTIONS)[number]>,
+): Promise<FramedSource> {
+  const { layer, raw, geneColumn } = options;
+  return openCells(path, {
+    raw,
+    ...(layer === undefined ? {} : { layer }),
+    ...(geneColumn === undefined ? {} : { geneColumn }),
+  });
+}
+
+/** Tells what a source's reader noticed so far. */
+export function noteSource(source: FramedSource, output: Output): void {
+  for (const note of source.notes) output.note(`${source.name}: ${note}`);
+}
+
+/** Loads a model for predictions. Throws as `Denoiser.load`. */
+export async function openModel(
+  options: OptionValues<(typeof MODEL_OPTIONS)[number], "model">,
+  output: Output,
+): Promise<Denoiser> {
+  const { model: folder, device, dtype } = options;
+  const model = await Denoiser.load(folder, {
+    ...(device === undefined ? {} : { device }),
+    ...(dtype === undefined ? {} : { dtype }),
+  });
+  const { vocabulary, parameterCount } = model;
+  output.note(
+    `${folder}: ${(parameterCount / 1e6).toFixed(1)} million parameters, ${vocabulary.geneCount} genes, ${model.dtype} on ${model.device}`,
+  );
+  return model;
+}

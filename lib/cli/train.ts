@@ -1,0 +1,261 @@
+import { join } from "node:path";
+import type { FramedSource } from "../data/source.js";
+import type { DiffusionConfig } from "../diffusion/index.js";
+import { Denoiser } from "../model/denoiser.js";
+import { describeReport, GeneVocabulary } from "../tokenizer/index.js";
+import type { TrainerOptions } from "../training/options.js";
+import { openRunCells } from "../training/run_data.js";
+import { readRecord } from "../training/state.js";
+import { type StepResult, Trainer } from "../training/trainer.js";
+import type { ValidationResult } from "../training/validation.js";
+import { type CommandContext, checkExclusive, defineCommand } from "./command.js";
+import { DATA_OPTIONS, noteSource, openData } from "./open.js";
+import { flagOf } from "./option_kinds.js";
+import { EVERYWHERE, type OptionName, type OptionValues } from "./options.js";
+import { checkOutRun, removeRun } from "./out_path.js";
+import { duration, type Output, withThousands } from "./output.js";
+import { Progress } from "./progress.js";
+import { UsageError } from "./usage_error.js";
+
+const MODEL_SHAPE = ["preset", "dropout", "timeConditioning", "vocabulary", "weights"] as const;
+const TOKENS = ["maxLength", "includeUnexpressed", "minGenes"] as const;
+const DIFFUSION = [
+  "objective",
+  "diffusionSteps",
+  "noiseSchedule",
+  "meanMatching",
+  "timeSampling",
+  "importanceSampling",
+  "changeOfVariables",
+] as const;
+const OPTIMISER = [
+  "steps",
+  "batch",
+  "batchTokens",
+  "accumulate",
+  "learningRate",
+  "learningRateSchedule",
+  "warmup",
+  "weightDecay",
+  "clip",
+  "ema",
+  "validation",
+  "validationCells",
+  "validateEvery",
+  "checkpointEvery",
+  "keep",
+] as const;
+const OPTIONS = [
+  "data",
+  "out",
+  ...OPTIMISER,
+  ...MODEL_SHAPE,
+  ...TOKENS,
+  ...DIFFUSION,
+  "seed",
+  "device",
+  "dtype",
+  ...DATA_OPTIONS,
+  "resume",
+  "overwrite",
+] as const;
+/** What may be given anew when a run goes on; all else it has from its beginning. */
+const RESUMABLE: ReadonlySet<OptionName> = new Set([
+  "data",
+  "out",
+  "steps",
+  "device",
+  "resume",
+  ...DATA_OPTIONS,
+  ...EVERYWHERE,
+]);
+
+type Options = OptionValues<(typeof OPTIONS)[number], "out">;
+
+/** `ddsc train`: trains a model on a file of counts. */
+export const train = defineCommand({
+  name: "train",
+  summary: "train a model on a file of counts, or go on with a run",
+  details: `Writes a folder: checkpoints step-N, of which "last" and "best" (by validation) are links, and metrics.jsonl. A checkpoint is
+a model: give the folder to the other commands with --model. Ctrl-C saves and stops; --resume goes on as if never stopped.
+
+Example: ddsc train --data cells.h5ad --preset nano --steps 1000 --batch 64 --out runs/a`,
+  options: OPTIONS,
+  required: ["out"],
+  run: async (options, context) => {
+    const { output, signal } = context;
+    const { trainer, source } = options.resume
+      ? await resume(options, context)
+      : await begin(options, context);
+    using _source = source;
+    using model = trainer.model;
+    describeRun(trainer, source, output);
+    const steps = options.resume && !context.given("steps") ? undefined : options.steps;
+    const total = steps ?? (await readRecord(join(options.out, "last"))).steps ?? options.steps;
+    const started = performance.now();
+    const startStep = trainer.state.step;
+    using progress = new Progress(output, "step", total);
+    let validation: ValidationResult | undefined;
+    for await (const step of trainer.fit(source, { ...(steps === undefined ? {} : { steps }), signal })) {
+      progress.update(step.step, () => describeStep(step));
+      if (step.validation === undefined) continue;
+      validation = step.validation;
+      progress.note(`step ${withThousands(step.step)}: validation ${describeValidation(validation)}`);
+    }
+    progress.clear();
+    noteSource(source, output);
+    for (const line of describeReport(trainer.report, model.tokenizer.minGenes)) output.note(line);
+    return summarise(options.out, trainer, {
+      startStep,
+      seconds: (performance.now() - started) / 1000,
+      validation,
+      output,
+    });
+  },
+});
+
+async function begin(options: Options, context: CommandContext) {
+  checkExclusive(context, "batch", "batchTokens");
+  checkExclusive(context, "resume", "overwrite");
+  if (options.data === undefined) throw new UsageError("train needs --data <FILE>: counts to train on");
+  await checkOutRun(options.out, options.overwrite);
+  const source = await openData(options.data, options);
+  try {
+    const { vocabulary: file } = options;
+    const vocabulary = file === undefined ? GeneVocabulary.from(source) : await GeneVocabulary.load(file);
+    const model = await createModel(options, vocabulary);
+    try {
+      const trainer = new Trainer(model, trainerOptions(options, context));
+      if (options.overwrite) await removeRun(options.out);
+      return { trainer, source };
+    } catch (error) {
+      model[Symbol.dispose]();
+      throw error;
+    }
+  } catch (error) {
+    source[Symbol.dispose]();
+    throw error;
+  }
+}
+
+async function resume(options: Options, context: CommandContext) {
+  const fixed = OPTIONS.find((name) => context.given(name) && !RESUMABLE.has(name));
+  if (fixed !== undefined) {
+    throw new UsageError(
+      `${flagOf(fixed)} cannot be given with --resume: the run keeps its own; leave it out`,
+    );
+  }
+  const record = await readRecord(join(options.out, "last"));
+  const source =
+    options.data === undefined ? await openRunCells(record.data) : await openData(options.data, options);
+  try {
+    const { device } = options;
+    return { trainer: await Trainer.resume(options.out, device === undefined ? {} : { device }), source };
+  } catch (error) {
+    source[Symbol.dispose]();
+    throw error;
+  }
+}
+
+function createModel(options: Options, vocabulary: GeneVocabulary): Promise<Denoiser> {
+  const { preset, dropout, timeConditioning, maxLength, includeUnexpressed, minGenes, seed } = options;
+  const { device, dtype, weights } = options;
+  return Denoiser.create({
+    vocabulary,
+    preset,
+    shape: { dropout, timeConditioning },
+    diffusion: diffusionOf(options),
+    tokenizer: { maxLength, includeUnexpressed, minGenes, seed },
+    seed,
+    ...(device === undefined ? {} : { device }),
+    ...(dtype === undefined ? {} : { dtype }),
+    ...(weights === undefined ? {} : { weights }),
+  });
+}
+
+function diffusionOf(options: Options): Partial<DiffusionConfig> {
+  const { objective: kind, diffusionSteps: steps, noiseSchedule, meanMatching } = options;
+  return {
+    objective: kind === "d3pm" ? { kind, steps } : { kind },
+    schedule: { kind: noiseSchedule },
+    meanMatching,
+    antithetic: options.timeSampling === "antithetic",
+    importanceSampling: options.importanceSampling,
+    changeOfVariables: options.changeOfVariables,
+  };
+}
+
+function trainerOptions(options: Options, { given }: CommandContext): TrainerOptions {
+  const { batch, batchTokens, warmup, validateEvery, checkpointEvery } = options;
+  const size = batchTokens === undefined ? { batchCells: batch ?? 64 } : { batchTokens };
+  const kind = options.learningRateSchedule;
+  return {
+    folder: options.out,
+    learningRate: options.learningRate,
+    schedule: warmup === undefined ? { kind } : { kind, warmup },
+    weightDecay: options.weightDecay,
+    clip: options.clip,
+    accumulation: options.accumulate,
+    ema: options.ema,
+    ...size,
+    // Batches of so many tokens hold cells of similar length, or the longest cell would decide how many fit.
+    lengthBuckets: given("batchTokens"),
+    seed: options.seed,
+    validation:
+      options.validation === 0
+        ? false
+        : {
+            fraction: options.validation,
+            cells: options.validationCells,
+            ...(validateEvery === undefined ? {} : { every: validateEvery }),
+          },
+    checkpoint: { keep: options.keep, ...(checkpointEvery === undefined ? {} : { every: checkpointEvery }) },
+  };
+}
+
+function describeRun({ model, state }: Trainer, source: FramedSource, output: Output): void {
+  const { parameterCount, vocabulary, dtype, device } = model;
+  output.line(
+    `data   ${source.name}: ${withThousands(source.cellCount)} cells, ${withThousands(source.genes.length)} genes`,
+  );
+  output.line(
+    `model  ${(parameterCount / 1e6).toFixed(1)} million parameters, ${withThousands(vocabulary.geneCount)} genes, ${dtype} on ${device}`,
+  );
+  if (state.step > 0) output.line(`going on after step ${withThousands(state.step)}`);
+}
+
+function describeStep({ loss, tokensPerSecond }: StepResult): string {
+  return `loss ${loss.toFixed(4)}  ${withThousands(tokensPerSecond)} tokens/s`;
+}
+
+function describeValidation({ nll, bitsPerToken, perplexity, crossEntropy }: ValidationResult): string {
+  return (
+    `${nll.toFixed(4)} nats a token, ${bitsPerToken.toFixed(4)} bits, perplexity ${perplexity.toFixed(3)}; ` +
+    `${crossEntropy.toFixed(4)} nats a masked token`
+  );
+}
+
+/** Says how the run ended and where its model is. */
+function summarise(
+  out: string,
+  trainer: Trainer,
+  run: {
+    readonly startStep: number;
+    readonly seconds: number;
+    readonly validation: ValidationResult | undefined;
+    readonly output: Output;
+  },
+) {
+  const { output, seconds, validation } = run;
+  const { step, best, tokens } = trainer.state;
+  const done = withThousands(step - run.startStep);
+  output.line(
+    `${trainer.end === "aborted" ? "stopped" : "trained"} after ${done} steps in ${duration(seconds)}`,
+  );
+  if (validation !== undefined) output.line(`validation  ${describeValidation(validation)}`);
+  if (best !== null)
+    output.line(`best        ${best.nll.toFixed(4)} nats a token, at step ${withThousands(best.step)}`);
+  output.line(`model       ${join(out, best === null ? "last" : "best")}`);
+  if (trainer.end === "aborted") output.line(`go on with  ddsc train --resume --out ${out}`);
+  return { out, end: trainer.end, step, tokens, seconds, device: trainer.model.device, validation, best };
+}
