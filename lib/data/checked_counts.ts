@@ -11,7 +11,7 @@ export type CountPlace = Pick<CellSource, "name" | "genes" | "cellIds"> & {
 /** Things worth telling the user that do not stop the reading; kept once each. */
 export class CountFindings {
   #fraction: string | undefined;
-  #repeated = 0;
+  readonly #repeatedCells = new Set<number>();
   #firstRepeated = "";
 
   /** Notes in words; empty if nothing was found. */
@@ -23,9 +23,11 @@ export class CountFindings {
           `change under monotone transforms, but use raw counts if the file has them${remedy === "" ? "" : `: ${remedy}`}`,
       );
     }
-    if (this.#repeated > 0) {
-      const times = this.#repeated === 1 ? "one count is" : `${this.#repeated} counts are`;
-      notes.push(`${times} stored twice for the same cell and gene (${this.#firstRepeated}): added together`);
+    if (this.#repeatedCells.size > 0) {
+      const cells = this.#repeatedCells.size === 1 ? "one cell" : `${this.#repeatedCells.size} cells`;
+      notes.push(
+        `a gene is stored more than once in ${cells}, e.g. ${this.#firstRepeated}: its counts were added`,
+      );
     }
     return notes;
   }
@@ -36,8 +38,9 @@ export class CountFindings {
   }
 
   /** Remembers a gene stored twice in one cell. */
-  sawRepeat(describe: () => string): void {
-    if (this.#repeated++ === 0) this.#firstRepeated = describe();
+  sawRepeat(row: number, describe: () => string): void {
+    if (this.#repeatedCells.size === 0) this.#firstRepeated = describe();
+    this.#repeatedCells.add(row);
   }
 }
 
@@ -87,7 +90,7 @@ export function checkedBlock(
       if (value % 1 !== 0)
         findings.sawFraction(() => `${value.toPrecision(4)} in ${placeText(place, row, column)}`);
       if (kept > rowStart && columns[kept - 1] === column) {
-        findings.sawRepeat(() => placeText(place, row, column));
+        findings.sawRepeat(row, () => placeText(place, row, column));
         values[kept - 1] = (values[kept - 1] ?? 0) + value;
       } else {
         // Writing never overtakes reading, so the arrays are compacted in place.

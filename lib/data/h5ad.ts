@@ -101,7 +101,7 @@ function checkIsAnnData(file: Hdf5File): void {
   const contents = found.length === 0 ? "nothing" : found.slice(0, 8).join(", ");
   throw new DdscError(
     "DATA_FORMAT",
-    `${file.path}: an HDF5 file but not AnnData: it holds ${contents} and no obs and var; convert it to .h5ad first`,
+    `${file.path}: an HDF5 file but not AnnData: it holds ${contents} and no obs or var; convert it to .h5ad first`,
     { file: file.path },
   );
 }
@@ -144,7 +144,7 @@ function matrixPaths(file: Hdf5File, options: H5adOptions): { matrix: string; ge
   if (kind === "missing" || (kind === "dataset" && file.isNull("/X"))) {
     throw new DdscError(
       "DATA_MISSING_MATRIX",
-      `${file.path}: has no X. ${remedyFor(file, {}) || "There is nothing to read"}`,
+      `${file.path}: has no X. ${remedyFor(file, {}) || "Write the file with a matrix"}`,
       place,
     );
   }

@@ -301,7 +301,11 @@ export class Hdf5File implements Disposable {
     return this.#withMemory(path, count * metadata.size, (module, pointer) => {
       if (read(module, BigInt(pointer)) < 0) throw this.#unreadable(path);
       const pointers = new Uint32Array(module.HEAPU8.slice(pointer, pointer + count * metadata.size).buffer);
-      const strings = Array.from(pointers, (address) => (address === 0 ? "" : module.UTF8ToString(address)));
+      const decoder = new TextDecoder();
+      const strings = Array.from(pointers, (address) => {
+        if (address === 0) return "";
+        return decoder.decode(module.HEAPU8.slice(address, module.HEAPU8.indexOf(0, address)));
+      });
       reclaim(module, BigInt(pointer));
       return strings;
     });

@@ -1,3 +1,5 @@
+import { spoilDamagedHeaps } from "./hdf5_heaps.js";
+
 /** The functions of h5wasm's WebAssembly module. */
 export type H5Module = Awaited<typeof import("h5wasm/node")["ready"]>;
 
@@ -8,8 +10,14 @@ export interface Hdf5Library {
   takeDiagnostics(): string;
 }
 
-/** The part of Emscripten's stream for file descriptor 2 that is replaced. */
-interface ErrorStream {
+/** The parts of Emscripten's file system that are watched or replaced. */
+interface ModuleFileSystem {
+  getStream(descriptor: number): Stream;
+  read(stream: Stream, memory: Int8Array, offset: number, length: number, position?: number): number;
+}
+interface Stream {
+  readonly nfd: number;
+  readonly position: number;
   node: { mode: number };
   stream_ops: { write(stream: unknown, bytes: Uint8Array, offset: number, length: number): number };
 }
@@ -21,37 +29,64 @@ let library: Promise<Hdf5Library> | undefined;
 
 /**
  * Loads the library once. It prints a page of its own source locations to stderr at each error; that text is
- * kept for `takeDiagnostics` instead.
+ * kept for `takeDiagnostics` instead. What it reads is looked at first: see `spoilDamagedHeaps`.
  */
 export function loadHdf5(): Promise<Hdf5Library> {
   library ??= loadModule().then((module) => {
-    let text = "";
-    const { FS } = module as unknown as { FS: { getStream(descriptor: number): ErrorStream } };
-    const stream = FS.getStream(2);
-    stream.node = { mode: CHARACTER_DEVICE };
-    stream.stream_ops = {
-      write(_stream, bytes, offset, length) {
-        const part = new Uint8Array(bytes.buffer, bytes.byteOffset + offset, length);
-        if (text.length < MAX_DIAGNOSTICS) text += Buffer.from(part).toString("utf8");
-        return length;
-      },
-    };
-    return {
-      module,
-      takeDiagnostics() {
-        const taken = text;
-        text = "";
-        return taken;
-      },
-    };
+    const { FS } = module as unknown as { FS: ModuleFileSystem };
+    watchReads(FS);
+    return { module, takeDiagnostics: captureDiagnostics(FS) };
   });
   return library;
 }
 
-/** Imported at first use: the module is megabytes of code that many commands never need. */
+/**
+ * Imported at first use: the module is megabytes of code that many commands never need. It binds
+ * `console.error` while loading and later complains there about memory and text it cannot decode, which are
+ * errors of their own here; so it gets a `console.error` that goes quiet once it is loaded.
+ */
 async function loadModule(): Promise<H5Module> {
-  const { ready } = await import("h5wasm/node");
-  return ready;
+  const { error } = console;
+  let loaded = false;
+  console.error = (...parts: unknown[]) => {
+    if (!loaded) error.apply(console, parts);
+  };
+  try {
+    const { ready } = await import("h5wasm/node");
+    return await ready;
+  } finally {
+    loaded = true;
+    console.error = error;
+  }
+}
+
+function watchReads(files: ModuleFileSystem): void {
+  const read = files.read.bind(files);
+  files.read = (stream, memory, offset, length, position) => {
+    const start = position ?? stream.position;
+    const count = read(stream, memory, offset, length, position);
+    if (count > 0)
+      spoilDamagedHeaps(new Uint8Array(memory.buffer, memory.byteOffset + offset, count), start, stream.nfd);
+    return count;
+  };
+}
+
+function captureDiagnostics(files: ModuleFileSystem): () => string {
+  let text = "";
+  const stream = files.getStream(2);
+  stream.node = { mode: CHARACTER_DEVICE };
+  stream.stream_ops = {
+    write(_stream, bytes, offset, length) {
+      const part = new Uint8Array(bytes.buffer, bytes.byteOffset + offset, length);
+      if (text.length < MAX_DIAGNOSTICS) text += Buffer.from(part).toString("utf8");
+      return length;
+    },
+  };
+  return () => {
+    const taken = text;
+    text = "";
+    return taken;
+  };
 }
 
 /** The innermost cause in the library's error text, without source locations. */
