@@ -1,6 +1,6 @@
 #pragma once
-// Philox4x32-10 on vectors, word for word that of random.h, and dropout drawn from it. For files of cpu/ops/ only
-// (compiled once per instruction set).
+// Philox4x32-10 on vectors, word for word that of random.h, and dropout drawn from it. For files of cpu/ops/
+// only (compiled once per instruction set).
 
 #include "cpu/simd.h"
 #include "ops/ops.h"
@@ -8,8 +8,8 @@
 
 namespace ddsc::cpu::DDSC_ISA {
 
-/// The words of the kWidth blocks from `position` on, block after block: word 4 i + w of these is word w of block i.
-/// Lane l of vector[j] is number j kWidth + l of them.
+/// The words of the kWidth blocks from `position` on, block after block: word 4 i + w of these is word w of
+/// block i. Lane l of vector[j] is number j kWidth + l of them.
 struct PhiloxWords {
   I vector[4];
 };
@@ -38,11 +38,13 @@ DDSC_INLINE PhiloxWords transposed(I x0, I x1, I x2, I x3) {
 
 #if defined(__AVX2__)
 DDSC_INLINE PhiloxWords philoxWords(const Stream& stream, std::uint32_t position) {
-  // Lane 4 g + j takes the block whose words belong in part g of vector j, so that transposing leaves them in order.
+  // Lane 4 g + j takes the block whose words belong in part g of vector j, so that transposing leaves them in
+  // order.
   const I lane = iota();
   const I block = (lane & setInt(3)) * setInt(static_cast<std::uint32_t>(kWidth / 4)) + shiftRight<2>(lane);
   const I m0 = setInt(kPhiloxM0), m1 = setInt(kPhiloxM1);
-  I x0 = setInt(position) + block, x1 = setInt(stream.cell), x2 = setInt(stream.step), x3 = setInt(stream.tail);
+  I x0 = setInt(position) + block, x1 = setInt(stream.cell), x2 = setInt(stream.step),
+    x3 = setInt(stream.tail);
   std::uint32_t k0 = stream.key0, k1 = stream.key1;
   for (int round = 0; round < 10; ++round) {
     const I y0 = mulHigh(m1, x2) ^ x1 ^ setInt(k0);

@@ -1,6 +1,6 @@
 #pragma once
-// How kernels walk rows and columns: whole vectors and their tails, rows in chunks, the chunks of a ragged batch's
-// cells. For files of cpu/ops/ only (compiled once per instruction set).
+// How kernels walk rows and columns: whole vectors and their tails, rows in chunks, the chunks of a ragged
+// batch's cells. For files of cpu/ops/ only (compiled once per instruction set).
 
 #include "cpu/context.h"
 #include "cpu/simd.h"
@@ -68,12 +68,12 @@ struct CellChunk {
   std::int64_t cell, first, last;
 };
 
-/// The rows of a ragged batch cut within cells into chunks of at most kCellChunkRows, long cells evenly. The cuts
-/// follow from the offsets alone, so sums over them do not depend on the number of threads.
+/// The rows of a ragged batch cut within cells into chunks of at most kCellChunkRows, long cells evenly. The
+/// cuts follow from the offsets alone, so sums over them do not depend on the number of threads.
 struct CellChunks {
   const CellChunk* chunk;
   std::int64_t count;
-  float* sums;          // [count, sumWidth] scratch
+  float* sums;  // [count, sumWidth] scratch
   std::int64_t sumWidth;
 
   DDSC_INLINE float* sumsOf(std::int64_t index) const { return sums + index * sumWidth; }

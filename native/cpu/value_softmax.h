@@ -1,6 +1,6 @@
 #pragma once
-// Softmax over the tokens that are values (firstValue .. mask - 1), the common first step of losses and statistics.
-// For files of cpu/ops/ only (compiled once per instruction set).
+// Softmax over the tokens that are values (firstValue .. mask - 1), the common first step of losses and
+// statistics. For files of cpu/ops/ only (compiled once per instruction set).
 
 #include <math.h>
 
@@ -24,13 +24,15 @@ struct ValueSums {
 };
 
 /// Sums over logits[firstValue .. mask); writes e_k to exponentials[k - firstValue].
-DDSC_INLINE ValueSums sumValues(const float* logits, std::int64_t firstValue, std::int64_t mask, std::int64_t origin,
-                                float* exponentials) {
+DDSC_INLINE ValueSums sumValues(const float* logits, std::int64_t firstValue, std::int64_t mask,
+                                std::int64_t origin, float* exponentials) {
   const float* values = logits + firstValue;
   const std::int64_t count = mask - firstValue;
   const F lowest = set1(-__builtin_inff());
   F highest = lowest;
-  eachVector(count, [&](std::int64_t i, auto lanes) { highest = max(keep(load(values + i, lanes), lowest, lanes), highest); });
+  eachVector(count, [&](std::int64_t i, auto lanes) {
+    highest = max(keep(load(values + i, lanes), lowest, lanes), highest);
+  });
   const float maximumLogit = maximum(highest);
   const F shift = set1(maximumLogit);
   F total = zero(), moment = zero();
@@ -42,7 +44,8 @@ DDSC_INLINE ValueSums sumValues(const float* logits, std::int64_t firstValue, st
     moment = fma(e, distance, moment);
     distance = distance + set1(static_cast<float>(kWidth));
   });
-  return {static_cast<double>(maximumLogit), static_cast<double>(sum(total)), static_cast<double>(sum(moment))};
+  return {static_cast<double>(maximumLogit), static_cast<double>(sum(total)),
+          static_cast<double>(sum(moment))};
 }
 
 /// log of the sum of exp(logit) over every token but the mask, from the sums over the values.

@@ -25,7 +25,9 @@ struct State {
     gradient = randomValues(100 + step, static_cast<std::int64_t>(gradient.size()), 0.01f);
   }
   AdamW op(std::int64_t step) {
-    const auto spanOf = [](std::vector<float>& v) { return Span<float>{v.data(), static_cast<std::int64_t>(v.size())}; };
+    const auto spanOf = [](std::vector<float>& v) {
+      return Span<float>{v.data(), static_cast<std::int64_t>(v.size())};
+    };
     return {.weights = spanOf(weights),
             .firstMoment = spanOf(first),
             .secondMoment = spanOf(second),
@@ -42,57 +44,58 @@ struct State {
 
 std::vector<double> doublesOf(const std::vector<float>& values) { return {values.begin(), values.end()}; }
 
-const PerInstructionSet steps(
-    "five steps of AdamW and the moving average agree with float64",
-    [](Backend& backend, DType) {
-      for (const std::int64_t count : {0, 5, 31, 40'003}) {
-        State state(count);
-        std::vector<double> weights = doublesOf(state.weights), ema = doublesOf(state.ema);
-        std::vector<double> first(weights.size()), second(weights.size());
-        for (std::int64_t step = 1; step <= 5; ++step) {
-          state.drawGradient(static_cast<std::uint32_t>(step));
-          const auto power = static_cast<double>(step);
-          for (std::size_t i = 0; i < weights.size(); ++i) {
-            const double g = 0.5 * static_cast<double>(state.gradient[i]);
-            first[i] = 0.9 * first[i] + 0.1 * g;
-            second[i] = 0.999 * second[i] + 0.001 * g * g;
-            const double firstUnbiased = first[i] / (1 - std::pow(0.9, power));
-            const double secondUnbiased = second[i] / (1 - std::pow(0.999, power));
-            weights[i] -= 1e-2 * (0.1 * weights[i] + firstUnbiased / (std::sqrt(secondUnbiased) + 1e-8));
-            ema[i] = 0.9 * ema[i] + 0.1 * weights[i];
-          }
-          backend.run(state.op(step));
-          for (const float g : state.gradient) checkEqual(g, 0.0f);
-        }
-        checkAgainst(state.weights, weights, 1e-6);
-        checkAgainst(state.ema, ema, 1e-6);
-        checkAgainst(state.first, first, 1e-6);
-        checkAgainst(state.second, second, 1e-6);
-        for (std::size_t i = 0; i < state.copy.size(); ++i)
-          checkEqual(state.copy[i].bits, toBf16(state.weights[i]).bits);
-      }
-    },
-    {DType::f32});
+const PerInstructionSet steps("five steps of AdamW and the moving average agree with float64",
+                              [](Backend& backend, DType) {
+                                for (const std::int64_t count : {0, 5, 31, 40'003}) {
+                                  State state(count);
+                                  std::vector<double> weights = doublesOf(state.weights),
+                                                      ema = doublesOf(state.ema);
+                                  std::vector<double> first(weights.size()), second(weights.size());
+                                  for (std::int64_t step = 1; step <= 5; ++step) {
+                                    state.drawGradient(static_cast<std::uint32_t>(step));
+                                    const auto power = static_cast<double>(step);
+                                    for (std::size_t i = 0; i < weights.size(); ++i) {
+                                      const double g = 0.5 * static_cast<double>(state.gradient[i]);
+                                      first[i] = 0.9 * first[i] + 0.1 * g;
+                                      second[i] = 0.999 * second[i] + 0.001 * g * g;
+                                      const double firstUnbiased = first[i] / (1 - std::pow(0.9, power));
+                                      const double secondUnbiased = second[i] / (1 - std::pow(0.999, power));
+                                      weights[i] -=
+                                          1e-2 * (0.1 * weights[i] +
+                                                  firstUnbiased / (std::sqrt(secondUnbiased) + 1e-8));
+                                      ema[i] = 0.9 * ema[i] + 0.1 * weights[i];
+                                    }
+                                    backend.run(state.op(step));
+                                    for (const float g : state.gradient) checkEqual(g, 0.0f);
+                                  }
+                                  checkAgainst(state.weights, weights, 1e-6);
+                                  checkAgainst(state.ema, ema, 1e-6);
+                                  checkAgainst(state.first, first, 1e-6);
+                                  checkAgainst(state.second, second, 1e-6);
+                                  for (std::size_t i = 0; i < state.copy.size(); ++i)
+                                    checkEqual(state.copy[i].bits, toBf16(state.weights[i]).bits);
+                                }
+                              },
+                              {DType::f32});
 
-const PerInstructionSet optional(
-    "AdamW gives the same weights without a moving average or a copy",
-    [](Backend& backend, DType) {
-      State whole(1000);
-      whole.drawGradient(1);
-      backend.run(whole.op(1));
-      for (const bool withEma : {false, true})
-        for (const bool withCopy : {false, true}) {
-          State part(1000);
-          part.drawGradient(1);
-          AdamW op = part.op(1);
-          if (!withEma) op.ema = {};
-          if (!withCopy) op.copy = {};
-          backend.run(op);
-          checkSameBits(part.weights, whole.weights);
-          checkSameBits(part.ema, withEma ? whole.ema : randomValues(2, 1000));
-        }
-    },
-    {DType::f32});
+const PerInstructionSet optional("AdamW gives the same weights without a moving average or a copy",
+                                 [](Backend& backend, DType) {
+                                   State whole(1000);
+                                   whole.drawGradient(1);
+                                   backend.run(whole.op(1));
+                                   for (const bool withEma : {false, true})
+                                     for (const bool withCopy : {false, true}) {
+                                       State part(1000);
+                                       part.drawGradient(1);
+                                       AdamW op = part.op(1);
+                                       if (!withEma) op.ema = {};
+                                       if (!withCopy) op.copy = {};
+                                       backend.run(op);
+                                       checkSameBits(part.weights, whole.weights);
+                                       checkSameBits(part.ema, withEma ? whole.ema : randomValues(2, 1000));
+                                     }
+                                 },
+                                 {DType::f32});
 
 DDSC_TEST("AdamW gives the same bits with any number of threads and any instruction set") {
   std::vector<float> expected;
@@ -115,18 +118,19 @@ double sumOfSquares(Backend& backend, const std::vector<float>& values) {
   return result;
 }
 
-const PerInstructionSet squares(
-    "the sum of squares is exact to float64 and does not overflow",
-    [](Backend& backend, DType) {
-      for (const std::int64_t count : {0, 1, 15, 16, 50'001}) {
-        const std::vector<float> values = randomValues(3, count);
-        long double expected = 0;
-        for (const float v : values) expected += static_cast<long double>(v) * static_cast<long double>(v);
-        checkClose(sumOfSquares(backend, values), static_cast<double>(expected), 1e-12 * static_cast<double>(count));
-      }
-      checkEqual(sumOfSquares(backend, {0x1p100f, 0x1p100f}), 0x1p201);
-    },
-    {DType::f32});
+const PerInstructionSet squares("the sum of squares is exact to float64 and does not overflow",
+                                [](Backend& backend, DType) {
+                                  for (const std::int64_t count : {0, 1, 15, 16, 50'001}) {
+                                    const std::vector<float> values = randomValues(3, count);
+                                    long double expected = 0;
+                                    for (const float v : values)
+                                      expected += static_cast<long double>(v) * static_cast<long double>(v);
+                                    checkClose(sumOfSquares(backend, values), static_cast<double>(expected),
+                                               1e-12 * static_cast<double>(count));
+                                  }
+                                  checkEqual(sumOfSquares(backend, {0x1p100f, 0x1p100f}), 0x1p201);
+                                },
+                                {DType::f32});
 
 DDSC_TEST("the sum of squares has the same bits with any number of threads") {
   const std::vector<float> values = randomValues(4, 300'007);

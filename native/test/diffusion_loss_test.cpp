@@ -106,21 +106,22 @@ struct Results {
   Tensor loss, meanLoss, dlogits;
 };
 
-Results lossesOf(Backend& backend, Problem& p, Objective objective, bool withMean, DType type, float gradientScale = 1) {
+Results lossesOf(Backend& backend, Problem& p, Objective objective, bool withMean, DType type,
+                 float gradientScale = 1) {
   const std::int64_t rows = p.cells.rows();
   Results r{Tensor(1, rows), Tensor(1, rows), Tensor(rows, p.logits.cols(), type, 2)};
-  backend.run(DiffusionLoss{
-      .objective = objective,
-      .logits = p.logits.view(),
-      .target = {p.target.data(), rows},
-      .cell = p.cells.view().cell,
-      .noise = {p.weight.span(), p.sigma.span(), p.time.span(), withMean ? p.meanWeight.span() : Span<float>{}},
-      .steps = kSteps,
-      .firstValue = p.firstValue,
-      .gradientScale = gradientScale,
-      .loss = r.loss.span(),
-      .meanLoss = withMean ? r.meanLoss.span() : Span<float>{},
-      .dlogits = r.dlogits.view()});
+  backend.run(DiffusionLoss{.objective = objective,
+                            .logits = p.logits.view(),
+                            .target = {p.target.data(), rows},
+                            .cell = p.cells.view().cell,
+                            .noise = {p.weight.span(), p.sigma.span(), p.time.span(),
+                                      withMean ? p.meanWeight.span() : Span<float>{}},
+                            .steps = kSteps,
+                            .firstValue = p.firstValue,
+                            .gradientScale = gradientScale,
+                            .loss = r.loss.span(),
+                            .meanLoss = withMean ? r.meanLoss.span() : Span<float>{},
+                            .dlogits = r.dlogits.view()});
   r.dlogits.checkGaps();
   return r;
 }
@@ -161,7 +162,8 @@ struct Shape {
   std::vector<std::int32_t> lengths;
   std::int64_t vocabulary;
 };
-const std::vector<Shape> kShapes = {{{}, 54}, {{1}, 54}, {{30, 0, 41}, 54}, {{5, 4}, 7}, {{3}, 19}, {{9}, 34}};
+const std::vector<Shape> kShapes = {{{}, 54},    {{1}, 54}, {{30, 0, 41}, 54},
+                                    {{5, 4}, 7}, {{3}, 19}, {{9}, 34}};
 
 void checkObjective(Backend& backend, Objective objective, DType type) {
   for (const auto& [lengths, vocabulary] : kShapes)
@@ -172,15 +174,18 @@ void checkObjective(Backend& backend, Objective objective, DType type) {
       }
 }
 
-const PerInstructionSet subs("the SUBS loss and its gradient agree with the formula", [](Backend& backend, DType type) {
-  checkObjective(backend, Objective::subs, type);
-});
-const PerInstructionSet d3pm("the D3PM loss and its gradient agree with the formula", [](Backend& backend, DType type) {
-  checkObjective(backend, Objective::d3pm, type);
-});
-const PerInstructionSet sedd("the SEDD loss and its gradient agree with the formula", [](Backend& backend, DType type) {
-  checkObjective(backend, Objective::sedd, type);
-});
+const PerInstructionSet subs("the SUBS loss and its gradient agree with the formula",
+                             [](Backend& backend, DType type) {
+                               checkObjective(backend, Objective::subs, type);
+                             });
+const PerInstructionSet d3pm("the D3PM loss and its gradient agree with the formula",
+                             [](Backend& backend, DType type) {
+                               checkObjective(backend, Objective::d3pm, type);
+                             });
+const PerInstructionSet sedd("the SEDD loss and its gradient agree with the formula",
+                             [](Backend& backend, DType type) {
+                               checkObjective(backend, Objective::sedd, type);
+                             });
 
 const PerInstructionSet smallNoise(
     "the SEDD loss holds at the smallest and largest noise, relative to its terms",
@@ -236,7 +241,8 @@ const PerInstructionSet maskLogit(
     "SUBS pays no attention to the mask token's logit",
     [](Backend& backend, DType) {
       Problem p({8}, 54, 3);
-      const std::vector<float> before = lossesOf(backend, p, Objective::subs, true, DType::f32).dlogits.values();
+      const std::vector<float> before =
+          lossesOf(backend, p, Objective::subs, true, DType::f32).dlogits.values();
       for (std::int64_t row = 0; row < 8; ++row) p.logits.set(row, 53, 1000);
       checkSameBits(lossesOf(backend, p, Objective::subs, true, DType::f32).dlogits.values(), before);
     },
@@ -248,26 +254,28 @@ const PerInstructionSet lossOnly(
       Problem p({8}, 54, 3);
       const Results with = lossesOf(backend, p, Objective::subs, false, DType::f32);
       Tensor loss(1, 8);
-      backend.run(DiffusionLoss{.logits = p.logits.view(),
-                                .target = {p.target.data(), 8},
-                                .cell = p.cells.view().cell,
-                                .noise = {.weight = p.weight.span(), .sigma = {}, .time = {}, .meanWeight = {}},
-                                .loss = loss.span(),
-                                .meanLoss = {},
-                                .dlogits = {}});
+      backend.run(
+          DiffusionLoss{.logits = p.logits.view(),
+                        .target = {p.target.data(), 8},
+                        .cell = p.cells.view().cell,
+                        .noise = {.weight = p.weight.span(), .sigma = {}, .time = {}, .meanWeight = {}},
+                        .loss = loss.span(),
+                        .meanLoss = {},
+                        .dlogits = {}});
       checkSameBits(loss.values(), with.loss.values());
     },
     {DType::f32});
 
-const PerInstructionSet notFinite(
-    "a logit that is not a number makes its row's loss one",
-    [](Backend& backend, DType) {
-      Problem p({8}, 54, 3);
-      p.logits.set(3, 20, std::nanf(""));
-      const Results r = lossesOf(backend, p, Objective::subs, false, DType::f32);
-      for (std::int64_t row = 0; row < 8; ++row) checkEqual(std::isnan(r.loss.at(0, row)), row == 3);
-    },
-    {DType::f32});
+const PerInstructionSet notFinite("a logit that is not a number makes its row's loss one",
+                                  [](Backend& backend, DType) {
+                                    Problem p({8}, 54, 3);
+                                    p.logits.set(3, 20, std::nanf(""));
+                                    const Results r =
+                                        lossesOf(backend, p, Objective::subs, false, DType::f32);
+                                    for (std::int64_t row = 0; row < 8; ++row)
+                                      checkEqual(std::isnan(r.loss.at(0, row)), row == 3);
+                                  },
+                                  {DType::f32});
 
 DDSC_TEST("the diffusion loss has the same bits with any number of threads") {
   for (const Objective objective : {Objective::subs, Objective::d3pm, Objective::sedd})

@@ -26,17 +26,18 @@ Draws draw(Backend& backend, const std::vector<float>& logits, const RaggedBatch
   const std::vector<float> stay(reveal.size(), s.stay), sigma(reveal.size(), s.sigma);
   Draws draws{std::vector<std::int32_t>(static_cast<std::size_t>(batch.rows())),
               std::vector<float>(static_cast<std::size_t>(batch.rows()))};
-  backend.run(DrawTokens{.objective = s.objective,
-                         .logits = {logits.data(), batch.rows(), vocabulary, 0, DType::f32},  // stride 0: one row for all
-                         .rows = batch.view(),
-                         .reveal = {reveal.data(), batch.cells()},
-                         .stay = {stay.data(), batch.cells()},
-                         .sigma = {sigma.data(), batch.cells()},
-                         .temperature = s.temperature,
-                         .seed = s.seed,
-                         .step = s.step,
-                         .tokens = {draws.tokens.data(), batch.rows()},
-                         .probability = {draws.probability.data(), batch.rows()}});
+  backend.run(DrawTokens{
+      .objective = s.objective,
+      .logits = {logits.data(), batch.rows(), vocabulary, 0, DType::f32},  // stride 0: one row for all
+      .rows = batch.view(),
+      .reveal = {reveal.data(), batch.cells()},
+      .stay = {stay.data(), batch.cells()},
+      .sigma = {sigma.data(), batch.cells()},
+      .temperature = s.temperature,
+      .seed = s.seed,
+      .step = s.step,
+      .tokens = {draws.tokens.data(), batch.rows()},
+      .probability = {draws.probability.data(), batch.rows()}});
   return draws;
 }
 
@@ -67,11 +68,13 @@ std::vector<double> distribution(const std::vector<float>& logits, const Setting
 }
 
 /// Draws and compares each token's count with its binomial distribution.
-void checkFrequencies(Backend& backend, const std::vector<float>& logits, const Settings& settings, std::int32_t count) {
+void checkFrequencies(Backend& backend, const std::vector<float>& logits, const Settings& settings,
+                      std::int32_t count) {
   const RaggedBatch batch({count / 4, count / 4, count / 4, count / 4}, 100);
   const std::vector<double> expected = distribution(logits, settings);
   std::vector<double> drawn(logits.size());
-  for (const std::int32_t token : draw(backend, logits, batch, settings).tokens) ++drawn[static_cast<std::size_t>(token)];
+  for (const std::int32_t token : draw(backend, logits, batch, settings).tokens)
+    ++drawn[static_cast<std::size_t>(token)];
   const double draws = count;
   for (std::size_t k = 0; k < logits.size(); ++k) {
     const double p = expected[k];
@@ -79,17 +82,21 @@ void checkFrequencies(Backend& backend, const std::vector<float>& logits, const 
   }
 }
 
-/// Two special tokens (likely ones: they must never be drawn), six values of probability from 0.9 to 1e-6, the mask.
+/// Two special tokens (likely ones: they must never be drawn), six values of probability from 0.9 to 1e-6,
+/// the mask.
 std::vector<float> rareValues() {
   std::vector<float> logits = {5, 3};
-  for (const double p : {1e-5, 0.9, 1e-4, 0.098889, 1e-3, 1e-6}) logits.push_back(static_cast<float>(std::log(p)));
+  for (const double p : {1e-5, 0.9, 1e-4, 0.098889, 1e-3, 1e-6})
+    logits.push_back(static_cast<float>(std::log(p)));
   logits.push_back(-1);
   return logits;
 }
 
-const PerInstructionSet frequencies(
-    "values are drawn as often as they should, down to one in a million",
-    [](Backend& backend, DType) { checkFrequencies(backend, rareValues(), {}, 1 << 21); }, {DType::f32});
+const PerInstructionSet frequencies("values are drawn as often as they should, down to one in a million",
+                                    [](Backend& backend, DType) {
+                                      checkFrequencies(backend, rareValues(), {}, 1 << 21);
+                                    },
+                                    {DType::f32});
 
 const PerInstructionSet partlyRevealed(
     "rows stay masked as often as the stay weight says, under every objective and temperature",
@@ -97,25 +104,31 @@ const PerInstructionSet partlyRevealed(
       for (const Objective objective : {Objective::subs, Objective::d3pm, Objective::sedd})
         for (const float temperature : {1.0f, 0.6f, 1.7f})
           checkFrequencies(backend, rareValues(),
-                           {.objective = objective, .reveal = 0.03f, .stay = 0.3f, .sigma = 0.4f, .temperature = temperature},
+                           {.objective = objective,
+                            .reveal = 0.03f,
+                            .stay = 0.3f,
+                            .sigma = 0.4f,
+                            .temperature = temperature},
                            1 << 17);
     },
     {DType::f32});
 
-const PerInstructionSet excess(
-    "a score whose sum exceeds one leaves no row masked",
-    [](Backend& backend, DType) {
-      const Settings settings{.objective = Objective::sedd, .reveal = 1, .stay = 1, .sigma = 0.01f};
-      for (const std::int32_t token : draw(backend, rareValues(), RaggedBatch({4000}), settings).tokens)
-        check(token >= 2 && token < 8, "a row stayed masked");
-    },
-    {DType::f32});
+const PerInstructionSet excess("a score whose sum exceeds one leaves no row masked",
+                               [](Backend& backend, DType) {
+                                 const Settings settings{
+                                     .objective = Objective::sedd, .reveal = 1, .stay = 1, .sigma = 0.01f};
+                                 for (const std::int32_t token :
+                                      draw(backend, rareValues(), RaggedBatch({4000}), settings).tokens)
+                                   check(token >= 2 && token < 8, "a row stayed masked");
+                               },
+                               {DType::f32});
 
 const PerInstructionSet greedy(
     "temperature zero draws the most probable value, the lowest of equals, and stay still applies",
     [](Backend& backend, DType) {
       const std::vector<float> logits = {9, 9, 1, 4, 0, 4, 9};
-      const Draws draws = draw(backend, logits, RaggedBatch({20'000}), {.reveal = 0.25f, .stay = 0.75f, .temperature = 0});
+      const Draws draws =
+          draw(backend, logits, RaggedBatch({20'000}), {.reveal = 0.25f, .stay = 0.75f, .temperature = 0});
       double revealed = 0;
       for (const std::int32_t token : draws.tokens) {
         check(token == 3 || token == 6, "drew another value");
@@ -131,7 +144,8 @@ const PerInstructionSet probabilities(
       const std::vector<float> logits = rareValues();
       const std::vector<double> expected = distribution(logits, {});
       for (const float temperature : {0.0f, 1.0f, 2.0f}) {
-        const Draws draws = draw(backend, logits, RaggedBatch({3000}), {.stay = 0.5f, .temperature = temperature});
+        const Draws draws =
+            draw(backend, logits, RaggedBatch({3000}), {.stay = 0.5f, .temperature = temperature});
         for (std::size_t row = 0; row < draws.tokens.size(); ++row) {
           const auto token = static_cast<std::size_t>(draws.tokens[row]);
           checkClose(static_cast<double>(draws.probability[row]), token == 8 ? 0 : expected[token], 1e-6);
@@ -157,16 +171,16 @@ const PerInstructionSet uniforms(
     },
     {DType::f32});
 
-const PerInstructionSet nothingToDraw(
-    "a row with no weight at all stays masked",
-    [](Backend& backend, DType) {
-      const Draws draws = draw(backend, rareValues(), RaggedBatch({50}), {.reveal = 0, .stay = 0});
-      for (std::size_t row = 0; row < 50; ++row) {
-        checkEqual(draws.tokens[row], 8);
-        checkEqual(draws.probability[row], 0.0f);
-      }
-    },
-    {DType::f32});
+const PerInstructionSet nothingToDraw("a row with no weight at all stays masked",
+                                      [](Backend& backend, DType) {
+                                        const Draws draws = draw(backend, rareValues(), RaggedBatch({50}),
+                                                                 {.reveal = 0, .stay = 0});
+                                        for (std::size_t row = 0; row < 50; ++row) {
+                                          checkEqual(draws.tokens[row], 8);
+                                          checkEqual(draws.probability[row], 0.0f);
+                                        }
+                                      },
+                                      {DType::f32});
 
 DDSC_TEST("draws are the same with any number of threads") {
   checkThreadsAgree([](Backend& backend) {

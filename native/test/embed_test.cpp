@@ -12,7 +12,8 @@ constexpr std::int64_t kTokens = 9, kGenes = 40;
 std::vector<std::int32_t> someIds(std::uint32_t name, std::int64_t rows, std::int64_t count) {
   std::vector<std::int32_t> ids;
   for (const float value : randomValues(name, rows, 1))
-    ids.push_back(static_cast<std::int32_t>(value < 0 ? count - 1 : static_cast<std::int64_t>(value * static_cast<float>(count - 2))));
+    ids.push_back(static_cast<std::int32_t>(
+        value < 0 ? count - 1 : static_cast<std::int64_t>(value * static_cast<float>(count - 2))));
   return ids;
 }
 
@@ -26,7 +27,8 @@ struct Groups {
 
   explicit Groups(const std::vector<std::int32_t>& idOfRow) {
     std::map<std::int32_t, std::vector<std::int32_t>> byId;
-    for (std::size_t row = 0; row < idOfRow.size(); ++row) byId[idOfRow[row]].push_back(static_cast<std::int32_t>(row));
+    for (std::size_t row = 0; row < idOfRow.size(); ++row)
+      byId[idOfRow[row]].push_back(static_cast<std::int32_t>(row));
     for (const auto& [id, members] : byId) {
       ids.push_back(id);
       rows.insert(rows.end(), members.begin(), members.end());

@@ -54,7 +54,8 @@ const std::vector<Shape> kShapes = {{{}, 8}, {{1}, 2}, {{0, 3, 0}, 6}, {{5, 1, 7
 constexpr double kProbabilities[] = {0, 0.1, 0.5, 1};
 
 const PerInstructionSet forward(
-    "a gated residual agrees with float64 under the dropout mask of its stream", [](Backend& backend, DType type) {
+    "a gated residual agrees with float64 under the dropout mask of its stream",
+    [](Backend& backend, DType type) {
       for (const auto& [lengths, dim] : kShapes)
         for (const double probability : kProbabilities) {
           Operands o(lengths, dim, type, probability);
@@ -62,7 +63,8 @@ const PerInstructionSet forward(
           o.eachElement([&](std::int64_t row, std::int64_t c, std::int64_t cell, double factor) {
             expected.push_back(d(o.x.at(row, c)) + d(o.gate.at(cell, c)) * d(o.h.at(row, c)) * factor);
           });
-          backend.run(GateResidual{o.x.view(), o.h.view(), o.gate.view(), o.cells.view(), o.dropout, o.x.view()});
+          backend.run(
+              GateResidual{o.x.view(), o.h.view(), o.gate.view(), o.cells.view(), o.dropout, o.x.view()});
           checkAgainst(o.x.values(), expected, 1e-6);
           o.x.checkGaps();
         }
@@ -74,50 +76,53 @@ struct Results {
 
 Results gradientsOf(Backend& backend, const Operands& o) {
   Results r{Tensor(o.cells.rows(), o.dim, o.h.type(), 2), Tensor(o.cells.cells(), o.dim, DType::f32, 8)};
-  backend.run(GateResidualGradient{o.dy.view(), o.h.view(), o.gate.view(), o.cells.view(), o.dropout, r.dh.view(),
-                                   r.dgate.view()});
+  backend.run(GateResidualGradient{o.dy.view(), o.h.view(), o.gate.view(), o.cells.view(), o.dropout,
+                                   r.dh.view(), r.dgate.view()});
   r.dh.checkGaps();
   r.dgate.checkGaps();
   return r;
 }
 
 // The op is linear in h and in gate, so these sums are its gradient.
-const PerInstructionSet gradient(
-    "a gated residual's gradient sees the mask of its forward pass", [](Backend& backend, DType type) {
-      for (const auto& [lengths, dim] : kShapes)
-        for (const double probability : kProbabilities) {
-          const Operands o(lengths, dim, type, probability);
-          Doubles dh, dgate(static_cast<std::size_t>(o.cells.cells() * dim));
-          o.eachElement([&](std::int64_t row, std::int64_t c, std::int64_t cell, double factor) {
-            dh.push_back(d(o.gate.at(cell, c)) * d(o.dy.at(row, c)) * factor);
-            dgate[static_cast<std::size_t>(cell * dim + c)] += d(o.dy.at(row, c)) * d(o.h.at(row, c)) * factor;
-          });
-          const Results r = gradientsOf(backend, o);
-          checkAgainst(r.dh.values(), dh, tolerance(type));
-          checkAgainst(r.dgate.values(), dgate, 2e-6);
-        }
-    });
+const PerInstructionSet gradient("a gated residual's gradient sees the mask of its forward pass",
+                                 [](Backend& backend, DType type) {
+                                   for (const auto& [lengths, dim] : kShapes)
+                                     for (const double probability : kProbabilities) {
+                                       const Operands o(lengths, dim, type, probability);
+                                       Doubles dh, dgate(static_cast<std::size_t>(o.cells.cells() * dim));
+                                       o.eachElement([&](std::int64_t row, std::int64_t c, std::int64_t cell,
+                                                         double factor) {
+                                         dh.push_back(d(o.gate.at(cell, c)) * d(o.dy.at(row, c)) * factor);
+                                         dgate[static_cast<std::size_t>(cell * dim + c)] +=
+                                             d(o.dy.at(row, c)) * d(o.h.at(row, c)) * factor;
+                                       });
+                                       const Results r = gradientsOf(backend, o);
+                                       checkAgainst(r.dh.values(), dh, tolerance(type));
+                                       checkAgainst(r.dgate.values(), dgate, 2e-6);
+                                     }
+                                 });
 
-const PerInstructionSet share(
-    "dropout keeps its share of the elements and scales them to the same mean",
-    [](Backend& backend, DType) {
-      const double probability = 0.1;
-      const std::int64_t dim = 512;
-      Operands o({600, 400}, dim, DType::f32, probability);
-      o.x.fill(0);
-      o.h.fill(1);
-      o.gate.fill(1);
-      backend.run(GateResidual{o.x.view(), o.h.view(), o.gate.view(), o.cells.view(), o.dropout, o.x.view()});
-      double kept = 0;
-      for (const float value : o.x.values()) {
-        if (value == 0) continue;
-        checkClose(d(value), 1 / (1 - probability), 1e-6);
-        ++kept;
-      }
-      const auto count = static_cast<double>(o.cells.rows() * dim);
-      checkClose(kept / count, 1 - probability, 4 * std::sqrt(probability * (1 - probability) / count));
-    },
-    {DType::f32});
+const PerInstructionSet share("dropout keeps its share of the elements and scales them to the same mean",
+                              [](Backend& backend, DType) {
+                                const double probability = 0.1;
+                                const std::int64_t dim = 512;
+                                Operands o({600, 400}, dim, DType::f32, probability);
+                                o.x.fill(0);
+                                o.h.fill(1);
+                                o.gate.fill(1);
+                                backend.run(GateResidual{o.x.view(), o.h.view(), o.gate.view(),
+                                                         o.cells.view(), o.dropout, o.x.view()});
+                                double kept = 0;
+                                for (const float value : o.x.values()) {
+                                  if (value == 0) continue;
+                                  checkClose(d(value), 1 / (1 - probability), 1e-6);
+                                  ++kept;
+                                }
+                                const auto count = static_cast<double>(o.cells.rows() * dim);
+                                checkClose(kept / count, 1 - probability,
+                                           4 * std::sqrt(probability * (1 - probability) / count));
+                              },
+                              {DType::f32});
 
 DDSC_TEST("a gated residual's gradient has the same bits with any number of threads") {
   checkThreadsAgree([](Backend& backend) {

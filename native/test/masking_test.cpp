@@ -24,7 +24,8 @@ std::vector<std::int32_t> maskTokens(const std::vector<std::int32_t>& tokens, co
 DDSC_TEST("masking leaves special positions and covers values at chance one, nothing at chance zero") {
   const RaggedBatch cells({3, 0, 4});
   const std::vector<std::int32_t> tokens = {0, 2, 52, 1, 7, 2, 0};
-  check(maskTokens(tokens, cells, {1, 1, 1}) == std::vector<std::int32_t>{0, 53, 53, 1, 53, 53, 0}, "chance one");
+  check(maskTokens(tokens, cells, {1, 1, 1}) == std::vector<std::int32_t>{0, 53, 53, 1, 53, 53, 0},
+        "chance one");
   check(maskTokens(tokens, cells, {0, 0, 0}) == tokens, "chance zero");
 }
 

@@ -8,7 +8,9 @@ namespace {
 
 using Doubles = std::vector<double>;
 
-std::size_t at(std::int64_t row, std::int64_t col, std::int64_t cols) { return static_cast<std::size_t>(row * cols + col); }
+std::size_t at(std::int64_t row, std::int64_t col, std::int64_t cols) {
+  return static_cast<std::size_t>(row * cols + col);
+}
 
 /// The op's operands in float64 and its formula.
 struct Reference {
@@ -37,7 +39,8 @@ struct Reference {
     Doubles y(x.size());
     eachElement([&](std::int64_t row, std::int64_t c, std::int64_t cell, Moments m) {
       const double normal = (x[at(row, c, dim)] - m.mean) * m.rstd;
-      y[at(row, c, dim)] = (1 + scale[at(cell, c, dim)]) * normal * gain[at(0, c, dim)] + shift[at(cell, c, dim)];
+      y[at(row, c, dim)] =
+          (1 + scale[at(cell, c, dim)]) * normal * gain[at(0, c, dim)] + shift[at(cell, c, dim)];
     });
     return y;
   }
@@ -67,7 +70,8 @@ struct Reference {
     });
     eachElement([&](std::int64_t row, std::int64_t c, std::int64_t cell, Moments m) {
       const double normal = (x[at(row, c, dim)] - m.mean) * m.rstd;
-      g.dx[at(row, c, dim)] = m.rstd * (dnormalOf(row, c, cell) - direct[at(row, 0, 1)] - normal * along[at(row, 0, 1)]);
+      g.dx[at(row, c, dim)] =
+          m.rstd * (dnormalOf(row, c, cell) - direct[at(row, 0, 1)] - normal * along[at(row, 0, 1)]);
     });
     return g;
   }
@@ -99,15 +103,16 @@ struct Shape {
   std::vector<std::int32_t> lengths;
   std::int64_t dim;
 };
-const std::vector<Shape> kShapes = {{{}, 8}, {{1}, 2}, {{0, 3, 0}, 6}, {{5, 1, 70}, 34}, {{200, 2, 64, 65}, 128}};
+const std::vector<Shape> kShapes = {
+    {{}, 8}, {{1}, 2}, {{0, 3, 0}, 6}, {{5, 1, 70}, 34}, {{200, 2, 64, 65}, 128}};
 
 const PerInstructionSet forward("norm and modulation agree with float64", [](Backend& backend, DType type) {
   for (const auto& [lengths, dim] : kShapes) {
     Operands o(lengths, dim, type);
     const std::int64_t rows = o.cells.rows();
     Tensor y(rows, dim, type, 6), mean(1, rows), rstd(1, rows);
-    backend.run(NormModulate{o.x.view(), o.gain.span(), o.shift.view(), o.scale.view(), o.cells.view().cell, y.view(),
-                             mean.span(), rstd.span()});
+    backend.run(NormModulate{o.x.view(), o.gain.span(), o.shift.view(), o.scale.view(), o.cells.view().cell,
+                             y.view(), mean.span(), rstd.span()});
     const Reference reference = o.reference();
     checkAgainst(y.values(), reference.forward(), tolerance(type));
     for (std::int64_t row = 0; row < rows; ++row) {
@@ -126,14 +131,15 @@ struct Results {
 Results gradientsOf(Backend& backend, Operands& o) {
   const std::int64_t rows = o.cells.rows(), cells = o.cells.cells();
   Tensor mean(1, rows), rstd(1, rows), y(rows, o.dim);
-  backend.run(NormModulate{o.x.view(), o.gain.span(), o.shift.view(), o.scale.view(), o.cells.view().cell, y.view(),
-                           mean.span(), rstd.span()});
+  backend.run(NormModulate{o.x.view(), o.gain.span(), o.shift.view(), o.scale.view(), o.cells.view().cell,
+                           y.view(), mean.span(), rstd.span()});
   Results r{Tensor(rows, o.dim, DType::f32, 2), Tensor(1, o.dim), Tensor(cells, o.dim, DType::f32, 8),
             Tensor(cells, o.dim, DType::f32, 8)};
   r.dx.fill(1);
   r.dgain.fill(1);
-  backend.run(NormModulateGradient{o.dy.view(), o.x.view(), o.gain.span(), o.scale.view(), o.cells.view(), mean.span(),
-                                   rstd.span(), r.dx.view(), r.dgain.span(), r.dshift.view(), r.dscale.view()});
+  backend.run(NormModulateGradient{o.dy.view(), o.x.view(), o.gain.span(), o.scale.view(), o.cells.view(),
+                                   mean.span(), rstd.span(), r.dx.view(), r.dgain.span(), r.dshift.view(),
+                                   r.dscale.view()});
   r.dx.checkGaps();
   r.dshift.checkGaps();
   r.dscale.checkGaps();
@@ -145,17 +151,18 @@ Doubles plusOne(Doubles values) {
   return values;
 }
 
-const PerInstructionSet gradient("norm and modulation have the gradient of float64", [](Backend& backend, DType type) {
-  for (const auto& [lengths, dim] : kShapes) {
-    Operands o(lengths, dim, type);
-    const Results r = gradientsOf(backend, o);
-    const Reference::Gradients expected = o.reference().gradients();
-    checkAgainst(r.dx.values(), plusOne(expected.dx), 2e-6);
-    checkAgainst(r.dgain.values(), plusOne(expected.dgain), 2e-6);
-    checkAgainst(r.dshift.values(), expected.dshift, 2e-6);
-    checkAgainst(r.dscale.values(), expected.dscale, 2e-6);
-  }
-});
+const PerInstructionSet gradient("norm and modulation have the gradient of float64",
+                                 [](Backend& backend, DType type) {
+                                   for (const auto& [lengths, dim] : kShapes) {
+                                     Operands o(lengths, dim, type);
+                                     const Results r = gradientsOf(backend, o);
+                                     const Reference::Gradients expected = o.reference().gradients();
+                                     checkAgainst(r.dx.values(), plusOne(expected.dx), 2e-6);
+                                     checkAgainst(r.dgain.values(), plusOne(expected.dgain), 2e-6);
+                                     checkAgainst(r.dshift.values(), expected.dshift, 2e-6);
+                                     checkAgainst(r.dscale.values(), expected.dscale, 2e-6);
+                                   }
+                                 });
 
 DDSC_TEST("the gradient of norm and modulation is the slope of the formula") {
   const Operands o({4, 3}, 6, DType::f32);

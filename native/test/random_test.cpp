@@ -10,7 +10,8 @@ void checkWords(const PhiloxBlock& block, const std::uint32_t (&expected)[4]) {
 }
 
 /// The stream whose counter is {position, c1, c2, c3}.
-Stream rawStream(std::uint32_t c1, std::uint32_t c2, std::uint32_t c3, std::uint32_t key0, std::uint32_t key1) {
+Stream rawStream(std::uint32_t c1, std::uint32_t c2, std::uint32_t c3, std::uint32_t key0,
+                 std::uint32_t key1) {
   Stream stream(0, Purpose::mask, 0, 0);
   stream.cell = c1;
   stream.step = c2;

@@ -13,14 +13,16 @@ struct Results {
 
 Results statisticsOf(Backend& backend, const Tensor& logits, const std::vector<std::int32_t>& target) {
   const std::int64_t rows = logits.rows();
-  Results r{std::vector<std::int32_t>(static_cast<std::size_t>(rows)), Tensor(1, rows), Tensor(1, rows), Tensor(1, rows)};
+  Results r{std::vector<std::int32_t>(static_cast<std::size_t>(rows)), Tensor(1, rows), Tensor(1, rows),
+            Tensor(1, rows)};
   const bool withTarget = !target.empty();
-  backend.run(TokenStatistics{.logits = logits.view(),
-                              .target = {target.data(), withTarget ? rows : 0},
-                              .targetLogProbability = withTarget ? r.targetLogProbability.span() : Span<float>{},
-                              .best = {r.best.data(), rows},
-                              .bestProbability = r.bestProbability.span(),
-                              .expectedToken = r.expectedToken.span()});
+  backend.run(
+      TokenStatistics{.logits = logits.view(),
+                      .target = {target.data(), withTarget ? rows : 0},
+                      .targetLogProbability = withTarget ? r.targetLogProbability.span() : Span<float>{},
+                      .best = {r.best.data(), rows},
+                      .bestProbability = r.bestProbability.span(),
+                      .expectedToken = r.expectedToken.span()});
   return r;
 }
 
@@ -34,7 +36,9 @@ const PerInstructionSet statistics(
           std::vector<double> best, expected, logTarget;
           for (std::int64_t row = 0; row < rows; ++row) {
             target.push_back(static_cast<std::int32_t>(row % (vocabulary - 1)));
-            const auto weight = [&](std::int64_t k) { return std::exp(static_cast<double>(logits.at(row, k))); };
+            const auto weight = [&](std::int64_t k) {
+              return std::exp(static_cast<double>(logits.at(row, k)));
+            };
             double values = 0, moment = 0, all = 0, highest = 0;
             for (std::int64_t k = 0; k < vocabulary - 1; ++k) all += weight(k);
             for (std::int64_t k = 2; k < vocabulary - 1; ++k) {
@@ -52,7 +56,8 @@ const PerInstructionSet statistics(
           if (rows > 0) checkAgainst(r.targetLogProbability.values(), logTarget, 1e-6);
           for (std::int64_t row = 0; row < rows; ++row)
             for (std::int64_t k = 2; k < vocabulary - 1; ++k)
-              check(logits.at(row, r.best[static_cast<std::size_t>(row)]) >= logits.at(row, k), "not the best value");
+              check(logits.at(row, r.best[static_cast<std::size_t>(row)]) >= logits.at(row, k),
+                    "not the best value");
         }
     },
     {DType::f32});

@@ -1,5 +1,6 @@
-// The optimizer's two sweeps over every parameter: the gradient's sum of squares, then AdamW, the moving average, the
-// bf16 copy and the cleared gradient at once, so that each array crosses the memory interface once a step.
+// The optimizer's two sweeps over every parameter: the gradient's sum of squares, then AdamW, the moving
+// average, the bf16 copy and the cleared gradient at once, so that each array crosses the memory interface
+// once a step.
 
 #include <math.h>
 
@@ -55,7 +56,8 @@ Constants constantsOf(const AdamW& op) {
           .emaRate = lanes(1 - op.emaDecay)};
 }
 
-/// Elements first .. last - 1; without fused multiply-add, so that every instruction set gives the same weights.
+/// Elements first .. last - 1; without fused multiply-add, so that every instruction set gives the same
+/// weights.
 template <bool withEma, bool withCopy>
 void updateChunk(const AdamW& op, const Constants& c, std::int64_t first, std::int64_t last) {
   eachVector(last - first, [&](std::int64_t offset, auto lanes) {
@@ -90,7 +92,8 @@ void update(Context& context, const AdamW& op) {
 
 void sumOfSquares(Context& context, const SumOfSquares& op) {
   const std::int64_t chunks = ceilDivide(op.values.size, kElementsPerTask);
-  auto* partial = static_cast<double*>(context.scratch.shared(static_cast<std::size_t>(chunks) * sizeof(double)));
+  auto* partial =
+      static_cast<double*>(context.scratch.shared(static_cast<std::size_t>(chunks) * sizeof(double)));
   parallelChunks(context, op.values.size, kElementsPerTask, [&](std::int64_t first, std::int64_t last, int) {
     partial[first / kElementsPerTask] = squaresOf(op.values.data + first, last - first);
   });

@@ -25,14 +25,15 @@ void convertRows(Context& context, const Convert& op) {
     return;
   }
   if (cols == 0) return;
-  parallelChunks(context, op.out.rows, ceilDivide(kElementsPerTask, cols),
-                 [&](std::int64_t first, std::int64_t last, int) {
-                   for (std::int64_t row = first; row < last; ++row) {
-                     const From* in = op.in.row<From>(row);
-                     To* out = op.out.row<To>(row);
-                     eachVector(cols, [&](std::int64_t i, auto lanes) { store(out + i, load(in + i, lanes), lanes); });
-                   }
-                 });
+  parallelChunks(
+      context, op.out.rows, ceilDivide(kElementsPerTask, cols),
+      [&](std::int64_t first, std::int64_t last, int) {
+        for (std::int64_t row = first; row < last; ++row) {
+          const From* in = op.in.row<From>(row);
+          To* out = op.out.row<To>(row);
+          eachVector(cols, [&](std::int64_t i, auto lanes) { store(out + i, load(in + i, lanes), lanes); });
+        }
+      });
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// Loss of masked rows and its gradient in one pass over the logits: exponentials of one row live in cache, sums and
-// everything done once a row is in float64, probabilities are never stored.
+// Loss of masked rows and its gradient in one pass over the logits: exponentials of one row live in cache,
+// sums and everything done once a row is in float64, probabilities are never stored.
 //
 // All three objectives give a gradient of one form, with p_k = exp(logit_k - logNormaliser):
 //   dlogit_k = perProbability p_k + [k = target] atTarget,  k below the mask;  dlogit_mask = atMask.
@@ -26,7 +26,7 @@ struct RowTerms {
 
 /// What an objective may look at: the row, as float64.
 struct RowLogits {
-  double target, mask;     // logits
+  double target, mask;       // logits
   double logTotalBelowMask;  // log sum of exp over every token but the mask
   std::int64_t tokens;
   std::int64_t cell;
@@ -38,8 +38,8 @@ RowTerms subsTerms(const DiffusionLoss& op, const RowLogits& row) {
   return {weight * (row.logTotalBelowMask - row.target), row.logTotalBelowMask, weight, -weight, 0};
 }
 
-/// T times the variational bound of D3PM's absorbing process, d3pm_per_token of the reference: with s = t - 1 / T,
-/// f = log1p((1 - t) p_mask / t) and g = log1p((1 - s) p_mask / s),
+/// T times the variational bound of D3PM's absorbing process, d3pm_per_token of the reference: with s = t - 1
+/// / T, f = log1p((1 - t) p_mask / t) and g = log1p((1 - s) p_mask / s),
 ///   vb = (f - log p_target) / (T t) + (s / t) (f - g).
 RowTerms d3pmTerms(const DiffusionLoss& op, const RowLogits& row) {
   const double logTotal = logAddExp(row.logTotalBelowMask, row.mask);
@@ -63,8 +63,8 @@ RowTerms d3pmTerms(const DiffusionLoss& op, const RowLogits& row) {
           weight * maskProbability * (fromData + slope * (1 - maskProbability))};
 }
 
-/// weight * score entropy, sedd_per_token of the reference: with s = logits - log(expm1(sigma)) - log(V - 1) and
-/// q = 1 / expm1(sigma), sum of exp(s) over every token but the mask - q s_target + q (log q - 1).
+/// weight * score entropy, sedd_per_token of the reference: with s = logits - log(expm1(sigma)) - log(V - 1)
+/// and q = 1 / expm1(sigma), sum of exp(s) over every token but the mask - q s_target + q (log q - 1).
 RowTerms seddTerms(const DiffusionLoss& op, const RowLogits& row) {
   const double logRatio = -logExpm1(static_cast<double>(op.noise.sigma[row.cell]));
   const double ratio = ::exp(logRatio);
@@ -110,7 +110,8 @@ void writeGradient(const DiffusionLoss& op, std::int64_t row, const RowTerms& te
   const F baseLanes = set1(base), slopeLanes = set1(slope);
   F distance = toFloat(iota()) + set1(static_cast<float>(firstValue - target));
   eachVector(mask - firstValue, [&](std::int64_t i, auto lanes) {
-    store(gradient + firstValue + i, load(exponentials + i, lanes) * fma(slopeLanes, distance, baseLanes), lanes);
+    store(gradient + firstValue + i, load(exponentials + i, lanes) * fma(slopeLanes, distance, baseLanes),
+          lanes);
     distance = distance + set1(static_cast<float>(kWidth));
   });
   for (std::int64_t token = 0; token < firstValue; ++token) {
@@ -153,10 +154,11 @@ void lossOfRow(const DiffusionLoss& op, std::int64_t row, float* exponentials) {
 
 void diffusionLoss(Context& context, const DiffusionLoss& op) {
   const std::size_t rowBytes = static_cast<std::size_t>(op.logits.cols) * sizeof(float);
-  parallelChunks(context, op.logits.rows, kRowsPerTask, [&](std::int64_t first, std::int64_t last, int worker) {
-    auto* exponentials = static_cast<float*>(context.scratch.worker(worker, rowBytes));
-    for (std::int64_t row = first; row < last; ++row) lossOfRow(op, row, exponentials);
-  });
+  parallelChunks(context, op.logits.rows, kRowsPerTask,
+                 [&](std::int64_t first, std::int64_t last, int worker) {
+                   auto* exponentials = static_cast<float*>(context.scratch.worker(worker, rowBytes));
+                   for (std::int64_t row = first; row < last; ++row) lossOfRow(op, row, exponentials);
+                 });
 }
 
 }  // namespace ddsc::cpu::DDSC_ISA

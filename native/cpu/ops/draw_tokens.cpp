@@ -1,5 +1,5 @@
-// One categorical draw a row by inverse CDF: softmax, weights and draw in one pass over the logits, all in float64, so
-// that rare tokens come as often as they should and every instruction set draws the same.
+// One categorical draw a row by inverse CDF: softmax, weights and draw in one pass over the logits, all in
+// float64, so that rare tokens come as often as they should and every instruction set draws the same.
 
 #include <math.h>
 
@@ -14,7 +14,8 @@ namespace {
 constexpr std::int64_t kRowsPerTask = 32;
 
 /// weights[i] = exp((values[i] - maximum) / temperature); returns their sum.
-double exponentiate(const float* values, std::int64_t count, double maximum, double temperature, double* weights) {
+double exponentiate(const float* values, std::int64_t count, double maximum, double temperature,
+                    double* weights) {
   double total = 0;
   for (std::int64_t i = 0; i < count; ++i) {
     weights[i] = ::exp((static_cast<double>(values[i]) - maximum) / temperature);
@@ -27,7 +28,8 @@ double exponentiate(const float* values, std::int64_t count, double maximum, dou
 double valueMass(const DrawTokens& op, const float* logits, std::int64_t cell, double logTotal) {
   switch (op.objective) {
     case Objective::subs: return 1;
-    case Objective::d3pm: return ::exp(logTotal - logAddExp(logTotal, static_cast<double>(logits[op.logits.cols - 1])));
+    case Objective::d3pm:
+      return ::exp(logTotal - logAddExp(logTotal, static_cast<double>(logits[op.logits.cols - 1])));
     case Objective::sedd:
       return ::exp(logTotal - logExpm1(static_cast<double>(op.sigma[cell])) -
                    ::log(static_cast<double>(op.logits.cols - 1)));
@@ -35,8 +37,8 @@ double valueMass(const DrawTokens& op, const float* logits, std::int64_t cell, d
   __builtin_unreachable();
 }
 
-/// The first i at which the running sum of the weights passes `point`; if rounding lets none, the last of positive
-/// weight; `count` if there is none.
+/// The first i at which the running sum of the weights passes `point`; if rounding lets none, the last of
+/// positive weight; `count` if there is none.
 std::int64_t invert(const double* weights, std::int64_t count, double point) {
   double running = 0;
   std::int64_t last = count;
@@ -86,7 +88,8 @@ void drawRow(const DrawTokens& op, std::int64_t row, double* weights) {
   const std::int64_t drawn = invert(weights, count + 1, uniform53(block.word[0], block.word[1]) * sum);
   if (drawn < count) {
     op.tokens[row] = static_cast<std::int32_t>(op.firstValue + drawn);
-    op.probability[row] = static_cast<float>(::exp(static_cast<double>(values[drawn]) - maximum) / plainTotal);
+    op.probability[row] =
+        static_cast<float>(::exp(static_cast<double>(values[drawn]) - maximum) / plainTotal);
   } else {
     op.tokens[row] = static_cast<std::int32_t>(mask);
     op.probability[row] = 0;
@@ -97,10 +100,11 @@ void drawRow(const DrawTokens& op, std::int64_t row, double* weights) {
 
 void drawTokens(Context& context, const DrawTokens& op) {
   const std::size_t rowBytes = static_cast<std::size_t>(op.logits.cols) * sizeof(double);
-  parallelChunks(context, op.logits.rows, kRowsPerTask, [&](std::int64_t first, std::int64_t last, int worker) {
-    auto* weights = static_cast<double*>(context.scratch.worker(worker, rowBytes));
-    for (std::int64_t row = first; row < last; ++row) drawRow(op, row, weights);
-  });
+  parallelChunks(context, op.logits.rows, kRowsPerTask,
+                 [&](std::int64_t first, std::int64_t last, int worker) {
+                   auto* weights = static_cast<double*>(context.scratch.worker(worker, rowBytes));
+                   for (std::int64_t row = first; row < last; ++row) drawRow(op, row, weights);
+                 });
 }
 
 }  // namespace ddsc::cpu::DDSC_ISA

@@ -1,5 +1,6 @@
-// Embedding: rank and gene rows are looked up and added in one sweep; nothing else touches the tables. The gradient
-// adds each table row's gradients in registers, in the order the Grouping gives, and writes the row once.
+// Embedding: rank and gene rows are looked up and added in one sweep; nothing else touches the tables. The
+// gradient adds each table row's gradients in registers, in the order the Grouping gives, and writes the row
+// once.
 
 #include "cpu/ops/kernels.h"
 #include "cpu/sweep.h"
@@ -15,8 +16,8 @@ constexpr std::int64_t kBlockVectors = 8;
 constexpr std::int64_t kBlockColumns = kBlockVectors * kWidth;
 
 /// dTable[id, first .. first + count) += sum over the group's rows of dx, count <= kBlockColumns.
-void addGroup(const ConstMatrix& dx, const Grouping& grouping, std::int64_t group, std::int64_t first, std::int64_t count,
-              const Matrix& dTable) {
+void addGroup(const ConstMatrix& dx, const Grouping& grouping, std::int64_t group, std::int64_t first,
+              std::int64_t count, const Matrix& dTable) {
   float* out = dTable.row<float>(grouping.ids[group]) + first;
   const std::int64_t begin = grouping.starts[group], end = grouping.starts[group + 1];
   if (count == kBlockColumns) {
@@ -59,8 +60,8 @@ void embed(Context& context, const Embed& op) {
 }
 
 void embedGradient(Context& context, const EmbedGradient& op) {
-  // Few rank tokens have many rows each, the mask token most: a task is one block of columns of one token. Genes have
-  // few rows each: a task is several genes.
+  // Few rank tokens have many rows each, the mask token most: a task is one block of columns of one token.
+  // Genes have few rows each: a task is several genes.
   const std::int64_t columnBlocks = ceilDivide(op.dx.cols, kBlockColumns);
   const std::int64_t tokenTasks = op.byToken.ids.size * columnBlocks;
   const std::int64_t geneTasks = ceilDivide(op.byGene.ids.size, kIdsPerTask);

@@ -1,6 +1,6 @@
-// The end of a residual branch: dropout, the cell's gate and the residual sum in one sweep. The dropout mask is drawn
-// where it is used, forward and backward alike, and never stored. In the gradient, chunks of rows within a cell keep
-// their part of dgate; parts are added in order.
+// The end of a residual branch: dropout, the cell's gate and the residual sum in one sweep. The dropout mask
+// is drawn where it is used, forward and backward alike, and never stored. In the gradient, chunks of rows
+// within a cell keep their part of dgate; parts are added in order.
 
 #include "cpu/ops/kernels.h"
 #include "cpu/philox_simd.h"
@@ -52,11 +52,12 @@ void gatedGradient(const GateResidualGradient& op, std::int64_t cell, std::int64
   const float *dy = op.dy.row<float>(row), *gate = op.gate.row<float>(cell);
   const T* h = op.h.row<T>(row);
   T* dh = op.dh.row<T>(row);
-  eachFactor<dropping>(op.dropout, op.cells, cell, row, op.dy.cols, [&](std::int64_t i, F factor, auto lanes) {
-    const F dropped = load(dy + i, lanes) * factor;
-    store(dgate + i, fma(dropped, load(h + i, lanes), load(dgate + i, lanes)), lanes);
-    store(dh + i, load(gate + i, lanes) * dropped, lanes);
-  });
+  eachFactor<dropping>(op.dropout, op.cells, cell, row, op.dy.cols,
+                       [&](std::int64_t i, F factor, auto lanes) {
+                         const F dropped = load(dy + i, lanes) * factor;
+                         store(dgate + i, fma(dropped, load(h + i, lanes), load(dgate + i, lanes)), lanes);
+                         store(dh + i, load(gate + i, lanes) * dropped, lanes);
+                       });
 }
 
 template <class T, bool dropping>

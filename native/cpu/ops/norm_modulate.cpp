@@ -1,7 +1,7 @@
-// Layer norm with a gain, modulated per cell, in one sweep over the rows; only mean and rstd are kept. The gradient is
-// one sweep too: a row's sums, then its dx from cache. With s0 = sum of dy and s1 = sum of dy * normalise(x) over a
-// cell's rows, dshift = s0, dscale = gain * s1 and dgain = sum over cells of (1 + scale) * s1: chunks of rows within a
-// cell keep s0 and s1, then chunks are added in order.
+// Layer norm with a gain, modulated per cell, in one sweep over the rows; only mean and rstd are kept. The
+// gradient is one sweep too: a row's sums, then its dx from cache. With s0 = sum of dy and s1 = sum of dy *
+// normalise(x) over a cell's rows, dshift = s0, dscale = gain * s1 and dgain = sum over cells of (1 + scale)
+// * s1: chunks of rows within a cell keep s0 and s1, then chunks are added in order.
 
 #include "cpu/ops/kernels.h"
 #include "cpu/sweep.h"
@@ -42,7 +42,8 @@ void normaliseRow(const NormModulate& op, std::int64_t row) {
 
 /// Adds one row to its chunk's s0 and s1 and writes its dx.
 template <class T>
-void normaliseRowGradient(const NormModulateGradient& op, std::int64_t row, const float* scale, float* s0, float* s1) {
+void normaliseRowGradient(const NormModulateGradient& op, std::int64_t row, const float* scale, float* s0,
+                          float* s1) {
   const std::int64_t dim = op.x.cols;
   const float *x = op.x.row<float>(row), *gain = op.gain.data;
   const T* dy = op.dy.row<T>(row);
@@ -68,7 +69,8 @@ void normaliseRowGradient(const NormModulateGradient& op, std::int64_t row, cons
 }
 
 /// dshift, dscale and dgain of columns first .. last - 1 from the chunks' sums.
-void addChunks(const NormModulateGradient& op, const CellChunks& chunks, std::int64_t first, std::int64_t last) {
+void addChunks(const NormModulateGradient& op, const CellChunks& chunks, std::int64_t first,
+               std::int64_t last) {
   const std::int64_t dim = op.x.cols;
   eachVector(last - first, [&](std::int64_t i, auto lanes) {
     const std::int64_t column = first + i;

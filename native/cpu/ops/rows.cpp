@@ -13,7 +13,9 @@ DDSC_INLINE auto* rowBytes(const View& view, std::int64_t row) {
   return view.template as<char>() + row * view.stride * sizeOf(view.type);
 }
 
-DDSC_INLINE std::size_t widthBytes(const Matrix& m) { return static_cast<std::size_t>(m.cols * sizeOf(m.type)); }
+DDSC_INLINE std::size_t widthBytes(const Matrix& m) {
+  return static_cast<std::size_t>(m.cols * sizeOf(m.type));
+}
 
 /// The first i with index[i] >= row, index ascending.
 std::int64_t lowerBound(Span<const std::int32_t> index, std::int64_t row) {

@@ -1,5 +1,5 @@
-// The time embedding's two small elementwise ops: sinusoidal features of the noise level (Vaswani et al. 2017, as DiT
-// uses them) and the gradient of the SiLU on the conditioning vector.
+// The time embedding's two small elementwise ops: sinusoidal features of the noise level (Vaswani et al.
+// 2017, as DiT uses them) and the gradient of the SiLU on the conditioning vector.
 
 #include <math.h>
 

@@ -1,5 +1,5 @@
-// What the model says about each masked row, in one pass over the logits: the best value, its probability, the
-// expectation, and the target's log-probability.
+// What the model says about each masked row, in one pass over the logits: the best value, its probability,
+// the expectation, and the target's log-probability.
 
 #include "cpu/ops/kernels.h"
 #include "cpu/sweep.h"
@@ -18,7 +18,8 @@ void describeRow(const TokenStatistics& op, std::int64_t row, float* exponential
   for (std::int64_t token = firstValue + 1; token < mask; ++token)
     if (logits[token] > logits[best]) best = token;
   op.best[row] = static_cast<std::int32_t>(best);
-  op.bestProbability[row] = static_cast<float>(static_cast<double>(exponentials[best - firstValue]) / values.total);
+  op.bestProbability[row] =
+      static_cast<float>(static_cast<double>(exponentials[best - firstValue]) / values.total);
   op.expectedToken[row] = static_cast<float>(static_cast<double>(firstValue) + values.moment / values.total);
   if (op.targetLogProbability) {
     const auto target = static_cast<double>(logits[op.target[row]]);
@@ -30,10 +31,11 @@ void describeRow(const TokenStatistics& op, std::int64_t row, float* exponential
 
 void tokenStatistics(Context& context, const TokenStatistics& op) {
   const std::size_t rowBytes = static_cast<std::size_t>(op.logits.cols) * sizeof(float);
-  parallelChunks(context, op.logits.rows, kRowsPerTask, [&](std::int64_t first, std::int64_t last, int worker) {
-    auto* exponentials = static_cast<float*>(context.scratch.worker(worker, rowBytes));
-    for (std::int64_t row = first; row < last; ++row) describeRow(op, row, exponentials);
-  });
+  parallelChunks(context, op.logits.rows, kRowsPerTask,
+                 [&](std::int64_t first, std::int64_t last, int worker) {
+                   auto* exponentials = static_cast<float*>(context.scratch.worker(worker, rowBytes));
+                   for (std::int64_t row = first; row < last; ++row) describeRow(op, row, exponentials);
+                 });
 }
 
 }  // namespace ddsc::cpu::DDSC_ISA
