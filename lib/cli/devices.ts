@@ -9,7 +9,7 @@ export const devices = defineCommand({
   required: [],
   run: async (_options, { output }) => {
     const found = nativeDevices();
-    for (const { name, description, instructionSets, threads } of found) {
+    for (const { name, description, instructionSets } of found) {
       output.line(
         `${name}: ${description}, ${threads} threads; instruction sets: ${instructionSets.join(", ")}`,
       );
