@@ -1,7 +1,7 @@
 // The native core without Node: node scripts/native.mjs build | test | sanitize | bench [arguments of ddsc_bench]
 //   build     core, conformance tests and benchmark in build-native/
 //   test      build, check the kernels' symbols, run the conformance tests
-//   sanitize  all conformance tests under ASan + UBSan (build-asan/), the thread pool's under TSan (build-tsan/)
+//   sanitize  all conformance tests under ASan + UBSan (build-asan/), those about threads under TSan (build-tsan/)
 //   bench     build and run the benchmark
 import { spawnSync } from "node:child_process";
 import { availableParallelism } from "node:os";
@@ -61,7 +61,7 @@ const commands = {
     conformance("build-asan", { environment: { UBSAN_OPTIONS: "print_stacktrace=1" } });
     build("build-tsan", ["-DDDSC_SANITIZE=thread"], ["ddsc_conformance"]);
     conformance("build-tsan", {
-      options: ["--filter", "thread_pool"],
+      options: ["--filter", "thread"],
       environment: { TSAN_OPTIONS: "halt_on_error=1" },
       launcher: fixedLayout(),
     });
