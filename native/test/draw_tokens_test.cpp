@@ -171,6 +171,23 @@ const PerInstructionSet uniforms(
     },
     {DType::f32});
 
+const PerInstructionSet rarest(
+    "a draw tells apart values rarer than one in 2^27, which need the second word of the uniform",
+    [](Backend& backend, DType) {
+      const std::uint64_t cell =
+          81'678'177;  // found by search: the first word's share of its uniform is zero
+      const PhiloxBlock block = philox(Stream(1, Purpose::draw, 0, cell), 0);
+      const double u = uniform53(block.word[0], block.word[1]);
+      check(u > 4e-9 && u < 5e-9, "the stream has changed");
+      for (const double share : {0.5, 2.0}) {
+        const float rare =
+            static_cast<float>(std::log(u * share));  // its probability, beside a value of weight 1
+        const Draws draws = draw(backend, {0, 0, rare, 0, 0}, RaggedBatch({1}, cell), {});
+        checkEqual(draws.tokens[0], share > 1 ? 2 : 3);
+      }
+    },
+    {DType::f32});
+
 const PerInstructionSet nothingToDraw("a row with no weight at all stays masked",
                                       [](Backend& backend, DType) {
                                         const Draws draws = draw(backend, rareValues(), RaggedBatch({50}),
