@@ -9,10 +9,10 @@ import { Denoiser } from "../model/denoiser.js";
 import { Purpose, RandomStream } from "../random.js";
 import { inpaint } from "../sampling/index.js";
 import { GeneVocabulary } from "../tokenizer/index.js";
+import { formatDuration, ProgressDisplay } from "../training/progress.js";
 import { Trainer } from "../training/trainer.js";
 import { defineCommand } from "./command.js";
-import { duration, type Output, withThousands } from "./output.js";
-import { Progress } from "./progress.js";
+import { type Output, withThousands } from "./output.js";
 
 /** How much the demo does. `seconds` bounds the training on any machine. */
 const FULL = { cells: 3000, genes: 160, steps: 1000, seconds: 120 };
@@ -50,11 +50,11 @@ export const demo = defineCommand({
     });
     output.line(
       `2. Training ${(model.parameterCount / 1e6).toFixed(1)} million parameters on ${model.device}, ` +
-        `at most ${duration(size.seconds)}.`,
+        `at most ${formatDuration(size.seconds)}.`,
     );
     const trained = await trainModel(model, training, { ...size, seed, output, signal });
     output.line(
-      `   ${withThousands(trained.steps)} steps in ${duration(trained.seconds)}, loss ${trained.loss.toFixed(3)}.`,
+      `   ${withThousands(trained.steps)} steps in ${formatDuration(trained.seconds)}, loss ${trained.loss.toFixed(3)}.`,
     );
 
     output.line("3. Cells the model has never seen, some of their ranks masked:");
@@ -101,16 +101,14 @@ async function trainModel(
 ): Promise<{ readonly steps: number; readonly seconds: number; readonly loss: number }> {
   const { steps, seconds, seed, output, signal } = options;
   const trainer = new Trainer(model, { seed, learningRate: 1e-3, validation: false });
-  using progress = new Progress(output, "step", steps);
+  const progress = output.progress ? new ProgressDisplay(process.stderr, steps) : undefined;
   let loss = Number.NaN;
   for await (const step of trainer.fit(cells, { steps, seconds, signal })) {
     // A mean over about the last twenty steps: single steps differ by the times that were drawn.
     loss = Number.isNaN(loss) ? step.loss : loss + 0.05 * (step.loss - loss);
-    progress.update(
-      step.step,
-      () => `loss ${loss.toFixed(3)}  ${withThousands(step.tokensPerSecond)} tokens/s`,
-    );
+    progress?.update(step);
   }
+  progress?.close();
   signal.throwIfAborted();
   return { steps: trainer.state.step, seconds: trainer.state.seconds, loss };
 }

@@ -10,9 +10,7 @@ export const devices = defineCommand({
   run: async (_options, { output }) => {
     const found = nativeDevices();
     for (const { name, description, instructionSets } of found) {
-      output.line(
-        `${name}: ${description}, ${threads} threads; instruction sets: ${instructionSets.join(", ")}`,
-      );
+      output.line(`${name}: ${description}; instruction sets: ${instructionSets.join(", ")}`);
     }
     return { devices: found };
   },

@@ -11,7 +11,7 @@ import { readRecord, TRAINING_FILE, type TrainingRecord } from "../training/stat
 import { checkExclusive, defineCommand } from "./command.js";
 import { DATA_OPTIONS, MODEL_OPTIONS, noteSource, openData, openModel } from "./open.js";
 import { type Output, withThousands } from "./output.js";
-import { Progress } from "./progress.js";
+import { CellProgress } from "./progress.js";
 import { UsageError } from "./usage_error.js";
 
 /** `ddsc evaluate`: how well a model fills in cells it was not trained on, beside baselines. */
@@ -35,7 +35,7 @@ Example: ddsc evaluate --model runs/a --json`,
     const { source, heldOut, training } = chooseCells(record, given, own, options.model);
     const cells = options.batch ?? DEFAULT_CELLS;
     const report = emptyReport();
-    using progress = new Progress(output, "cell", heldOut.length);
+    using progress = new CellProgress(output, heldOut.length);
     const baselines =
       training === undefined
         ? undefined
@@ -141,7 +141,7 @@ async function* tokenBatches(
     readonly cells: number;
     readonly signal: AbortSignal;
     readonly report?: TokenizerReport;
-    readonly progress?: Progress;
+    readonly progress?: CellProgress;
   },
 ): AsyncGenerator<RaggedBatch> {
   const { cells, signal, report, progress } = options;

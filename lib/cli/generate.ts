@@ -11,7 +11,7 @@ import { readGeneList } from "./gene_list.js";
 import { DATA_OPTIONS, MODEL_OPTIONS, openData, openModel } from "./open.js";
 import { checkOutFile } from "./out_path.js";
 import { withThousands } from "./output.js";
-import { Progress } from "./progress.js";
+import { CellProgress } from "./progress.js";
 import { SAMPLING_OPTIONS, samplingCells, samplingOptions } from "./sampling.js";
 
 /** Cells without a count that are drawn in a row before giving up. */
@@ -44,7 +44,7 @@ Example: ddsc generate --model runs/a --genes Sox2,Pax6,Actb --cells 500 --out n
     await checkOutFile(options.out, options.overwrite);
     using reference = options.data === undefined ? undefined : await openData(options.data, options);
     using model = await openModel(options, output);
-    using progress = new Progress(output, "cell", options.cells);
+    using progress = new CellProgress(output, options.cells);
     await writeH5adStreamed(options.out, {
       obs: named(Array.from({ length: options.cells }, (_, cell) => `generated-${cell}`)),
       var: named(genes),
@@ -82,7 +82,7 @@ interface Job {
   /** Cells drawn at a time. */
   readonly batch: number;
   readonly sampling: SamplingOptions;
-  readonly progress: Progress;
+  readonly progress: CellProgress;
 }
 
 async function* generatedRows(job: Job): AsyncGenerator<MatrixRows> {

@@ -13,7 +13,7 @@ import { ImputedRows } from "./imputed_rows.js";
 import { DATA_OPTIONS, MODEL_OPTIONS, noteSource, openData, openModel } from "./open.js";
 import { checkOutFile } from "./out_path.js";
 import { withThousands } from "./output.js";
-import { Progress } from "./progress.js";
+import { CellProgress } from "./progress.js";
 import { SAMPLING_OPTIONS, samplingCells, samplingOptions } from "./sampling.js";
 import { UsageError } from "./usage_error.js";
 
@@ -69,7 +69,7 @@ Example: ddsc impute --model runs/a --data cells.h5ad --out filled.h5ad --genes 
       sampling: samplingOptions(model, options, signal),
       rows: new ImputedRows(mapping, model.strategy),
     };
-    using progress = new Progress(output, "cell", source.cellCount);
+    using progress = new CellProgress(output, source.cellCount);
     await writeH5adStreamed(options.out, {
       obs: source.obs,
       var: source.var,
@@ -144,7 +144,7 @@ function findListed(names: readonly string[], { vocabulary }: Denoiser, mapping:
 }
 
 /** Rows of the output's matrices, some cells at a time. */
-async function* fillRows(job: Job, progress: Progress): AsyncGenerator<MatrixRows> {
+async function* fillRows(job: Job, progress: CellProgress): AsyncGenerator<MatrixRows> {
   const { source, model, tokenizer, mapping, rule, maxLength, cells, rows, sampling } = job;
   for (let start = 0; start < source.cellCount; start += cells) {
     await setImmediate();

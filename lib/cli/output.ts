@@ -52,11 +52,3 @@ export function tableLines(rows: readonly (readonly string[])[]): string[] {
 export function withThousands(value: number): string {
   return Math.round(value).toLocaleString("en-US");
 }
-
-/** `2:05` or `1:02:05`. */
-export function duration(seconds: number): string {
-  const whole = Math.max(0, Math.round(seconds));
-  const parts = [Math.floor(whole / 60) % 60, whole % 60].map((part) => String(part).padStart(2, "0"));
-  const hours = Math.floor(whole / 3600);
-  return hours > 0 ? `${hours}:${parts.join(":")}` : `${Math.floor(whole / 60)}:${parts[1]}`;
-}

@@ -4,17 +4,17 @@ import type { DiffusionConfig } from "../diffusion/index.js";
 import { Denoiser } from "../model/denoiser.js";
 import { describeReport, GeneVocabulary } from "../tokenizer/index.js";
 import type { TrainerOptions } from "../training/options.js";
+import { formatDuration, ProgressDisplay } from "../training/progress.js";
 import { openRunCells } from "../training/run_data.js";
 import { readRecord } from "../training/state.js";
-import { type StepResult, Trainer } from "../training/trainer.js";
+import { Trainer } from "../training/trainer.js";
 import type { ValidationResult } from "../training/validation.js";
 import { type CommandContext, checkExclusive, defineCommand } from "./command.js";
 import { DATA_OPTIONS, noteSource, openData } from "./open.js";
 import { flagOf } from "./option_kinds.js";
 import { EVERYWHERE, type OptionName, type OptionValues } from "./options.js";
 import { checkOutRun, removeRun } from "./out_path.js";
-import { duration, type Output, withThousands } from "./output.js";
-import { Progress } from "./progress.js";
+import { type Output, withThousands } from "./output.js";
 import { UsageError } from "./usage_error.js";
 
 const MODEL_SHAPE = ["preset", "dropout", "timeConditioning", "vocabulary", "weights"] as const;
@@ -91,26 +91,19 @@ Example: ddsc train --data cells.h5ad --preset nano --steps 1000 --batch 64 --ou
     using model = trainer.model;
     describeRun(trainer, source, output);
     const steps = options.resume && !context.given("steps") ? undefined : options.steps;
-    const total = steps ?? (await readRecord(join(options.out, "last"))).steps ?? options.steps;
-    const started = performance.now();
-    const startStep = trainer.state.step;
-    using progress = new Progress(output, "step", total);
+    const total = steps ?? (await readRecord(join(options.out, "last"))).steps ?? undefined;
+    const progress = output.progress ? new ProgressDisplay(process.stderr, total) : undefined;
+    const started = { step: trainer.state.step, time: performance.now() };
     let validation: ValidationResult | undefined;
     for await (const step of trainer.fit(source, { ...(steps === undefined ? {} : { steps }), signal })) {
-      progress.update(step.step, () => describeStep(step));
-      if (step.validation === undefined) continue;
-      validation = step.validation;
-      progress.note(`step ${withThousands(step.step)}: validation ${describeValidation(validation)}`);
+      progress?.update(step);
+      validation = step.validation ?? validation;
     }
-    progress.clear();
+    progress?.close();
     noteSource(source, output);
     for (const line of describeReport(trainer.report, model.tokenizer.minGenes)) output.note(line);
-    return summarise(options.out, trainer, {
-      startStep,
-      seconds: (performance.now() - started) / 1000,
-      validation,
-      output,
-    });
+    const seconds = (performance.now() - started.time) / 1000;
+    return summarise(options.out, trainer, { startStep: started.step, seconds, validation, output });
   },
 });
 
@@ -224,10 +217,6 @@ function describeRun({ model, state }: Trainer, source: FramedSource, output: Ou
   if (state.step > 0) output.line(`going on after step ${withThousands(state.step)}`);
 }
 
-function describeStep({ loss, tokensPerSecond }: StepResult): string {
-  return `loss ${loss.toFixed(4)}  ${withThousands(tokensPerSecond)} tokens/s`;
-}
-
 function describeValidation({ nll, bitsPerToken, perplexity, crossEntropy }: ValidationResult): string {
   return (
     `${nll.toFixed(4)} nats a token, ${bitsPerToken.toFixed(4)} bits, perplexity ${perplexity.toFixed(3)}; ` +
@@ -250,7 +239,7 @@ function summarise(
   const { step, best, tokens } = trainer.state;
   const done = withThousands(step - run.startStep);
   output.line(
-    `${trainer.end === "aborted" ? "stopped" : "trained"} after ${done} steps in ${duration(seconds)}`,
+    `${trainer.end === "aborted" ? "stopped" : "trained"} after ${done} steps in ${formatDuration(seconds)}`,
   );
   if (validation !== undefined) output.line(`validation  ${describeValidation(validation)}`);
   if (best !== null)

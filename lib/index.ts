@@ -1,0 +1,68 @@
+/** Masked discrete diffusion for single-cell gene expression: the public API. */
+export {
+  BatchLoader,
+  type BatchLoaderOptions,
+  type BatchPosition,
+  CLS_GENE,
+  concatenateBatches,
+  END_GENE,
+  FIRST_RANK_TOKEN,
+  type LoadedBatch,
+  PAD_GENE,
+  type RaggedBatch,
+  SPECIAL_TOKEN,
+  selectCells,
+  splitBatch,
+  streamRows,
+  tokenizeRows,
+} from "./batching/index.js";
+export type { CategoricalColumn, Column, Frame } from "./data/frame.js";
+export {
+  type H5adContents,
+  type H5adStream,
+  type MatrixRows,
+  type MatrixValues,
+  writeH5ad,
+  writeH5adStreamed,
+} from "./data/h5ad_write.js";
+export { openCells, openSource } from "./data/index.js";
+export { MemorySource } from "./data/memory.js";
+export { type SimulateOptions, type SimulationTruth, simulateCells } from "./data/simulate.js";
+export type {
+  CellBlock,
+  CellSource,
+  FramedSource,
+  Gene,
+  H5adOptions,
+  MemoryCells,
+  SourceDescriptor,
+} from "./data/source.js";
+export { type CellSplit, type SplitOptions, splitCells } from "./data/split.js";
+export { subsetSource } from "./data/subset.js";
+export { type SourceSummary, summarise } from "./data/summary.js";
+export { summaryText } from "./data/summary_text.js";
+export * from "./diffusion/index.js";
+export { DdscError, type DdscErrorPlace } from "./errors.js";
+export * from "./evaluation/index.js";
+export { type ModelShape, type PresetName, presetNames, presets } from "./model/config.js";
+export { Denoiser, type DenoiserOptions, type LoadOptions, type WeightsKind } from "./model/denoiser.js";
+export {
+  type DenoiserConfig,
+  type DType,
+  type NativeDevice as Device,
+  nativeDevices as devices,
+  type ParameterInfo,
+} from "./native.js";
+export * from "./sampling/index.js";
+export * from "./tokenizer/index.js";
+export type { LearningRateOption, LearningRateSchedule } from "./training/learning_rate.js";
+export type {
+  CheckpointOptions,
+  TrainerOptions,
+  TrainerSettings,
+  ValidationOptions,
+} from "./training/options.js";
+export { openRunCells, splitRunCells } from "./training/run_data.js";
+export { readRecord, type TrainingRecord, type TrainingState } from "./training/state.js";
+export { type FitEnd, type FitOptions, type StepResult, Trainer } from "./training/trainer.js";
+export type { ValidationResult } from "./training/validation.js";
