@@ -40,6 +40,8 @@ export interface TrainerOptions {
   readonly lengthBuckets?: boolean;
   /** Batches made ahead of time; default 4. */
   readonly prefetch?: number;
+  /** Whether a thread of its own reads and tokenizes; default true. The batches are the same. */
+  readonly worker?: boolean;
   /** Seed of the split, the order of cells, times, masks and dropout: a whole number below 2^53; default 0. */
   readonly seed?: number;
   /** Held-out cells, or false to train on all. */
@@ -81,6 +83,7 @@ export interface TrainerSettings {
   readonly maxLength: number;
   readonly lengthBuckets: boolean;
   readonly prefetch: number;
+  readonly worker: boolean;
   readonly seed: number;
   /** Null: no cells are held out. `every` null: from the length of the run. */
   readonly validation: {
@@ -120,6 +123,7 @@ export function trainerSettings(options: TrainerOptions, modelMaxLength: number)
     maxLength: whole("maxLength", options.maxLength ?? modelMaxLength, 2),
     lengthBuckets: options.lengthBuckets ?? false,
     prefetch: whole("prefetch", options.prefetch ?? 4, 1, 1024),
+    worker: options.worker ?? true,
     seed: whole("seed", options.seed ?? 0, 0, Number.MAX_SAFE_INTEGER),
     validation:
       validation === false

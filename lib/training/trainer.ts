@@ -307,13 +307,14 @@ export class Trainer {
   }
 
   #loader(source: CellSource, tokenizer: CellTokenizer, rows: Int32Array, signal?: AbortSignal): BatchLoader {
-    const { limit, seed, lengthBuckets, prefetch } = this.settings;
+    const { limit, seed, lengthBuckets, prefetch, worker } = this.settings;
     return new BatchLoader(source, tokenizer, {
       rows,
       limit,
       seed,
       lengthBuckets,
       prefetch,
+      worker,
       start: this.#state.position,
       ...(signal === undefined ? {} : { signal }),
     });

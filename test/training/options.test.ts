@@ -17,6 +17,7 @@ describe("trainer options", () => {
       maxLength: 1024,
       lengthBuckets: false,
       prefetch: 4,
+      worker: true,
       seed: 0,
       validation: { fraction: 0.1, every: null, cells: 512 },
       checkpoint: { every: null, keep: 2 },

@@ -49,7 +49,7 @@ describe("progress", () => {
   });
 
   it("draws a bar that is as full as the run is done and fits the terminal", () => {
-    expect(renderBar(progress, 97)).toMatch(/^\[#{7}-{23}\] step 250/);
+    expect(renderBar(progress, 98)).toMatch(/^\[#{7}-{23}\] step 250/);
     for (const width of [0, 20, 75, 80, 200])
       expect(renderBar(progress, width).length).toBeLessThanOrEqual(width);
     expect(renderBar({ ...progress, step: 2000 }, 120)).toMatch(/^\[#{30}\] /);
