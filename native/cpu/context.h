@@ -48,7 +48,6 @@ struct OpTable {
   void (*gateResidual)(Context&, const GateResidual&);
   void (*gateResidualGradient)(Context&, const GateResidualGradient&);
   void (*timeFeatures)(Context&, const TimeFeatures&);
-  void (*siluGradient)(Context&, const SiluGradient&);
   void (*gatherRows)(Context&, const GatherRows&);
   void (*scatterRows)(Context&, const ScatterRows&);
   void (*diffusionLoss)(Context&, const DiffusionLoss&);

@@ -61,7 +61,6 @@ class CpuBackend final : public Backend {
   void run(const GateResidual& op) override { ops().gateResidual(context_, op); }
   void run(const GateResidualGradient& op) override { ops().gateResidualGradient(context_, op); }
   void run(const TimeFeatures& op) override { ops().timeFeatures(context_, op); }
-  void run(const SiluGradient& op) override { ops().siluGradient(context_, op); }
   void run(const GatherRows& op) override { ops().gatherRows(context_, op); }
   void run(const ScatterRows& op) override { ops().scatterRows(context_, op); }
   void run(const DiffusionLoss& op) override { ops().diffusionLoss(context_, op); }

@@ -37,7 +37,6 @@ class Backend {
   virtual void run(const GateResidual&) = 0;
   virtual void run(const GateResidualGradient&) = 0;
   virtual void run(const TimeFeatures&) = 0;
-  virtual void run(const SiluGradient&) = 0;
   virtual void run(const GatherRows&) = 0;
   virtual void run(const ScatterRows&) = 0;
   virtual void run(const DiffusionLoss&) = 0;

@@ -158,12 +158,6 @@ struct TimeFeatures {
   Matrix features;          // [cells, 2 * half] float
 };
 
-/// dx = dy * silu'(x); the one activation that stands on its own (the conditioning vector).
-struct SiluGradient {
-  ConstMatrix dy, x;  // [rows, cols] float
-  Matrix dx;          // [rows, cols] float
-};
-
 // ---------------------------------------------------------------------------------------------- rows
 
 /// out[i] = source[index[i]].

@@ -27,27 +27,5 @@ const PerInstructionSet features(
     },
     {DType::f32});
 
-double silu(double x) { return x / (1 + std::exp(-x)); }
-
-const PerInstructionSet gradient("the gradient of silu is its slope, far from zero too",
-                                 [](Backend& backend, DType) {
-                                   for (const float scale : {3.0f, 80.0f}) {
-                                     const Tensor dy = Tensor::random(1, 9, 35, DType::f32, 1, 2),
-                                                  x = Tensor::random(2, 9, 35, DType::f32, scale, 3);
-                                     Tensor dx(9, 35, DType::f32, 4);
-                                     backend.run(SiluGradient{dy.view(), x.view(), dx.view()});
-                                     std::vector<double> expected;
-                                     for (std::int64_t row = 0; row < 9; ++row)
-                                       for (std::int64_t col = 0; col < 35; ++col) {
-                                         const auto at = static_cast<double>(x.at(row, col));
-                                         const double slope = (silu(at + 1e-5) - silu(at - 1e-5)) / 2e-5;
-                                         expected.push_back(static_cast<double>(dy.at(row, col)) * slope);
-                                       }
-                                     checkAgainst(dx.values(), expected, 1e-6);
-                                     dx.checkGaps();
-                                   }
-                                 },
-                                 {DType::f32});
-
 }  // namespace
 }  // namespace ddsc::test

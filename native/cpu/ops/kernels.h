@@ -23,7 +23,6 @@ void attentionGradient(Context&, const AttentionGradient&);
 void gateResidual(Context&, const GateResidual&);
 void gateResidualGradient(Context&, const GateResidualGradient&);
 void timeFeatures(Context&, const TimeFeatures&);
-void siluGradient(Context&, const SiluGradient&);
 void gatherRows(Context&, const GatherRows&);
 void scatterRows(Context&, const ScatterRows&);
 void diffusionLoss(Context&, const DiffusionLoss&);

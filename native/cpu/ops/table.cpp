@@ -15,7 +15,6 @@ const OpTable opTable = {
     .gateResidual = gateResidual,
     .gateResidualGradient = gateResidualGradient,
     .timeFeatures = timeFeatures,
-    .siluGradient = siluGradient,
     .gatherRows = gatherRows,
     .scatterRows = scatterRows,
     .diffusionLoss = diffusionLoss,

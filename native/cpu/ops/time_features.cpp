@@ -1,5 +1,5 @@
-// The time embedding's two small elementwise ops: sinusoidal features of the noise level (Vaswani et al.
-// 2017, as DiT uses them) and the gradient of the SiLU on the conditioning vector.
+// Sinusoidal features of the noise level (Vaswani et al. 2017, as DiT uses them); the time embedding's layers are linear
+// ops, whose backward folds in the SiLU.
 
 #include <math.h>
 
@@ -18,18 +18,6 @@ void timeFeatures(Context& context, const TimeFeatures& op) {
         op.features.row<float>(cell)[i] = static_cast<float>(::cos(angle));
         op.features.row<float>(cell)[half + i] = static_cast<float>(::sin(angle));
       }
-    }
-  });
-}
-
-void siluGradient(Context& context, const SiluGradient& op) {
-  parallelChunks(context, op.dx.rows, 16, [&](std::int64_t first, std::int64_t last, int) {
-    for (std::int64_t row = first; row < last; ++row) {
-      const float *dy = op.dy.row<float>(row), *x = op.x.row<float>(row);
-      float* dx = op.dx.row<float>(row);
-      eachVector(op.dx.cols, [&](std::int64_t i, auto lanes) {
-        store(dx + i, load(dy + i, lanes) * siluDerivative(load(x + i, lanes)), lanes);
-      });
     }
   });
 }
