@@ -10,7 +10,7 @@ import {
   Vector,
   vectorFromArray,
 } from "apache-arrow";
-import { type NumberArray, toFloat64 } from "./hdf5_file.js";
+import { type NumberArray, toFloat64 } from "./hdf5_types.js";
 
 /** A column of cell or gene metadata, as typed in its file. `missing` is 1 where there is no value. */
 export type Column =

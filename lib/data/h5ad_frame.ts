@@ -1,6 +1,7 @@
 import { DdscError } from "../errors.js";
 import type { CategoricalColumn, Column, Frame } from "./frame.js";
-import { type Hdf5File, type NumberArray, toFloat64 } from "./hdf5_file.js";
+import type { Hdf5File } from "./hdf5_file.js";
+import { type NumberArray, toFloat64 } from "./hdf5_types.js";
 
 /** Members of an AnnData dataframe group that are no columns. */
 const NOT_COLUMNS = new Set(["__categories"]);

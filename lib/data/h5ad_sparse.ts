@@ -1,6 +1,7 @@
 import { DdscError } from "../errors.js";
 import { type CountMatrix, positionsByRow, type RawRows, rowRuns } from "./count_matrix.js";
-import { type DatasetInfo, type Hdf5File, toFloat64 } from "./hdf5_file.js";
+import type { DatasetInfo, Hdf5File } from "./hdf5_file.js";
+import { toFloat64 } from "./hdf5_types.js";
 
 /** Most stored entries read from the file at once. */
 const ENTRIES_AT_ONCE = 1 << 22;

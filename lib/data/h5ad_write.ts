@@ -1,7 +1,7 @@
 import { DdscError } from "../errors.js";
 import { writeAtomically } from "../files.js";
 import { type Column, columnLength, type Frame, textCategories } from "./frame.js";
-import type { NumberArray } from "./hdf5_file.js";
+import type { NumberArray } from "./hdf5_types.js";
 import { type AttributeValue, type ElementType, Hdf5Writer } from "./hdf5_writer.js";
 
 /** Values of a matrix cells x genes, held in memory. */
@@ -72,19 +72,29 @@ export async function writeH5ad(path: string, contents: H5adContents): Promise<v
 /** As `writeH5ad`, for dense matrices too large to hold: memory stays at a few rows. */
 export async function writeH5adStreamed(path: string, contents: H5adStream): Promise<void> {
   const shape = checkedShape(path, contents.obs, contents.var);
+  const size = shape[0] * shape[1];
   await writeFile(path, contents, async (writer) => {
     const streams = Object.entries(contents.matrices).map(([name, type]) => ({
       name,
+      received: 0,
       stream: writer.streamDataset(matrixPath(name), type, shape, ARRAY),
     }));
     for await (const rows of contents.rows) {
-      for (const { name, stream } of streams) {
-        const values = rows[name];
-        if (values === undefined) throw shapeError(path, `matrix "${name}" has no values for some cells`);
-        await stream.append(values);
+      for (const matrix of streams) {
+        const values = rows[matrix.name];
+        if (values === undefined)
+          throw shapeError(path, `matrix "${matrix.name}" has no values for some cells`);
+        matrix.received += values.length;
+        if (matrix.received > size)
+          throw shapeError(path, `matrix "${matrix.name}" has more than ${size} values`);
+        await matrix.stream.append(values);
       }
     }
-    for (const { stream } of streams) await stream.finish();
+    for (const { name, received, stream } of streams) {
+      if (received < size)
+        throw shapeError(path, `matrix "${name}" has ${received} values instead of ${size}`);
+      await stream.finish();
+    }
   });
 }
 

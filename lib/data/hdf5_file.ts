@@ -2,25 +2,18 @@ import { statSync } from "node:fs";
 import type { Metadata } from "h5wasm";
 import { DdscError } from "../errors.js";
 import { type H5Module, type Hdf5Library, innermostCause, loadHdf5 } from "./hdf5_library.js";
+import {
+  CLASS,
+  describeType,
+  type ElementKind,
+  elementKind,
+  fixedStrings,
+  type NumberArray,
+  numberArray,
+} from "./hdf5_types.js";
 
 /** What lies at a path of an HDF5 file. */
 export type ObjectKind = "group" | "dataset" | "missing" | "other";
-
-/** What the elements of a dataset are. */
-export type ElementKind = "integer" | "float" | "boolean" | "string" | "other";
-
-/** Numbers as they lie in the file. */
-export type NumberArray =
-  | Int8Array
-  | Uint8Array
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array
-  | BigInt64Array
-  | BigUint64Array
-  | Float32Array
-  | Float64Array;
 
 /** Shape and type of a dataset. */
 export interface DatasetInfo {
@@ -34,8 +27,6 @@ export interface DatasetInfo {
   readonly chunkRows: number | undefined;
 }
 
-/** Classes of HDF5 datatypes. */
-const CLASS = { integer: 0, float: 1, string: 3, reference: 7, enumeration: 8 } as const;
 /** Strings are fetched this many at a time, numbers in pieces of this many bytes. */
 const STRINGS_AT_ONCE = 16_384;
 const BYTES_AT_ONCE = 1 << 25;
@@ -354,67 +345,4 @@ function corrupt(file: string, path: string, what: string): DdscError {
       file,
     },
   );
-}
-
-function elementKind(metadata: Metadata): ElementKind {
-  switch (metadata.type) {
-    case CLASS.integer:
-      return "integer";
-    case CLASS.float:
-      return "float";
-    case CLASS.string:
-      return "string";
-    case CLASS.enumeration: {
-      const members = metadata.enum_type?.members ?? {};
-      return members.FALSE === 0 && members.TRUE === 1 ? "boolean" : "integer";
-    }
-    default:
-      return "other";
-  }
-}
-
-function describeType(metadata: Metadata): string {
-  const kind = elementKind(metadata);
-  if (kind === "string") return "strings";
-  return kind === "other" ? "compound or opaque values" : `${metadata.size * 8}-bit ${kind}s`;
-}
-
-function numberArray(metadata: Metadata, kind: ElementKind, bytes: Uint8Array): NumberArray | undefined {
-  const { buffer } = bytes;
-  if (kind === "float") {
-    if (metadata.size === 4) return new Float32Array(buffer);
-    return metadata.size === 8 ? new Float64Array(buffer) : undefined;
-  }
-  if (kind === "boolean") return metadata.size === 1 ? new Uint8Array(buffer) : undefined;
-  if (kind !== "integer") return undefined;
-  switch (metadata.size) {
-    case 1:
-      return metadata.signed ? new Int8Array(buffer) : new Uint8Array(buffer);
-    case 2:
-      return metadata.signed ? new Int16Array(buffer) : new Uint16Array(buffer);
-    case 4:
-      return metadata.signed ? new Int32Array(buffer) : new Uint32Array(buffer);
-    case 8:
-      return metadata.signed ? new BigInt64Array(buffer) : new BigUint64Array(buffer);
-    default:
-      return undefined;
-  }
-}
-
-/** Strings of fixed width: up to the first null, or without the trailing blanks of a padded one. */
-function fixedStrings(bytes: Uint8Array, width: number, count: number): string[] {
-  const decoder = new TextDecoder();
-  return Array.from({ length: count }, (_, i) => {
-    const part = bytes.subarray(i * width, (i + 1) * width);
-    const end = part.indexOf(0);
-    return decoder.decode(end === -1 ? part : part.subarray(0, end));
-  });
-}
-
-/** The same numbers as float64; 64-bit whole numbers beyond 2^53 are rounded. */
-export function toFloat64(values: NumberArray): Float64Array {
-  if (values instanceof Float64Array) return values;
-  if (values instanceof BigInt64Array || values instanceof BigUint64Array)
-    return Float64Array.from(values, Number);
-  return Float64Array.from(values);
 }

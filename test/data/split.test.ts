@@ -1,0 +1,67 @@
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { splitCells } from "../../lib/data/split.js";
+import { failure } from "./support.js";
+
+function cells(ids: readonly string[]) {
+  return { cellCount: ids.length, cellIds: () => ids };
+}
+
+const MANY = Array.from({ length: 20_000 }, (_, i) => `cell-${i}`);
+
+it("every cell is on one side, in order", () => {
+  const ids = fc.array(fc.string({ maxLength: 3 }), { maxLength: 60 });
+  const fraction = fc.double({ min: 0, max: 0.999, noNaN: true });
+  fc.assert(
+    fc.property(ids, fraction, fc.nat(), (names, share, seed) => {
+      const { train, validation } = splitCells(cells(names), { fraction: share, seed });
+      expect([...train, ...validation].sort((a, b) => a - b)).toEqual([...names.keys()]);
+      for (const side of [train, validation]) expect([...side].sort((a, b) => a - b)).toEqual([...side]);
+      if (share === 0) expect(validation).toHaveLength(0);
+      else if (names.length >= 2) expect(Math.min(train.length, validation.length)).toBeGreaterThan(0);
+    }),
+  );
+});
+
+it("the share held out is the fraction asked for", () => {
+  for (const fraction of [0.02, 0.1, 0.5, 0.9]) {
+    const { validation } = splitCells(cells(MANY), { fraction });
+    // Five standard deviations of a binomial.
+    const spread = 5 * Math.sqrt(MANY.length * fraction * (1 - fraction));
+    expect(Math.abs(validation.length - MANY.length * fraction)).toBeLessThan(spread);
+  }
+});
+
+it("a cell stays on its side whatever comes after it, and a larger fraction only adds cells", () => {
+  const few = splitCells(cells(MANY.slice(0, 5000)));
+  const all = splitCells(cells(MANY));
+  expect([...all.validation].filter((row) => row < 5000)).toEqual([...few.validation]);
+  const more = new Set(splitCells(cells(MANY), { fraction: 0.3 }).validation);
+  expect([...all.validation].every((row) => more.has(row))).toBe(true);
+});
+
+it("the split is the same every time and differs between seeds", () => {
+  const first = splitCells(cells(MANY), { seed: 1 });
+  expect(splitCells(cells(MANY), { seed: 1 })).toEqual(first);
+  const second = new Set(splitCells(cells(MANY), { seed: 2 }).validation);
+  const shared = [...first.validation].filter((row) => second.has(row)).length;
+  expect(shared / first.validation.length).toBeLessThan(0.2);
+});
+
+it("cells of the same name are told apart by row", () => {
+  const { validation } = splitCells(cells(new Array<string>(5000).fill("same")));
+  expect(validation.length).toBeGreaterThan(350);
+  expect(validation.length).toBeLessThan(650);
+});
+
+it("fractions and seeds out of range are refused", async () => {
+  for (const options of [
+    { fraction: -0.1 },
+    { fraction: 1 },
+    { fraction: Number.NaN },
+    { seed: -1 },
+    { seed: 0.5 },
+  ]) {
+    expect((await failure(() => splitCells(cells(MANY), options))).code).toBe("ARGUMENT_RANGE");
+  }
+});

@@ -1,0 +1,71 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, onTestFinished } from "vitest";
+import type { CellSource } from "../../lib/data/source.js";
+import { DdscError } from "../../lib/errors.js";
+
+/** Path of a small file written by scripts/make-h5ad-fixtures.py. */
+export function fixture(name: string): string {
+  return fileURLToPath(new URL(`../fixtures/h5ad/${name}.h5ad`, import.meta.url));
+}
+
+/** Path of a real file that may be there, beside the repository. */
+export function realFile(name: string): string {
+  return fileURLToPath(new URL(`../../../shared/data/${name}`, import.meta.url));
+}
+
+/** The counts that every fixture holds: 6 cells x 5 genes. */
+export const COUNTS = [
+  [1, 0, 3, 0, 0],
+  [0, 2, 0, 0, 7],
+  [5, 1, 0, 0, 1],
+  [0, 0, 0, 9, 0],
+  [0, 0, 0, 0, 0],
+  [2, 2, 2, 2, 2],
+];
+export const CELLS = ["c0", "c1", "c2", "c3", "c4", "c5"];
+export const SYMBOLS = ["Xkr4", "Sox17", "Rp1", "Mrpl15", "Lypla1"];
+
+/** A folder that is removed after the test. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "ddsc-test-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Rows of a source as a dense table; rows that are not asked for are not read. */
+export function denseRows(source: CellSource, rows: readonly number[]): number[][] {
+  const block = source.read(Int32Array.from(rows));
+  expect([...block.rows]).toEqual([...rows]);
+  let disorder = 0;
+  const result = rows.map((_, i) => {
+    const dense = new Array<number>(source.genes.length).fill(0);
+    for (let at = block.offsets[i]!; at < block.offsets[i + 1]!; at++) {
+      const ascending = at === block.offsets[i]! || block.genes[at - 1]! < block.genes[at]!;
+      if (!ascending || !(block.counts[at]! > 0)) disorder++;
+      dense[block.genes[at]!] = block.counts[at]!;
+    }
+    return dense;
+  });
+  expect(disorder).toBe(0);
+  return result;
+}
+
+/** All rows of a source as a dense table. */
+export function denseAll(source: CellSource): number[][] {
+  return denseRows(source, [...Array(source.cellCount).keys()]);
+}
+
+/** The DdscError that `action` ends in; fails if it ends otherwise. */
+export async function failure(action: () => unknown): Promise<DdscError> {
+  try {
+    await action();
+  } catch (error) {
+    expect(error).toBeInstanceOf(DdscError);
+    expect((error as DdscError).message).not.toContain("\n");
+    return error as DdscError;
+  }
+  throw new Error("nothing was thrown");
+}
