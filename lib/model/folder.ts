@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { lstat, mkdir, open, readdir, rename, rm, rmdir } from "node:fs/promises";
+import { lstat, mkdir, open, readdir, rename, rm, rmdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { DdscError } from "../errors.js";
 import { fileWriteError, synchroniseFolder } from "../files.js";
@@ -24,7 +24,7 @@ export async function writeFolder(
   const temporary = beside(path);
   let madeParent = false;
   try {
-    madeParent = (await mkdir(dirname(path), { recursive: true })) !== undefined;
+    madeParent = await makeFolders(dirname(path));
     const present = await contents(path);
     const foreign = present?.find((name) => !replaceable.includes(name));
     if (foreign !== undefined) {
@@ -68,6 +68,25 @@ export async function writeFlushed(path: string, text: string): Promise<void> {
   } finally {
     await handle.close();
   }
+}
+
+/**
+ * Makes a folder and those above it; whether it was missing. Not `mkdir(path, { recursive: true })`, which says of a
+ * read-only file system that the folder does not exist.
+ */
+async function makeFolders(path: string): Promise<boolean> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    if (code !== "ENOENT" || dirname(path) === path) {
+      if ((await stat(path).catch(() => undefined))?.isDirectory() === true) return false;
+      throw error;
+    }
+    await makeFolders(dirname(path));
+    await mkdir(path);
+  }
+  return true;
 }
 
 /** A new name beside `path`, hidden from listings. */
