@@ -19,7 +19,7 @@ Napi::Value devices(const Napi::CallbackInfo& info) {
     device.Set("name", "cpu");
     device.Set("description", backend->describe());
     device.Set("instructionSets", sets);
-  device.Set("threads", backend->threads());
+    device.Set("threads", backend->threads());
     Napi::Array list = Napi::Array::New(env);
     list.Set(0u, device);
     return list;
@@ -40,6 +40,8 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
 
 }  // namespace ddsc::addon
 
-static Napi::Object initialiseAddon(Napi::Env env, Napi::Object exports) { return ddsc::addon::initialise(env, exports); }
+static Napi::Object initialiseAddon(Napi::Env env, Napi::Object exports) {
+  return ddsc::addon::initialise(env, exports);
+}
 
 NODE_API_MODULE(ddsc, initialiseAddon)

@@ -53,7 +53,9 @@ std::vector<Element> Field::elements(napi_typedarray_type type, const char* expe
   return copy;
 }
 
-std::vector<std::int32_t> Field::int32s() const { return elements<std::int32_t>(napi_int32_array, "an Int32Array"); }
+std::vector<std::int32_t> Field::int32s() const {
+  return elements<std::int32_t>(napi_int32_array, "an Int32Array");
+}
 std::vector<float> Field::floats() const { return elements<float>(napi_float32_array, "a Float32Array"); }
 std::vector<double> Field::doubles() const { return elements<double>(napi_float64_array, "a Float64Array"); }
 
@@ -68,7 +70,9 @@ std::vector<std::uint64_t> Field::naturals() const {
   return result;
 }
 
-Field argument(const Napi::CallbackInfo& info, std::size_t index, const char* name) { return {info[index], name}; }
+Field argument(const Napi::CallbackInfo& info, std::size_t index, const char* name) {
+  return {info[index], name};
+}
 
 namespace {
 template <class Array, class Element>
@@ -79,8 +83,14 @@ Array copied(Napi::Env env, const std::vector<Element>& values) {
 }
 }  // namespace
 
-Napi::Float32Array toArray(Napi::Env env, const std::vector<float>& values) { return copied<Napi::Float32Array>(env, values); }
-Napi::Float64Array toArray(Napi::Env env, const std::vector<double>& values) { return copied<Napi::Float64Array>(env, values); }
-Napi::Int32Array toArray(Napi::Env env, const std::vector<std::int32_t>& values) { return copied<Napi::Int32Array>(env, values); }
+Napi::Float32Array toArray(Napi::Env env, const std::vector<float>& values) {
+  return copied<Napi::Float32Array>(env, values);
+}
+Napi::Float64Array toArray(Napi::Env env, const std::vector<double>& values) {
+  return copied<Napi::Float64Array>(env, values);
+}
+Napi::Int32Array toArray(Napi::Env env, const std::vector<std::int32_t>& values) {
+  return copied<Napi::Int32Array>(env, values);
+}
 
 }  // namespace ddsc::addon

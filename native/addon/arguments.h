@@ -1,6 +1,6 @@
 #pragma once
-// Checked reading of JavaScript values: a wrong type ends in ARGUMENT_TYPE naming the field. Arrays are copied, so that
-// JavaScript may change or drop them while a call runs.
+// Checked reading of JavaScript values: a wrong type ends in ARGUMENT_TYPE naming the field. Arrays are
+// copied, so that JavaScript may change or drop them while a call runs.
 
 #include <napi.h>
 

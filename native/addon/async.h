@@ -52,7 +52,8 @@ auto guarded(Napi::Env env, const Call& call) {
   }
 }
 
-/// Runs `work` on a worker thread of libuv, then `finish` on the JavaScript thread to make the Promise's value.
+/// Runs `work` on a worker thread of libuv, then `finish` on the JavaScript thread to make the Promise's
+/// value.
 template <class Result>
 class Job final : public Napi::AsyncWorker {
  public:
@@ -60,7 +61,8 @@ class Job final : public Napi::AsyncWorker {
   using Finish = std::function<Napi::Value(Napi::Env, Result&)>;
 
   static Napi::Promise start(Napi::Env env, Work work, Finish finish) {
-    auto* job = new Job(env, std::move(work), std::move(finish));  // deletes itself when done: AsyncWorker's contract
+    auto* job =
+        new Job(env, std::move(work), std::move(finish));  // deletes itself when done: AsyncWorker's contract
     const Napi::Promise promise = job->deferred_.Promise();
     job->Queue();
     return promise;

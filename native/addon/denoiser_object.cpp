@@ -13,7 +13,8 @@ Napi::Value start(const Napi::CallbackInfo& info, std::shared_ptr<Model> model, 
   using Result = decltype(work(*model));
   model->begin();
   return Job<Result>::start(
-      info.Env(), [model = std::move(model), work = std::move(work)] { return work(*model); }, std::move(finish));
+      info.Env(), [model = std::move(model), work = std::move(work)] { return work(*model); },
+      std::move(finish));
 }
 
 struct Nothing {};
@@ -35,16 +36,18 @@ Napi::Value lossObject(Napi::Env env, LossSums& sums) {
 }  // namespace
 
 Napi::Function DenoiserObject::define(Napi::Env env) {
-  return DefineClass(env, "Denoiser",
-                     {InstanceAccessor<&DenoiserObject::parameters>("parameters"),
-                      InstanceAccessor<&DenoiserObject::bufferSize>("bufferSize"),
-                      InstanceAccessor<&DenoiserObject::device>("device"),
-                      InstanceMethod<&DenoiserObject::initialise>("initialise"),
-                      InstanceMethod<&DenoiserObject::read>("read"), InstanceMethod<&DenoiserObject::write>("write"),
-                      InstanceMethod<&DenoiserObject::accumulate>("accumulate"),
-                      InstanceMethod<&DenoiserObject::evaluate>("evaluate"),
-                      InstanceMethod<&DenoiserObject::update>("update"), InstanceMethod<&DenoiserObject::predict>("predict"),
-                      InstanceMethod<&DenoiserObject::cancel>("cancel"), InstanceMethod<&DenoiserObject::dispose>("dispose")});
+  return DefineClass(
+      env, "Denoiser",
+      {InstanceAccessor<&DenoiserObject::parameters>("parameters"),
+       InstanceAccessor<&DenoiserObject::bufferSize>("bufferSize"),
+       InstanceAccessor<&DenoiserObject::device>("device"),
+       InstanceMethod<&DenoiserObject::initialise>("initialise"),
+       InstanceMethod<&DenoiserObject::read>("read"), InstanceMethod<&DenoiserObject::write>("write"),
+       InstanceMethod<&DenoiserObject::accumulate>("accumulate"),
+       InstanceMethod<&DenoiserObject::evaluate>("evaluate"),
+       InstanceMethod<&DenoiserObject::update>("update"), InstanceMethod<&DenoiserObject::predict>("predict"),
+       InstanceMethod<&DenoiserObject::cancel>("cancel"),
+       InstanceMethod<&DenoiserObject::dispose>("dispose")});
 }
 
 DenoiserObject::DenoiserObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<DenoiserObject>(info) {
@@ -52,10 +55,11 @@ DenoiserObject::DenoiserObject(const Napi::CallbackInfo& info) : Napi::ObjectWra
     const Field options = argument(info, 0, "options");
     const std::string device = options["device"].string();
     if (device != "cpu") {
-      throw Error("DEVICE_UNKNOWN", "this build computes on the cpu only; device \"" + device + "\" is not to be had");
+      throw Error("DEVICE_UNKNOWN",
+                  "this build computes on the cpu only; device \"" + device + "\" is not to be had");
     }
-    model_ = std::make_shared<Model>(cpu::makeCpuBackend(), denoiserConfig(options["config"]), dtype(options["dtype"]),
-                                     options["trainable"].boolean());
+    model_ = std::make_shared<Model>(cpu::makeCpuBackend(), denoiserConfig(options["config"]),
+                                     dtype(options["dtype"]), options["trainable"].boolean());
   });
 }
 
@@ -91,8 +95,9 @@ Napi::Value DenoiserObject::bufferSize(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value DenoiserObject::device(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(),
-                 [&]() -> Napi::Value { return Napi::String::New(info.Env(), model()->backend().describe()); });
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    return Napi::String::New(info.Env(), model()->backend().describe());
+  });
 }
 
 Napi::Value DenoiserObject::initialise(const Napi::CallbackInfo& info) {
@@ -117,7 +122,8 @@ Napi::Value DenoiserObject::read(const Napi::CallbackInfo& info) {
       m.parameters().read(buffer, offset, {values.data(), size});
       return values;
     };
-    return start(info, model(), work, [](Napi::Env env, std::vector<float>& values) { return toArray(env, values); });
+    return start(info, model(), work,
+                 [](Napi::Env env, std::vector<float>& values) { return toArray(env, values); });
   });
 }
 
@@ -136,7 +142,8 @@ Napi::Value DenoiserObject::write(const Napi::CallbackInfo& info) {
 Napi::Value DenoiserObject::accumulate(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const double scale = argument(info, 1, "gradientScale").number();
-    const DropoutStream dropout{argument(info, 2, "dropoutSeed").natural(), argument(info, 3, "step").natural()};
+    const DropoutStream dropout{argument(info, 2, "dropoutSeed").natural(),
+                                argument(info, 3, "step").natural()};
     const auto work = [=, input = lossInput(argument(info, 0, "input"))](Model& m) {
       return m.accumulate(input, scale, dropout);
     };
@@ -170,13 +177,15 @@ Napi::Value DenoiserObject::predict(const Napi::CallbackInfo& info) {
     const Field rows = argument(info, 2, "rows");
     const bool allMasked = rows.missing();
     const WeightSource source = weightSource(argument(info, 3, "weights"));
-    const auto work = [=, batch = cellBatch(argument(info, 0, "batch")), conditioning = argument(info, 1, "conditioning").floats(),
+    const auto work = [=, batch = cellBatch(argument(info, 0, "batch")),
+                       conditioning = argument(info, 1, "conditioning").floats(),
                        chosen = allMasked ? std::vector<std::int32_t>{} : rows.int32s()](Model& m) {
       return m.predict(batch, conditioning, chosen, allMasked, source);
     };
-    return start(info, model(), work, [](Napi::Env env, std::shared_ptr<Prediction>& prediction) -> Napi::Value {
-      return PredictionObject::make(env, std::move(prediction));
-    });
+    return start(info, model(), work,
+                 [](Napi::Env env, std::shared_ptr<Prediction>& prediction) -> Napi::Value {
+                   return PredictionObject::make(env, std::move(prediction));
+                 });
   });
 }
 

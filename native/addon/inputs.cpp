@@ -20,7 +20,8 @@ Value choose(const Field& field, const Choice<Value> (&choices)[count]) {
     if (given == choice.name) return choice.value;
     names += (names.empty() ? "" : ", ") + std::string(choice.name);
   }
-  throw Error("ARGUMENT_CHOICE", "expected one of " + names + " for " + field.name + " but received " + given);
+  throw Error("ARGUMENT_CHOICE",
+              "expected one of " + names + " for " + field.name + " but received " + given);
 }
 
 HostNoise hostNoise(const Field& value) {
@@ -76,12 +77,14 @@ WeightSource weightSource(const Field& value) {
 }
 
 Objective objectiveKind(const Field& value) {
-  const Choice<Objective> kinds[] = {{"subs", Objective::subs}, {"d3pm", Objective::d3pm}, {"sedd", Objective::sedd}};
+  const Choice<Objective> kinds[] = {
+      {"subs", Objective::subs}, {"d3pm", Objective::d3pm}, {"sedd", Objective::sedd}};
   return choose(value, kinds);
 }
 
 CellBatch cellBatch(const Field& value) {
-  return {value["offsets"].int32s(), value["genes"].int32s(), value["tokens"].int32s(), value["cells"].naturals()};
+  return {value["offsets"].int32s(), value["genes"].int32s(), value["tokens"].int32s(),
+          value["cells"].naturals()};
 }
 
 LossInput lossInput(const Field& value) {
@@ -110,7 +113,7 @@ Prediction::DrawOptions drawOptions(const Field& value) {
 }
 
 ParameterStore::UpdateOptions updateOptions(const Field& value) {
-  return {value["learningRate"].number(), value["beta1"].number(),    value["beta2"].number(),
+  return {value["learningRate"].number(), value["beta1"].number(),       value["beta2"].number(),
           value["epsilon"].number(),      value["weightDecay"].number(), value["emaDecay"].number(),
           value["maxNorm"].number(),      value["step"].integer()};
 }

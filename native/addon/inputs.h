@@ -7,7 +7,7 @@
 namespace ddsc::addon {
 
 DenoiserConfig denoiserConfig(const Field& value);
-DType dtype(const Field& value);          // "fp32" | "bf16"
+DType dtype(const Field& value);                // "fp32" | "bf16"
 WeightSource weightSource(const Field& value);  // "weights" | "ema"; missing: weights
 Objective objectiveKind(const Field& value);    // "subs" | "d3pm" | "sedd"
 CellBatch cellBatch(const Field& value);

@@ -38,11 +38,13 @@ Input read(const Field& value) {
   good(in.vocabSize > kFirstValue + 1 && in.logits.size() == rows * static_cast<std::size_t>(in.vocabSize),
        "logits must have rows * vocabSize elements");
   good(in.cell.size() == rows, "cell must have one entry a row");
-  good(in.sigma.size() == cells && in.time.size() == cells && (in.meanWeight.empty() || in.meanWeight.size() == cells),
+  good(in.sigma.size() == cells && in.time.size() == cells &&
+           (in.meanWeight.empty() || in.meanWeight.size() == cells),
        "each noise array must have one entry a cell");
   for (std::size_t i = 0; i < rows; ++i) {
     good(in.target[i] >= 0 && in.target[i] < in.vocabSize - 1, "a target must be a rank token, not the mask");
-    good(in.cell[i] >= 0 && static_cast<std::size_t>(in.cell[i]) < cells, "a row's cell must be one of the noise arrays'");
+    good(in.cell[i] >= 0 && static_cast<std::size_t>(in.cell[i]) < cells,
+         "a row's cell must be one of the noise arrays'");
   }
   return in;
 }
@@ -69,7 +71,8 @@ Output compute(const Input& in) {
   op.dlogits = workspace.matrix(rows, in.vocabSize, DType::f32);
   backend->run(op);
   out.loss = download(*backend, op.loss);
-  out.meanLoss = in.meanWeight.empty() ? std::vector<float>(in.target.size(), 0.0f) : download(*backend, op.meanLoss);
+  out.meanLoss =
+      in.meanWeight.empty() ? std::vector<float>(in.target.size(), 0.0f) : download(*backend, op.meanLoss);
   out.gradient = download(*backend, Span<float>{op.dlogits.as<float>(), rows * in.vocabSize});
   return out;
 }

@@ -8,7 +8,8 @@ Napi::Function PredictionObject::define(Napi::Env env) {
   return DefineClass(
       env, "Prediction",
       {InstanceAccessor<&PredictionObject::rows>("rows"), InstanceMethod<&PredictionObject::logits>("logits"),
-       InstanceMethod<&PredictionObject::statistics>("statistics"), InstanceMethod<&PredictionObject::draw>("draw"),
+       InstanceMethod<&PredictionObject::statistics>("statistics"),
+       InstanceMethod<&PredictionObject::draw>("draw"),
        InstanceMethod<&PredictionObject::dispose>("dispose")});
 }
 
@@ -18,7 +19,8 @@ Napi::Object PredictionObject::make(Napi::Env env, std::shared_ptr<Prediction> p
   return object;
 }
 
-PredictionObject::PredictionObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<PredictionObject>(info) {}
+PredictionObject::PredictionObject(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<PredictionObject>(info) {}
 
 const std::shared_ptr<Prediction>& PredictionObject::prediction() const {
   require(prediction_ != nullptr, "MODEL_DISPOSED", "this prediction was disposed; predict again");
@@ -64,7 +66,10 @@ Napi::Value PredictionObject::statistics(const Napi::CallbackInfo& info) {
 Napi::Value PredictionObject::draw(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     return Job<Prediction::Draw>::start(
-        info.Env(), [held = prediction(), options = drawOptions(argument(info, 0, "options"))] { return held->draw(options); },
+        info.Env(),
+        [held = prediction(), options = drawOptions(argument(info, 0, "options"))] {
+          return held->draw(options);
+        },
         [](Napi::Env env, Prediction::Draw& draw) -> Napi::Value {
           Napi::Object result = Napi::Object::New(env);
           result.Set("tokens", toArray(env, draw.tokens));

@@ -11,14 +11,18 @@ namespace ddsc {
 
 void check(const CellBatch& b, const DenoiserConfig& config) {
   const auto fail = [](const std::string& message) { throw Error("BATCH_INVALID", message); };
-  if (b.offsets.size() != b.cellIndex.size() + 1) fail("offsets must have one entry more than there are cells");
+  if (b.offsets.size() != b.cellIndex.size() + 1)
+    fail("offsets must have one entry more than there are cells");
   if (b.genes.size() != b.tokens.size()) fail("genes and tokens must be equally long");
-  if (b.tokens.size() > std::size_t{std::numeric_limits<std::int32_t>::max()}) fail("a batch holds at most 2^31 - 1 tokens");
-  if (b.offsets.front() != 0 || b.offsets.back() != b.rows()) fail("offsets must run from 0 to the number of tokens");
+  if (b.tokens.size() > std::size_t{std::numeric_limits<std::int32_t>::max()})
+    fail("a batch holds at most 2^31 - 1 tokens");
+  if (b.offsets.front() != 0 || b.offsets.back() != b.rows())
+    fail("offsets must run from 0 to the number of tokens");
   for (std::size_t i = 0; i + 1 < b.offsets.size(); ++i) {
     if (b.offsets[i] > b.offsets[i + 1]) fail("offsets must not fall (cell " + std::to_string(i) + ")");
     // Dropout names a token by position << 12 | column / 4: see random.h.
-    if (b.offsets[i + 1] - b.offsets[i] > 1 << 20) fail("cell " + std::to_string(i) + " has more than 2^20 tokens");
+    if (b.offsets[i + 1] - b.offsets[i] > 1 << 20)
+      fail("cell " + std::to_string(i) + " has more than 2^20 tokens");
   }
   for (std::size_t i = 0; i < b.tokens.size(); ++i) {
     if (b.tokens[i] < 0 || b.tokens[i] >= config.vocabSize) {
@@ -26,8 +30,8 @@ void check(const CellBatch& b, const DenoiserConfig& config) {
            std::to_string(config.vocabSize) + " rank tokens");
     }
     if (b.genes[i] < 0 || b.genes[i] >= config.geneVocabSize) {
-      fail("gene id " + std::to_string(b.genes[i]) + " at token " + std::to_string(i) + " lies outside of the model's " +
-           std::to_string(config.geneVocabSize) + " gene ids");
+      fail("gene id " + std::to_string(b.genes[i]) + " at token " + std::to_string(i) +
+           " lies outside of the model's " + std::to_string(config.geneVocabSize) + " gene ids");
     }
   }
 }
@@ -44,7 +48,8 @@ HostRagged::HostRagged(const CellBatch& batch) : offsets_(batch.offsets), cellIn
   }
 }
 
-HostRagged::HostRagged(const HostRagged& whole, const std::vector<std::int32_t>& rows) : cellIndex_(whole.cellIndex_) {
+HostRagged::HostRagged(const HostRagged& whole, const std::vector<std::int32_t>& rows)
+    : cellIndex_(whole.cellIndex_) {
   offsets_.assign(whole.offsets_.size(), 0);
   cell_.reserve(rows.size());
   position_.reserve(rows.size());

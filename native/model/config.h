@@ -7,12 +7,12 @@ namespace ddsc {
 
 /// Shape of the denoiser; the fields of the published configuration.
 struct DenoiserConfig {
-  std::int64_t vocabSize = 54;       // rank tokens V; the mask token is the last
-  std::int64_t geneVocabSize = 1000; // rows of the gene embedding
-  std::int64_t hidden = 768;         // D
+  std::int64_t vocabSize = 54;        // rank tokens V; the mask token is the last
+  std::int64_t geneVocabSize = 1000;  // rows of the gene embedding
+  std::int64_t hidden = 768;          // D
   std::int64_t blocks = 12;
   std::int64_t heads = 12;
-  std::int64_t condDim = 128;        // width of the conditioning vector
+  std::int64_t condDim = 128;  // width of the conditioning vector
   double dropout = 0.1;
   bool timeConditioning = false;
   bool rotary = true;

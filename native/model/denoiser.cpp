@@ -1,5 +1,5 @@
-// The forward pass. Only the rows whose logits are wanted go through the last block's output layers and the head:
-// everything after the last attention acts on single tokens.
+// The forward pass. Only the rows whose logits are wanted go through the last block's output layers and the
+// head: everything after the last attention acts on single tokens.
 #include "model/denoiser.h"
 
 #include <algorithm>
@@ -11,7 +11,8 @@
 namespace ddsc {
 
 void throwIfCancelled(const std::atomic<bool>* flag) {
-  if (flag != nullptr && flag->load(std::memory_order_relaxed)) throw Error("CANCELLED", "the call was cancelled");
+  if (flag != nullptr && flag->load(std::memory_order_relaxed))
+    throw Error("CANCELLED", "the call was cancelled");
 }
 
 Modulation modulationOf(const Matrix& all, std::size_t block, std::int64_t d) {
@@ -42,8 +43,10 @@ RotaryTable Denoiser::rotary(std::int64_t longest) {
       const float rate = 1.0f / static_cast<float>(std::pow(10000.0, static_cast<double>(exponent)));
       for (std::int64_t row = 0; row < rows; ++row) {
         const float angle = static_cast<float>(row) * rate;
-        cosine[static_cast<std::size_t>(row * half + i)] = static_cast<float>(std::cos(static_cast<double>(angle)));
-        sine[static_cast<std::size_t>(row * half + i)] = static_cast<float>(std::sin(static_cast<double>(angle)));
+        cosine[static_cast<std::size_t>(row * half + i)] =
+            static_cast<float>(std::cos(static_cast<double>(angle)));
+        sine[static_cast<std::size_t>(row * half + i)] =
+            static_cast<float>(std::sin(static_cast<double>(angle)));
       }
     }
     const std::size_t bytes = cosine.size() * sizeof(float);
@@ -80,8 +83,8 @@ BlockActivations Denoiser::plan(const DenoiserInput& input, bool last, Workspace
   return s;
 }
 
-void Denoiser::condition(const ParameterStore& p, WeightSource source, const DenoiserInput& input, DenoiserActivations& a,
-                         Workspace& w) {
+void Denoiser::condition(const ParameterStore& p, WeightSource source, const DenoiserInput& input,
+                         DenoiserActivations& a, Workspace& w) {
   const ParameterLayout& names = p.layout();
   const std::int64_t cells = input.cells.cells(), width = config_.condDim;
   a.features = w.matrix(cells, kTimeFeatures, DType::f32);
@@ -92,8 +95,8 @@ void Denoiser::condition(const ParameterStore& p, WeightSource source, const Den
   a.modulation = w.matrix(cells, names.allModulation.rows, DType::f32);
 
   backend_->run(TimeFeatures{input.conditioning, a.features});
-  const auto linear = [&](const Matrix& x, const Parameter& weight, const Parameter& bias, Activation activation,
-                          const Matrix& pre, const Matrix& y) {
+  const auto linear = [&](const Matrix& x, const Parameter& weight, const Parameter& bias,
+                          Activation activation, const Matrix& pre, const Matrix& y) {
     backend_->run(Linear{x, p.master(weight, source), p.vector(bias, source), activation, pre, {}, y});
   };
   linear(a.features, names.timeIn, names.timeInBias, Activation::silu, a.timeHiddenPre, a.timeHidden);
@@ -101,8 +104,9 @@ void Denoiser::condition(const ParameterStore& p, WeightSource source, const Den
   linear(a.condition, names.allModulation, names.allModulationBias, Activation::none, {}, a.modulation);
 }
 
-void Denoiser::block(std::size_t index, const ParameterStore& p, WeightSource source, const DenoiserInput& input,
-                       const DenoiserActivations& a, const BlockActivations& s, const Matrix& out) {
+void Denoiser::block(std::size_t index, const ParameterStore& p, WeightSource source,
+                     const DenoiserInput& input, const DenoiserActivations& a, const BlockActivations& s,
+                     const Matrix& out) {
   const BlockParameters& names = p.layout().blocks[index];
   const Modulation m = modulationOf(a.modulation, index, config_.hidden);
   const bool last = index + 1 == static_cast<std::size_t>(config_.blocks);
@@ -111,7 +115,8 @@ void Denoiser::block(std::size_t index, const ParameterStore& p, WeightSource so
   const auto weight = [&](const Parameter& parameter) { return p.weight(parameter, source); };
   Backend& run = *backend_;
 
-  run.run(NormModulate{s.x, vector(names.norm1), m.shift1, m.scale1, input.cells.cell, s.normed1, s.mean1, s.rstd1});
+  run.run(NormModulate{s.x, vector(names.norm1), m.shift1, m.scale1, input.cells.cell, s.normed1, s.mean1,
+                       s.rstd1});
   run.run(Linear{s.normed1, weight(names.qkv), {}, Activation::none, {}, {}, s.qkv});
   run.run(Attention{s.qkv, input.cells, config_.heads, a.rotary, s.attended, s.logSumExp});
   if (last) {
@@ -121,14 +126,22 @@ void Denoiser::block(std::size_t index, const ParameterStore& p, WeightSource so
   run.run(Linear{s.tailAttended, weight(names.attentionOut), {}, Activation::none, {}, {}, s.projected});
   run.run(GateResidual{s.tailX, s.projected, m.gate1, tail, dropoutOf(input, index, 0), s.middle});
 
-  run.run(NormModulate{s.middle, vector(names.norm2), m.shift2, m.scale2, tail.cell, s.normed2, s.mean2, s.rstd2});
-  run.run(Linear{s.normed2, weight(names.mlpIn), vector(names.mlpInBias), Activation::geluTanh, s.preactivation, {}, s.activated});
-  run.run(Linear{s.activated, weight(names.mlpOut), vector(names.mlpOutBias), Activation::none, {}, {}, s.expanded});
+  run.run(NormModulate{s.middle, vector(names.norm2), m.shift2, m.scale2, tail.cell, s.normed2, s.mean2,
+                       s.rstd2});
+  run.run(Linear{s.normed2,
+                 weight(names.mlpIn),
+                 vector(names.mlpInBias),
+                 Activation::geluTanh,
+                 s.preactivation,
+                 {},
+                 s.activated});
+  run.run(Linear{
+      s.activated, weight(names.mlpOut), vector(names.mlpOutBias), Activation::none, {}, {}, s.expanded});
   run.run(GateResidual{s.middle, s.expanded, m.gate2, tail, dropoutOf(input, index, 1), out});
 }
 
-DenoiserActivations Denoiser::forward(const ParameterStore& p, WeightSource source, const DenoiserInput& input, bool keep,
-                                      Workspace& w) {
+DenoiserActivations Denoiser::forward(const ParameterStore& p, WeightSource source,
+                                      const DenoiserInput& input, bool keep, Workspace& w) {
   const ParameterLayout& names = p.layout();
   const std::int64_t d = config_.hidden;
   DenoiserActivations a;
@@ -147,8 +160,8 @@ DenoiserActivations Denoiser::forward(const ParameterStore& p, WeightSource sour
   }
   a.last = w.matrix(input.selected.size, d, DType::f32);
 
-  backend_->run(Embed{input.tokens, input.genes, p.master(names.rankTable, source), p.master(names.geneTable, source),
-                      a.blocks.front().x});
+  backend_->run(Embed{input.tokens, input.genes, p.master(names.rankTable, source),
+                      p.master(names.geneTable, source), a.blocks.front().x});
   for (std::size_t i = 0; i < count; ++i) {
     throwIfCancelled(input.cancelled);
     block(i, p, source, input, a, a.blocks[i], i + 1 == count ? a.last : a.blocks[i + 1].x);
@@ -159,9 +172,14 @@ DenoiserActivations Denoiser::forward(const ParameterStore& p, WeightSource sour
   a.rstd = w.span<float>(input.selected.size);
   a.logits = w.matrix(input.selected.size, config_.vocabSize, DType::f32);
   const Modulation m = headModulationOf(a.modulation, d);
-  backend_->run(NormModulate{a.last, p.vector(names.finalNorm, source), m.shift1, m.scale1, input.selectedCells.cell, a.normed,
-                             a.mean, a.rstd});
-  backend_->run(Linear{a.normed, p.weight(names.head, source), p.vector(names.headBias, source), Activation::none, {}, {},
+  backend_->run(NormModulate{a.last, p.vector(names.finalNorm, source), m.shift1, m.scale1,
+                             input.selectedCells.cell, a.normed, a.mean, a.rstd});
+  backend_->run(Linear{a.normed,
+                       p.weight(names.head, source),
+                       p.vector(names.headBias, source),
+                       Activation::none,
+                       {},
+                       {},
                        a.logits});
   return a;
 }

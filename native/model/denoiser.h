@@ -12,25 +12,26 @@ void throwIfCancelled(const std::atomic<bool>* flag);
 
 /// What a pass through the denoiser reads.
 struct DenoiserInput {
-  Ragged cells;                         // all tokens
-  Span<const std::int32_t> tokens;      // [rows] xt
-  Span<const std::int32_t> genes;       // [rows]
-  Span<const float> conditioning;       // [cells] noise level
-  Span<const std::int32_t> selected;    // rows whose logits are wanted, ascending
-  Ragged selectedCells;                 // the same, as a ragged subset
-  double dropout = 0;                   // 0: none
+  Ragged cells;                       // all tokens
+  Span<const std::int32_t> tokens;    // [rows] xt
+  Span<const std::int32_t> genes;     // [rows]
+  Span<const float> conditioning;     // [cells] noise level
+  Span<const std::int32_t> selected;  // rows whose logits are wanted, ascending
+  Ragged selectedCells;               // the same, as a ragged subset
+  double dropout = 0;                 // 0: none
   std::uint64_t dropoutSeed = 0, step = 0;
   const std::atomic<bool>* cancelled = nullptr;
 };
 
-/// One DiT block's activations. `tail*` hold the rows that go on: all of them, or in the last block those selected.
+/// One DiT block's activations. `tail*` hold the rows that go on: all of them, or in the last block those
+/// selected.
 struct BlockActivations {
-  Matrix x;                             // [rows, D] float: the residual stream that enters
-  Matrix normed1, qkv, attended;        // [rows, D], [rows, 3D], [rows, D]
-  Matrix logSumExp;                     // [rows, heads]
+  Matrix x;                       // [rows, D] float: the residual stream that enters
+  Matrix normed1, qkv, attended;  // [rows, D], [rows, 3D], [rows, D]
+  Matrix logSumExp;               // [rows, heads]
   Span<float> mean1, rstd1;
-  Matrix tailX, tailAttended;           // x and attended at the tail's rows
-  Matrix projected, middle, normed2;    // attention output layer; residual stream after it; second norm
+  Matrix tailX, tailAttended;         // x and attended at the tail's rows
+  Matrix projected, middle, normed2;  // attention output layer; residual stream after it; second norm
   Span<float> mean2, rstd2;
   Matrix preactivation, activated, expanded;  // [tail, 4D], [tail, 4D], [tail, D]
 };
@@ -39,15 +40,15 @@ struct BlockActivations {
 struct DenoiserActivations {
   RotaryTable rotary;
   Matrix features, timeHiddenPre, timeHidden, conditionPre, condition;  // [cells, ...] float
-  Matrix modulation;                    // [cells, (6 blocks + 2) D] float
+  Matrix modulation;                                                    // [cells, (6 blocks + 2) D] float
   std::vector<BlockActivations> blocks;
-  Matrix last, normed;                  // residual stream that leaves the last block, [selected, D]; its norm
+  Matrix last, normed;  // residual stream that leaves the last block, [selected, D]; its norm
   Span<float> mean, rstd;
-  Matrix logits;                        // [selected, V] float
+  Matrix logits;  // [selected, V] float
 };
 
-/// The network: rank + gene embedding, DiT blocks with adaLN modulation and rotary attention, head (Peebles & Xie 2023,
-/// as in the published DDSC). Written once over the ops; owns no memory but the rotary table.
+/// The network: rank + gene embedding, DiT blocks with adaLN modulation and rotary attention, head (Peebles &
+/// Xie 2023, as in the published DDSC). Written once over the ops; owns no memory but the rotary table.
 class Denoiser {
  public:
   Denoiser(Backend& backend, const DenoiserConfig& config, DType compute);
@@ -55,20 +56,22 @@ class Denoiser {
   const DenoiserConfig& config() const { return config_; }
 
   /// Logits of the selected rows. `keep`: save what backward needs; otherwise blocks share their buffers.
-  DenoiserActivations forward(const ParameterStore& parameters, WeightSource source, const DenoiserInput& input, bool keep,
-                              Workspace& workspace);
+  DenoiserActivations forward(const ParameterStore& parameters, WeightSource source,
+                              const DenoiserInput& input, bool keep, Workspace& workspace);
 
   /// Adds the gradient of every parameter, given the logits' gradient [selected, V] in the compute type.
-  void backward(const ParameterStore& parameters, const DenoiserInput& input, const Grouping& byToken, const Grouping& byGene,
-                const DenoiserActivations& activations, Matrix dlogits, Workspace& workspace);
+  void backward(const ParameterStore& parameters, const DenoiserInput& input, const Grouping& byToken,
+                const Grouping& byGene, const DenoiserActivations& activations, Matrix dlogits,
+                Workspace& workspace);
 
  private:
   RotaryTable rotary(std::int64_t longest);
   BlockActivations plan(const DenoiserInput& input, bool last, Workspace& workspace) const;
-  void condition(const ParameterStore& parameters, WeightSource source, const DenoiserInput& input, DenoiserActivations& a,
-                 Workspace& workspace);
-  void block(std::size_t index, const ParameterStore& parameters, WeightSource source, const DenoiserInput& input,
-               const DenoiserActivations& a, const BlockActivations& s, const Matrix& out);
+  void condition(const ParameterStore& parameters, WeightSource source, const DenoiserInput& input,
+                 DenoiserActivations& a, Workspace& workspace);
+  void block(std::size_t index, const ParameterStore& parameters, WeightSource source,
+             const DenoiserInput& input, const DenoiserActivations& a, const BlockActivations& s,
+             const Matrix& out);
 
   Backend* backend_;
   DenoiserConfig config_;
@@ -77,7 +80,8 @@ class Denoiser {
   std::int64_t rotaryRows_ = 0;
 };
 
-/// Columns of the modulation matrix: 6 D a block (shift, scale, gate; for attention, then for the MLP), then 2 D for the head.
+/// Columns of the modulation matrix: 6 D a block (shift, scale, gate; for attention, then for the MLP), then
+/// 2 D for the head.
 struct Modulation {
   Matrix shift1, scale1, gate1, shift2, scale2, gate2;
 };

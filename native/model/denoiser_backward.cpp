@@ -1,5 +1,5 @@
-// The backward pass: denoiser.cpp from the bottom up. `dx` is the gradient of the residual stream, float32, updated in
-// place from block to block; gradients between ops share a few buffers.
+// The backward pass: denoiser.cpp from the bottom up. `dx` is the gradient of the residual stream, float32,
+// updated in place from block to block; gradients between ops share a few buffers.
 #include "model/denoiser.h"
 
 namespace ddsc {
@@ -17,21 +17,22 @@ struct LinearBackward {
   const ParameterStore& parameters;
   bool master;  // weights in float32 whatever the compute type
 
-  void operator()(const Matrix& dy, const Matrix& x, const Parameter& weight, const Parameter* bias, const Matrix& dx,
-                  Activation activation = Activation::none, const Matrix& preactivation = {}) const {
+  void operator()(const Matrix& dy, const Matrix& x, const Parameter& weight, const Parameter* bias,
+                  const Matrix& dx, Activation activation = Activation::none,
+                  const Matrix& preactivation = {}) const {
     const Span<float> dbias = bias != nullptr ? parameters.gradientVector(*bias) : Span<float>{};
     backend.run(LinearWeightGradient{dy, x, parameters.gradient(weight), dbias});
     if (!dx) return;
-    const ConstMatrix w =
-        master ? parameters.master(weight, WeightSource::weights) : parameters.weight(weight, WeightSource::weights);
+    const ConstMatrix w = master ? parameters.master(weight, WeightSource::weights)
+                                 : parameters.weight(weight, WeightSource::weights);
     backend.run(LinearInputGradient{dy, w, activation, preactivation, dx});
   }
 };
 
 }  // namespace
 
-void Denoiser::backward(const ParameterStore& p, const DenoiserInput& input, const Grouping& byToken, const Grouping& byGene,
-                        const DenoiserActivations& a, Matrix dlogits, Workspace& w) {
+void Denoiser::backward(const ParameterStore& p, const DenoiserInput& input, const Grouping& byToken,
+                        const Grouping& byGene, const DenoiserActivations& a, Matrix dlogits, Workspace& w) {
   const ParameterLayout& names = p.layout();
   const std::int64_t d = config_.hidden, rows = input.cells.rows(), selected = input.selected.size;
   const auto gain = [&](const Parameter& parameter) { return p.vector(parameter, WeightSource::weights); };
@@ -48,8 +49,8 @@ void Denoiser::backward(const ParameterStore& p, const DenoiserInput& input, con
   const Modulation m = headModulationOf(a.modulation, d), dm = headModulationOf(dmodulation, d);
   const Matrix dnormed = all.narrow.slice(0, selected);
   linear(dlogits, a.normed, names.head, &names.headBias, dnormed);
-  run.run(NormModulateGradient{dnormed, a.last, gain(names.finalNorm), m.scale1, input.selectedCells, a.mean, a.rstd, dx,
-                               p.gradientVector(names.finalNorm), dm.shift1, dm.scale1});
+  run.run(NormModulateGradient{dnormed, a.last, gain(names.finalNorm), m.scale1, input.selectedCells, a.mean,
+                               a.rstd, dx, p.gradientVector(names.finalNorm), dm.shift1, dm.scale1});
 
   for (std::size_t i = a.blocks.size(); i-- > 0;) {
     throwIfCancelled(input.cancelled);
@@ -79,7 +80,8 @@ void Denoiser::backward(const ParameterStore& p, const DenoiserInput& input, con
       dx = wholeDx;
       dattended = all.narrow;
     }
-    run.run(AttentionGradient{s.qkv, s.attended, dattended, s.logSumExp, input.cells, config_.heads, a.rotary, all.qkv});
+    run.run(AttentionGradient{s.qkv, s.attended, dattended, s.logSumExp, input.cells, config_.heads, a.rotary,
+                              all.qkv});
     linear(all.qkv, s.normed1, b.qkv, nullptr, all.narrow);
     run.run(NormModulateGradient{all.narrow, s.x, gain(b.norm1), bm.scale1, input.cells, s.mean1, s.rstd1, dx,
                                  p.gradientVector(b.norm1), dbm.shift1, dbm.scale1});
@@ -91,9 +93,10 @@ void Denoiser::backward(const ParameterStore& p, const DenoiserInput& input, con
   const LinearBackward conditioning{run, p, true};
   const Matrix dcondition = w.matrix(a.condition.rows, a.condition.cols, DType::f32);
   const Matrix dhidden = w.matrix(a.timeHidden.rows, a.timeHidden.cols, DType::f32);
-  conditioning(dmodulation, a.condition, names.allModulation, &names.allModulationBias, dcondition, Activation::silu,
-               a.conditionPre);
-  conditioning(dcondition, a.timeHidden, names.timeOut, &names.timeOutBias, dhidden, Activation::silu, a.timeHiddenPre);
+  conditioning(dmodulation, a.condition, names.allModulation, &names.allModulationBias, dcondition,
+               Activation::silu, a.conditionPre);
+  conditioning(dcondition, a.timeHidden, names.timeOut, &names.timeOutBias, dhidden, Activation::silu,
+               a.timeHiddenPre);
   conditioning(dhidden, a.features, names.timeIn, &names.timeInBias, {});
 }
 

@@ -8,7 +8,8 @@ namespace ddsc {
 namespace {
 
 /// The rows' elements of a host vector.
-std::vector<std::int32_t> pick(const std::vector<std::int32_t>& values, const std::vector<std::int32_t>& rows) {
+std::vector<std::int32_t> pick(const std::vector<std::int32_t>& values,
+                               const std::vector<std::int32_t>& rows) {
   std::vector<std::int32_t> picked;
   picked.reserve(rows.size());
   for (const std::int32_t row : rows) picked.push_back(values[static_cast<std::size_t>(row)]);
@@ -16,14 +17,17 @@ std::vector<std::int32_t> pick(const std::vector<std::int32_t>& values, const st
 }
 
 /// xt of a call: as given, or drawn.
-std::vector<std::int32_t> noisyTokens(const LossInput& input, const HostRagged& whole, const DenoiserConfig& config) {
+std::vector<std::int32_t> noisyTokens(const LossInput& input, const HostRagged& whole,
+                                      const DenoiserConfig& config) {
   const Masking& m = input.masking;
   const std::vector<std::int32_t>& clean = input.batch.tokens;
   if (!m.noisy.empty()) {
-    require(m.noisy.size() == clean.size(), "BATCH_INVALID", "the noisy tokens must be as many as the tokens");
+    require(m.noisy.size() == clean.size(), "BATCH_INVALID",
+            "the noisy tokens must be as many as the tokens");
     return m.noisy;
   }
-  require(m.moveChance.size() == input.batch.cellIndex.size(), "BATCH_INVALID", "moveChance must have one entry a cell");
+  require(m.moveChance.size() == input.batch.cellIndex.size(), "BATCH_INVALID",
+          "moveChance must have one entry a cell");
   std::vector<std::int32_t> noisy(clean.size());
   MaskNoise op;
   op.tokens = {clean.data(), input.batch.rows()};
@@ -44,7 +48,8 @@ void checkNoise(const LossInput& input) {
   for (const std::vector<float>* values : {&n.conditioning, &n.weight, &n.sigma, &n.time}) {
     require(values->size() == cells, "BATCH_INVALID", "each noise array must have one entry a cell");
   }
-  require(n.meanWeight.empty() || n.meanWeight.size() == cells, "BATCH_INVALID", "meanWeight must have one entry a cell");
+  require(n.meanWeight.empty() || n.meanWeight.size() == cells, "BATCH_INVALID",
+          "meanWeight must have one entry a cell");
 }
 
 }  // namespace
@@ -59,7 +64,8 @@ Model::Model(std::unique_ptr<Backend> backend, const DenoiserConfig& config, DTy
 DenoiserInput Model::prepare(const CellBatch& batch, const std::vector<std::int32_t>& noisy,
                              const std::vector<float>& conditioning, const std::vector<std::int32_t>& rows,
                              const HostRagged& whole) {
-  require(conditioning.size() == batch.cellIndex.size(), "BATCH_INVALID", "conditioning must have one entry a cell");
+  require(conditioning.size() == batch.cellIndex.size(), "BATCH_INVALID",
+          "conditioning must have one entry a cell");
   const std::vector<float> still(conditioning.size(), 0.0f);
   DenoiserInput in;
   in.cells = whole.upload(workspace_);
@@ -73,7 +79,8 @@ DenoiserInput Model::prepare(const CellBatch& batch, const std::vector<std::int3
 }
 
 LossSums Model::accumulate(const LossInput& input, double gradientScale, const DropoutStream& dropout) {
-  require(parameters_.trainable(), "MODEL_BUFFER", "this model was opened for inference; open it with trainable: true");
+  require(parameters_.trainable(), "MODEL_BUFFER",
+          "this model was opened for inference; open it with trainable: true");
   require(input.source == WeightSource::weights, "MODEL_BUFFER", "the moving average is not trained");
   return run(input, true, gradientScale, dropout);
 }
@@ -158,7 +165,8 @@ LossSums Model::run(const LossInput& input, bool train, double gradientScale, co
 }
 
 std::shared_ptr<Prediction> Model::predict(const CellBatch& batch, const std::vector<float>& conditioning,
-                                           std::vector<std::int32_t> rows, bool allMasked, WeightSource source) {
+                                           std::vector<std::int32_t> rows, bool allMasked,
+                                           WeightSource source) {
   check(batch, config());
   workspace_.reset();
   const HostRagged whole(batch);
@@ -172,7 +180,8 @@ std::shared_ptr<Prediction> Model::predict(const CellBatch& batch, const std::ve
     require(rows[i] >= 0 && rows[i] < batch.rows() && (i == 0 || rows[i - 1] < rows[i]), "BATCH_INVALID",
             "rows must be token numbers of the batch, ascending");
   }
-  auto prediction = std::make_shared<Prediction>(shared_from_this(), rows, HostRagged(whole, rows), batch.cells());
+  auto prediction =
+      std::make_shared<Prediction>(shared_from_this(), rows, HostRagged(whole, rows), batch.cells());
   if (rows.empty()) return prediction;
   const DenoiserInput in = prepare(batch, batch.tokens, conditioning, rows, whole);
   parameters_.prepare(source);

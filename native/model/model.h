@@ -12,8 +12,8 @@ namespace ddsc {
 
 /// What is masked: given as xt, or drawn by MaskNoise.
 struct Masking {
-  std::vector<std::int32_t> noisy;   // [tokens] xt; empty: drawn
-  std::vector<double> moveChance;    // [cells]
+  std::vector<std::int32_t> noisy;  // [tokens] xt; empty: drawn
+  std::vector<double> moveChance;   // [cells]
   std::uint64_t seed = 0, step = 0;
 };
 
@@ -48,7 +48,8 @@ class Model;
 /// Logits of the masked rows of a batch, and what samplers and evaluation ask of them.
 class Prediction {
  public:
-  Prediction(std::shared_ptr<Model> model, std::vector<std::int32_t> rows, HostRagged ragged, std::int64_t cells);
+  Prediction(std::shared_ptr<Model> model, std::vector<std::int32_t> rows, HostRagged ragged,
+             std::int64_t cells);
 
   const std::vector<std::int32_t>& rows() const { return rows_; }
   std::int64_t vocabSize() const;
@@ -84,8 +85,8 @@ class Prediction {
   Buffer logits_;
 };
 
-/// A denoiser with its parameters on one backend: training steps, evaluation and prediction. Calls must not overlap,
-/// but for `cancel`.
+/// A denoiser with its parameters on one backend: training steps, evaluation and prediction. Calls must not
+/// overlap, but for `cancel`.
 class Model : public std::enable_shared_from_this<Model> {
  public:
   Model(std::unique_ptr<Backend> backend, const DenoiserConfig& config, DType compute, bool trainable);
@@ -110,8 +111,9 @@ class Model : public std::enable_shared_from_this<Model> {
  private:
   friend class Prediction;
   /// A call's inputs, copied to the backend's memory; no dropout.
-  DenoiserInput prepare(const CellBatch& batch, const std::vector<std::int32_t>& noisy, const std::vector<float>& conditioning,
-                        const std::vector<std::int32_t>& rows, const HostRagged& whole);
+  DenoiserInput prepare(const CellBatch& batch, const std::vector<std::int32_t>& noisy,
+                        const std::vector<float>& conditioning, const std::vector<std::int32_t>& rows,
+                        const HostRagged& whole);
   LossSums run(const LossInput& input, bool train, double gradientScale, const DropoutStream& dropout);
 
   std::unique_ptr<Backend> backend_;

@@ -104,8 +104,8 @@ ParameterLayout::ParameterLayout(const DenoiserConfig& c) {
 std::vector<const Parameter*> ParameterLayout::all() const {
   std::vector<const Parameter*> list = {&rankTable, &geneTable, &timeIn, &timeInBias, &timeOut, &timeOutBias};
   for (const BlockParameters& b : blocks) {
-    list.insert(list.end(), {&b.norm1, &b.norm2, &b.qkv, &b.attentionOut, &b.mlpIn, &b.mlpInBias, &b.mlpOut, &b.mlpOutBias,
-                             &b.modulation, &b.modulationBias});
+    list.insert(list.end(), {&b.norm1, &b.norm2, &b.qkv, &b.attentionOut, &b.mlpIn, &b.mlpInBias, &b.mlpOut,
+                             &b.mlpOutBias, &b.modulation, &b.modulationBias});
   }
   list.insert(list.end(), {&finalNorm, &head, &headBias, &headModulation, &headModulationBias});
   return list;
@@ -145,7 +145,8 @@ void ParameterStore::initialise(std::uint64_t seed) {
     ++number;
   }
   if (!trainable_) return;
-  for (Buffer* buffer : {&gradient_, &firstMoment_, &secondMoment_}) backend_->zero(buffer->as<void>(), buffer->bytes());
+  for (Buffer* buffer : {&gradient_, &firstMoment_, &secondMoment_})
+    backend_->zero(buffer->as<void>(), buffer->bytes());
 }
 
 ParameterStore::UpdateResult ParameterStore::update(const UpdateOptions& o) {
@@ -190,20 +191,23 @@ Buffer& ParameterStore::buffer(const std::string& name) {
 
 void ParameterStore::read(const std::string& name, std::int64_t offset, Span<float> to) {
   const Buffer& from = buffer(name);
-  require(offset >= 0 && to.size <= layout_.size - offset, "MODEL_BUFFER", "the range lies outside of the buffer");
+  require(offset >= 0 && to.size <= layout_.size - offset, "MODEL_BUFFER",
+          "the range lies outside of the buffer");
   backend_->download(to.data, from.as<float>() + offset, static_cast<std::size_t>(to.size) * sizeof(float));
 }
 
 void ParameterStore::write(const std::string& name, std::int64_t offset, Span<const float> from) {
   const Buffer& to = buffer(name);
-  require(offset >= 0 && from.size <= layout_.size - offset, "MODEL_BUFFER", "the range lies outside of the buffer");
+  require(offset >= 0 && from.size <= layout_.size - offset, "MODEL_BUFFER",
+          "the range lies outside of the buffer");
   backend_->upload(to.as<float>() + offset, from.data, static_cast<std::size_t>(from.size) * sizeof(float));
   copyStale_ = emaCopyStale_ = true;
 }
 
 void ParameterStore::prepare(WeightSource source) {
   const bool ema = source == WeightSource::ema;
-  require(!ema || trainable_, "MODEL_BUFFER", "this model was opened for inference and holds no moving average");
+  require(!ema || trainable_, "MODEL_BUFFER",
+          "this model was opened for inference and holds no moving average");
   bool& stale = ema ? emaCopyStale_ : copyStale_;
   if (compute_ != DType::bf16 || !stale) return;
   Buffer& copy = ema ? emaCopy_ : copy_;
@@ -235,6 +239,8 @@ Matrix ParameterStore::gradient(const Parameter& p) const {
   return {gradient_.as<float>() + p.offset, p.rows, p.cols, p.cols, DType::f32};
 }
 
-Span<float> ParameterStore::gradientVector(const Parameter& p) const { return {gradient_.as<float>() + p.offset, p.size()}; }
+Span<float> ParameterStore::gradientVector(const Parameter& p) const {
+  return {gradient_.as<float>() + p.offset, p.size()};
+}
 
 }  // namespace ddsc

@@ -13,12 +13,12 @@ enum class Start : std::uint8_t { zero, one, uniform };
 
 /// A named parameter's place in the flat buffers. Vectors have rows = 1.
 struct Parameter {
-  std::string name;                  // as in published checkpoints
+  std::string name;  // as in published checkpoints
   std::vector<std::int64_t> shape;
-  std::int64_t offset = 0;           // floats
+  std::int64_t offset = 0;  // floats
   std::int64_t rows = 1, cols = 1;
   Start start = Start::zero;
-  double bound = 0;                  // uniform in [-bound, bound)
+  double bound = 0;  // uniform in [-bound, bound)
 
   std::int64_t size() const { return rows * cols; }
 };
@@ -27,16 +27,17 @@ struct BlockParameters {
   Parameter norm1, qkv, attentionOut, norm2, mlpIn, mlpInBias, mlpOut, mlpOutBias, modulation, modulationBias;
 };
 
-/// Names, shapes and places of all parameters. The modulation layers of all blocks and of the head stand end to end, so
-/// that one linear computes the modulation of the whole network.
+/// Names, shapes and places of all parameters. The modulation layers of all blocks and of the head stand end
+/// to end, so that one linear computes the modulation of the whole network.
 struct ParameterLayout {
   explicit ParameterLayout(const DenoiserConfig& config);
 
   Parameter rankTable, geneTable, timeIn, timeInBias, timeOut, timeOutBias;
   std::vector<BlockParameters> blocks;
   Parameter finalNorm, head, headBias, headModulation, headModulationBias;
-  Parameter allModulation, allModulationBias;  // [(6 blocks + 2) D, condDim], unnamed: views over the named ones
-  std::int64_t size = 0;                       // floats in a flat buffer
+  Parameter allModulation,
+      allModulationBias;  // [(6 blocks + 2) D, condDim], unnamed: views over the named ones
+  std::int64_t size = 0;  // floats in a flat buffer
 
   /// Every named parameter once, in the order of the published state dict.
   std::vector<const Parameter*> all() const;
@@ -54,8 +55,8 @@ class ParameterStore {
   const ParameterLayout& layout() const { return layout_; }
   bool trainable() const { return trainable_; }
 
-  /// Draws weights: linear and embedding tables uniform in +-1/sqrt(fan in), norms 1, modulation and head 0 (as published).
-  /// Clears optimizer state; EMA starts at the weights.
+  /// Draws weights: linear and embedding tables uniform in +-1/sqrt(fan in), norms 1, modulation and head 0
+  /// (as published). Clears optimizer state; EMA starts at the weights.
   void initialise(std::uint64_t seed);
 
   struct UpdateOptions {
@@ -66,8 +67,8 @@ class ParameterStore {
     double gradientNorm;
     bool applied;
   };
-  /// Clips the gradient to maxNorm (0: never), AdamW, EMA; clears the gradient. Leaves everything as it is when the norm
-  /// is not finite.
+  /// Clips the gradient to maxNorm (0: never), AdamW, EMA; clears the gradient. Leaves everything as it is
+  /// when the norm is not finite.
   UpdateResult update(const UpdateOptions& options);
 
   /// Flat buffers by name: weights, ema, firstMoment, secondMoment, gradient. Throws Error MODEL_BUFFER.

@@ -3,7 +3,8 @@
 
 namespace ddsc {
 
-Prediction::Prediction(std::shared_ptr<Model> model, std::vector<std::int32_t> rows, HostRagged ragged, std::int64_t cells)
+Prediction::Prediction(std::shared_ptr<Model> model, std::vector<std::int32_t> rows, HostRagged ragged,
+                       std::int64_t cells)
     : model_(std::move(model)), rows_(std::move(rows)), ragged_(std::move(ragged)), cells_(cells) {
   if (!rows_.empty()) {
     logits_ = Buffer(model_->backend(), rows_.size() * static_cast<std::size_t>(vocabSize()) * sizeof(float));
@@ -18,14 +19,18 @@ Matrix Prediction::view() const {
 
 void Prediction::logits(Span<float> to) const {
   require(to.size == view().rows * view().cols, "BATCH_INVALID", "logits need rows * vocabSize elements");
-  if (to.size > 0) model_->backend().download(to.data, logits_.as<float>(), static_cast<std::size_t>(to.size) * sizeof(float));
+  if (to.size > 0)
+    model_->backend().download(to.data, logits_.as<float>(),
+                               static_cast<std::size_t>(to.size) * sizeof(float));
 }
 
 Prediction::Statistics Prediction::statistics(const std::vector<std::int32_t>& target) {
   const auto rows = static_cast<std::int64_t>(rows_.size());
-  require(target.empty() || target.size() == rows_.size(), "BATCH_INVALID", "targets must have one entry a predicted row");
+  require(target.empty() || target.size() == rows_.size(), "BATCH_INVALID",
+          "targets must have one entry a predicted row");
   for (const std::int32_t token : target) {
-    require(token >= 0 && token < model_->config().maskToken(), "BATCH_INVALID", "a target must be a rank token, not the mask");
+    require(token >= 0 && token < model_->config().maskToken(), "BATCH_INVALID",
+            "a target must be a rank token, not the mask");
   }
   Statistics result;
   if (rows == 0) return result;
@@ -53,8 +58,10 @@ Prediction::Statistics Prediction::statistics(const std::vector<std::int32_t>& t
 
 Prediction::Draw Prediction::draw(const DrawOptions& o) {
   const auto cells = static_cast<std::size_t>(cells_);
-  require(o.reveal.size() == cells && o.stay.size() == cells, "BATCH_INVALID", "reveal and stay must have one entry a cell");
-  require(o.objective != Objective::sedd || o.sigma.size() == cells, "BATCH_INVALID", "sigma must have one entry a cell");
+  require(o.reveal.size() == cells && o.stay.size() == cells, "BATCH_INVALID",
+          "reveal and stay must have one entry a cell");
+  require(o.objective != Objective::sedd || o.sigma.size() == cells, "BATCH_INVALID",
+          "sigma must have one entry a cell");
   require(o.temperature >= 0, "ARGUMENT_RANGE", "temperature must be at least 0");
   const auto rows = static_cast<std::int64_t>(rows_.size());
   Draw result;

@@ -6,8 +6,9 @@
 
 namespace ddsc {
 
-/// Memory of one call: handed out by bumping a pointer, given back all at once by `reset`. What a call took in several
-/// pieces is one piece from the next call on, so that a training run allocates in its first steps only.
+/// Memory of one call: handed out by bumping a pointer, given back all at once by `reset`. What a call took
+/// in several pieces is one piece from the next call on, so that a training run allocates in its first steps
+/// only.
 class Workspace {
  public:
   explicit Workspace(Backend& backend) : backend_(&backend) {}

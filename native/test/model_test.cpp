@@ -1,10 +1,11 @@
-// The whole model on the CPU backend: what holds for any weights. Agreement with the reference is the parity tests' matter.
+// The whole model on the CPU backend: what holds for any weights. Agreement with the reference is the parity
+// tests' matter.
 #include "model/model.h"
 
 #include <cmath>
 
-#include "cpu/cpu_backend.h"
 #include "core/errors.h"
+#include "cpu/cpu_backend.h"
 #include "test/harness.h"
 #include "test/support.h"
 
@@ -42,7 +43,8 @@ CellBatch cells(const std::vector<std::int32_t>& lengths, const DenoiserConfig& 
     for (std::int32_t i = 0; i < length; ++i) {
       const auto position = static_cast<std::int32_t>(batch.tokens.size());
       batch.tokens.push_back(i == 0 ? 0 : 2 + position * 7 % (config.maskToken() - 2));
-      batch.genes.push_back(i == 0 ? 1 : 3 + position * 5 % static_cast<std::int32_t>(config.geneVocabSize - 3));
+      batch.genes.push_back(i == 0 ? 1
+                                   : 3 + position * 5 % static_cast<std::int32_t>(config.geneVocabSize - 3));
     }
     batch.offsets.push_back(static_cast<std::int32_t>(batch.tokens.size()));
     batch.cellIndex.push_back(index++);
@@ -69,7 +71,8 @@ LossInput lossInput(const CellBatch& batch, double moveChance = 0.5) {
 LossInput part(const LossInput& whole, std::size_t first, std::size_t count) {
   CellBatch batch;
   const auto begin = whole.batch.offsets[first], end = whole.batch.offsets[first + count];
-  for (std::size_t i = first; i <= first + count; ++i) batch.offsets.push_back(whole.batch.offsets[i] - begin);
+  for (std::size_t i = first; i <= first + count; ++i)
+    batch.offsets.push_back(whole.batch.offsets[i] - begin);
   batch.tokens.assign(whole.batch.tokens.begin() + begin, whole.batch.tokens.begin() + end);
   batch.genes.assign(whole.batch.genes.begin() + begin, whole.batch.genes.begin() + end);
   const auto from = whole.batch.cellIndex.begin() + static_cast<std::ptrdiff_t>(first);
@@ -88,9 +91,12 @@ double totalLoss(Model& model, const LossInput& input) {
   return sums.loss + sums.meanLoss;
 }
 
-ParameterStore::UpdateOptions updateOptions(std::int64_t step) { return {1e-2, 0.9, 0.999, 1e-8, 0.01, 0.9, 1.0, step}; }
+ParameterStore::UpdateOptions updateOptions(std::int64_t step) {
+  return {1e-2, 0.9, 0.999, 1e-8, 0.01, 0.9, 1.0, step};
+}
 
-DDSC_TEST("the gradient along a direction is the loss's slope, with rotary, time conditioning and mean matching") {
+DDSC_TEST(
+    "the gradient along a direction is the loss's slope, with rotary, time conditioning and mean matching") {
   DenoiserConfig config = smallConfig();
   config.timeConditioning = true;
   const auto model = randomModel(config);
@@ -103,7 +109,8 @@ DDSC_TEST("the gradient along a direction is the loss's slope, with rotary, time
     const auto moved = [&](double step) {
       std::vector<float> values(static_cast<std::size_t>(p->size()));
       for (std::size_t i = 0; i < values.size(); ++i) {
-        values[i] = weights[static_cast<std::size_t>(p->offset) + i] + static_cast<float>(step) * direction[i];
+        values[i] =
+            weights[static_cast<std::size_t>(p->offset) + i] + static_cast<float>(step) * direction[i];
       }
       model->parameters().write("weights", p->offset, {values.data(), p->size()});
       return totalLoss(*model, input);
@@ -159,7 +166,8 @@ DDSC_TEST("micro-batches add up to the gradient of the whole batch") {
   const LossInput whole = lossInput(cells({20, 5, 40, 11}, config));
   model->accumulate(whole, 0.5, {});
   const std::vector<float> expected = buffer(*model, "gradient");
-  model->parameters().write("gradient", 0, {std::vector<float>(expected.size()).data(), model->parameters().layout().size});
+  model->parameters().write("gradient", 0,
+                            {std::vector<float>(expected.size()).data(), model->parameters().layout().size});
   model->accumulate(part(whole, 0, 2), 0.5, {});
   model->accumulate(part(whole, 2, 2), 0.5, {});
   checkRelative(buffer(*model, "gradient"), expected, 1e-5);
@@ -174,7 +182,8 @@ DDSC_TEST("logits of a row are the same whichever rows are asked for") {
   for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<std::int32_t>(i);
   const auto logits = [&](const std::vector<std::int32_t>& rows) {
     std::vector<float> values(rows.size() * static_cast<std::size_t>(config.vocabSize));
-    model->predict(batch, noise, rows, false, WeightSource::weights)->logits({values.data(), static_cast<std::int64_t>(values.size())});
+    model->predict(batch, noise, rows, false, WeightSource::weights)
+        ->logits({values.data(), static_cast<std::int64_t>(values.size())});
     return values;
   };
   const std::vector<float> whole = logits(all);
