@@ -1,7 +1,8 @@
 // How long filling in half of each cell takes, by cached ancestral steps.
-import { maskToken, sample } from "../lib/sampling/index.js";
+
 import { Denoiser } from "../lib/model/denoiser.js";
 import { Purpose, RandomStream } from "../lib/random.js";
+import { maskToken, sample } from "../lib/sampling/index.js";
 import { GeneVocabulary } from "../lib/tokenizer/index.js";
 import { benchBatch } from "./inputs.js";
 import { bench } from "./measure.js";
@@ -9,7 +10,9 @@ import { readBenchOptions } from "./options.js";
 
 const options = readBenchOptions();
 const { preset, device, dtype } = options;
-const vocabulary = GeneVocabulary.fromIds(Array.from({ length: options.genes - 3 }, (_, gene) => `gene ${gene}`));
+const vocabulary = GeneVocabulary.fromIds(
+  Array.from({ length: options.genes - 3 }, (_, gene) => `gene ${gene}`),
+);
 using model = await Denoiser.create({ preset, device, dtype, vocabulary, trainable: false });
 const whole = benchBatch(options);
 const random = new RandomStream(0, Purpose.mask);

@@ -49,13 +49,21 @@ export function checkNumber(
   const kind = integer ? "a whole number" : "a number";
   const lower = Number.isFinite(min) ? ` >= ${min}` : "";
   const upper = Number.isFinite(max) ? `${lower ? " and" : ""} <= ${max}` : "";
-  throw new DdscError("ARGUMENT_RANGE", `expected ${kind}${lower}${upper} for ${argument} but received ${String(value)}`, {
-    argument,
-  });
+  throw new DdscError(
+    "ARGUMENT_RANGE",
+    `expected ${kind}${lower}${upper} for ${argument} but received ${String(value)}`,
+    {
+      argument,
+    },
+  );
 }
 
 /** Throws `ARGUMENT_CHOICE` unless `value` is one of `choices`. */
-export function checkChoice<const T extends string>(argument: string, value: unknown, choices: readonly T[]): T {
+export function checkChoice<const T extends string>(
+  argument: string,
+  value: unknown,
+  choices: readonly T[],
+): T {
   const found = choices.find((choice) => choice === value);
   if (found !== undefined) return found;
   throw new DdscError(

@@ -53,7 +53,12 @@ export interface NativeBatch {
 /** What is masked: given, or drawn natively from Purpose.mask streams. */
 export type NativeMasking =
   | { readonly kind: "given"; readonly noisy: Int32Array }
-  | { readonly kind: "draw"; readonly moveChance: Float64Array; readonly seed: number; readonly step: number };
+  | {
+      readonly kind: "draw";
+      readonly moveChance: Float64Array;
+      readonly seed: number;
+      readonly step: number;
+    };
 
 /** Noise of each cell, as objectives need it; all [cells]. See CellNoise in native/ops/ops.h. */
 export interface NativeNoise {
@@ -67,7 +72,10 @@ export interface NativeNoise {
   readonly meanWeight?: Float32Array;
 }
 
-export type NativeObjective = { readonly kind: "subs" } | { readonly kind: "d3pm"; readonly steps: number } | { readonly kind: "sedd" };
+export type NativeObjective =
+  | { readonly kind: "subs" }
+  | { readonly kind: "d3pm"; readonly steps: number }
+  | { readonly kind: "sedd" };
 
 export interface NativeLossInput {
   readonly batch: NativeBatch;
@@ -191,7 +199,12 @@ interface AddonDenoiser {
   initialise(seed: number): Promise<void>;
   read(buffer: ParameterBuffer, offset: number, size: number): Promise<Float32Array>;
   write(buffer: ParameterBuffer, offset: number, values: Float32Array): Promise<void>;
-  accumulate(input: NativeLossInput, gradientScale: number, dropoutSeed: number, step: number): Promise<NativeLoss>;
+  accumulate(
+    input: NativeLossInput,
+    gradientScale: number,
+    dropoutSeed: number,
+    step: number,
+  ): Promise<NativeLoss>;
   evaluate(input: NativeLossInput): Promise<NativeLoss>;
   update(options: NativeUpdateOptions): Promise<{ gradientNorm: number; applied: boolean }>;
   predict(
@@ -242,7 +255,11 @@ function addon(): Addon {
 
 /** Turns an error that crossed the addon's border into a DdscError. */
 function fromNative(error: unknown): unknown {
-  if (error instanceof Error && !(error instanceof DdscError) && typeof (error as { code?: unknown }).code === "string") {
+  if (
+    error instanceof Error &&
+    !(error instanceof DdscError) &&
+    typeof (error as { code?: unknown }).code === "string"
+  ) {
     return new DdscError((error as unknown as { code: string }).code, error.message, {}, { cause: error });
   }
   return error;
@@ -348,7 +365,8 @@ export class NativeDenoiser implements Disposable {
     signal?: AbortSignal,
   ): Promise<NativePrediction> {
     const raw = await this.#queue(
-      () => this.#native.predict(batch, options.conditioning, options.rows ?? null, options.weights ?? "weights"),
+      () =>
+        this.#native.predict(batch, options.conditioning, options.rows ?? null, options.weights ?? "weights"),
       signal,
     );
     return {
@@ -369,7 +387,9 @@ export class NativeDenoiser implements Disposable {
 
   #queue<T>(call: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     if (this.#disposed) {
-      return Promise.reject(new DdscError("MODEL_DISPOSED", "this model was disposed; load or create it again"));
+      return Promise.reject(
+        new DdscError("MODEL_DISPOSED", "this model was disposed; load or create it again"),
+      );
     }
     const result = this.#tail.then(async () => {
       signal?.throwIfAborted();
