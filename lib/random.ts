@@ -68,6 +68,9 @@ export function philox(
   return out;
 }
 
+/** Block at a position asked for out of turn; read before anything else can write it. */
+const elsewhere = new Uint32Array(4);
+
 /** Uniform in [0, 1) with 53 bits, from two words. */
 function uniform53(a: number, b: number): number {
   return ((a >>> 5) * 67108864 + (b >>> 6)) / 9007199254740992;
@@ -87,7 +90,6 @@ export class RandomStream {
   readonly #c2: number;
   readonly #c3: number;
   readonly #block = new Uint32Array(4);
-  readonly #elsewhere = new Uint32Array(4);
   #position = 0;
   #used = 4;
 
@@ -154,6 +156,6 @@ export class RandomStream {
   }
 
   #blockAt(position: number): Uint32Array {
-    return philox(position, this.#c1, this.#c2, this.#c3, this.#key0, this.#key1, this.#elsewhere);
+    return philox(position, this.#c1, this.#c2, this.#c3, this.#key0, this.#key1, elsewhere);
   }
 }

@@ -4,12 +4,16 @@ export class KnownJoint {
   readonly values: number;
   /** Probability of each outcome; outcome = sum of value_i * values^i. */
   readonly probabilities: readonly number[];
+  readonly #outcomes: readonly (readonly number[])[];
 
   /** Normalises the weights, [values^positions]. */
   constructor(positions: number, values: number, weight: (outcome: readonly number[]) => number) {
     this.positions = positions;
     this.values = values;
-    const weights = Array.from({ length: values ** positions }, (_, index) => weight(this.outcome(index)));
+    this.#outcomes = Array.from({ length: values ** positions }, (_, index) =>
+      Array.from({ length: positions }, (_, i) => Math.floor(index / values ** i) % values),
+    );
+    const weights = this.#outcomes.map(weight);
     const total = weights.reduce((sum, w) => sum + w, 0);
     this.probabilities = weights.map((w) => w / total);
   }
@@ -30,9 +34,9 @@ export class KnownJoint {
     const result = new Array<number>(this.values).fill(0);
     for (const [index, probability] of this.probabilities.entries()) {
       const outcome = this.outcome(index);
-      if (known.every((value, i) => value === undefined || value === outcome[i])) {
-        result[outcome[position]!]! += probability;
-      }
+      let fits = true;
+      for (let i = 0; fits && i < known.length; i++) fits = known[i] === undefined || known[i] === outcome[i];
+      if (fits) result[outcome[position]!]! += probability;
     }
     const total = result.reduce((sum, p) => sum + p, 0);
     return result.map((p) => p / total);

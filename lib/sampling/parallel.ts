@@ -4,6 +4,9 @@ import { type DrawnCell, drawCells } from "./network.js";
 import type { CheckedSampling } from "./options.js";
 import type { SamplingState } from "./state.js";
 
+/** So that 0.2 of 10 tokens are 2. */
+const ROUNDING = 1e-9;
+
 /**
  * Confidence-ordered parallel decoding: each step draws every masked token of a cell and keeps those whose drawn value is
  * most probable, as many as the schedule says but at least one. Yields after each step.
@@ -25,10 +28,10 @@ export async function* parallel(
       const share = rows.length / (start[place] as number);
       return { place, rows, moveChance: share * schedule.moveChance(1), reveal: 1, stay: 0 };
     });
-    const left = shareLeft(sampler.schedule ?? "cosine", (step + 1) / steps);
+    const left = shareLeft(sampler.schedule ?? "cosine", (steps - step - 1) / steps);
     for (const drawn of await drawCells(model, state, draws, "subs", step, options)) {
       const { place, rows } = drawn;
-      const masked = Math.min(rows.length - 1, Math.floor(left * (start[place] as number)));
+      const masked = Math.min(rows.length - 1, Math.floor(left * (start[place] as number) + ROUNDING));
       keepMostProbable(state, drawn, rows.length - masked);
       state.time[place] = schedule.timeOf((masked / (start[place] as number)) * schedule.moveChance(1));
     }
@@ -36,10 +39,9 @@ export async function* parallel(
   }
 }
 
-/** Share of a cell's tokens that is masked after a part `done` (0..1) of the steps; exactly 0 at the end. */
-function shareLeft(schedule: "cosine" | "linear", done: number): number {
-  if (done >= 1) return 0;
-  return schedule === "linear" ? 1 - done : Math.cos((Math.PI / 2) * done);
+/** Share of a cell's tokens that stays masked when a part `ahead` (0..1) of the steps is still to come. */
+function shareLeft(schedule: "cosine" | "linear", ahead: number): number {
+  return schedule === "linear" ? ahead : Math.sin((Math.PI / 2) * ahead);
 }
 
 function keepMostProbable(state: SamplingState, drawn: DrawnCell, count: number): void {

@@ -27,7 +27,9 @@ export class SamplingState {
 
   /** Places of the cells that have a masked token, ascending. */
   unfinished(): number[] {
-    return [...this.#masked.keys()].filter((place) => this.masked(place).length > 0);
+    const places: number[] = [];
+    for (const [place, rows] of this.#masked.entries()) if (rows.length > 0) places.push(place);
+    return places;
   }
 
   /** Rows of a cell that are masked, ascending. */

@@ -100,5 +100,7 @@ function mayBeRevealed(
   const stream = new RandomStream(seed, Purpose.draw, step, state.batch.cells[place] as number);
   const reveal = Math.fround(update.reveal);
   const share = (reveal / (reveal + Math.fround(update.stay))) * ROUNDING;
-  return masked.filter((row) => stream.uniformAt(state.position(place, row)) < share);
+  const candidates: number[] = [];
+  for (const row of masked) if (stream.uniformAt(state.position(place, row)) < share) candidates.push(row);
+  return Int32Array.from(candidates);
 }
