@@ -75,6 +75,7 @@ export class ProgressDisplay {
   readonly #steps: number | undefined;
   readonly #now: () => number;
   #progress: Progress | undefined;
+  #updates = 0;
   #secondsPerStep = 0;
   #shownAt = Number.NEGATIVE_INFINITY;
   #shownStep = 0;
@@ -95,14 +96,16 @@ export class ProgressDisplay {
     const before = this.#progress;
     const smooth = (past: number | undefined, value: number) =>
       past === undefined ? value : MEMORY * past + (1 - MEMORY) * value;
-    this.#secondsPerStep = smooth(before && this.#secondsPerStep, result.seconds);
+    // The first step also opens and reads the data: it says nothing about the speed of the others.
+    const measured = this.#updates++ > 1 ? before : undefined;
+    this.#secondsPerStep = smooth(measured && this.#secondsPerStep, result.seconds);
     const left = this.#steps === undefined ? undefined : this.#steps - result.step;
     this.#progress = {
       step: result.step,
       steps: this.#steps,
       loss: smooth(before?.loss, result.loss),
       learningRate: result.learningRate,
-      tokensPerSecond: smooth(before?.tokensPerSecond, result.tokensPerSecond),
+      tokensPerSecond: smooth(measured?.tokensPerSecond, result.tokensPerSecond),
       secondsLeft: left === undefined ? undefined : left * this.#secondsPerStep,
       validation: result.validation?.nll ?? before?.validation,
     };

@@ -69,7 +69,7 @@ interface Session extends Beginning {
 
 /**
  * Trains a model on a source of cells. With a folder, the run can be stopped in any way, a kill included, and resumed:
- * it ends with the same weights, bit for bit, as if it had never stopped.
+ * it ends with the same weights, bit for bit, as if it had never stopped (on a machine of the same kind).
  */
 export class Trainer {
   readonly model: Denoiser;

@@ -65,7 +65,9 @@ async function outcome(folder: string) {
 }
 
 describe("a training that is killed", () => {
-  it("ends with the same weights, bit for bit, as one never stopped, whenever it is killed and resumed", async () => {
+  it("ends with the same weights, bit for bit, as one never stopped, whenever it is killed and resumed", {
+    timeout: 300_000,
+  }, async () => {
     const whole = join(root, "whole");
     expect(await run(whole)).toBe(true);
     const expected = await outcome(whole);

@@ -109,4 +109,13 @@ describe("progress", () => {
     expect(file.written[0]).toBe("step 1/20  loss 2.0000  lr 3.0e-4  2.0k tokens/s  10s left\n");
     expect(file.written[2]).toContain("validation 1.5000");
   });
+
+  it("does not take the first step, which opens the data, for the speed of all", () => {
+    const file = stream(false);
+    const display = new ProgressDisplay(file, 100, () => 0);
+    display.update(result(1, { seconds: 60, tokensPerSecond: 10 }));
+    display.update(result(2));
+    display.close();
+    expect(file.written.at(-1)).toBe("step 2/100  loss 2.0000  lr 3.0e-4  2.0k tokens/s  49s left\n");
+  });
 });
