@@ -1,5 +1,5 @@
-// How near attention comes to the machine's multiply-add peak. Operations counted: 4 rows^2 headDim a head forward,
-// 10 backward (the scores are computed again), exponentials not counted.
+// How near attention comes to the machine's multiply-add peak. Operations counted: 4 rows^2 headDim a head
+// forward, 10 backward (the scores are computed again), exponentials not counted.
 #include <vector>
 
 #include "bench/peak.h"
@@ -16,7 +16,8 @@ const std::vector<Shape> shapes = {{4, 1024, 8, 64}, {64, 96, 2, 64}, {8, 512, 4
 
 void measureShape(const Context& context, const Shape& shape, DType type) {
   const auto backend = cpu::makeCpuBackend("", context.settings().threads);
-  const std::int64_t rows = shape.cells * shape.length, dim = shape.heads * shape.headDim, half = shape.headDim / 2;
+  const std::int64_t rows = shape.cells * shape.length, dim = shape.heads * shape.headDim,
+                     half = shape.headDim / 2;
   std::vector<std::int32_t> offsets{0}, cell, position;
   for (std::int64_t c = 0; c < shape.cells; ++c) {
     offsets.push_back(static_cast<std::int32_t>((c + 1) * shape.length));
@@ -38,17 +39,14 @@ void measureShape(const Context& context, const Shape& shape, DType type) {
   };
   const Buffer qkv = buffer(rows * 3 * dim, type), dqkv = buffer(rows * 3 * dim, type);
   const Buffer out = buffer(rows * dim, type), dout = buffer(rows * dim, type);
-  const Buffer logSumExp = buffer(rows * shape.heads, DType::f32), table = buffer(shape.length * half, DType::f32);
-  const RotaryTable rotary = {{table.as<float>(), shape.length * half}, {table.as<float>(), shape.length * half}};
+  const Buffer logSumExp = buffer(rows * shape.heads, DType::f32),
+               table = buffer(shape.length * half, DType::f32);
+  const RotaryTable rotary = {{table.as<float>(), shape.length * half},
+                              {table.as<float>(), shape.length * half}};
   const auto matrix = [rows](const Buffer& memory, std::int64_t cols, DType elementType) {
     return Matrix{memory.as<void>(), rows, cols, cols, elementType};
   };
-  const double product =
-      2.0 * static_cast<double>(rows * shape.length * dim);
-  const std::string name = std::to_string(shape.cells) + " x " + std::to_string(shape.length) + ", " +
-                           std::to_string(shape.heads) + " heads of " + std::to_string(shape.headDim) +
-                           (type == DType::f32 ? ", float" : ", bf16");
-
+  const double product = 2.0 * static_cast<double>(rows * shape.length * dim);
   measureAgainstPeak(
       context, 2 * product,
       [&] {
@@ -59,7 +57,7 @@ void measureShape(const Context& context, const Shape& shape, DType type) {
                                .out = matrix(out, dim, type),
                                .logSumExp = matrix(logSumExp, shape.heads, DType::f32)});
       },
-      name + ", forward");
+      "forward");
   measureAgainstPeak(
       context, 5 * product,
       [&] {
@@ -72,13 +70,19 @@ void measureShape(const Context& context, const Shape& shape, DType type) {
                                        .rotary = rotary,
                                        .dqkv = matrix(dqkv, 3 * dim, type)});
       },
-      name + ", backward");
+      "backward");
 }
 
-DDSC_BENCH("attention") {
+const bool registered = [] {
   for (const Shape& shape : shapes)
-    for (const DType type : {DType::f32, DType::bf16}) measureShape(context, shape, type);
-}
+    for (const DType type : {DType::f32, DType::bf16})
+      const Registration registration(
+          "attention, " + std::to_string(shape.cells) + " x " + std::to_string(shape.length) + ", " +
+              std::to_string(shape.heads) + " heads of " + std::to_string(shape.headDim) +
+              (type == DType::f32 ? ", float" : ", bf16"),
+          [&shape, type](const Context& context) { measureShape(context, shape, type); });
+  return true;
+}();
 
 }  // namespace
 }  // namespace ddsc::bench

@@ -13,9 +13,9 @@ struct Shape {
 };
 
 // 4 cells of 1024 tokens at 512 wide; the head; the conditioning; 64 cells of 96 tokens at 128 wide.
-const std::vector<Shape> shapes = {{"mlp up", 4096, 512, 2048},     {"mlp down", 4096, 2048, 512},
+const std::vector<Shape> shapes = {{"mlp up", 4096, 512, 2048},       {"mlp down", 4096, 2048, 512},
                                    {"attention out", 4096, 512, 512}, {"head", 2048, 512, 54},
-                                   {"conditioning", 4, 128, 3072},  {"nano qkv", 6144, 128, 384}};
+                                   {"conditioning", 4, 128, 3072},    {"nano qkv", 6144, 128, 384}};
 
 void measureShape(const Context& context, const Shape& shape, DType type) {
   const auto backend = cpu::makeCpuBackend("", context.settings().threads);
@@ -37,7 +37,6 @@ void measureShape(const Context& context, const Shape& shape, DType type) {
   const Matrix xView = matrix(x, shape.rows, shape.inputs), yView = matrix(y, shape.rows, shape.outputs);
   const Matrix weightView = matrix(weight, shape.outputs, shape.inputs);
   const double flops = 2.0 * static_cast<double>(shape.rows * shape.inputs * shape.outputs);
-  const std::string name = std::string(shape.what) + (type == DType::f32 ? ", float" : ", bf16");
 
   measureAgainstPeak(
       context, flops,
@@ -50,30 +49,36 @@ void measureShape(const Context& context, const Shape& shape, DType type) {
                             .residual = {},
                             .y = yView});
       },
-      name + ", forward with bias and GELU");
+      "forward with bias and GELU");
   measureAgainstPeak(
       context, flops,
       [&] {
-        backend->run(LinearInputGradient{
-            .dy = yView, .weight = weightView, .preactivation = {}, .dx = matrix(dx, shape.rows, shape.inputs)});
+        backend->run(LinearInputGradient{.dy = yView,
+                                         .weight = weightView,
+                                         .preactivation = {},
+                                         .dx = matrix(dx, shape.rows, shape.inputs)});
       },
-      name + ", input gradient");
+      "input gradient");
   measureAgainstPeak(
       context, flops,
       [&] {
-        backend->run(LinearWeightGradient{.dy = yView,
-                                          .x = xView,
-                                          .dweight = {dweight.as<void>(), shape.outputs, shape.inputs, shape.inputs,
-                                                      DType::f32},
-                                          .dbias = {bias.as<float>(), shape.outputs}});
+        backend->run(LinearWeightGradient{
+            .dy = yView,
+            .x = xView,
+            .dweight = {dweight.as<void>(), shape.outputs, shape.inputs, shape.inputs, DType::f32},
+            .dbias = {bias.as<float>(), shape.outputs}});
       },
-      name + ", weight gradient");
+      "weight gradient");
 }
 
-DDSC_BENCH("linear") {
+const bool registered = [] {
   for (const Shape& shape : shapes)
-    for (const DType type : {DType::f32, DType::bf16}) measureShape(context, shape, type);
-}
+    for (const DType type : {DType::f32, DType::bf16})
+      const Registration registration(
+          "linear, " + std::string(shape.what) + (type == DType::f32 ? ", float" : ", bf16"),
+          [&shape, type](const Context& context) { measureShape(context, shape, type); });
+  return true;
+}();
 
 }  // namespace
 }  // namespace ddsc::bench

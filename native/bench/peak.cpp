@@ -73,8 +73,8 @@ Loop loopOf(std::string_view instructionSet) {
   return {chainsGeneric, 4};
 }
 
-/// Seconds of the fastest of a few calls: what else runs on the machine only ever slows one down. On one thread in
-/// processor time, which leaves out what the system gave to others meanwhile.
+/// Seconds of the fastest of a few calls: what else runs on the machine only ever slows one down. On one
+/// thread in processor time, which leaves out what the system gave to others meanwhile.
 double fastest(const std::function<void()>& body, int threads) {
   constexpr int calls = 7;
   const auto now = [threads] {
@@ -104,15 +104,16 @@ void measureAgainstPeak(const Context& context, double flops, const std::functio
       if (index == 0) sink = result;
     });
   };
-  const double peakFlops = 2.0 * kChains * static_cast<double>(kSteps) * loop.lanes * pool.threads() / fastest(peak, pool.threads());
+  const double peakFlops = 2.0 * kChains * static_cast<double>(kSteps) * loop.lanes * pool.threads() /
+                           fastest(peak, pool.threads());
   const double rate = flops / fastest(body, pool.threads());
   if (context.settings().json) {
     std::printf(R"({"shareOfPeak":%.4g,"gflops":%.6g,"peakGflops":%.6g})"
                 "\n",
                 rate / peakFlops, rate * 1e-9, peakFlops * 1e-9);
   } else {
-    std::printf("%64s %9.0f%% of the peak: best %.1f of %.1f GFLOP/s\n", "", 100 * rate / peakFlops, rate * 1e-9,
-                peakFlops * 1e-9);
+    std::printf("%64s %9.1f%% of the peak: best %.1f of %.1f GFLOP/s\n", "", 100 * rate / peakFlops,
+                rate * 1e-9, peakFlops * 1e-9);
   }
 }
 

@@ -1,7 +1,7 @@
 #pragma once
-// Packing: a block of an operand becomes panels of `width` rows, [steps][width] float, read front to back by the
-// micro-kernel. bf16 is widened here, so products and sums are float32 for either type. Places past the edge of the
-// operand hold finite or repeated values that only reach results nobody stores.
+// Packing: a block of an operand becomes panels of `width` rows, [steps][width] float, read front to back by
+// the micro-kernel. bf16 is widened here, so products and sums are float32 for either type. Places past the
+// edge of the operand hold finite or repeated values that only reach results nobody stores.
 
 #include "cpu/simd.h"
 
@@ -19,6 +19,16 @@ DDSC_INLINE constexpr std::int64_t least(std::int64_t a, std::int64_t b) { retur
 DDSC_INLINE constexpr std::int64_t most(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
 DDSC_INLINE constexpr std::int64_t ceilDivide(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
+/// The first `lanes` of a vector; of all but a panel's last step the whole vector, which is faster, as the
+/// next step overwrites what is too much.
+DDSC_INLINE void storeLanes(float* out, F value, std::int64_t lanes, bool lastStep) {
+  if (lastStep) {
+    store(out, value, lanes);
+  } else {
+    store(out, value);
+  }
+}
+
 /// Steps contiguous in memory: kWidth rows by kWidth steps at a time, transposed in registers.
 template <std::int64_t width, class T>
 void packTransposed(const T* data, std::int64_t stride, std::int64_t count, std::int64_t steps, float* out) {
@@ -34,19 +44,21 @@ void packTransposed(const T* data, std::int64_t stride, std::int64_t count, std:
         for (std::int64_t r = 0; r < kWidth; ++r) block[r] = load(rows[r] + step);
         transpose(block);
 #pragma GCC unroll 16
-        for (std::int64_t r = 0; r < kWidth; ++r) store(out + (step + r) * width + lane, block[r], lanes);
+        for (std::int64_t r = 0; r < kWidth; ++r)
+          storeLanes(out + (step + r) * width + lane, block[r], lanes, step + r + 1 == steps);
       }
       if (step < steps) {
         for (std::int64_t r = 0; r < kWidth; ++r) block[r] = load(rows[r] + step, steps - step);
         transpose(block);
-        for (std::int64_t r = 0; r < steps - step; ++r) store(out + (step + r) * width + lane, block[r], lanes);
+        for (std::int64_t r = 0; r < steps - step; ++r)
+          store(out + (step + r) * width + lane, block[r], lanes);
       }
     }
   }
 }
 
-/// Rows contiguous in memory: copies, several panels a sweep so that whole cache lines of the source are used, but not
-/// so many that the panels' write positions crowd each other out of the cache.
+/// Rows contiguous in memory: copies, several panels a sweep so that whole cache lines of the source are
+/// used, but not so many that the panels' write positions crowd each other out of the cache.
 template <std::int64_t width, class T>
 void packCopied(const T* data, std::int64_t stride, std::int64_t count, std::int64_t steps, float* out) {
   constexpr std::int64_t sweep = 8 * width;
@@ -60,11 +72,7 @@ void packCopied(const T* data, std::int64_t stride, std::int64_t count, std::int
 #pragma GCC unroll 4
           for (std::int64_t lane = 0; lane < width; lane += kWidth) {
             const std::int64_t lanes = least(kWidth, width - lane);
-            if (lanes == kWidth) {
-              store(to + lane, load(from + panel + lane));
-            } else {
-              store(to + lane, load(from + panel + lane, lanes), lanes);
-            }
+            storeLanes(to + lane, load(from + panel + lane, lanes), lanes, step + 1 == steps);
           }
         } else {
           for (std::int64_t lane = 0; lane < width; lane += kWidth) {
@@ -79,8 +87,8 @@ void packCopied(const T* data, std::int64_t stride, std::int64_t count, std::int
 
 /// Panels of rows first .. first + count - 1, steps firstStep .. firstStep + steps - 1.
 template <std::int64_t width>
-void pack(const Operand& operand, std::int64_t first, std::int64_t count, std::int64_t firstStep, std::int64_t steps,
-          float* out) {
+void pack(const Operand& operand, std::int64_t first, std::int64_t count, std::int64_t firstStep,
+          std::int64_t steps, float* out) {
   const std::int64_t offset =
       operand.stepsContiguous ? first * operand.stride + firstStep : firstStep * operand.stride + first;
   const auto packAs = [&](const auto* data) {

@@ -1,9 +1,12 @@
-// Linear layers: three products over one blocked multiplication (gemm.h), differing in which operand is read along rows
-// and in what happens to a finished tile. Fused there, in the cache: bias, activation, residual, the activation's
-// derivative, accumulation into the gradient, rounding to bf16. None of them costs a pass over memory of its own.
+// Linear layers: three products over one blocked multiplication (gemm.h), differing in which operand is read
+// along rows and in what happens to a finished tile. Fused there, in the cache: bias, activation, residual,
+// the activation's derivative, accumulation into the gradient, rounding to bf16. None of them costs a pass
+// over memory of its own.
 
 #include "cpu/ops/gemm.h"
 #include "cpu/ops/kernels.h"
+
+#define DDSC_INLINE_LAMBDA __attribute__((always_inline))
 
 namespace ddsc::cpu::DDSC_ISA {
 namespace {
@@ -42,9 +45,16 @@ DDSC_INLINE void storeTo(const Matrix& m, std::int64_t row, std::int64_t col, F 
 template <class Body>
 DDSC_INLINE void forEachVector(std::int64_t row, std::int64_t col, std::int64_t rows, std::int64_t cols,
                                const float* tile, const Body& body) {
-  for (std::int64_t i = 0; i < rows; ++i)
-    for (std::int64_t j = 0; j < cols; j += kWidth)
-      body(row + i, col + j, least(kWidth, cols - j), load(tile + i * kTileCols + j));
+  if (cols == kTileCols) {
+    // The count is a constant here, so that no load or store is masked.
+    for (std::int64_t i = 0; i < rows; ++i)
+      for (std::int64_t j = 0; j < kTileCols; j += kWidth)
+        body(row + i, col + j, kWidth, load(tile + i * kTileCols + j));
+  } else {
+    for (std::int64_t i = 0; i < rows; ++i)
+      for (std::int64_t j = 0; j < cols; j += kWidth)
+        body(row + i, col + j, least(kWidth, cols - j), load(tile + i * kTileCols + j));
+  }
 }
 
 }  // namespace
@@ -55,16 +65,18 @@ void linear(Context& context, const Linear& op) {
                            .rows = op.x.rows,
                            .cols = op.weight.rows,
                            .steps = op.x.cols};
-  multiply(context, product,
-           [&op](std::int64_t row, std::int64_t col, std::int64_t rows, std::int64_t cols, const float* tile) {
-             forEachVector(row, col, rows, cols, tile, [&](std::int64_t i, std::int64_t j, std::int64_t count, F value) {
-               if (op.bias) value = value + load(op.bias.data + j, count);
-               if (op.preactivation) storeTo(op.preactivation, i, j, value, count);
-               value = activate(op.activation, value);
-               if (op.residual) value = value + loadFrom(op.residual, i, j, count);
-               storeTo(op.y, i, j, value, count);
-             });
-           });
+  multiply(
+      context, product,
+      [&op](std::int64_t row, std::int64_t col, std::int64_t rows, std::int64_t cols, const float* tile) {
+        forEachVector(row, col, rows, cols, tile,
+                      [&](std::int64_t i, std::int64_t j, std::int64_t count, F value) DDSC_INLINE_LAMBDA {
+                        if (op.bias) value = value + load(op.bias.data + j, count);
+                        if (op.preactivation) storeTo(op.preactivation, i, j, value, count);
+                        value = activate(op.activation, value);
+                        if (op.residual) value = value + loadFrom(op.residual, i, j, count);
+                        storeTo(op.y, i, j, value, count);
+                      });
+      });
 }
 
 void linearInputGradient(Context& context, const LinearInputGradient& op) {
@@ -73,14 +85,17 @@ void linearInputGradient(Context& context, const LinearInputGradient& op) {
                            .rows = op.dy.rows,
                            .cols = op.weight.cols,
                            .steps = op.dy.cols};
-  multiply(context, product,
-           [&op](std::int64_t row, std::int64_t col, std::int64_t rows, std::int64_t cols, const float* tile) {
-             forEachVector(row, col, rows, cols, tile, [&](std::int64_t i, std::int64_t j, std::int64_t count, F value) {
-               if (op.activation != Activation::none)
-                 value = value * activationDerivative(op.activation, loadFrom(op.preactivation, i, j, count));
-               storeTo(op.dx, i, j, value, count);
-             });
-           });
+  multiply(
+      context, product,
+      [&op](std::int64_t row, std::int64_t col, std::int64_t rows, std::int64_t cols, const float* tile) {
+        forEachVector(row, col, rows, cols, tile,
+                      [&](std::int64_t i, std::int64_t j, std::int64_t count, F value) DDSC_INLINE_LAMBDA {
+                        if (op.activation != Activation::none)
+                          value = value * activationDerivative(op.activation,
+                                                               loadFrom(op.preactivation, i, j, count));
+                        storeTo(op.dx, i, j, value, count);
+                      });
+      });
 }
 
 void linearWeightGradient(Context& context, const LinearWeightGradient& op) {
@@ -91,13 +106,15 @@ void linearWeightGradient(Context& context, const LinearWeightGradient& op) {
                            .steps = op.dy.rows,
                            .packing = Packing::perTask,
                            .rowSums = op.dbias};
-  multiply(context, product,
-           [&op](std::int64_t row, std::int64_t col, std::int64_t rows, std::int64_t cols, const float* tile) {
-             forEachVector(row, col, rows, cols, tile, [&](std::int64_t i, std::int64_t j, std::int64_t count, F value) {
-               float* to = op.dweight.row<float>(i) + j;
-               store(to, load(to, count) + value, count);
-             });
-           });
+  multiply(
+      context, product,
+      [&op](std::int64_t row, std::int64_t col, std::int64_t rows, std::int64_t cols, const float* tile) {
+        forEachVector(row, col, rows, cols, tile,
+                      [&](std::int64_t i, std::int64_t j, std::int64_t count, F value) DDSC_INLINE_LAMBDA {
+                        float* to = op.dweight.row<float>(i) + j;
+                        store(to, load(to, count) + value, count);
+                      });
+      });
 }
 
 }  // namespace ddsc::cpu::DDSC_ISA

@@ -73,18 +73,28 @@ DDSC_INLINE F toFloat(I a) { return {_mm256_cvtepi32_ps(a.v)}; }
 
 DDSC_INLINE F load(const float* p) { return {_mm256_loadu_ps(p)}; }
 DDSC_INLINE void store(float* p, F a) { _mm256_storeu_ps(p, a.v); }
-DDSC_INLINE I load(const std::int32_t* p) { return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))}; }
+DDSC_INLINE I load(const std::int32_t* p) {
+  return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))};
+}
 DDSC_INLINE void store(std::int32_t* p, I a) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), a.v); }
 
 DDSC_INLINE __m256i maskOfFirst(std::int64_t count) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), iota().v);
 }
-DDSC_INLINE F load(const float* p, std::int64_t count) { return {_mm256_maskload_ps(p, maskOfFirst(count))}; }
-DDSC_INLINE void store(float* p, F a, std::int64_t count) { _mm256_maskstore_ps(p, maskOfFirst(count), a.v); }
+DDSC_INLINE F load(const float* p, std::int64_t count) {
+  if (count == kWidth) return load(p);
+  return {_mm256_maskload_ps(p, maskOfFirst(count))};
+}
+DDSC_INLINE void store(float* p, F a, std::int64_t count) {
+  if (count == kWidth) return store(p, a);
+  _mm256_maskstore_ps(p, maskOfFirst(count), a.v);
+}
 DDSC_INLINE I load(const std::int32_t* p, std::int64_t count) {
+  if (count == kWidth) return load(p);
   return {_mm256_maskload_epi32(p, maskOfFirst(count))};
 }
 DDSC_INLINE void store(std::int32_t* p, I a, std::int64_t count) {
+  if (count == kWidth) return store(p, a);
   _mm256_maskstore_epi32(p, maskOfFirst(count), a.v);
 }
 DDSC_INLINE M firstLanes(std::int64_t count) { return {_mm256_castsi256_ps(maskOfFirst(count))}; }
@@ -98,6 +108,7 @@ DDSC_INLINE __m128i upperHalves(I a) {
 }
 DDSC_INLINE F load(const bf16* p) { return widen(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
 DDSC_INLINE F load(const bf16* p, std::int64_t count) {
+  if (count == kWidth) return load(p);
   __m128i halves = _mm_setzero_si128();
   __builtin_memcpy(&halves, p, static_cast<std::size_t>(count) * sizeof(bf16));
   return widen(halves);
@@ -105,6 +116,7 @@ DDSC_INLINE F load(const bf16* p, std::int64_t count) {
 /// Stores the upper half of each lane.
 DDSC_INLINE void storeUpper(bf16* p, I a) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), upperHalves(a)); }
 DDSC_INLINE void storeUpper(bf16* p, I a, std::int64_t count) {
+  if (count == kWidth) return storeUpper(p, a);
   const __m128i halves = upperHalves(a);
   __builtin_memcpy(p, &halves, static_cast<std::size_t>(count) * sizeof(bf16));
 }
@@ -120,8 +132,8 @@ DDSC_INLINE float maximum(F a) {
   return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
 
-/// a * 2^n for whole n in -250 .. 250, right down to denormals and up to infinity: in two steps, as one factor alone
-/// may not be a normal number.
+/// a * 2^n for whole n in -250 .. 250, right down to denormals and up to infinity: in two steps, as one
+/// factor alone may not be a normal number.
 DDSC_INLINE F scaleByPowerOfTwo(F a, F n) {
   const __m256i exponent = _mm256_cvtps_epi32(n.v);
   const __m256i half = _mm256_srai_epi32(exponent, 1);

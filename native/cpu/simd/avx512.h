@@ -41,9 +41,7 @@ DDSC_INLINE bool any(M a) { return a.v != 0; }
 DDSC_INLINE F select(M m, F a, F b) { return {_mm512_mask_blend_ps(m.v, b.v, a.v)}; }
 
 DDSC_INLINE I setInt(std::uint32_t a) { return {_mm512_set1_epi32(static_cast<int>(a))}; }
-DDSC_INLINE I iota() {
-  return {_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)};
-}
+DDSC_INLINE I iota() { return {_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)}; }
 DDSC_INLINE I operator+(I a, I b) { return {_mm512_add_epi32(a.v, b.v)}; }
 DDSC_INLINE I operator-(I a, I b) { return {_mm512_sub_epi32(a.v, b.v)}; }
 DDSC_INLINE I operator*(I a, I b) { return {_mm512_mullo_epi32(a.v, b.v)}; }
@@ -76,12 +74,23 @@ DDSC_INLINE I load(const std::int32_t* p) { return {_mm512_loadu_si512(p)}; }
 DDSC_INLINE void store(std::int32_t* p, I a) { _mm512_storeu_si512(p, a.v); }
 
 DDSC_INLINE __mmask16 maskOfFirst(std::int64_t count) { return static_cast<__mmask16>((1u << count) - 1u); }
-DDSC_INLINE F load(const float* p, std::int64_t count) { return {_mm512_maskz_loadu_ps(maskOfFirst(count), p)}; }
-DDSC_INLINE void store(float* p, F a, std::int64_t count) { _mm512_mask_storeu_ps(p, maskOfFirst(count), a.v); }
+/// Known while compiling to be all lanes: no mask then. (A branch for counts known later costs more than the
+/// mask.)
+DDSC_INLINE bool isWhole(std::int64_t count) { return __builtin_constant_p(count) && count == kWidth; }
+DDSC_INLINE F load(const float* p, std::int64_t count) {
+  if (isWhole(count)) return load(p);
+  return {_mm512_maskz_loadu_ps(maskOfFirst(count), p)};
+}
+DDSC_INLINE void store(float* p, F a, std::int64_t count) {
+  if (isWhole(count)) return store(p, a);
+  _mm512_mask_storeu_ps(p, maskOfFirst(count), a.v);
+}
 DDSC_INLINE I load(const std::int32_t* p, std::int64_t count) {
+  if (isWhole(count)) return load(p);
   return {_mm512_maskz_loadu_epi32(maskOfFirst(count), p)};
 }
 DDSC_INLINE void store(std::int32_t* p, I a, std::int64_t count) {
+  if (isWhole(count)) return store(p, a);
   _mm512_mask_storeu_epi32(p, maskOfFirst(count), a.v);
 }
 DDSC_INLINE M firstLanes(std::int64_t count) { return {maskOfFirst(count)}; }
@@ -92,6 +101,7 @@ DDSC_INLINE F widen(__m256i halves) {
 DDSC_INLINE __m256i upperHalves(I a) { return _mm512_cvtepi32_epi16(_mm512_srli_epi32(a.v, 16)); }
 DDSC_INLINE F load(const bf16* p) { return widen(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
 DDSC_INLINE F load(const bf16* p, std::int64_t count) {
+  if (isWhole(count)) return load(p);
   return widen(_mm256_maskz_loadu_epi16(maskOfFirst(count), p));
 }
 /// Stores the upper half of each lane.
@@ -99,6 +109,7 @@ DDSC_INLINE void storeUpper(bf16* p, I a) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), upperHalves(a));
 }
 DDSC_INLINE void storeUpper(bf16* p, I a, std::int64_t count) {
+  if (isWhole(count)) return storeUpper(p, a);
   _mm256_mask_storeu_epi16(p, maskOfFirst(count), upperHalves(a));
 }
 

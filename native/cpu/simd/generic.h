@@ -1,5 +1,6 @@
 #pragma once
-// The vectors of simd.h on any processor, through the compiler's vector extensions: SSE2 on x86-64, NEON on arm64.
+// The vectors of simd.h on any processor, through the compiler's vector extensions: SSE2 on x86-64, NEON on
+// arm64.
 
 #include "core/views.h"
 
@@ -84,22 +85,28 @@ DDSC_INLINE F sqrt(F a) {
                      __builtin_sqrtf(a.v[3])}};
 }
 
+/// The first `count` elements of lanes from memory, the others 0; and back. A count of all lanes, the common
+/// case, must not become a call of memcpy.
+template <class Element>
+DDSC_INLINE void copyLanes(void* to, const void* from, std::int64_t count) {
+  if (count == kWidth) {
+    __builtin_memcpy(to, from, sizeof(Element) * kWidth);
+  } else {
+    __builtin_memcpy(to, from, sizeof(Element) * static_cast<std::size_t>(count));
+  }
+}
 DDSC_INLINE F load(const float* p, std::int64_t count) {
   F a = zero();
-  __builtin_memcpy(&a.v, p, static_cast<std::size_t>(count) * sizeof(float));
+  copyLanes<float>(&a.v, p, count);
   return a;
 }
-DDSC_INLINE void store(float* p, F a, std::int64_t count) {
-  __builtin_memcpy(p, &a.v, static_cast<std::size_t>(count) * sizeof(float));
-}
+DDSC_INLINE void store(float* p, F a, std::int64_t count) { copyLanes<float>(p, &a.v, count); }
 DDSC_INLINE I load(const std::int32_t* p, std::int64_t count) {
   I a = setInt(0);
-  __builtin_memcpy(&a.v, p, static_cast<std::size_t>(count) * sizeof(std::int32_t));
+  copyLanes<std::int32_t>(&a.v, p, count);
   return a;
 }
-DDSC_INLINE void store(std::int32_t* p, I a, std::int64_t count) {
-  __builtin_memcpy(p, &a.v, static_cast<std::size_t>(count) * sizeof(std::int32_t));
-}
+DDSC_INLINE void store(std::int32_t* p, I a, std::int64_t count) { copyLanes<std::int32_t>(p, &a.v, count); }
 DDSC_INLINE F load(const float* p) { return load(p, kWidth); }
 DDSC_INLINE void store(float* p, F a) { store(p, a, kWidth); }
 DDSC_INLINE I load(const std::int32_t* p) { return load(p, kWidth); }
@@ -110,7 +117,7 @@ DDSC_INLINE M firstLanes(std::int64_t count) {
 
 DDSC_INLINE F load(const bf16* p, std::int64_t count) {
   std::uint16_t halves[kWidth] = {};
-  __builtin_memcpy(halves, p, static_cast<std::size_t>(count) * sizeof(bf16));
+  copyLanes<bf16>(halves, p, count);
   return fromBits(shiftLeft<16>(I{UnsignedLanes{halves[0], halves[1], halves[2], halves[3]}}));
 }
 DDSC_INLINE F load(const bf16* p) { return load(p, kWidth); }
@@ -118,7 +125,7 @@ DDSC_INLINE F load(const bf16* p) { return load(p, kWidth); }
 DDSC_INLINE void storeUpper(bf16* p, I a, std::int64_t count) {
   std::uint16_t halves[kWidth];
   for (int lane = 0; lane < kWidth; ++lane) halves[lane] = static_cast<std::uint16_t>(a.v[lane] >> 16);
-  __builtin_memcpy(p, halves, static_cast<std::size_t>(count) * sizeof(bf16));
+  copyLanes<bf16>(p, halves, count);
 }
 DDSC_INLINE void storeUpper(bf16* p, I a) { storeUpper(p, a, kWidth); }
 
@@ -129,8 +136,8 @@ DDSC_INLINE float maximum(F a) {
   return even > odd ? even : odd;
 }
 
-/// a * 2^n for whole n in -250 .. 250, right down to denormals and up to infinity: in two steps, as one factor alone
-/// may not be a normal number.
+/// a * 2^n for whole n in -250 .. 250, right down to denormals and up to infinity: in two steps, as one
+/// factor alone may not be a normal number.
 DDSC_INLINE F scaleByPowerOfTwo(F a, F n) {
   // Adding 1.5 * 2^23 leaves the whole number in the low bits.
   const FloatLanes shifted = n.v + 12582912.0f;
