@@ -1,11 +1,13 @@
 #pragma once
-// Counter-based random numbers: Philox4x32-10 (Salmon et al., SC'11). One definition for every backend and, word for
-// word, for lib/random.ts. A number is a pure function of (seed, purpose, step, cell, position), so masks, dropout and
-// draws do not depend on batch split, thread count or device.
+// Counter-based random numbers: Philox4x32-10 (Salmon et al., SC'11). One definition for every backend and,
+// word for word, for lib/random.ts. A number is a pure function of (seed, purpose, step, cell, position), so
+// masks, dropout and draws do not depend on batch split, thread count or device.
 //
-// Key:     word 0 = seed bits 0..31, word 1 = seed bits 32..52 | site << 21 (site < 2048; 0 but for dropout, where it
+// Key:     word 0 = seed bits 0..31, word 1 = seed bits 32..52 | site << 21 (site < 2048; 0 but for dropout,
+// where it
 //          numbers the place in the network).
-// Counter: word 0 = position (dropout: position << 12 | column / 4), word 1 = cell bits 0..31, word 2 = step bits 0..31,
+// Counter: word 0 = position (dropout: position << 12 | column / 4), word 1 = cell bits 0..31, word 2 = step
+// bits 0..31,
 //          word 3 = purpose << 24 | cell bits 32..43 << 12 | step bits 32..43.
 
 #include <cstdint>
@@ -45,13 +47,14 @@ inline constexpr std::uint32_t kPhiloxW0 = 0x9E3779B9u, kPhiloxW1 = 0xBB67AE85u;
 struct Stream {
   std::uint32_t key0, key1, cell, step, tail;
 
-  DDSC_HOST_DEVICE Stream(std::uint64_t seed, Purpose purpose, std::uint64_t stepNumber, std::uint64_t cellIndex,
-                          std::uint32_t site = 0)
+  DDSC_HOST_DEVICE Stream(std::uint64_t seed, Purpose purpose, std::uint64_t stepNumber,
+                          std::uint64_t cellIndex, std::uint32_t site = 0)
       : key0(static_cast<std::uint32_t>(seed)),
         key1((static_cast<std::uint32_t>(seed >> 32) & 0x1FFFFFu) | site << 21),
         cell(static_cast<std::uint32_t>(cellIndex)),
         step(static_cast<std::uint32_t>(stepNumber)),
-        tail(static_cast<std::uint32_t>(purpose) << 24 | (static_cast<std::uint32_t>(cellIndex >> 32) & 0xFFFu) << 12 |
+        tail(static_cast<std::uint32_t>(purpose) << 24 |
+             (static_cast<std::uint32_t>(cellIndex >> 32) & 0xFFFu) << 12 |
              (static_cast<std::uint32_t>(stepNumber >> 32) & 0xFFFu)) {}
 };
 
@@ -76,10 +79,14 @@ DDSC_HOST_DEVICE PhiloxBlock philox(const Stream& stream, std::uint32_t position
 
 /// Uniform in [0, 1) with 53 bits, from two words.
 DDSC_HOST_DEVICE double uniform53(std::uint32_t a, std::uint32_t b) {
-  return (static_cast<double>(a >> 5) * 67108864.0 + static_cast<double>(b >> 6)) * (1.0 / 9007199254740992.0);
+  return (static_cast<double>(a >> 5) * 67108864.0 + static_cast<double>(b >> 6)) *
+         (1.0 / 9007199254740992.0);
 }
 
-/// A word below this threshold is an event of probability p (rounded to a multiple of 2^-32; p = 1 is certain).
-DDSC_HOST_DEVICE std::uint64_t threshold32(double p) { return static_cast<std::uint64_t>(p * 4294967296.0 + 0.5); }
+/// A word below this threshold is an event of probability p (rounded to a multiple of 2^-32; p = 1 is
+/// certain).
+DDSC_HOST_DEVICE std::uint64_t threshold32(double p) {
+  return static_cast<std::uint64_t>(p * 4294967296.0 + 0.5);
+}
 
 }  // namespace ddsc

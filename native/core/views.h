@@ -1,6 +1,6 @@
 #pragma once
-// Views of memory owned elsewhere. Functions here are forced inline because kernel files are compiled once per
-// instruction set: an out-of-line copy built with AVX flags must never be the one the linker keeps.
+// Views of memory owned elsewhere. Functions here are forced inline because kernel files are compiled once
+// per instruction set: an out-of-line copy built with AVX flags must never be the one the linker keeps.
 
 #include <cstddef>
 #include <cstdint>
@@ -21,7 +21,8 @@ DDSC_INLINE constexpr std::int64_t sizeOf(DType type) { return type == DType::f3
 
 template <class T>
 DDSC_INLINE constexpr DType dtypeOf() {
-  static_assert(std::is_same_v<std::remove_const_t<T>, float> || std::is_same_v<std::remove_const_t<T>, bf16>);
+  static_assert(std::is_same_v<std::remove_const_t<T>, float> ||
+                std::is_same_v<std::remove_const_t<T>, bf16>);
   return std::is_same_v<std::remove_const_t<T>, float> ? DType::f32 : DType::bf16;
 }
 
@@ -33,7 +34,11 @@ struct Span {
 
   DDSC_INLINE T& operator[](std::int64_t i) const { return data[i]; }
   DDSC_INLINE explicit operator bool() const { return data != nullptr; }
-  DDSC_INLINE operator Span<const T>() const requires(!std::is_const_v<T>) { return {data, size}; }
+  DDSC_INLINE operator Span<const T>() const
+    requires(!std::is_const_v<T>)
+  {
+    return {data, size};
+  }
   DDSC_INLINE Span part(std::int64_t first, std::int64_t count) const { return {data + first, count}; }
 };
 
@@ -69,10 +74,11 @@ struct ConstMatrix {
   DType type = DType::f32;
 
   DDSC_INLINE ConstMatrix() = default;
-  DDSC_INLINE ConstMatrix(const void* elements, std::int64_t rowCount, std::int64_t columnCount, std::int64_t rowStride,
-                          DType elementType)
+  DDSC_INLINE ConstMatrix(const void* elements, std::int64_t rowCount, std::int64_t columnCount,
+                          std::int64_t rowStride, DType elementType)
       : data(elements), rows(rowCount), cols(columnCount), stride(rowStride), type(elementType) {}
-  DDSC_INLINE ConstMatrix(const Matrix& m) : data(m.data), rows(m.rows), cols(m.cols), stride(m.stride), type(m.type) {}
+  DDSC_INLINE ConstMatrix(const Matrix& m)
+      : data(m.data), rows(m.rows), cols(m.cols), stride(m.stride), type(m.type) {}
   DDSC_INLINE explicit operator bool() const { return data != nullptr; }
   template <class T>
   DDSC_INLINE const T* as() const {
@@ -91,7 +97,8 @@ struct ConstMatrix {
 };
 
 /// The cells of a ragged batch: tokens end to end, no padding. Rows may be a subset of the cells' tokens (the
-/// masked ones, say): then `offsets` bounds the subset and `position` still numbers the token in its whole cell.
+/// masked ones, say): then `offsets` bounds the subset and `position` still numbers the token in its whole
+/// cell.
 struct Ragged {
   Span<const std::int32_t> offsets;     // [cells + 1], offsets[0] = 0
   Span<const std::int32_t> cell;        // [rows], cell of each row, ascending

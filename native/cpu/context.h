@@ -10,8 +10,9 @@
 
 namespace ddsc::cpu {
 
-/// 64-byte aligned scratch that grows and is kept: no allocation in the hot path once warm. Slot `worker` belongs to a
-/// worker while its task runs; `shared` to the op that is running. Contents do not survive the op.
+/// 64-byte aligned scratch that grows and is kept: no allocation in the hot path once warm. Slot `worker`
+/// belongs to a worker while its task runs; `shared` to the op that is running. Contents do not survive the
+/// op.
 class Scratch {
  public:
   explicit Scratch(int workers);

@@ -23,8 +23,9 @@ int chooseThreads(int threads) {
     if (error != std::errc() || rest != text.data() + text.size()) threads = -1;
   }
   if (threads < 0 || threads > kMostThreads) {
-    throw Error("DEVICE_THREADS", "the number of threads (DDSC_THREADS) must be a whole number from 0 (all) to " +
-                                      std::to_string(kMostThreads));
+    throw Error("DEVICE_THREADS",
+                "the number of threads (DDSC_THREADS) must be a whole number from 0 (all) to " +
+                    std::to_string(kMostThreads));
   }
   return threads;
 }
@@ -35,7 +36,8 @@ class CpuBackend final : public Backend {
       : instructionSet_(instructionSet), pool_(threads), scratch_(pool_.threads()) {}
 
   std::string describe() const override {
-    const std::string threads = std::to_string(pool_.threads()) + (pool_.threads() == 1 ? " thread" : " threads");
+    const std::string threads =
+        std::to_string(pool_.threads()) + (pool_.threads() == 1 ? " thread" : " threads");
     return std::string("cpu (") + instructionSet_.name + ", " + threads + ")";
   }
 

@@ -12,8 +12,8 @@ namespace ddsc::cpu {
 std::vector<std::string> instructionSets();
 
 /// The CPU backend for an instruction set ("" : DDSC_ISA from the environment, else the best). Throws Error
-/// DEVICE_ISA when it is unknown or this machine lacks it. `threads`: 0 means DDSC_THREADS from the environment, else
-/// every processor the process may run on.
+/// DEVICE_ISA when it is unknown or this machine lacks it. `threads`: 0 means DDSC_THREADS from the
+/// environment, else every processor the process may run on.
 std::unique_ptr<Backend> makeCpuBackend(const std::string& instructionSet = "", int threads = 0);
 
 }  // namespace ddsc::cpu

@@ -54,8 +54,8 @@ InstructionSet chooseInstructionSet(const std::string& wanted) {
     if (name == set.name) return set;
     available += std::string(available.empty() ? "" : ", ") + set.name;
   }
-  throw Error("DEVICE_ISA", "instruction set '" + name + "' (DDSC_ISA) is not available here; this machine has: " +
-                                available);
+  throw Error("DEVICE_ISA", "instruction set '" + name +
+                                "' (DDSC_ISA) is not available here; this machine has: " + available);
 }
 
 }  // namespace ddsc::cpu

@@ -1,16 +1,16 @@
 #pragma once
-// Vectors of float and of 32-bit integers as wide as the instruction set has them, so that a kernel is written once.
-// For files of cpu/ops/ only (compiled once per instruction set); everything is forced inline.
+// Vectors of float and of 32-bit integers as wide as the instruction set has them, so that a kernel is
+// written once. For files of cpu/ops/ only (compiled once per instruction set); everything is forced inline.
 //
 //   F, I, M               kWidth floats; kWidth 32-bit integers (unsigned arithmetic, wraps); a mask of lanes
 //   load(p), store(p, v)  unaligned; p is float, bf16 (widened; rounded to nearest even) or int32
-//   load(p, n), store(p, v, n)   the first n lanes, 0 <= n <= kWidth, touching no other memory; other lanes load as 0
-//   zero set1 + - * / fma fnma min max abs sqrt; < <= == ; & | on masks; any select firstLanes
-//                         fma(a, b, c) = a b + c, fnma(a, b, c) = c - a b; min and max return b if either is NaN
-//   setInt iota + - * & | ^ shiftLeft<n> shiftRight<n> mulHigh lessUnsigned == ; bitsOf fromBits toFloat(I, signed)
-//   sum maximum           over lanes, in a fixed order
-//   transpose             of kWidth vectors
-//   exp sigmoid, geluTanh, silu and their derivatives
+//   load(p, n), store(p, v, n)   the first n lanes, 0 <= n <= kWidth, touching no other memory; other lanes
+//   load as 0 zero set1 + - * / fma fnma min max abs sqrt; < <= == ; & | on masks; any select firstLanes
+//                         fma(a, b, c) = a b + c, fnma(a, b, c) = c - a b; min and max return b if either is
+//                         NaN
+//   setInt iota + - * & | ^ shiftLeft<n> shiftRight<n> mulHigh lessUnsigned == ; bitsOf fromBits toFloat(I,
+//   signed) sum maximum           over lanes, in a fixed order transpose             of kWidth vectors exp
+//   sigmoid, geluTanh, silu and their derivatives
 
 #include <cstdint>
 
@@ -49,7 +49,8 @@ DDSC_INLINE F roundToWhole(F a) {
 }
 
 /// e^x within 2 ulp; 0 at -inf (denormals kept), inf above 88.73; NaN stays.
-/// x = n ln 2 + r, |r| <= ln 2 / 2; ln 2 in two parts of which the first times n is exact; polynomial of Cephes expf.
+/// x = n ln 2 + r, |r| <= ln 2 / 2; ln 2 in two parts of which the first times n is exact; polynomial of
+/// Cephes expf.
 DDSC_INLINE F exp(F x) {
   x = min(set1(89.0f), max(set1(-104.0f), x));
   const F n = roundToWhole(x * set1(1.44269504088896341f));
@@ -85,7 +86,8 @@ DDSC_INLINE F siluDerivative(F x) {
   return fma(x, s.slope, s.value);
 }
 
-/// x / 2 (1 + tanh u), u = sqrt(2 / pi) (x + 0.044715 x^3); since (1 + tanh u) / 2 = sigmoid(2 u), x sigmoid(2 u).
+/// x / 2 (1 + tanh u), u = sqrt(2 / pi) (x + 0.044715 x^3); since (1 + tanh u) / 2 = sigmoid(2 u), x
+/// sigmoid(2 u).
 DDSC_INLINE F geluTanh(F x) {
   const F twoU = x * fma(x * x, set1(0.0713548162726f), set1(1.5957691216057308f));
   return x * sigmoid(twoU);

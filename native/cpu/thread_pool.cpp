@@ -57,9 +57,9 @@ class Inside {
 
 }  // namespace
 
-/// A job is published under the mutex as a new generation. Workers join it while it is open and take indices until none
-/// is left; the caller closes it and waits only for those that joined, so a worker which the system has not scheduled
-/// yet delays nobody.
+/// A job is published under the mutex as a new generation. Workers join it while it is open and take indices
+/// until none is left; the caller closes it and waits only for those that joined, so a worker which the
+/// system has not scheduled yet delays nobody.
 struct ThreadPool::State {
   std::mutex mutex;
   std::condition_variable wake, left;

@@ -4,10 +4,10 @@
 
 namespace ddsc::cpu {
 
-/// Persistent worker threads. `parallel(count, task)` calls task(index, worker) for every index in [0, count), on the
-/// calling thread and the workers, and returns when all are done. Indices are handed out dynamically: a task's result
-/// must not depend on which worker runs it. The first exception is rethrown on the calling thread. Not reentrant: a
-/// call from inside a task runs its tasks on that thread.
+/// Persistent worker threads. `parallel(count, task)` calls task(index, worker) for every index in [0,
+/// count), on the calling thread and the workers, and returns when all are done. Indices are handed out
+/// dynamically: a task's result must not depend on which worker runs it. The first exception is rethrown on
+/// the calling thread. Not reentrant: a call from inside a task runs its tasks on that thread.
 class ThreadPool {
  public:
   /// `threads` counts the calling thread; 0: all the process may run on (its affinity mask).
@@ -20,7 +20,11 @@ class ThreadPool {
 
   template <class Task>
   void parallel(std::int64_t count, const Task& task) {
-    run(count, [](const void* context, std::int64_t index, int worker) { (*static_cast<const Task*>(context))(index, worker); },
+    run(
+        count,
+        [](const void* context, std::int64_t index, int worker) {
+          (*static_cast<const Task*>(context))(index, worker);
+        },
         &task);
   }
 

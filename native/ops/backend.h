@@ -7,8 +7,8 @@
 
 namespace ddsc {
 
-/// Runs ops on one device, in the order given. Views in ops point to this backend's memory unless an op says "host".
-/// Results depend on the inputs alone: not on threads, not on what ran before.
+/// Runs ops on one device, in the order given. Views in ops point to this backend's memory unless an op says
+/// "host". Results depend on the inputs alone: not on threads, not on what ran before.
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -51,7 +51,8 @@ class Backend {
 class Buffer {
  public:
   Buffer() = default;
-  Buffer(Backend& backend, std::size_t bytes) : backend_(&backend), data_(backend.allocate(bytes)), bytes_(bytes) {}
+  Buffer(Backend& backend, std::size_t bytes)
+      : backend_(&backend), data_(backend.allocate(bytes)), bytes_(bytes) {}
   ~Buffer() { reset(); }
   Buffer(Buffer&& other) noexcept { swap(other); }
   Buffer& operator=(Buffer&& other) noexcept {

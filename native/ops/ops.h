@@ -1,8 +1,9 @@
 #pragma once
-// The op interface: every operation of the denoiser, its training and its sampling, as a struct of named views. A
-// backend runs them (backend.h); the model (model/) is written once over them. "rows" are tokens of a ragged batch end
-// to end; T is the compute type (float or bf16): activations between ops. The residual stream, statistics, per-cell
-// modulation, logits, losses and all parameter gradients are float32. Gradients marked += accumulate; others overwrite.
+// The op interface: every operation of the denoiser, its training and its sampling, as a struct of named
+// views. A backend runs them (backend.h); the model (model/) is written once over them. "rows" are tokens of
+// a ragged batch end to end; T is the compute type (float or bf16): activations between ops. The residual
+// stream, statistics, per-cell modulation, logits, losses and all parameter gradients are float32. Gradients
+// marked += accumulate; others overwrite.
 
 #include <cstdint>
 
@@ -20,7 +21,8 @@ struct Embed {
   Matrix x;                                // [rows, dim] float
 };
 
-/// Rows grouped by an id, in ascending row order within a group: the fixed order in which gradients are summed.
+/// Rows grouped by an id, in ascending row order within a group: the fixed order in which gradients are
+/// summed.
 struct Grouping {
   Span<const std::int32_t> ids;     // [groups], distinct
   Span<const std::int32_t> starts;  // [groups + 1] into rows
@@ -40,57 +42,58 @@ enum class Activation : std::uint8_t { none, geluTanh, silu };
 
 /// y = activation(x wᵀ + bias) + residual, accumulated in float32, rounded once to y's type.
 struct Linear {
-  ConstMatrix x;                               // [M, K] float or bf16
-  ConstMatrix weight;                          // [N, K] same type as x
-  Span<const float> bias;                      // [N] or empty
+  ConstMatrix x;           // [M, K] float or bf16
+  ConstMatrix weight;      // [N, K] same type as x
+  Span<const float> bias;  // [N] or empty
   Activation activation = Activation::none;
-  Matrix preactivation;                        // [M, N] x wᵀ + bias, kept for backward; empty: not kept
-  ConstMatrix residual;                        // [M, N] float or empty
-  Matrix y;                                    // [M, N] float or bf16
+  Matrix preactivation;  // [M, N] x wᵀ + bias, kept for backward; empty: not kept
+  ConstMatrix residual;  // [M, N] float or empty
+  Matrix y;              // [M, N] float or bf16
 };
 
-/// dx = (dy w) * activation'(preactivation); preactivation belongs to the op that produced x, so that its activation's
-/// backward costs no pass of its own.
+/// dx = (dy w) * activation'(preactivation); preactivation belongs to the op that produced x, so that its
+/// activation's backward costs no pass of its own.
 struct LinearInputGradient {
-  ConstMatrix dy;                              // [M, N] float or bf16
-  ConstMatrix weight;                          // [N, K] same type as dy
+  ConstMatrix dy;      // [M, N] float or bf16
+  ConstMatrix weight;  // [N, K] same type as dy
   Activation activation = Activation::none;
-  ConstMatrix preactivation;                   // [M, K] when activation is not none
-  Matrix dx;                                   // [M, K] float or bf16
+  ConstMatrix preactivation;  // [M, K] when activation is not none
+  Matrix dx;                  // [M, K] float or bf16
 };
 
 /// dweight += dyᵀ x; dbias += column sums of dy. Summed over rows in a fixed order.
 struct LinearWeightGradient {
-  ConstMatrix dy;      // [M, N] float or bf16
-  ConstMatrix x;       // [M, K] same type as dy
-  Matrix dweight;      // [N, K] float, +=
-  Span<float> dbias;   // [N] or empty, +=
+  ConstMatrix dy;     // [M, N] float or bf16
+  ConstMatrix x;      // [M, K] same type as dy
+  Matrix dweight;     // [N, K] float, +=
+  Span<float> dbias;  // [N] or empty, +=
 };
 
-// ---------------------------------------------------------------------------------------------- norm + modulate
+// ---------------------------------------------------------------------------------------------- norm +
+// modulate
 
-/// y = (1 + scale[cell]) * normalise(x) * gain + shift[cell], normalise = (x - mean) * rstd over the row, eps 1e-5.
-/// One pass; mean and rstd are all that is saved.
+/// y = (1 + scale[cell]) * normalise(x) * gain + shift[cell], normalise = (x - mean) * rstd over the row, eps
+/// 1e-5. One pass; mean and rstd are all that is saved.
 struct NormModulate {
-  ConstMatrix x;             // [rows, dim] float
-  Span<const float> gain;    // [dim]
-  ConstMatrix shift, scale;  // [cells, dim] float
+  ConstMatrix x;                  // [rows, dim] float
+  Span<const float> gain;         // [dim]
+  ConstMatrix shift, scale;       // [cells, dim] float
   Span<const std::int32_t> cell;  // [rows]
-  Matrix y;                  // [rows, dim] T
-  Span<float> mean, rstd;    // [rows]
+  Matrix y;                       // [rows, dim] T
+  Span<float> mean, rstd;         // [rows]
 };
 
 /// dx += backward of normalise; dgain +=; dshift, dscale = sums over each cell's rows.
 struct NormModulateGradient {
-  ConstMatrix dy;            // [rows, dim] T
-  ConstMatrix x;             // [rows, dim] float
-  Span<const float> gain;    // [dim]
-  ConstMatrix scale;         // [cells, dim] float
+  ConstMatrix dy;          // [rows, dim] T
+  ConstMatrix x;           // [rows, dim] float
+  Span<const float> gain;  // [dim]
+  ConstMatrix scale;       // [cells, dim] float
   Ragged cells;
   Span<const float> mean, rstd;  // [rows]
-  Matrix dx;                 // [rows, dim] float, +=
-  Span<float> dgain;         // [dim], +=
-  Matrix dshift, dscale;     // [cells, dim] float
+  Matrix dx;                     // [rows, dim] float, +=
+  Span<float> dgain;             // [dim], +=
+  Matrix dshift, dscale;         // [cells, dim] float
 };
 
 // ---------------------------------------------------------------------------------------------- attention
@@ -100,11 +103,11 @@ struct RotaryTable {
   Span<const float> cosine, sine;  // [longest, headDim / 2]
 };
 
-/// out = softmax(rot(q) rot(k)ᵀ / sqrt(headDim)) v per cell and head; a cell attends to its own rows only. Flash style:
-/// no [rows, rows] matrix is stored, only the log-sum-exp of each row. Rotate-half convention.
+/// out = softmax(rot(q) rot(k)ᵀ / sqrt(headDim)) v per cell and head; a cell attends to its own rows only.
+/// Flash style: no [rows, rows] matrix is stored, only the log-sum-exp of each row. Rotate-half convention.
 struct Attention {
-  ConstMatrix qkv;   // [rows, 3 * dim] T: q, k, v, each [heads, headDim]
-  Ragged cells;      // all rows of each cell
+  ConstMatrix qkv;  // [rows, 3 * dim] T: q, k, v, each [heads, headDim]
+  Ragged cells;     // all rows of each cell
   std::int64_t heads = 1;
   RotaryTable rotary;
   Matrix out;        // [rows, dim] T
@@ -117,16 +120,18 @@ struct AttentionGradient {
   Ragged cells;
   std::int64_t heads = 1;
   RotaryTable rotary;
-  Matrix dqkv;                 // [rows, 3 * dim] T
+  Matrix dqkv;  // [rows, 3 * dim] T
 };
 
-// ---------------------------------------------------------------------------------------------- gate + dropout
+// ---------------------------------------------------------------------------------------------- gate +
+// dropout
 
-/// Drops an element when its 32-bit word is below threshold32(probability); kept ones are scaled by 1 / (1 - p).
+/// Drops an element when its 32-bit word is below threshold32(probability); kept ones are scaled by 1 / (1 -
+/// p).
 struct Dropout {
-  double probability = 0;   // 0: none
+  double probability = 0;  // 0: none
   std::uint64_t seed = 0, step = 0;
-  std::uint32_t site = 0;   // place in the network, < 2048
+  std::uint32_t site = 0;  // place in the network, < 2048
 };
 
 /// y = x + gate[cell] * dropout(h). The dropout mask is drawn again in backward, never stored.
@@ -136,21 +141,23 @@ struct GateResidual {
   ConstMatrix gate;  // [cells, dim] float
   Ragged cells;
   Dropout dropout;
-  Matrix y;          // [rows, dim] float; may be x
+  Matrix y;  // [rows, dim] float; may be x
 };
 
-/// dh = gate[cell] * dropout(dy); dgate = sums of dy * dropout(h) over each cell's rows. (dx = dy: nothing to do.)
+/// dh = gate[cell] * dropout(dy); dgate = sums of dy * dropout(h) over each cell's rows. (dx = dy: nothing to
+/// do.)
 struct GateResidualGradient {
   ConstMatrix dy;    // [rows, dim] float
   ConstMatrix h;     // [rows, dim] T
   ConstMatrix gate;  // [cells, dim] float
   Ragged cells;
   Dropout dropout;
-  Matrix dh;         // [rows, dim] T
-  Matrix dgate;      // [cells, dim] float
+  Matrix dh;     // [rows, dim] T
+  Matrix dgate;  // [cells, dim] float
 };
 
-// ---------------------------------------------------------------------------------------------- time embedding
+// ---------------------------------------------------------------------------------------------- time
+// embedding
 
 /// features = [cos(sigma * rate_i), sin(sigma * rate_i)], rate_i = 10000^(-i / half), i < half = cols / 2.
 struct TimeFeatures {
@@ -162,77 +169,83 @@ struct TimeFeatures {
 
 /// out[i] = source[index[i]].
 struct GatherRows {
-  ConstMatrix source;               // [*, cols]
-  Span<const std::int32_t> index;   // [rows], ascending
-  Matrix out;                       // [rows, cols] same type
+  ConstMatrix source;              // [*, cols]
+  Span<const std::int32_t> index;  // [rows], ascending
+  Matrix out;                      // [rows, cols] same type
 };
 
 /// out = 0 but out[index[i]] = source[i].
 struct ScatterRows {
-  ConstMatrix source;               // [rows, cols]
-  Span<const std::int32_t> index;   // [rows], ascending, distinct
-  Matrix out;                       // [all rows, cols] same type
+  ConstMatrix source;              // [rows, cols]
+  Span<const std::int32_t> index;  // [rows], ascending, distinct
+  Matrix out;                      // [all rows, cols] same type
 };
 
 // ---------------------------------------------------------------------------------------------- diffusion
 
-/// How logits become a distribution over x0 (Sahoo et al. 2024, "Simple and effective masked diffusion language
-/// models"; Austin et al. 2021; Lou et al. 2024). All losses vanish where xt is not masked, so ops see masked rows only.
+/// How logits become a distribution over x0 (Sahoo et al. 2024, "Simple and effective masked diffusion
+/// language models"; Austin et al. 2021; Lou et al. 2024). All losses vanish where xt is not masked, so ops
+/// see masked rows only.
 enum class Objective : std::uint8_t { subs, d3pm, sedd };
 
 /// Noise of each cell, as an objective needs it.
 struct CellNoise {
-  Span<const float> weight;      // [cells] factor on the per-token loss: subs sigma' / expm1(sigma), sedd sigma', d3pm 1
-  Span<const float> sigma;       // [cells], sedd
-  Span<const float> time;        // [cells], d3pm
-  Span<const float> meanWeight;  // [cells] factor on |E[rank] - rank| (all of it, 1 / (R - 1) included); empty: none
+  Span<const float>
+      weight;  // [cells] factor on the per-token loss: subs sigma' / expm1(sigma), sedd sigma', d3pm 1
+  Span<const float> sigma;  // [cells], sedd
+  Span<const float> time;   // [cells], d3pm
+  Span<const float>
+      meanWeight;  // [cells] factor on |E[rank] - rank| (all of it, 1 / (R - 1) included); empty: none
 };
 
 /// Losses of masked rows and their gradient in one pass over the logits; probabilities are never stored.
 ///   subs: weight * -log softmax(logits without mask)[x0]
 ///   d3pm: T * vb(t, T) as d3pm_per_token of the reference (softmax over all tokens), times weight
 ///   sedd: weight * score entropy of s = logits - log(expm1(sigma)) - log(V - 1), s[mask] = 0
-///   mean matching: meanWeight * |E_p[token] - x0|, p = softmax of the log-probabilities over firstValue .. mask - 1
+///   mean matching: meanWeight * |E_p[token] - x0|, p = softmax of the log-probabilities over firstValue ..
+///   mask - 1
 struct DiffusionLoss {
   Objective objective = Objective::subs;
-  ConstMatrix logits;                 // [rows, V] float; mask token = V - 1
-  Span<const std::int32_t> target;    // [rows] x0
-  Span<const std::int32_t> cell;      // [rows]
+  ConstMatrix logits;               // [rows, V] float; mask token = V - 1
+  Span<const std::int32_t> target;  // [rows] x0
+  Span<const std::int32_t> cell;    // [rows]
   CellNoise noise;
-  double steps = 0;                   // T of d3pm
+  double steps = 0;  // T of d3pm
   std::int32_t firstValue = 2;
-  float gradientScale = 1;            // dlogits = gradientScale * d(loss + meanLoss) / dlogits
-  Span<float> loss, meanLoss;         // [rows], weighted, unscaled; meanLoss empty when there is no mean matching
-  Matrix dlogits;                     // [rows, V] T, or empty
+  float gradientScale = 1;     // dlogits = gradientScale * d(loss + meanLoss) / dlogits
+  Span<float> loss, meanLoss;  // [rows], weighted, unscaled; meanLoss empty when there is no mean matching
+  Matrix dlogits;              // [rows, V] T, or empty
 };
 
 /// What the model says about each masked row, from softmax over firstValue .. mask - 1 (temperature 1).
 struct TokenStatistics {
-  ConstMatrix logits;                 // [rows, V] float
-  Span<const std::int32_t> target;    // [rows] or empty
+  ConstMatrix logits;               // [rows, V] float
+  Span<const std::int32_t> target;  // [rows] or empty
   std::int32_t firstValue = 2;
-  Span<float> targetLogProbability;   // [rows] or empty, log p(target) with p over all tokens but the mask (SUBS)
-  Span<std::int32_t> best;            // [rows] most probable token (lowest on ties)
-  Span<float> bestProbability;        // [rows]
-  Span<float> expectedToken;          // [rows] E[token]
+  Span<float>
+      targetLogProbability;     // [rows] or empty, log p(target) with p over all tokens but the mask (SUBS)
+  Span<std::int32_t> best;      // [rows] most probable token (lowest on ties)
+  Span<float> bestProbability;  // [rows]
+  Span<float> expectedToken;    // [rows] E[token]
 };
 
-/// One exact categorical draw a row: value k with weight reveal[cell] * w_k, the mask token with weight stay[cell]
-/// (sedd: max(0, 1 - reveal * sum w)); w = softmax over firstValue .. mask - 1 of logits / temperature for subs, softmax
-/// over firstValue .. mask (mask's mass dropped) for d3pm, exp(s) for sedd. Inverse CDF in float64, 53-bit uniforms from
-/// Stream(seed, Purpose::draw, step, cellIndex) at the row's position: no Gumbel noise, no float32 tail.
-/// Temperature sharpens the choice among the values and leaves the sum of w as it is at temperature 1.
+/// One exact categorical draw a row: value k with weight reveal[cell] * w_k, the mask token with weight
+/// stay[cell] (sedd: max(0, 1 - reveal * sum w)); w = softmax over firstValue .. mask - 1 of logits /
+/// temperature for subs, softmax over firstValue .. mask (mask's mass dropped) for d3pm, exp(s) for sedd.
+/// Inverse CDF in float64, 53-bit uniforms from Stream(seed, Purpose::draw, step, cellIndex) at the row's
+/// position: no Gumbel noise, no float32 tail. Temperature sharpens the choice among the values and leaves
+/// the sum of w as it is at temperature 1.
 struct DrawTokens {
   Objective objective = Objective::subs;
-  ConstMatrix logits;             // [rows, V] float
+  ConstMatrix logits;  // [rows, V] float
   Ragged rows;
-  Span<const float> reveal, stay; // [cells]
-  Span<const float> sigma;        // [cells], sedd
-  float temperature = 1;          // > 0; 0: the most probable value (stay still applies)
+  Span<const float> reveal, stay;  // [cells]
+  Span<const float> sigma;         // [cells], sedd
+  float temperature = 1;           // > 0; 0: the most probable value (stay still applies)
   std::int32_t firstValue = 2;
   std::uint64_t seed = 0, step = 0;
-  Span<std::int32_t> tokens;      // [rows] drawn token, the mask token where the row stays masked
-  Span<float> probability;        // [rows] of the drawn value among the values at temperature 1 (0: stays masked)
+  Span<std::int32_t> tokens;  // [rows] drawn token, the mask token where the row stays masked
+  Span<float> probability;    // [rows] of the drawn value among the values at temperature 1 (0: stays masked)
 };
 
 // ---------------------------------------------------------------------------------------------- optimizer
@@ -243,9 +256,9 @@ struct SumOfSquares {
   double* result = nullptr;  // host memory
 };
 
-/// AdamW (Loshchilov & Hutter 2019) over all parameters in one sweep: g = gradientScale * gradient; moments; decoupled
-/// decay; weights; ema += (1 - emaDecay) * (weights - ema); bf16 copy; gradient = 0 for the next step. All in float32, with
-/// PyTorch's order of operations (bias corrections in float64).
+/// AdamW (Loshchilov & Hutter 2019) over all parameters in one sweep: g = gradientScale * gradient; moments;
+/// decoupled decay; weights; ema += (1 - emaDecay) * (weights - ema); bf16 copy; gradient = 0 for the next
+/// step. All in float32, with PyTorch's order of operations (bias corrections in float64).
 struct AdamW {
   Span<float> weights, firstMoment, secondMoment, gradient;  // [parameters]
   Span<float> ema;                                           // [parameters] or empty

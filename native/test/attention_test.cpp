@@ -8,7 +8,8 @@ namespace {
 
 /// cos and sin of position * 10000^(-2i / headDim).
 struct RotaryTensors {
-  RotaryTensors(std::int64_t longest, std::int64_t headDim) : cosine(longest, headDim / 2), sine(longest, headDim / 2) {
+  RotaryTensors(std::int64_t longest, std::int64_t headDim)
+      : cosine(longest, headDim / 2), sine(longest, headDim / 2) {
     for (std::int64_t position = 0; position < longest; ++position) {
       for (std::int64_t i = 0; i < headDim / 2; ++i) {
         const double rate = std::pow(10000.0, -2.0 * static_cast<double>(i) / static_cast<double>(headDim));
@@ -33,7 +34,8 @@ class Reference {
     out.assign(count(heads_ * headDim_), 0);
     logSumExp.assign(count(heads_), 0);
     eachHead([&](std::int64_t cell, std::int64_t head) {
-      const auto q = rotated(qkv, cell, head, 0), k = rotated(qkv, cell, head, 1), v = plain(qkv, cell, head, 2);
+      const auto q = rotated(qkv, cell, head, 0), k = rotated(qkv, cell, head, 1),
+                 v = plain(qkv, cell, head, 2);
       const auto p = probabilities(q, k, cell, head);
       const std::int64_t length = batch_.length(cell);
       for (std::int64_t i = 0; i < length; ++i)
@@ -48,7 +50,8 @@ class Reference {
     dqkv.assign(count(3 * heads_ * headDim_), 0);
     const double scale = 1 / std::sqrt(static_cast<double>(headDim_));
     eachHead([&](std::int64_t cell, std::int64_t head) {
-      const auto q = rotated(qkv, cell, head, 0), k = rotated(qkv, cell, head, 1), v = plain(qkv, cell, head, 2);
+      const auto q = rotated(qkv, cell, head, 0), k = rotated(qkv, cell, head, 1),
+                 v = plain(qkv, cell, head, 2);
       const auto p = probabilities(q, k, cell, head);
       const std::int64_t length = batch_.length(cell);
       std::vector<double> dq(q.size()), dk(q.size()), dv(q.size());
@@ -82,7 +85,8 @@ class Reference {
   std::size_t outAt(std::int64_t cell, std::int64_t head, std::int64_t i, std::int64_t d) const {
     return at(((batch_.start(cell) + i) * heads_ + head) * headDim_ + d);
   }
-  std::size_t qkvAt(std::int64_t cell, std::int64_t head, std::int64_t which, std::int64_t i, std::int64_t d) const {
+  std::size_t qkvAt(std::int64_t cell, std::int64_t head, std::int64_t which, std::int64_t i,
+                    std::int64_t d) const {
     return at(((batch_.start(cell) + i) * 3 + which) * heads_ * headDim_ + head * headDim_ + d);
   }
 
@@ -131,8 +135,8 @@ class Reference {
         dqkv[qkvAt(cell, head, which, i, d)] = gradient[at(i * headDim_ + d)];
   }
 
-  std::vector<double> probabilities(const std::vector<double>& q, const std::vector<double>& k, std::int64_t cell,
-                                    std::int64_t head) {
+  std::vector<double> probabilities(const std::vector<double>& q, const std::vector<double>& k,
+                                    std::int64_t cell, std::int64_t head) {
     const std::int64_t length = batch_.length(cell);
     const double scale = 1 / std::sqrt(static_cast<double>(headDim_));
     std::vector<double> p(at(length * length));
@@ -140,7 +144,8 @@ class Reference {
       double total = 0;
       for (std::int64_t j = 0; j < length; ++j) {
         double score = 0;
-        for (std::int64_t d = 0; d < headDim_; ++d) score += q[at(i * headDim_ + d)] * k[at(j * headDim_ + d)];
+        for (std::int64_t d = 0; d < headDim_; ++d)
+          score += q[at(i * headDim_ + d)] * k[at(j * headDim_ + d)];
         p[at(i * length + j)] = std::exp(score * scale);
         total += p[at(i * length + j)];
       }
@@ -161,11 +166,11 @@ struct Case {
   bool rotary;
 };
 
-// Empty and one-token cells, cells shorter and longer than a tile and than a block of keys or queries, head widths below,
-// at and above a panel, and one that is no multiple of any vector.
+// Empty and one-token cells, cells shorter and longer than a tile and than a block of keys or queries, head
+// widths below, at and above a panel, and one that is no multiple of any vector.
 const std::vector<Case> cases = {
-    {{1, 0, 17, 3, 0}, 2, 32, true}, {{5, 300, 1}, 1, 64, true},   {{40, 13}, 2, 128, true},
-    {{113, 14, 57}, 2, 64, false},   {{1}, 1, 2, true},            {{30, 29}, 3, 6, true},
+    {{1, 0, 17, 3, 0}, 2, 32, true}, {{5, 300, 1}, 1, 64, true},  {{40, 13}, 2, 128, true},
+    {{113, 14, 57}, 2, 64, false},   {{1}, 1, 2, true},           {{30, 29}, 3, 6, true},
     {{500}, 1, 32, false},           {{20, 33, 1}, 2, 160, true},
 };
 
@@ -199,20 +204,23 @@ struct Run {
   Tensor qkv, dout, out, logSumExp, dqkv;
 };
 
-const PerInstructionSet agreement(
-    "attention and its gradient stay within each cell and agree with float64", [](Backend& backend, DType type) {
-      for (const Case& c : cases) {
-        const Run run(backend, c, type, 6);
-        Reference reference(run.batch, c.heads, c.headDim, c.rotary ? &run.rotary : nullptr);
-        reference.forward(run.qkv.doubles());
-        checkAgainst(run.out.values(), reference.out, tolerance(type));
-        checkAgainst(run.logSumExp.values(), reference.logSumExp, 1e-6);
-        reference.backward(run.qkv.doubles(), run.dout.doubles());
-        // In bf16 D comes from the rounded output.
-        checkAgainst(run.dqkv.values(), reference.dqkv, type == DType::f32 ? 2e-6 : 0x1p-7);
-        for (const Tensor* written : {&run.out, &run.logSumExp, &run.dqkv}) written->checkGaps();
-      }
-    });
+const PerInstructionSet agreement("attention and its gradient stay within each cell and agree with float64",
+                                  [](Backend& backend, DType type) {
+                                    for (const Case& c : cases) {
+                                      const Run run(backend, c, type, 6);
+                                      Reference reference(run.batch, c.heads, c.headDim,
+                                                          c.rotary ? &run.rotary : nullptr);
+                                      reference.forward(run.qkv.doubles());
+                                      checkAgainst(run.out.values(), reference.out, tolerance(type));
+                                      checkAgainst(run.logSumExp.values(), reference.logSumExp, 1e-6);
+                                      reference.backward(run.qkv.doubles(), run.dout.doubles());
+                                      // In bf16 D comes from the rounded output.
+                                      checkAgainst(run.dqkv.values(), reference.dqkv,
+                                                   type == DType::f32 ? 2e-6 : 0x1p-7);
+                                      for (const Tensor* written : {&run.out, &run.logSumExp, &run.dqkv})
+                                        written->checkGaps();
+                                    }
+                                  });
 
 DDSC_TEST("the gradient the attention tests expect agrees with finite differences") {
   for (const Case& c : {Case{{4, 1, 0, 7}, 2, 6, true}, Case{{3, 5}, 1, 4, false}}) {
@@ -247,48 +255,50 @@ DDSC_TEST("attention gives the same bits on any number of threads") {
   }
 }
 
-const PerInstructionSet large(
-    "attention survives scores whose exponentials overflow", [](Backend& backend, DType type) {
-      const RaggedBatch batch({400});
-      const std::int64_t headDim = 32;
-      // Scores up to some 3000; later keys raise the maximum again and again.
-      Tensor qkv = Tensor::random(5, batch.rows(), 3 * headDim, type, 20);
-      for (std::int64_t row = 0; row < batch.rows(); ++row)
-        for (std::int64_t col = headDim; col < 2 * headDim; ++col)
-          qkv.set(row, col, qkv.at(row, col) * (1 + static_cast<float>(row) / 100));
-      Tensor out(batch.rows(), headDim, type), logSumExp(batch.rows(), 1);
-      backend.run(Attention{.qkv = qkv.view(),
-                            .cells = batch.view(),
-                            .heads = 1,
-                            .rotary = {},
-                            .out = out.view(),
-                            .logSumExp = logSumExp.view()});
-      for (const float value : out.values()) check(std::isfinite(value), "an output is not finite");
-      for (const float value : logSumExp.values()) check(std::isfinite(value), "a log-sum-exp is not finite");
-    });
+const PerInstructionSet large("attention survives scores whose exponentials overflow",
+                              [](Backend& backend, DType type) {
+                                const RaggedBatch batch({400});
+                                const std::int64_t headDim = 32;
+                                // Scores up to some 3000; later keys raise the maximum again and again.
+                                Tensor qkv = Tensor::random(5, batch.rows(), 3 * headDim, type, 20);
+                                for (std::int64_t row = 0; row < batch.rows(); ++row)
+                                  for (std::int64_t col = headDim; col < 2 * headDim; ++col)
+                                    qkv.set(row, col, qkv.at(row, col) * (1 + static_cast<float>(row) / 100));
+                                Tensor out(batch.rows(), headDim, type), logSumExp(batch.rows(), 1);
+                                backend.run(Attention{.qkv = qkv.view(),
+                                                      .cells = batch.view(),
+                                                      .heads = 1,
+                                                      .rotary = {},
+                                                      .out = out.view(),
+                                                      .logSumExp = logSumExp.view()});
+                                for (const float value : out.values())
+                                  check(std::isfinite(value), "an output is not finite");
+                                for (const float value : logSumExp.values())
+                                  check(std::isfinite(value), "a log-sum-exp is not finite");
+                              });
 
-const PerInstructionSet alone(
-    "a cell's attention is the same to the bit whatever cells are beside it", [](Backend& backend, DType type) {
-      const std::int64_t dim = 64;
-      const RaggedBatch together({90, 31, 200}), single({31});
-      const Tensor qkv = Tensor::random(6, together.rows(), 3 * dim, type);
-      Tensor out(together.rows(), dim, type), logSumExp(together.rows(), 1);
-      Tensor outAlone(single.rows(), dim, type), logSumExpAlone(single.rows(), 1);
-      backend.run(Attention{.qkv = qkv.view(),
-                            .cells = together.view(),
-                            .heads = 1,
-                            .rotary = {},
-                            .out = out.view(),
-                            .logSumExp = logSumExp.view()});
-      backend.run(Attention{.qkv = qkv.view().slice(90, 31),
-                            .cells = single.view(),
-                            .heads = 1,
-                            .rotary = {},
-                            .out = outAlone.view(),
-                            .logSumExp = logSumExpAlone.view()});
-      const auto all = out.values();
-      checkSameBits(std::span(all).subspan(90 * dim, 31 * dim), outAlone.values());
-    });
+const PerInstructionSet alone("a cell's attention is the same to the bit whatever cells are beside it",
+                              [](Backend& backend, DType type) {
+                                const std::int64_t dim = 64;
+                                const RaggedBatch together({90, 31, 200}), single({31});
+                                const Tensor qkv = Tensor::random(6, together.rows(), 3 * dim, type);
+                                Tensor out(together.rows(), dim, type), logSumExp(together.rows(), 1);
+                                Tensor outAlone(single.rows(), dim, type), logSumExpAlone(single.rows(), 1);
+                                backend.run(Attention{.qkv = qkv.view(),
+                                                      .cells = together.view(),
+                                                      .heads = 1,
+                                                      .rotary = {},
+                                                      .out = out.view(),
+                                                      .logSumExp = logSumExp.view()});
+                                backend.run(Attention{.qkv = qkv.view().slice(90, 31),
+                                                      .cells = single.view(),
+                                                      .heads = 1,
+                                                      .rotary = {},
+                                                      .out = outAlone.view(),
+                                                      .logSumExp = logSumExpAlone.view()});
+                                const auto all = out.values();
+                                checkSameBits(std::span(all).subspan(90 * dim, 31 * dim), outAlone.values());
+                              });
 
 }  // namespace
 }  // namespace ddsc::test

@@ -12,7 +12,8 @@ struct Shape {
   std::int64_t rows, inputs, outputs;
 };
 
-// Single rows and columns, the conditioning (few rows), the head (54 outputs), sums of several chunks, edges of tiles.
+// Single rows and columns, the conditioning (few rows), the head (54 outputs), sums of several chunks, edges
+// of tiles.
 const std::vector<Shape> shapes = {{1, 1, 1},    {3, 2, 5},    {4, 128, 96},  {17, 31, 54},
                                    {45, 33, 67}, {5, 600, 33}, {300, 64, 54}, {70, 520, 130}};
 
@@ -44,7 +45,8 @@ double activationDerivative(Activation activation, double x) {
 
 /// sum over k of a(i, k) b(k, j) in float64.
 template <class A, class B>
-std::vector<double> product(std::int64_t rows, std::int64_t cols, std::int64_t steps, const A& a, const B& b) {
+std::vector<double> product(std::int64_t rows, std::int64_t cols, std::int64_t steps, const A& a,
+                            const B& b) {
   std::vector<double> result;
   result.reserve(static_cast<std::size_t>(rows * cols));
   for (std::int64_t i = 0; i < rows; ++i) {
@@ -62,7 +64,8 @@ double element(const Tensor& tensor, std::int64_t row, std::int64_t col) {
 }
 
 const PerInstructionSet forward(
-    "linear adds the bias, keeps the preactivation, activates and adds the residual", [](Backend& backend, DType type) {
+    "linear adds the bias, keeps the preactivation, activates and adds the residual",
+    [](Backend& backend, DType type) {
       std::uint32_t name = 0;
       for (const Shape& s : shapes) {
         for (const Activation activation : {Activation::none, Activation::geluTanh, Activation::silu}) {
@@ -84,7 +87,8 @@ const PerInstructionSet forward(
               [&](auto k, auto j) { return element(weight, j, k); });
           std::vector<double> before;
           for (std::size_t i = 0; i < expected.size(); ++i) {
-            const auto row = static_cast<std::int64_t>(i) / s.outputs, col = static_cast<std::int64_t>(i) % s.outputs;
+            const auto row = static_cast<std::int64_t>(i) / s.outputs,
+                       col = static_cast<std::int64_t>(i) % s.outputs;
             before.push_back(expected[i] + element(bias, 0, col));
             expected[i] = activate(activation, before[i]) + (plain ? 0 : element(residual, row, col));
           }
@@ -118,7 +122,8 @@ const PerInstructionSet inputGradient(
               s.rows, s.inputs, s.outputs, [&](auto i, auto k) { return element(dy, i, k); },
               [&](auto k, auto j) { return element(weight, k, j); });
           for (std::size_t i = 0; i < expected.size(); ++i) {
-            const auto row = static_cast<std::int64_t>(i) / s.inputs, col = static_cast<std::int64_t>(i) % s.inputs;
+            const auto row = static_cast<std::int64_t>(i) / s.inputs,
+                       col = static_cast<std::int64_t>(i) % s.inputs;
             expected[i] *= activationDerivative(activation, element(pre, row, col));
           }
           checkAgainst(dx.values(), expected, tolerance(type));
@@ -141,12 +146,13 @@ const PerInstructionSet weightGradient(
             s.outputs, inputs, rows, [&](auto i, auto k) { return element(dy, k, i); },
             [&](auto k, auto j) { return element(x, k, j); });
         auto expectedBias = product(
-            1, s.outputs, rows, [&](auto, auto) { return 1.0; }, [&](auto k, auto j) { return element(dy, k, j); });
+            1, s.outputs, rows, [&](auto, auto) { return 1.0; },
+            [&](auto k, auto j) { return element(dy, k, j); });
         const auto weightBefore = dweight.doubles(), biasBefore = dbias.doubles();
         for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += weightBefore[i];
         for (std::size_t i = 0; i < expectedBias.size(); ++i) expectedBias[i] += biasBefore[i];
-        backend.run(
-            LinearWeightGradient{.dy = dy.view(), .x = x.view(), .dweight = dweight.view(), .dbias = dbias.span()});
+        backend.run(LinearWeightGradient{
+            .dy = dy.view(), .x = x.view(), .dweight = dweight.view(), .dbias = dbias.span()});
         checkAgainst(dweight.values(), expected, 1e-5);
         checkAgainst(dbias.values(), expectedBias, 1e-5);
         dweight.checkGaps();
@@ -188,7 +194,8 @@ DDSC_TEST("linear layers give the same bits on any number of threads") {
                                       .activation = Activation::none,
                                       .preactivation = {},
                                       .dx = dx.view()});
-      backend.run(LinearWeightGradient{.dy = y.view(), .x = x.view(), .dweight = dweight.view(), .dbias = dbias.span()});
+      backend.run(LinearWeightGradient{
+          .dy = y.view(), .x = x.view(), .dweight = dweight.view(), .dbias = dbias.span()});
       std::vector<float> all = y.values();
       for (const Tensor* part : {&dx, &dweight, &dbias}) {
         const auto values = part->values();
@@ -200,10 +207,10 @@ DDSC_TEST("linear layers give the same bits on any number of threads") {
 }
 
 const PerInstructionSet noRows(
-    "a linear layer of no rows leaves its gradients as they are",
-    [](Backend& backend, DType type) {
+    "a linear layer of no rows leaves its gradients as they are", [](Backend& backend, DType type) {
       const Tensor dy(0, 5, type), x(0, 7, type), weight = Tensor::random(1, 5, 7, type);
-      Tensor dweight = Tensor::random(2, 5, 7), dbias = Tensor::random(3, 1, 5), y(0, 5, type), dx(0, 7, type);
+      Tensor dweight = Tensor::random(2, 5, 7), dbias = Tensor::random(3, 1, 5), y(0, 5, type),
+             dx(0, 7, type);
       const auto weightBefore = dweight.values(), biasBefore = dbias.values();
       backend.run(Linear{.x = x.view(),
                          .weight = weight.view(),
@@ -211,10 +218,10 @@ const PerInstructionSet noRows(
                          .preactivation = {},
                          .residual = {},
                          .y = y.view()});
-      backend.run(
-          LinearInputGradient{.dy = dy.view(), .weight = weight.view(), .preactivation = {}, .dx = dx.view()});
-      backend.run(
-          LinearWeightGradient{.dy = dy.view(), .x = x.view(), .dweight = dweight.view(), .dbias = dbias.span()});
+      backend.run(LinearInputGradient{
+          .dy = dy.view(), .weight = weight.view(), .preactivation = {}, .dx = dx.view()});
+      backend.run(LinearWeightGradient{
+          .dy = dy.view(), .x = x.view(), .dweight = dweight.view(), .dbias = dbias.span()});
       checkSameBits(dweight.values(), weightBefore);
       checkSameBits(dbias.values(), biasBefore);
     });

@@ -96,8 +96,8 @@ void Tensor::checkGaps(std::source_location where) const {
   const std::int64_t halves = halvesPerElement(type_);
   for (std::int64_t row = 0; row < rows_; ++row)
     for (std::int64_t half = cols_ * halves; half < stride_ * halves; ++half)
-      check(halves_[index(row * stride_ * halves + half)] == kGap, "the gap after row " + std::to_string(row) + " was written",
-            where);
+      check(halves_[index(row * stride_ * halves + half)] == kGap,
+            "the gap after row " + std::to_string(row) + " was written", where);
 }
 
 RaggedBatch::RaggedBatch(std::vector<std::int32_t> lengths, std::uint64_t firstCell) {
@@ -133,14 +133,15 @@ void checkAgainst(std::span<const float> actual, std::span<const double> expecte
   }
   const double error = norm == 0 ? std::sqrt(difference) : std::sqrt(difference / norm);
   check(error <= tolerance,
-        "relative error is " + std::to_string(error * 1e6) + "e-6, allowed " + std::to_string(tolerance * 1e6) + "e-6",
+        "relative error is " + std::to_string(error * 1e6) + "e-6, allowed " +
+            std::to_string(tolerance * 1e6) + "e-6",
         where);
 }
 
 double tolerance(DType type, double single) { return type == DType::f32 ? single : 0x1p-8; }
 
-PerInstructionSet::PerInstructionSet(const std::string& name, const Body& body, std::initializer_list<DType> types,
-                                     std::source_location where) {
+PerInstructionSet::PerInstructionSet(const std::string& name, const Body& body,
+                                     std::initializer_list<DType> types, std::source_location where) {
   const std::vector<DType> wanted = types;
   for (const std::string& instructionSet : cpu::instructionSets()) {
     for (const DType type : wanted) {
@@ -156,7 +157,8 @@ PerInstructionSet::PerInstructionSet(const std::string& name, const Body& body, 
   }
 }
 
-void checkThreadsAgree(const std::function<std::vector<float>(Backend&)>& compute, std::source_location where) {
+void checkThreadsAgree(const std::function<std::vector<float>(Backend&)>& compute,
+                       std::source_location where) {
   for (const std::string& instructionSet : cpu::instructionSets()) {
     const std::vector<float> alone = compute(*cpu::makeCpuBackend(instructionSet, 1));
     for (const int threads : {2, 3, 5})
@@ -164,8 +166,9 @@ void checkThreadsAgree(const std::function<std::vector<float>(Backend&)>& comput
   }
 }
 
-void checkDifferences(std::span<double> values, std::span<const double> gradient, const std::function<double()>& loss,
-                      double step, double tolerance, std::source_location where) {
+void checkDifferences(std::span<double> values, std::span<const double> gradient,
+                      const std::function<double()>& loss, double step, double tolerance,
+                      std::source_location where) {
   checkEqual(values.size(), gradient.size(), where);
   constexpr std::size_t mostCoordinates = 24;
   const std::size_t stride = std::max<std::size_t>(1, values.size() / mostCoordinates);

@@ -8,9 +8,9 @@
 #include <thread>
 #include <vector>
 
+#include "core/errors.h"
 #include "cpu/context.h"
 #include "cpu/cpu_backend.h"
-#include "core/errors.h"
 #include "test/harness.h"
 
 namespace ddsc::test {
@@ -114,7 +114,9 @@ DDSC_TEST("pools do not disturb each other") {
   checkEqual(done.load(), 10);
 }
 
-DDSC_TEST("a pool of no given size has at least one thread") { check(cpu::ThreadPool().threads() >= 1, "no thread"); }
+DDSC_TEST("a pool of no given size has at least one thread") {
+  check(cpu::ThreadPool().threads() >= 1, "no thread");
+}
 
 DDSC_TEST("scratch is aligned, private to each worker, and kept") {
   cpu::Scratch scratch(2);

@@ -1,7 +1,8 @@
-// Flash attention, forward (Dao 2023, FlashAttention-2): for each block of queries, over blocks of keys, scores, a running
-// maximum and sum of exponentials, and the weighted values rescaled when the maximum rises. Rotation and scale are applied
-// while packing, so rotated q and k never reach memory; the scores live in a buffer of one block; of the softmax only its
-// log-sum-exp is kept. A task is a range of queries of one head of one cell.
+// Flash attention, forward (Dao 2023, FlashAttention-2): for each block of queries, over blocks of keys,
+// scores, a running maximum and sum of exponentials, and the weighted values rescaled when the maximum rises.
+// Rotation and scale are applied while packing, so rotated q and k never reach memory; the scores live in a
+// buffer of one block; of the softmax only its log-sum-exp is kept. A task is a range of queries of one head
+// of one cell.
 
 #include "cpu/ops/attention.h"
 #include "cpu/ops/kernels.h"
@@ -15,15 +16,15 @@ constexpr std::int64_t kQueryBlock = kQueryTiles * kTileRows;
 
 /// Scratch of a task.
 struct Buffers {
-  float* rotated;   // [longest, headDim]
-  float* keys;      // panels [headDim][kTileCols] of keys
-  float* values;    // panels [longest][kTileCols] of value columns
-  float* queries;   // panels [headDim][kTileRows] of queries
-  float* scores;    // [kQueryBlock, kKeyBlock], then their exponentials
-  float* sums;      // tiles of out, [query tile][column panel]
-  float* maximum;   // [kQueryBlock] of the scores so far
-  float* total;     // [kQueryBlock] sum of exponentials so far
-  float* rescale;   // [kQueryBlock]
+  float* rotated;  // [longest, headDim]
+  float* keys;     // panels [headDim][kTileCols] of keys
+  float* values;   // panels [longest][kTileCols] of value columns
+  float* queries;  // panels [headDim][kTileRows] of queries
+  float* scores;   // [kQueryBlock, kKeyBlock], then their exponentials
+  float* sums;     // tiles of out, [query tile][column panel]
+  float* maximum;  // [kQueryBlock] of the scores so far
+  float* total;    // [kQueryBlock] sum of exponentials so far
+  float* rescale;  // [kQueryBlock]
 
   DDSC_INLINE Buffers(Arena& arena, std::int64_t longest, std::int64_t headDim) {
     const std::int64_t paddedDim = ceilDivide(headDim, kTileCols) * kTileCols;
@@ -39,8 +40,8 @@ struct Buffers {
   }
 };
 
-/// Raises maximum[row] to the largest of the row's scores, and says by how much sums so far shrink. Places past `keys`
-/// become -inf up to a whole vector.
+/// Raises maximum[row] to the largest of the row's scores, and says by how much sums so far shrink. Places
+/// past `keys` become -inf up to a whole vector.
 DDSC_INLINE void raiseMaxima(const Buffers& buffers, std::int64_t rows, std::int64_t keys) {
   const F lowest = set1(-__builtin_inff());
   float raised[kQueryBlock + kWidth];
@@ -88,7 +89,8 @@ DDSC_INLINE void exponentiate(const Buffers& buffers, std::int64_t rows, std::in
 }
 
 /// The queries of one block against all keys of the cell; leaves unnormalised sums, maxima and totals.
-DDSC_INLINE void attend(const Buffers& buffers, std::int64_t queries, std::int64_t keys, std::int64_t headDim) {
+DDSC_INLINE void attend(const Buffers& buffers, std::int64_t queries, std::int64_t keys,
+                        std::int64_t headDim) {
   const std::int64_t columnPanels = ceilDivide(headDim, kTileCols), tiles = ceilDivide(queries, kTileRows);
   const std::int64_t rows = tiles * kTileRows;
   for (std::int64_t row = 0; row < rows; ++row) {
@@ -99,9 +101,9 @@ DDSC_INLINE void attend(const Buffers& buffers, std::int64_t queries, std::int64
     const std::int64_t blockKeys = least(kKeyBlock, keys - firstKey);
     for (std::int64_t key = 0; key < blockKeys; key += kTileCols)
       for (std::int64_t tile = 0; tile < tiles; ++tile)
-        multiplyTile<1, kTileRows, kKeyBlock>(headDim, buffers.queries + tile * kTileRows * headDim,
-                                              buffers.keys + (firstKey + key) * headDim,
-                                              buffers.scores + tile * kTileRows * kKeyBlock + key, Tile::overwrite);
+        multiplyTile<1, kTileRows, kKeyBlock>(
+            headDim, buffers.queries + tile * kTileRows * headDim, buffers.keys + (firstKey + key) * headDim,
+            buffers.scores + tile * kTileRows * kKeyBlock + key, Tile::overwrite);
     raiseMaxima(buffers, rows, blockKeys);
     exponentiate(buffers, rows, blockKeys);
     for (std::int64_t panel = 0; panel < columnPanels; ++panel) {
@@ -148,7 +150,8 @@ void attendHead(const HeadTask<T>& task, const Buffers& buffers) {
     for (std::int64_t row = 0; row < queries; ++row) {
       const float total = buffers.total[row];
       const F inverse = set1(1.0f / total);
-      const float* sums = buffers.sums + (row / kTileRows * columnPanels * kTileRows + row % kTileRows) * kTileCols;
+      const float* sums =
+          buffers.sums + (row / kTileRows * columnPanels * kTileRows + row % kTileRows) * kTileCols;
       T* to = task.out.row(first + row);
       for (std::int64_t col = 0; col < headDim; col += kWidth) {
         const float* from = sums + col / kTileCols * kTileSize + col % kTileCols;
@@ -170,9 +173,9 @@ void attentionOf(Context& context, const Attention& op) {
          chunkQueries > 2 * kQueryBlock)
     chunkQueries = ceilDivide(chunkQueries / kQueryBlock, 2) * kQueryBlock;
   const std::int64_t chunks = ceilDivide(longest, chunkQueries);
-  const std::int32_t* order = longestFirst(
-      cells, static_cast<std::int32_t*>(
-                 context.scratch.shared(static_cast<std::size_t>(cellOrderInts(cells)) * sizeof(std::int32_t))));
+  const std::int32_t* order =
+      longestFirst(cells, static_cast<std::int32_t*>(context.scratch.shared(
+                              static_cast<std::size_t>(cellOrderInts(cells)) * sizeof(std::int32_t))));
   Arena measure;
   Buffers(measure, longest, headDim);
   const T* qkv = op.qkv.as<T>();
@@ -185,7 +188,8 @@ void attentionOf(Context& context, const Attention& op) {
     Arena arena(static_cast<float*>(context.scratch.worker(worker, measure.bytes())));
     const Buffers buffers(arena, longest, headDim);
     const auto part = [&](std::int64_t which) {
-      return Head<const T>{qkv + firstRow * op.qkv.stride + which * dim + head * headDim, op.qkv.stride, headDim};
+      return Head<const T>{qkv + firstRow * op.qkv.stride + which * dim + head * headDim, op.qkv.stride,
+                           headDim};
     };
     attendHead<T>({.query = part(0),
                    .key = part(1),

@@ -1,6 +1,6 @@
 #pragma once
-// What attention's forward and backward share: the blocks they work in, reading and writing heads with the rotary
-// embedding, and the order in which cells are taken.
+// What attention's forward and backward share: the blocks they work in, reading and writing heads with the
+// rotary embedding, and the order in which cells are taken.
 
 #include "cpu/context.h"
 #include "cpu/ops/gemm_kernel.h"
@@ -8,8 +8,9 @@
 
 namespace ddsc::cpu::DDSC_ISA {
 
-/// Keys of a block: the width of a buffer of scores. Whole tiles both ways, as keys are columns of the scores and, in
-/// backward, rows of their gradients; small enough that a block of scores stays in the second-level cache.
+/// Keys of a block: the width of a buffer of scores. Whole tiles both ways, as keys are columns of the scores
+/// and, in backward, rows of their gradients; small enough that a block of scores stays in the second-level
+/// cache.
 #if defined(__AVX512F__)
 inline constexpr std::int64_t kKeyBlock = 224;
 #elif defined(__AVX2__)
@@ -39,8 +40,8 @@ struct Rotation {
 
 /// out[i, :] = factor * rotate(rows first + i of the head), count rows, dim apart.
 template <class T>
-DDSC_INLINE void readRotated(const Head<const T>& head, const Rotation& rotation, std::int64_t first, std::int64_t count,
-                             float factor, float* out) {
+DDSC_INLINE void readRotated(const Head<const T>& head, const Rotation& rotation, std::int64_t first,
+                             std::int64_t count, float factor, float* out) {
   const F scale = set1(factor);
   const std::int64_t half = head.dim / 2;
   for (std::int64_t i = 0; i < count; ++i, out += head.dim) {
@@ -87,8 +88,8 @@ DDSC_INLINE void writeUnrotated(const Head<T>& head, const Rotation& rotation, s
   }
 }
 
-/// Cells, longest first (ties in order), so that the last tasks to run are short ones. In `memory`, which holds
-/// cellOrderInts(cells) integers: a counting sort.
+/// Cells, longest first (ties in order), so that the last tasks to run are short ones. In `memory`, which
+/// holds cellOrderInts(cells) integers: a counting sort.
 DDSC_INLINE std::int64_t cellOrderInts(const Ragged& cells) { return cells.cells() + cells.longest + 2; }
 DDSC_INLINE const std::int32_t* longestFirst(const Ragged& cells, std::int32_t* memory) {
   std::int32_t* order = memory;

@@ -1,8 +1,9 @@
-// Flash attention, backward: over blocks of keys, over blocks of queries, the probabilities are computed again from the
-// saved log-sum-exp and used for all three gradients. With P the probabilities and D = rowsum(dout * out):
+// Flash attention, backward: over blocks of keys, over blocks of queries, the probabilities are computed
+// again from the saved log-sum-exp and used for all three gradients. With P the probabilities and D =
+// rowsum(dout * out):
 //   dv = Pᵀ dout,  dS = P (dout vᵀ - D),  dq = dS k / sqrt(headDim),  dk = dSᵀ q / sqrt(headDim)
-// in rotated coordinates, rotated back when written. Nothing of size rows x rows is kept. A task is one head of one cell,
-// so every gradient is summed by one thread in a fixed order.
+// in rotated coordinates, rotated back when written. Nothing of size rows x rows is kept. A task is one head
+// of one cell, so every gradient is summed by one thread in a fixed order.
 
 #include "cpu/ops/attention.h"
 #include "cpu/ops/kernels.h"
@@ -13,16 +14,16 @@ namespace {
 constexpr std::int64_t kQueryTiles = 8;
 constexpr std::int64_t kQueryBlock = kQueryTiles * kTileRows;
 
-/// Scratch of a task. Operands that are read both along and across a product are packed twice: as `Rows`, panels
-/// [headDim][kTileRows or kTileCols] of tokens, and as `Cols`, panels [tokens][kTileCols] of columns.
+/// Scratch of a task. Operands that are read both along and across a product are packed twice: as `Rows`,
+/// panels [headDim][kTileRows or kTileCols] of tokens, and as `Cols`, panels [tokens][kTileCols] of columns.
 struct Buffers {
   float* rotated;  // [longest or a block, headDim]
   float *queryRows, *queryCols, *doutRows, *doutCols;
-  float *keyRows, *keyCols, *valueRows;             // of a block of keys
-  float *probabilities, *scoreGradient;             // [kQueryBlock, kKeyBlock]
+  float *keyRows, *keyCols, *valueRows;                // of a block of keys
+  float *probabilities, *scoreGradient;                // [kQueryBlock, kKeyBlock]
   float *queryGradient, *keyGradient, *valueGradient;  // tiles [token tile][column panel]
-  float* delta;                                     // [longest] rowsum(dout * out)
-  float* row;                                       // [padded headDim]
+  float* delta;                                        // [longest] rowsum(dout * out)
+  float* row;                                          // [padded headDim]
 
   DDSC_INLINE Buffers(Arena& arena, std::int64_t longest, std::int64_t headDim) {
     const std::int64_t paddedDim = ceilDivide(headDim, kTileCols) * kTileCols;
@@ -74,7 +75,8 @@ DDSC_INLINE void rowProducts(const HeadTask<T>& task, float* delta) {
 }
 
 /// Row `row` of tiles [token tile][column panel], end to end.
-DDSC_INLINE const float* gatherRow(const float* tiles, std::int64_t row, std::int64_t columnPanels, float* out) {
+DDSC_INLINE const float* gatherRow(const float* tiles, std::int64_t row, std::int64_t columnPanels,
+                                   float* out) {
   const float* from = tiles + (row / kTileRows * columnPanels * kTileRows + row % kTileRows) * kTileCols;
   for (std::int64_t panel = 0; panel < columnPanels; ++panel)
     for (std::int64_t col = 0; col < kTileCols; col += kWidth)
@@ -84,8 +86,8 @@ DDSC_INLINE const float* gatherRow(const float* tiles, std::int64_t row, std::in
 
 /// scores -> P, dout vᵀ -> dS, in place.
 template <class T>
-DDSC_INLINE void differentiateSoftmax(const HeadTask<T>& task, const Buffers& buffers, std::int64_t firstQuery,
-                                      std::int64_t queries, std::int64_t keys) {
+DDSC_INLINE void differentiateSoftmax(const HeadTask<T>& task, const Buffers& buffers,
+                                      std::int64_t firstQuery, std::int64_t queries, std::int64_t keys) {
   for (std::int64_t i = 0; i < queries; ++i) {
     const F logSumExp = set1(task.logSumExp[(firstQuery + i) * task.logSumExpStride]);
     const F delta = set1(buffers.delta[firstQuery + i]);
@@ -108,10 +110,12 @@ DDSC_INLINE void differentiateBlock(const HeadTask<T>& task, const Buffers& buff
   for (std::int64_t key = 0; key < keys; key += kTileCols) {
     for (std::int64_t i = 0; i < queries; i += kTileRows) {
       const std::int64_t rows = (firstQuery + i) * headDim, at = i * kKeyBlock + key;
-      multiplyTile<1, kTileRows, kKeyBlock>(headDim, buffers.queryRows + rows, buffers.keyRows + key * headDim,
-                                            buffers.probabilities + at, Tile::overwrite);
-      multiplyTile<1, kTileRows, kKeyBlock>(headDim, buffers.doutRows + rows, buffers.valueRows + key * headDim,
-                                            buffers.scoreGradient + at, Tile::overwrite);
+      multiplyTile<1, kTileRows, kKeyBlock>(headDim, buffers.queryRows + rows,
+                                            buffers.keyRows + key * headDim, buffers.probabilities + at,
+                                            Tile::overwrite);
+      multiplyTile<1, kTileRows, kKeyBlock>(headDim, buffers.doutRows + rows,
+                                            buffers.valueRows + key * headDim, buffers.scoreGradient + at,
+                                            Tile::overwrite);
     }
   }
   differentiateSoftmax(task, buffers, firstQuery, queries, keys);
@@ -119,15 +123,18 @@ DDSC_INLINE void differentiateBlock(const HeadTask<T>& task, const Buffers& buff
     const std::int64_t queryCols = (panel * task.length + firstQuery) * kTileCols;
     for (std::int64_t key = 0; key < keys; key += kTileRows) {
       const std::int64_t tile = (key / kTileRows * columnPanels + panel) * kTileSize;
-      multiplyTile<1, kKeyBlock, kTileCols>(queries, buffers.probabilities + key, buffers.doutCols + queryCols,
-                                            buffers.valueGradient + tile, Tile::add);
-      multiplyTile<1, kKeyBlock, kTileCols>(queries, buffers.scoreGradient + key, buffers.queryCols + queryCols,
-                                            buffers.keyGradient + tile, Tile::add);
+      multiplyTile<1, kKeyBlock, kTileCols>(queries, buffers.probabilities + key,
+                                            buffers.doutCols + queryCols, buffers.valueGradient + tile,
+                                            Tile::add);
+      multiplyTile<1, kKeyBlock, kTileCols>(queries, buffers.scoreGradient + key,
+                                            buffers.queryCols + queryCols, buffers.keyGradient + tile,
+                                            Tile::add);
     }
     for (std::int64_t i = 0; i < queries; i += kTileRows)
       multiplyTile<kKeyBlock, 1, kTileCols>(
           keys, buffers.scoreGradient + i * kKeyBlock, buffers.keyCols + panel * keys * kTileCols,
-          buffers.queryGradient + ((firstQuery + i) / kTileRows * columnPanels + panel) * kTileSize, Tile::add);
+          buffers.queryGradient + ((firstQuery + i) / kTileRows * columnPanels + panel) * kTileSize,
+          Tile::add);
   }
 }
 
@@ -175,9 +182,9 @@ void attentionGradientOf(Context& context, const AttentionGradient& op) {
   const Ragged& cells = op.cells;
   const std::int64_t dim = op.out.cols, headDim = dim / op.heads, longest = cells.longest;
   if (longest == 0) return;
-  const std::int32_t* order = longestFirst(
-      cells, static_cast<std::int32_t*>(
-                 context.scratch.shared(static_cast<std::size_t>(cellOrderInts(cells)) * sizeof(std::int32_t))));
+  const std::int32_t* order =
+      longestFirst(cells, static_cast<std::int32_t*>(context.scratch.shared(
+                              static_cast<std::size_t>(cellOrderInts(cells)) * sizeof(std::int32_t))));
   Arena measure;
   Buffers(measure, longest, headDim);
 

@@ -1,8 +1,8 @@
 #pragma once
-// C = A B blocked for the caches. A task owns a block of C and walks the sum in chunks of kChunk steps: it packs A's part
-// of a chunk into its own cache, multiplies tile by tile, and after the last chunk hands each finished tile to the
-// epilogue while it is still in the first-level cache. The order of every sum depends on the number of steps alone, never
-// on how C was split, so results do not depend on the number of threads.
+// C = A B blocked for the caches. A task owns a block of C and walks the sum in chunks of kChunk steps: it
+// packs A's part of a chunk into its own cache, multiplies tile by tile, and after the last chunk hands each
+// finished tile to the epilogue while it is still in the first-level cache. The order of every sum depends on
+// the number of steps alone, never on how C was split, so results do not depend on the number of threads.
 
 #include "cpu/context.h"
 #include "cpu/ops/gemm_kernel.h"
@@ -10,8 +10,8 @@
 
 namespace ddsc::cpu::DDSC_ISA {
 
-/// Whether B is packed once for all tasks (a weight: small beside the work) or by each task for itself (activations,
-/// where packing all of it would cost a trip through memory).
+/// Whether B is packed once for all tasks (a weight: small beside the work) or by each task for itself
+/// (activations, where packing all of it would cost a trip through memory).
 enum class Packing { shared, perTask };
 
 /// C [rows, cols] summed over `steps`.
@@ -26,8 +26,8 @@ struct Product {
 struct Blocking {
   static constexpr std::int64_t kChunk = 256;
 
-  std::int64_t chunks, chunkSteps;         // of the sum
-  std::int64_t rowsPerTask, colsPerTask;   // multiples of the tile
+  std::int64_t chunks, chunkSteps;        // of the sum
+  std::int64_t rowsPerTask, colsPerTask;  // multiples of the tile
   std::int64_t rowTasks, colTasks;
   std::int64_t colPanels;
 
@@ -42,7 +42,8 @@ struct Blocking {
     std::int64_t rowTiles = least(mostRowTiles, rowPanels);
     // Enough tasks to keep all threads busy to the end.
     const std::int64_t wanted = threads == 1 ? 1 : 4 * threads;
-    while (ceilDivide(rowPanels, rowTiles) * ceilDivide(colPanels, colTiles) < wanted && rowTiles * colTiles > 8) {
+    while (ceilDivide(rowPanels, rowTiles) * ceilDivide(colPanels, colTiles) < wanted &&
+           rowTiles * colTiles > 8) {
       if (rowTiles * kTileRows > colTiles * kTileCols || colTiles == 1) {
         rowTiles = ceilDivide(rowTiles, 2);
       } else {
@@ -88,13 +89,14 @@ DDSC_INLINE float* packShared(Context& context, const Product& product, const Bl
     const std::int64_t steps = least(blocking.chunkSteps, product.steps - firstStep);
     const std::int64_t first = firstPanel * kTileCols;
     const std::int64_t count = least(panelsAtOnce * kTileCols, product.cols - first);
-    pack<kTileCols>(product.b, first, count, firstStep, steps, packed + firstStep * paddedCols + first * steps);
+    pack<kTileCols>(product.b, first, count, firstStep, steps,
+                    packed + firstStep * paddedCols + first * steps);
   });
   return packed;
 }
 
-/// Runs the product; epilogue(row, col, rows, cols, tile) takes finished tiles: rows x cols values, kTileCols apart.
-/// An empty product touches nothing.
+/// Runs the product; epilogue(row, col, rows, cols, tile) takes finished tiles: rows x cols values, kTileCols
+/// apart. An empty product touches nothing.
 template <class Epilogue>
 void multiply(Context& context, const Product& product, const Epilogue& epilogue) {
   if (product.rows == 0 || product.cols == 0 || product.steps == 0) return;
@@ -105,7 +107,8 @@ void multiply(Context& context, const Product& product, const Epilogue& epilogue
 
   const std::int64_t sizeA = blocking.rowsPerTask * blocking.chunkSteps;
   const std::int64_t sizeB = shared ? 0 : blocking.colsPerTask * blocking.chunkSteps;
-  const std::int64_t sizeTiles = blocking.chunks == 1 ? kTileSize : blocking.rowsPerTask * blocking.colsPerTask;
+  const std::int64_t sizeTiles =
+      blocking.chunks == 1 ? kTileSize : blocking.rowsPerTask * blocking.colsPerTask;
   const std::int64_t floats = sizeA + sizeB + sizeTiles + blocking.rowsPerTask;
 
   context.pool.parallel(blocking.rowTasks * blocking.colTasks, [&](std::int64_t index, int worker) {
@@ -114,8 +117,8 @@ void multiply(Context& context, const Product& product, const Epilogue& epilogue
     const std::int64_t rows = least(blocking.rowsPerTask, product.rows - row);
     const std::int64_t cols = least(blocking.colsPerTask, product.cols - col);
 
-    auto* packedA = static_cast<float*>(
-        context.scratch.worker(worker, static_cast<std::size_t>(floats) * sizeof(float)));
+    auto* packedA =
+        static_cast<float*>(context.scratch.worker(worker, static_cast<std::size_t>(floats) * sizeof(float)));
     float* ownB = packedA + sizeA;
     float* tiles = ownB + sizeB;
     float* sums = tiles + sizeTiles;

@@ -1,8 +1,9 @@
 #pragma once
-// The micro-kernel every matrix product of this backend ends in: C[kTileRows, kTileCols] (+)= A B with C held in
-// registers while the sum runs. A is read one element at a time (a broadcast), at strides fixed when compiled, so that
-// a plain row-major or transposed buffer serves without packing; B is a packed panel, kTileCols values a step.
-// A tile type with its own packing (bf16 matrix units) fits beside it: gemm.h needs no more than these names.
+// The micro-kernel every matrix product of this backend ends in: C[kTileRows, kTileCols] (+)= A B with C held
+// in registers while the sum runs. A is read one element at a time (a broadcast), at strides fixed when
+// compiled, so that a plain row-major or transposed buffer serves without packing; B is a packed panel,
+// kTileCols values a step. A tile type with its own packing (bf16 matrix units) fits beside it: gemm.h needs
+// no more than these names.
 
 #include "cpu/simd.h"
 
@@ -21,8 +22,8 @@ inline constexpr std::int64_t kTileSize = kTileRows * kTileCols;
 
 enum class Tile { overwrite, add };
 
-/// c[row * cRow + col] (+)= sum over step < steps of a[row * aRow + step * aStep] * b[step * kTileCols + col], steps
-/// ascending from zero; `add` adds the finished sum.
+/// c[row * cRow + col] (+)= sum over step < steps of a[row * aRow + step * aStep] * b[step * kTileCols +
+/// col], steps ascending from zero; `add` adds the finished sum.
 template <std::int64_t aRow, std::int64_t aStep, std::int64_t cRow>
 DDSC_INLINE void multiplyTile(std::int64_t steps, const float* a, const float* b, float* c, Tile tile) {
   F left[kTileRows], right[kTileRows];

@@ -1,7 +1,8 @@
 #pragma once
-// The ops of one instruction set. Files in cpu/ops/ are compiled once for each, with DDSC_ISA its name; everything they
-// define lives in namespace ddsc::cpu::DDSC_ISA or is local to the file, so that code built for one processor is never
-// linked into another's path (checked by scripts/check-isa-symbols). Hence no std:: containers or algorithms here.
+// The ops of one instruction set. Files in cpu/ops/ are compiled once for each, with DDSC_ISA its name;
+// everything they define lives in namespace ddsc::cpu::DDSC_ISA or is local to the file, so that code built
+// for one processor is never linked into another's path (checked by scripts/check-isa-symbols). Hence no
+// std:: containers or algorithms here.
 
 #include "cpu/context.h"
 

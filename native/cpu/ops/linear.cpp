@@ -6,8 +6,6 @@
 #include "cpu/ops/gemm.h"
 #include "cpu/ops/kernels.h"
 
-#define DDSC_INLINE_LAMBDA __attribute__((always_inline))
-
 namespace ddsc::cpu::DDSC_ISA {
 namespace {
 
@@ -69,13 +67,14 @@ void linear(Context& context, const Linear& op) {
       context, product,
       [&op](std::int64_t row, std::int64_t col, std::int64_t rows, std::int64_t cols, const float* tile) {
         forEachVector(row, col, rows, cols, tile,
-                      [&](std::int64_t i, std::int64_t j, std::int64_t count, F value) DDSC_INLINE_LAMBDA {
-                        if (op.bias) value = value + load(op.bias.data + j, count);
-                        if (op.preactivation) storeTo(op.preactivation, i, j, value, count);
-                        value = activate(op.activation, value);
-                        if (op.residual) value = value + loadFrom(op.residual, i, j, count);
-                        storeTo(op.y, i, j, value, count);
-                      });
+                      [&](std::int64_t i, std::int64_t j, std::int64_t count, F value)
+                          __attribute__((always_inline)) {
+                            if (op.bias) value = value + load(op.bias.data + j, count);
+                            if (op.preactivation) storeTo(op.preactivation, i, j, value, count);
+                            value = activate(op.activation, value);
+                            if (op.residual) value = value + loadFrom(op.residual, i, j, count);
+                            storeTo(op.y, i, j, value, count);
+                          });
       });
 }
 
@@ -88,13 +87,13 @@ void linearInputGradient(Context& context, const LinearInputGradient& op) {
   multiply(
       context, product,
       [&op](std::int64_t row, std::int64_t col, std::int64_t rows, std::int64_t cols, const float* tile) {
-        forEachVector(row, col, rows, cols, tile,
-                      [&](std::int64_t i, std::int64_t j, std::int64_t count, F value) DDSC_INLINE_LAMBDA {
-                        if (op.activation != Activation::none)
-                          value = value * activationDerivative(op.activation,
-                                                               loadFrom(op.preactivation, i, j, count));
-                        storeTo(op.dx, i, j, value, count);
-                      });
+        forEachVector(
+            row, col, rows, cols, tile,
+            [&](std::int64_t i, std::int64_t j, std::int64_t count, F value) __attribute__((always_inline)) {
+              if (op.activation != Activation::none)
+                value = value * activationDerivative(op.activation, loadFrom(op.preactivation, i, j, count));
+              storeTo(op.dx, i, j, value, count);
+            });
       });
 }
 
@@ -110,10 +109,11 @@ void linearWeightGradient(Context& context, const LinearWeightGradient& op) {
       context, product,
       [&op](std::int64_t row, std::int64_t col, std::int64_t rows, std::int64_t cols, const float* tile) {
         forEachVector(row, col, rows, cols, tile,
-                      [&](std::int64_t i, std::int64_t j, std::int64_t count, F value) DDSC_INLINE_LAMBDA {
-                        float* to = op.dweight.row<float>(i) + j;
-                        store(to, load(to, count) + value, count);
-                      });
+                      [&](std::int64_t i, std::int64_t j, std::int64_t count, F value)
+                          __attribute__((always_inline)) {
+                            float* to = op.dweight.row<float>(i) + j;
+                            store(to, load(to, count) + value, count);
+                          });
       });
 }
 

@@ -1,5 +1,5 @@
-// Sinusoidal features of the noise level (Vaswani et al. 2017, as DiT uses them); the time embedding's layers are linear
-// ops, whose backward folds in the SiLU.
+// Sinusoidal features of the noise level (Vaswani et al. 2017, as DiT uses them); the time embedding's layers
+// are linear ops, whose backward folds in the SiLU.
 
 #include <math.h>
 
