@@ -27,7 +27,7 @@ export function noteSource(source: FramedSource, output: Output): void {
   for (const note of source.notes) output.note(`${source.name}: ${note}`);
 }
 
-/** Loads a model for predictions. Throws as `Denoiser.load`. */
+/** Loads a model for predictions and says which and on what. Throws as `Denoiser.load`. */
 export async function openModel(
   options: OptionValues<(typeof MODEL_OPTIONS)[number], "model">,
   output: Output,
@@ -38,7 +38,7 @@ export async function openModel(
     ...(dtype === undefined ? {} : { dtype }),
   });
   const { vocabulary, parameterCount } = model;
-  output.note(
+  output.line(
     `${folder}: ${(parameterCount / 1e6).toFixed(1)} million parameters, ${vocabulary.geneCount} genes, ${model.dtype} on ${model.device}`,
   );
   return model;

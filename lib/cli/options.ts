@@ -66,8 +66,8 @@ export const OPTIONS = {
     default: 0.9999,
   }),
   accumulate: whole("batches a step", { min: 1, max: 4096, default: 1 }),
-  validation: real("share of the cells held out for validation and evaluation", {
-    min: 0.001,
+  validation: real("share of the cells held out for validation and evaluation; 0 for none", {
+    min: 0,
     max: 0.9,
     default: 0.1,
   }),

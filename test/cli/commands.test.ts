@@ -1,0 +1,250 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { openCells } from "../../lib/data/index.js";
+import { ddsc, type Ended, ended, start, writeStudy } from "./program.js";
+
+let folder: string;
+let data: string;
+let run: string;
+let trained: Ended;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "ddsc-cli-"));
+  data = join(folder, "cells.h5ad");
+  run = join(folder, "run");
+  await writeStudy(data);
+  trained = await ddsc("train", "--data", data, "--steps", "3", "--batch", "8", "--out", run, "--json");
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+/** All values of a matrix of an .h5ad file, row-major, as far as they are above 0. */
+async function counts(file: string, layer?: string) {
+  using source = await openCells(file, layer === undefined ? {} : { layer });
+  return source.read(Int32Array.from({ length: source.cellCount }, (_, row) => row));
+}
+
+describe("ddsc train", () => {
+  it("ends with a summary and one JSON object", () => {
+    expect(trained.stderr).toContain("step 3/3");
+    expect(trained.code).toBe(0);
+    expect(trained.stdout).toMatch(/validation {2}\d+\.\d+ nats a token, \d+\.\d+ bits, perplexity/);
+    expect(trained.json()).toMatchObject({
+      out: run,
+      end: "steps",
+      step: 3,
+      best: { step: expect.any(Number) },
+    });
+  });
+
+  it("leaves a run: checkpoints, the links last and best, and metrics", async () => {
+    expect(await readdir(run)).toEqual(expect.arrayContaining(["best", "last", "metrics.jsonl", "step-3"]));
+  });
+
+  it("refuses a folder that holds a run, without --resume or --overwrite", async () => {
+    const { code, stderr } = await ddsc("train", "--data", data, "--steps", "3", "--out", run);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^ddsc: RUN_EXISTS: .*--resume.*--overwrite.*\n$/);
+  });
+
+  it("refuses options that a resumed run cannot change", async () => {
+    const { code, stderr } = await ddsc("train", "--resume", "--out", run, "--learning-rate", "0.1");
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^ddsc: USAGE: --learning-rate cannot be given with --resume.*\n$/);
+  });
+
+  it("saves and exits with 130 at Ctrl-C, and goes on from there with --resume", async () => {
+    const stopped = join(folder, "stopped");
+    const words = ["train", "--data", data, "--batch", "4", "--validation", "0", "--out", stopped];
+    const child = start([...words, "--steps", "100000", "--checkpoint-every", "100000"]);
+    child.stderr.once("data", () => child.kill("SIGINT"));
+    const first = await ended(child);
+    expect(first.stderr).toContain("press Ctrl-C again");
+    expect(first.code).toBe(130);
+    const { step } = JSON.parse(await readFile(join(stopped, "last", "training.json"), "utf8")).state;
+    expect(step).toBeGreaterThan(0);
+    const second = await ddsc("train", "--resume", "--out", stopped, "--steps", String(step + 2), "--json");
+    expect(second.stdout).toContain(`going on after step ${step}`);
+    expect(second.json()).toMatchObject({ end: "steps", step: step + 2 });
+  });
+
+  it("takes options from --config, the command line winning", async () => {
+    const config = join(folder, "config.json");
+    const out = join(folder, "configured");
+    await writeFile(
+      config,
+      JSON.stringify({ data, out, steps: 50, batch: 4, validation: 0, "mean-matching": 1 }),
+    );
+    const { json } = await ddsc("train", "--config", config, "--steps", "1", "--json");
+    expect(json()).toMatchObject({ out, step: 1 });
+    const { diffusion } = JSON.parse(await readFile(join(out, "last", "config.json"), "utf8"));
+    expect(diffusion.meanMatching).toBe(1);
+  });
+});
+
+describe("ddsc evaluate", () => {
+  it("finds the run's held-out cells by itself, whether or not it is told the data", async () => {
+    const alone = await ddsc("evaluate", "--model", run, "--json");
+    const told = await ddsc("evaluate", "--model", run, "--data", data, "--json");
+    expect(alone.code).toBe(0);
+    expect(told.json()).toEqual(alone.json());
+    const scores = {
+      maskedAccuracy: expect.any(Number),
+      accuracy: expect.any(Number),
+      crossEntropy: expect.any(Number),
+      rankMae: expect.any(Number),
+    };
+    const { crossEntropy: _, ...withoutProbabilities } = scores;
+    expect(alone.json()).toMatchObject({
+      ratios: { "0.2": scores, "0.5": scores, "0.8": scores },
+      baselines: { globalMode: withoutProbabilities, geneMode: withoutProbabilities, geneMarginal: scores },
+    });
+    expect(alone.stdout).toContain("gene's rank distribution");
+  });
+
+  it("takes all cells of other data", async () => {
+    const other = join(folder, "other.h5ad");
+    await writeStudy(other, { cells: 10 });
+    const { code, json } = await ddsc(
+      "evaluate",
+      "--model",
+      run,
+      "--data",
+      other,
+      "--ratios",
+      "0.5",
+      "--json",
+    );
+    expect(code).toBe(0);
+    expect(json()).toMatchObject({ cells: 10, ratios: { "0.5": expect.anything() } });
+  });
+});
+
+describe("ddsc impute", () => {
+  it("fills in genes without a count and keeps all others, with rank, expected rank and probability", async () => {
+    const out = join(folder, "filled.h5ad");
+    const { code, json } = await ddsc("impute", "--model", run, "--data", data, "--out", out, "--json");
+    expect(code).toBe(0);
+    const before = await counts(data);
+    const after = await counts(out);
+    const [cells, genes] = [60, 24];
+    expect(json()).toMatchObject({ cells, entries: cells * genes - before.counts.length });
+    expect(after.counts.length).toBe(cells * genes);
+    const filled = new Map(
+      Array.from(after.genes, (gene, i) => [`${Math.floor(i / genes)} ${gene}`, after.counts[i]]),
+    );
+    for (let cell = 0; cell < cells; cell++) {
+      for (let i = before.offsets[cell]!; i < before.offsets[cell + 1]!; i++) {
+        expect(filled.get(`${cell} ${before.genes[i]}`)).toBe(before.counts[i]);
+      }
+    }
+    using source = await openCells(data);
+    using written = await openCells(out);
+    expect(written.cellIds()).toEqual(source.cellIds());
+    expect([...written.obs.columns.keys()]).toEqual([...source.obs.columns.keys()]);
+  });
+
+  it("fills in listed genes alone, in parts where cells are longer than --max-length", async () => {
+    const out = join(folder, "listed.h5ad");
+    const words = [
+      "impute",
+      "--model",
+      run,
+      "--data",
+      data,
+      "--out",
+      out,
+      "--genes",
+      "GENE03,GENE11",
+      "--fill",
+      "listed",
+    ];
+    const { code, json } = await ddsc(...words, "--max-length", "8", "--json");
+    expect(code).toBe(0);
+    expect(json()).toMatchObject({ entries: 120 });
+  });
+
+  it("tells how well hidden ranks are filled in", async () => {
+    const out = join(folder, "hidden.h5ad");
+    const { json } = await ddsc(
+      "impute",
+      "--model",
+      run,
+      "--data",
+      data,
+      "--out",
+      out,
+      "--mask-fraction",
+      "0.3",
+      "--json",
+    );
+    const { entries, check } = json() as unknown as {
+      entries: number;
+      check: { known: number; accuracy: number };
+    };
+    expect(check.known).toBe(entries);
+    expect(check.accuracy).toBeGreaterThanOrEqual(0);
+    expect(check.accuracy).toBeLessThanOrEqual(1);
+  });
+});
+
+describe("ddsc generate", () => {
+  it("draws cells of the listed genes, the same for the same seed", async () => {
+    const files = [join(folder, "one.h5ad"), join(folder, "two.h5ad")];
+    for (const [i, out] of files.entries()) {
+      // Another size of batch: cells do not depend on which others are drawn beside them.
+      const words = [
+        "generate",
+        "--model",
+        run,
+        "--genes",
+        "GENE05,GENE02",
+        "--cells",
+        "5",
+        "--batch",
+        String(i + 2),
+      ];
+      expect((await ddsc(...words, "--data", data, "--out", out)).code).toBe(0);
+    }
+    const [one, two] = [await counts(files[0]!), await counts(files[1]!)];
+    expect(one.counts.length).toBe(10);
+    expect(two.counts).toEqual(one.counts);
+    using source = await openCells(files[0]!);
+    expect(source.genes.map(({ id }) => id)).toEqual(["GENE05", "GENE02"]);
+  });
+});
+
+describe("ddsc inspect, devices and demo", () => {
+  it("shows what is in a file of counts", async () => {
+    const { stdout, json } = await ddsc("inspect", data, "--json");
+    expect(stdout).toContain("60 cells x 24 genes");
+    expect(json()).toMatchObject({ cells: 60, genes: 24, emptyCells: 0 });
+  });
+
+  it("shows what is in the folder of a run", async () => {
+    const { stdout, json } = await ddsc("inspect", run, "--json");
+    expect(stdout).toContain("4 blocks, 128 wide, 2 heads");
+    expect(json()).toMatchObject({ genes: 24, config: { hidden: 128 } });
+  });
+
+  it("lists the devices", async () => {
+    const { json } = await ddsc("devices", "--json");
+    expect(json()).toMatchObject({ devices: [{ name: "cpu" }] });
+  });
+
+  it("goes the whole way in the short demo", async () => {
+    const { code, stdout, json } = await ddsc("demo", "--short", "--json");
+    expect(code).toBe(0);
+    for (const part of ["Simulated", "Training", "most frequent rank", "true rank"])
+      expect(stdout).toContain(part);
+    expect((json() as unknown as { filled: unknown[] }).filled).toHaveLength(10);
+  });
+
+  it("shows every command and option in its help", async () => {
+    const { code, stdout } = await ddsc("help", "train");
+    expect(code).toBe(0);
+    for (const flag of ["--data <FILE>", "--learning-rate <N>", "--resume", "--config <FILE>"])
+      expect(stdout).toContain(flag);
+  });
+});

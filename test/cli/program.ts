@@ -1,0 +1,71 @@
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { writeH5ad } from "../../lib/data/h5ad_write.js";
+import { MemorySource } from "../../lib/data/memory.js";
+import { type SimulateOptions, simulateCells } from "../../lib/data/simulate.js";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+
+/** How a run of the program ended. */
+export interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** The last line of stdout as JSON. */
+  json(): Record<string, never>;
+}
+
+/** When the newest source changed, or when the build was made (0: there is none), milliseconds. */
+function changedAt(path: string): number {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return 0;
+  if (!found.isDirectory()) return found.mtimeMs;
+  return Math.max(0, ...readdirSync(path).map((name) => changedAt(join(path, name))));
+}
+
+/** The built program starts three times as fast; the sources stand in where it is missing or older than they. */
+const built = "dist/cli/main.js";
+const program =
+  changedAt(join(ROOT, built)) > changedAt(join(ROOT, "lib"))
+    ? [built]
+    : ["--import", "tsx", "lib/cli/main.ts"];
+
+/** Starts `ddsc` with these words. */
+export function start(words: readonly string[]): ChildProcessWithoutNullStreams {
+  return spawn(process.execPath, [...program, ...words], { cwd: ROOT });
+}
+
+/** Waits for the end of a program. */
+export async function ended(child: ChildProcessWithoutNullStreams): Promise<Ended> {
+  let stdout = "";
+  let stderr = "";
+  child.stdout.on("data", (piece: Buffer) => {
+    stdout += piece.toString();
+  });
+  child.stderr.on("data", (piece: Buffer) => {
+    stderr += piece.toString();
+  });
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", resolve);
+  });
+  return { code, stdout, stderr, json: () => JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "") };
+}
+
+/** Runs `ddsc` with these words, as a user types them. */
+export function ddsc(...words: readonly string[]): Promise<Ended> {
+  return ended(start(words));
+}
+
+/** Writes a small study to `path`. */
+export async function writeStudy(path: string, options: SimulateOptions = {}): Promise<void> {
+  const { cells } = simulateCells({ cells: 60, genes: 24, seed: 1, ...options });
+  using source = new MemorySource(cells);
+  await writeH5ad(path, {
+    obs: source.obs,
+    var: source.var,
+    X: { kind: "csr", offsets: cells.offsets, columns: cells.geneColumns, values: cells.counts },
+  });
+}
