@@ -39,20 +39,21 @@ DDSC_INLINE void storeTo(const Matrix& m, std::int64_t row, std::int64_t col, F 
   }
 }
 
-/// body(row, col, count, value) for each vector of a tile, row by row.
+/// An epilogue that calls body(row, col, count, value) for each vector of a tile, row by row.
 template <class Body>
-DDSC_INLINE void forEachVector(std::int64_t row, std::int64_t col, std::int64_t rows, std::int64_t cols,
-                               const float* tile, const Body& body) {
-  if (cols == kTileCols) {
-    // The count is a constant here, so that no load or store is masked.
-    for (std::int64_t i = 0; i < rows; ++i)
-      for (std::int64_t j = 0; j < kTileCols; j += kWidth)
-        body(row + i, col + j, kWidth, load(tile + i * kTileCols + j));
-  } else {
-    for (std::int64_t i = 0; i < rows; ++i)
-      for (std::int64_t j = 0; j < cols; j += kWidth)
-        body(row + i, col + j, least(kWidth, cols - j), load(tile + i * kTileCols + j));
-  }
+DDSC_INLINE auto onEachVector(const Body& body) {
+  return [body](std::int64_t row, std::int64_t col, std::int64_t rows, std::int64_t cols, const float* tile) {
+    if (cols == kTileCols) {
+      // The count is a constant here, so that no load or store is masked.
+      for (std::int64_t i = 0; i < rows; ++i)
+        for (std::int64_t j = 0; j < kTileCols; j += kWidth)
+          body(row + i, col + j, kWidth, load(tile + i * kTileCols + j));
+    } else {
+      for (std::int64_t i = 0; i < rows; ++i)
+        for (std::int64_t j = 0; j < cols; j += kWidth)
+          body(row + i, col + j, least(kWidth, cols - j), load(tile + i * kTileCols + j));
+    }
+  };
 }
 
 }  // namespace
@@ -63,19 +64,15 @@ void linear(Context& context, const Linear& op) {
                            .rows = op.x.rows,
                            .cols = op.weight.rows,
                            .steps = op.x.cols};
-  multiply(
-      context, product,
-      [&op](std::int64_t row, std::int64_t col, std::int64_t rows, std::int64_t cols, const float* tile) {
-        forEachVector(row, col, rows, cols, tile,
-                      [&](std::int64_t i, std::int64_t j, std::int64_t count, F value)
+  const auto finish = [&op](std::int64_t row, std::int64_t col, std::int64_t count, F value)
                           __attribute__((always_inline)) {
-                            if (op.bias) value = value + load(op.bias.data + j, count);
-                            if (op.preactivation) storeTo(op.preactivation, i, j, value, count);
+                            if (op.bias) value = value + load(op.bias.data + col, count);
+                            if (op.preactivation) storeTo(op.preactivation, row, col, value, count);
                             value = activate(op.activation, value);
-                            if (op.residual) value = value + loadFrom(op.residual, i, j, count);
-                            storeTo(op.y, i, j, value, count);
-                          });
-      });
+                            if (op.residual) value = value + loadFrom(op.residual, row, col, count);
+                            storeTo(op.y, row, col, value, count);
+                          };
+  multiply(context, product, onEachVector(finish));
 }
 
 void linearInputGradient(Context& context, const LinearInputGradient& op) {
@@ -84,17 +81,13 @@ void linearInputGradient(Context& context, const LinearInputGradient& op) {
                            .rows = op.dy.rows,
                            .cols = op.weight.cols,
                            .steps = op.dy.cols};
-  multiply(
-      context, product,
-      [&op](std::int64_t row, std::int64_t col, std::int64_t rows, std::int64_t cols, const float* tile) {
-        forEachVector(
-            row, col, rows, cols, tile,
-            [&](std::int64_t i, std::int64_t j, std::int64_t count, F value) __attribute__((always_inline)) {
-              if (op.activation != Activation::none)
-                value = value * activationDerivative(op.activation, loadFrom(op.preactivation, i, j, count));
-              storeTo(op.dx, i, j, value, count);
-            });
-      });
+  const auto finish = [&op](std::int64_t row, std::int64_t col, std::int64_t count,
+                            F value) __attribute__((always_inline)) {
+    if (op.activation != Activation::none)
+      value = value * activationDerivative(op.activation, loadFrom(op.preactivation, row, col, count));
+    storeTo(op.dx, row, col, value, count);
+  };
+  multiply(context, product, onEachVector(finish));
 }
 
 void linearWeightGradient(Context& context, const LinearWeightGradient& op) {
@@ -105,16 +98,12 @@ void linearWeightGradient(Context& context, const LinearWeightGradient& op) {
                            .steps = op.dy.rows,
                            .packing = Packing::perTask,
                            .rowSums = op.dbias};
-  multiply(
-      context, product,
-      [&op](std::int64_t row, std::int64_t col, std::int64_t rows, std::int64_t cols, const float* tile) {
-        forEachVector(row, col, rows, cols, tile,
-                      [&](std::int64_t i, std::int64_t j, std::int64_t count, F value)
+  const auto finish = [&op](std::int64_t row, std::int64_t col, std::int64_t count, F value)
                           __attribute__((always_inline)) {
-                            float* to = op.dweight.row<float>(i) + j;
+                            float* to = op.dweight.row<float>(row) + col;
                             store(to, load(to, count) + value, count);
-                          });
-      });
+                          };
+  multiply(context, product, onEachVector(finish));
 }
 
 }  // namespace ddsc::cpu::DDSC_ISA
