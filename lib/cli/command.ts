@@ -91,8 +91,12 @@ export function addCommand<N extends OptionName, R extends N>(
       signal: interrupt.signal,
       given: (name) => typed[name] !== undefined || config.has(name),
     };
-    finish(await spec.run(options, context), { json });
-    interrupt.signal.throwIfAborted();
+    try {
+      finish(await spec.run(options, context), { json });
+    } finally {
+      // Whatever an interrupted command ran into, and also where it stopped in good order.
+      interrupt.signal.throwIfAborted();
+    }
   });
 }
 

@@ -16,8 +16,8 @@ export type FillRule =
 /** Cells of a block with the genes to fill in masked. */
 export interface CellsToFill {
   /**
-   * The cells; one with more genes to fill in than fit into `maxLength` is there several times, each time with all of
-   * its evidence and some of those genes.
+   * The cells; one with more genes to fill in than are filled in together is there several times, each time with all
+   * of its evidence and some of those genes.
    */
   readonly batch: RaggedBatch;
   /** Place in the block of each cell of `batch`. */
@@ -26,6 +26,8 @@ export interface CellsToFill {
   readonly evidence: readonly (RaggedBatch | undefined)[];
 }
 
+/** A cell's genes are filled in so many at a time at least, however few it expresses. */
+const LEAST_AT_ONCE = 16;
 /** Share of a cell's tokens that evidence may take at most where genes are to be filled in. */
 const EVIDENCE_SHARE = 0.75;
 
@@ -33,7 +35,11 @@ const EVIDENCE_SHARE = 0.75;
  * Masks what is to be filled in in the cells of a block. Cells without an expressed gene have no evidence and are
  * left out. Genes stand in ascending order of their ids, as in training.
  *
+ * The model has learnt from cells in which every gene that is named is expressed. So naming many genes at once that are
+ * not makes it see a cell unlike any other; a few at a time leave the evidence its weight.
+ *
  * @param tokenizer as the model was trained with, but without a limit on length
+ * @param atOnce genes filled in together in a cell; by default as many as it has evidence, at least 16
  * @param maxLength tokens a cell at most; evidence beyond three quarters of it is drawn at random
  * @param cellCount cells of the whole source: names the random numbers of cells that are there several times
  */
@@ -43,12 +49,13 @@ export function cellsToFill(
   options: {
     readonly tokenizer: CellTokenizer;
     readonly rule: FillRule;
+    readonly atOnce: number | undefined;
     readonly maxLength: number;
     readonly mask: number;
     readonly cellCount: number;
   },
 ): CellsToFill {
-  const { tokenizer, rule, maxLength, mask, cellCount } = options;
+  const { tokenizer, rule, atOnce, maxLength, mask, cellCount } = options;
   const { batch: whole } = tokenizer.tokenize(block, mapping, 0);
   const placeOf = new Map(Array.from(block.rows, (row, place) => [row, place]));
   const evidence = new Array<RaggedBatch | undefined>(block.rows.length).fill(undefined);
@@ -66,7 +73,8 @@ export function cellsToFill(
       seed: tokenizer.seed,
       row,
     });
-    const room = Math.max(1, maxLength - kept.length);
+    const together = atOnce ?? Math.max(LEAST_AT_ONCE, kept.length);
+    const room = Math.max(1, Math.min(together, maxLength - kept.length));
     for (let start = 0; start < wanted.length; start += room) {
       const group = wanted.subarray(start, start + room);
       const named = row + (start / room) * cellCount;

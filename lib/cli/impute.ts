@@ -27,7 +27,7 @@ export const impute = defineCommand({
   layers/expected_rank  the mean of the rank given the cell's evidence, where a gene was filled in; otherwise NaN
   layers/probability    probability of the filled-in rank given that evidence; otherwise NaN
 A rank says how a gene would compare with the cell's other genes if it had been captured. By default each entry gets its
-most probable rank in one run of the network; other samplers draw ranks that fit each other.
+most probable rank; other samplers draw ranks, of the genes filled in together as fit each other.
 
 Example: ddsc impute --model runs/a --data cells.h5ad --out filled.h5ad --genes Sox2,Pax6`,
   options: [
@@ -38,6 +38,7 @@ Example: ddsc impute --model runs/a --data cells.h5ad --out filled.h5ad --genes 
     "genes",
     "fill",
     "maskFraction",
+    "atOnce",
     "maxLength",
     ...SAMPLING_OPTIONS,
     "overwrite",
@@ -64,6 +65,7 @@ Example: ddsc impute --model runs/a --data cells.h5ad --out filled.h5ad --genes 
       tokenizer,
       mapping,
       rule,
+      atOnce: options.atOnce,
       maxLength: context.given("maxLength") ? options.maxLength : model.tokenizer.maxLength,
       cells,
       sampling: samplingOptions(model, options, signal),
@@ -103,6 +105,7 @@ interface Job {
   readonly tokenizer: CellTokenizer;
   readonly mapping: GeneMapping;
   readonly rule: FillRule;
+  readonly atOnce: number | undefined;
   readonly maxLength: number;
   readonly cells: number;
   readonly sampling: SamplingOptions;
@@ -145,7 +148,7 @@ function findListed(names: readonly string[], { vocabulary }: Denoiser, mapping:
 
 /** Rows of the output's matrices, some cells at a time. */
 async function* fillRows(job: Job, progress: CellProgress): AsyncGenerator<MatrixRows> {
-  const { source, model, tokenizer, mapping, rule, maxLength, cells, rows, sampling } = job;
+  const { source, model, tokenizer, mapping, rule, atOnce, maxLength, cells, rows, sampling } = job;
   for (let start = 0; start < source.cellCount; start += cells) {
     await setImmediate();
     sampling.signal?.throwIfAborted();
@@ -154,6 +157,7 @@ async function* fillRows(job: Job, progress: CellProgress): AsyncGenerator<Matri
     const toFill = cellsToFill(block, mapping, {
       tokenizer,
       rule,
+      atOnce,
       maxLength,
       mask: model.config.vocabSize - 1,
       cellCount: source.cellCount,

@@ -113,6 +113,11 @@ export const OPTIONS = {
     ["zeros", "listed"],
     "zeros",
   ),
+  atOnce: whole("genes filled in together in a cell: the model takes each of them for expressed", {
+    min: 1,
+    max: 65_536,
+    defaultText: "as many as the cell expresses, at least 16",
+  }),
   maskFraction: real("hide this share of the expressed genes, fill them and report how well it went", {
     min: 0.01,
     max: 0.99,

@@ -1,4 +1,5 @@
 import { FIRST_RANK_TOKEN, type RaggedBatch } from "../batching/batch.js";
+import { validateBatch } from "../batching/validate.js";
 import { noiseSchedule } from "../diffusion/index.js";
 import { DdscError } from "../errors.js";
 import { type DenoisingModel, maskToken } from "./denoising_model.js";
@@ -53,8 +54,34 @@ export async function inpaint(
 ): Promise<InpaintResult> {
   const mask = maskToken(model);
   const evidence = options.keep === undefined ? cells : maskTokens(cells, options.keep, mask);
+  if (takesMostProbable(options)) return fillMostProbable(model, evidence, options);
   const { batch, networkEvaluations } = await sample(model, evidence, options);
   return { batch, filled: await describe(model, evidence, batch.tokens, options), networkEvaluations };
+}
+
+/** Whether all ranks are filled in at once, each with its most probable value. */
+function takesMostProbable({ sampler, temperature }: SamplingOptions): boolean {
+  return sampler?.kind === "parallel" && sampler.steps === 1 && temperature === 0;
+}
+
+/** What the sampler would do in its one step, read off the run of the network that describes the result. */
+async function fillMostProbable(
+  model: DenoisingModel,
+  evidence: RaggedBatch,
+  options: SamplingOptions,
+): Promise<InpaintResult> {
+  validateBatch(evidence, {
+    geneVocabularySize: model.config.geneVocabSize,
+    tokenCount: model.config.vocabSize,
+  });
+  const filled = await describe(model, evidence, undefined, options);
+  const tokens = evidence.tokens.slice();
+  for (const [i, row] of filled.row.entries()) tokens[row] = (filled.rank[i] as number) + FIRST_RANK_TOKEN;
+  return {
+    batch: { ...evidence, tokens },
+    filled,
+    networkEvaluations: new Int32Array(evidence.cells.length),
+  };
 }
 
 function maskTokens(batch: RaggedBatch, keep: Uint8Array, mask: number): RaggedBatch {
@@ -71,10 +98,11 @@ function maskTokens(batch: RaggedBatch, keep: Uint8Array, mask: number): RaggedB
   return { ...batch, tokens };
 }
 
+/** Describes filled-in tokens, [tokens of the batch]; by default the most probable ones. */
 async function describe(
   model: DenoisingModel,
   evidence: RaggedBatch,
-  filled: Int32Array,
+  filled: Int32Array | undefined,
   options: SamplingOptions,
 ): Promise<FilledEntries> {
   const state = new SamplingState(evidence, maskToken(model));
@@ -93,10 +121,10 @@ async function describe(
   };
   let entry = 0;
   await predictCells(model, evidence, asked, checkSampling(options, model), async (prediction, part) => {
-    const targets = Int32Array.from(
-      part.flatMap(({ rows }) => [...rows].map((row) => filled[row] as number)),
-    );
-    const { targetLogProbability, expectedToken } = await prediction.statistics(targets);
+    const given =
+      filled && Int32Array.from(part.flatMap(({ rows }) => [...rows].map((row) => filled[row] as number)));
+    const { best, bestProbability, targetLogProbability, expectedToken } = await prediction.statistics(given);
+    const targets = given ?? best;
     let place = 0;
     for (const { place: cell, rows } of part) {
       for (const row of rows) {
@@ -105,7 +133,10 @@ async function describe(
         result.gene[entry] = evidence.genes[row] as number;
         result.rank[entry] = (targets[place] as number) - FIRST_RANK_TOKEN;
         result.expectedRank[entry] = (expectedToken[place] as number) - FIRST_RANK_TOKEN;
-        result.probability[entry] = Math.exp(targetLogProbability[place] as number);
+        result.probability[entry] =
+          given === undefined
+            ? (bestProbability[place] as number)
+            : Math.exp(targetLogProbability[place] as number);
         entry++;
         place++;
       }
