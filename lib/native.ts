@@ -267,7 +267,11 @@ function fromNative(error: unknown): unknown {
 
 /** Devices this installation can compute on. */
 export function nativeDevices(): readonly NativeDevice[] {
-  return addon().devices();
+  try {
+    return addon().devices();
+  } catch (error) {
+    throw fromNative(error);
+  }
 }
 
 /** Losses of given logits and their gradient, as training computes them. Throws ARGUMENT_RANGE for sizes that disagree. */

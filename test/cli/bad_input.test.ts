@@ -3,7 +3,7 @@ import { copyFile, cp, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFil
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ddsc, type Ended, writeStudy } from "./program.js";
+import { ddsc, type Ended, ended, start, writeStudy } from "./program.js";
 
 let folder: string;
 let data: string;
@@ -20,10 +20,10 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 /** Expects one line `ddsc: CODE: ...` on stderr and this exit code. */
-function expectFailure({ code, stderr }: Ended, exit: 1 | 2, start: string): void {
+function expectFailure({ code, stderr }: Ended, exit: 1 | 2, begins: string): void {
   expect(code).toBe(exit);
   expect(stderr).toMatch(/^ddsc: [A-Z_]+: [^\n]+\n$/);
-  expect(stderr).toContain(`ddsc: ${start}`);
+  expect(stderr).toContain(`ddsc: ${begins}`);
 }
 
 /** Whether file systems can be mounted here: a container's root may, others may not. */
@@ -250,6 +250,12 @@ describe("a place that cannot be written ends with exit code 1, one line and not
       expectFailure(train, 1, "FILE_WRITE");
       expect(train.stderr).toContain("read-only");
     });
+  });
+});
+
+describe("a setting of the environment that cannot be ends with exit code 1 and one line that names it", () => {
+  it("an instruction set that is not there", async () => {
+    expectFailure(await ended(start(["devices"], { DDSC_ISA: "mmx" })), 1, "DEVICE_ISA");
   });
 });
 

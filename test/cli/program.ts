@@ -33,8 +33,8 @@ const program =
     : ["--import", "tsx", "lib/cli/main.ts"];
 
 /** Starts `ddsc` with these words. */
-export function start(words: readonly string[]): ChildProcessWithoutNullStreams {
-  return spawn(process.execPath, [...program, ...words], { cwd: ROOT });
+export function start(words: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcessWithoutNullStreams {
+  return spawn(process.execPath, [...program, ...words], { cwd: ROOT, env: { ...process.env, ...env } });
 }
 
 /** Waits for the end of a program. */
