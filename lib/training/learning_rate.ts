@@ -4,29 +4,24 @@ import { checkChoice, checkNumber, DdscError } from "../errors.js";
 export type LearningRateSchedule =
   /** Linear from 0 over `warmup` steps, then constant. */
   | { readonly kind: "constant"; readonly warmup: number }
-  /**
-   * Linear from 0 over `warmup` steps, constant, then over the last `decay` steps half a cosine down to `final` times
-   * the rate.
-   */
-  | { readonly kind: "cosine"; readonly warmup: number; readonly decay: number; readonly final: number };
+  /** Linear from 0 over `warmup` steps, then half a cosine down to `final` times the rate at the last step. */
+  | { readonly kind: "cosine"; readonly warmup: number; readonly final: number };
 
 /** The same with what may be left to the defaults; see `resolveSchedule`. */
 export type LearningRateOption =
   | { readonly kind: "constant"; readonly warmup?: number }
-  | { readonly kind: "cosine"; readonly warmup?: number; readonly decay?: number; readonly final?: number };
+  | { readonly kind: "cosine"; readonly warmup?: number; readonly final?: number };
 
 /** The published warm-up, steps. */
 export const PUBLISHED_WARMUP = 2500;
 /** Share of a short run that is warm-up. */
-const WARMUP_SHARE = 0.05;
-/** Share of a run over which a cosine falls; the full rate until then lets short runs get far. */
-const DECAY_SHARE = 0.4;
+const WARMUP_SHARE = 0.1;
 /** Where the cosine ends, as a factor on the learning rate. */
 const COSINE_FINAL = 0.05;
 
 /**
  * Fills in defaults: a run of known length decays by a cosine, one without end stays constant; warm-up takes 2,500
- * steps, or a twentieth of a run that is too short for that, and the decay the last 40% of the run. Throws `ARGUMENT_RANGE`, `ARGUMENT_CHOICE`, and
+ * steps, or a tenth of a run that is too short for that. Throws `ARGUMENT_RANGE`, `ARGUMENT_CHOICE`, and
  * `SCHEDULE_NEEDS_STEPS` for a cosine without `steps`.
  */
 export function resolveSchedule(
@@ -36,9 +31,11 @@ export function resolveSchedule(
   const { kind, warmup } = option ?? { kind: steps === undefined ? "constant" : "cosine", warmup: undefined };
   checkChoice("schedule.kind", kind, ["constant", "cosine"]);
   const share = steps === undefined ? PUBLISHED_WARMUP : Math.ceil(steps * WARMUP_SHARE);
-  const whole = (argument: string, value: number, min: number) =>
-    checkNumber(argument, value, { min, max: 1e9, integer: true });
-  const resolved = whole("schedule.warmup", warmup ?? Math.min(PUBLISHED_WARMUP, share), 0);
+  const resolved = checkNumber("schedule.warmup", warmup ?? Math.min(PUBLISHED_WARMUP, share), {
+    min: 0,
+    max: 1e9,
+    integer: true,
+  });
   if (kind === "constant") return { kind, warmup: resolved };
   if (steps === undefined) {
     throw new DdscError(
@@ -49,11 +46,10 @@ export function resolveSchedule(
       },
     );
   }
-  const { decay, final } = option?.kind === "cosine" ? option : {};
+  const final = option?.kind === "cosine" ? option.final : undefined;
   return {
     kind,
     warmup: resolved,
-    decay: whole("schedule.decay", decay ?? Math.ceil(steps * DECAY_SHARE), 1),
     final: checkNumber("schedule.final", final ?? COSINE_FINAL, { min: 0, max: 1 }),
   };
 }
@@ -70,8 +66,6 @@ export function learningRateFactor(
   const { warmup } = schedule;
   if (step <= warmup) return step / warmup;
   if (schedule.kind === "constant") return 1;
-  const start = Math.max(warmup, steps - schedule.decay);
-  if (step <= start) return 1;
-  const done = Math.min(1, (step - start) / Math.max(1, steps - start));
+  const done = Math.min(1, (step - warmup) / Math.max(1, steps - warmup));
   return schedule.final + (1 - schedule.final) * 0.5 * (1 + Math.cos(Math.PI * done));
 }

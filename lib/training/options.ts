@@ -12,8 +12,8 @@ export interface TrainerOptions {
   /** Highest learning rate of AdamW, > 0; default 3e-4. */
   readonly learningRate?: number;
   /**
-   * How the rate runs. Default: for a given number of steps a cosine down to 5% of the rate over the last 40% of them,
-   * else constant; either after a warm-up of 2,500 steps, or of a twentieth of the run if that is shorter.
+   * How the rate runs. Default: for a given number of steps a cosine down to 5% of the rate, else constant; either
+   * after a warm-up of 2,500 steps, or of a tenth of the run if that is shorter.
    */
   readonly schedule?: LearningRateOption;
   /** Decay of the first moment, 0..1; default 0.9. */

@@ -13,22 +13,16 @@ describe("learning-rate schedules", () => {
     expect(learningRateFactor({ kind: "constant", warmup: 0 }, 1)).toBe(1);
   });
 
-  it("follow half a cosine over the last steps, at the full rate until then", () => {
-    const schedule = { kind: "cosine", warmup: 10, decay: 100, final: 0.2 } as const;
-    expect([10, 11, 400, 900].map((step) => learningRateFactor(schedule, step, 1000))).toEqual([1, 1, 1, 1]);
-    expect(learningRateFactor(schedule, 950, 1000)).toBeCloseTo(0.6, 12);
-    expect(learningRateFactor(schedule, 1000, 1000)).toBeCloseTo(0.2, 12);
-    expect(learningRateFactor(schedule, 5000, 1000)).toBeCloseTo(0.2, 12);
-  });
-
-  it("begin to fall after the warm-up where the decay would begin before", () => {
-    const schedule = { kind: "cosine", warmup: 10, decay: 1000, final: 0 } as const;
+  it("follow half a cosine from the end of the warm-up to the last step", () => {
+    const schedule = { kind: "cosine", warmup: 10, final: 0.2 } as const;
     expect(learningRateFactor(schedule, 10, 110)).toBe(1);
-    expect(learningRateFactor(schedule, 60, 110)).toBeCloseTo(0.5, 12);
+    expect(learningRateFactor(schedule, 60, 110)).toBeCloseTo(0.6, 12);
+    expect(learningRateFactor(schedule, 110, 110)).toBeCloseTo(0.2, 12);
+    expect(learningRateFactor(schedule, 500, 110)).toBeCloseTo(0.2, 12);
   });
 
-  it("suit a short run by default: a twentieth of it is warm-up, the last 40% decay", () => {
-    expect(resolveSchedule(undefined, 1000)).toEqual({ kind: "cosine", warmup: 50, decay: 400, final: 0.05 });
+  it("suit a short run by default: a tenth of it is warm-up, the rest decays", () => {
+    expect(resolveSchedule(undefined, 1000)).toEqual({ kind: "cosine", warmup: 100, final: 0.05 });
   });
 
   it("keep the published warm-up in a long run and stay constant in one without end", () => {
@@ -38,10 +32,9 @@ describe("learning-rate schedules", () => {
 
   it("keep what was asked for", () => {
     expect(resolveSchedule({ kind: "constant", warmup: 7 }, 10)).toEqual({ kind: "constant", warmup: 7 });
-    expect(resolveSchedule({ kind: "cosine", decay: 9, final: 0 }, 10)).toEqual({
+    expect(resolveSchedule({ kind: "cosine", final: 0 }, 10)).toEqual({
       kind: "cosine",
       warmup: 1,
-      decay: 9,
       final: 0,
     });
   });
@@ -49,7 +42,6 @@ describe("learning-rate schedules", () => {
   it("refuse a cosine without an end, and numbers out of range", () => {
     expect(() => resolveSchedule({ kind: "cosine" }, undefined)).toThrow(/SCHEDULE_NEEDS_STEPS/);
     expect(() => resolveSchedule({ kind: "constant", warmup: -1 }, 10)).toThrow(/ARGUMENT_RANGE.*warmup/);
-    expect(() => resolveSchedule({ kind: "cosine", decay: 0 }, 10)).toThrow(/ARGUMENT_RANGE.*decay/);
     expect(() => resolveSchedule({ kind: "cosine", final: 2 }, 10)).toThrow(/ARGUMENT_RANGE.*final/);
     expect(() => resolveSchedule({ kind: "step" } as never, 10)).toThrow(/ARGUMENT_CHOICE.*constant, cosine/);
   });
