@@ -15,7 +15,7 @@ import { defineCommand } from "./command.js";
 import { type Output, withThousands } from "./output.js";
 
 /** How much the demo does. `seconds` bounds the training on any machine. */
-const FULL = { cells: 3000, genes: 160, steps: 1000, seconds: 120 };
+const FULL = { cells: 3000, genes: 160, steps: 600, seconds: 120 };
 const SHORT = { cells: 300, genes: 60, steps: 20, seconds: 5 };
 const HELD_OUT = 0.1;
 /** Genes of one cell that are hidden and filled in at the end. */
