@@ -21,20 +21,10 @@ import {
   shuffleDeflateMessage,
   superblock,
 } from "./hdf5_format.js";
+import type { NumberArray } from "./hdf5_types.js";
 
 /** Elements of a dataset: numbers as typed arrays, booleans as 0 or 1 in a Uint8Array, strings as an array. */
-export type ElementArray =
-  | Int8Array
-  | Uint8Array
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array
-  | BigInt64Array
-  | BigUint64Array
-  | Float32Array
-  | Float64Array
-  | readonly string[];
+export type ElementArray = NumberArray | readonly string[];
 
 /** Value of an attribute; whole numbers are stored as int64. */
 export type AttributeValue = string | boolean | number | readonly string[] | readonly number[];

@@ -24,17 +24,6 @@ Value choose(const Field& field, const Choice<Value> (&choices)[count]) {
               "expected one of " + names + " for " + field.name + " but received " + given);
 }
 
-HostNoise hostNoise(const Field& value) {
-  HostNoise noise;
-  noise.conditioning = value["conditioning"].floats();
-  noise.weight = value["weight"].floats();
-  noise.sigma = value["sigma"].floats();
-  noise.time = value["time"].floats();
-  const Field mean = value["meanWeight"];
-  if (!mean.missing()) noise.meanWeight = mean.floats();
-  return noise;
-}
-
 Masking masking(const Field& value) {
   enum class Kind { given, draw };
   const Choice<Kind> kinds[] = {{"given", Kind::given}, {"draw", Kind::draw}};
@@ -82,6 +71,16 @@ Objective objectiveKind(const Field& value) {
   return choose(value, kinds);
 }
 
+HostNoise lossNoise(const Field& value) {
+  HostNoise noise;
+  noise.weight = value["weight"].floats();
+  noise.sigma = value["sigma"].floats();
+  noise.time = value["time"].floats();
+  const Field mean = value["meanWeight"];
+  if (!mean.missing()) noise.meanWeight = mean.floats();
+  return noise;
+}
+
 CellBatch cellBatch(const Field& value) {
   return {value["offsets"].int32s(), value["genes"].int32s(), value["tokens"].int32s(),
           value["cells"].naturals()};
@@ -91,7 +90,9 @@ LossInput lossInput(const Field& value) {
   LossInput input;
   input.batch = cellBatch(value["batch"]);
   input.masking = masking(value["masking"]);
-  input.noise = hostNoise(value["noise"]);
+  const Field noise = value["noise"];
+  input.noise = lossNoise(noise);
+  input.noise.conditioning = noise["conditioning"].floats();
   const Field objective = value["objective"];
   input.objective = objectiveKind(objective["kind"]);
   if (input.objective == Objective::d3pm) input.steps = objective["steps"].number();

@@ -10,6 +10,8 @@ DenoiserConfig denoiserConfig(const Field& value);
 DType dtype(const Field& value);                // "fp32" | "bf16"
 WeightSource weightSource(const Field& value);  // "weights" | "ema"; missing: weights
 Objective objectiveKind(const Field& value);    // "subs" | "d3pm" | "sedd"
+/// All but the conditioning, which a loss without a network does not have.
+HostNoise lossNoise(const Field& value);
 CellBatch cellBatch(const Field& value);
 LossInput lossInput(const Field& value);
 Prediction::DrawOptions drawOptions(const Field& value);

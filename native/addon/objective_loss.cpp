@@ -8,7 +8,8 @@ namespace ddsc::addon {
 namespace {
 
 struct Input {
-  std::vector<float> logits, weight, sigma, time, meanWeight;
+  std::vector<float> logits;
+  HostNoise noise;  // without conditioning
   std::vector<std::int32_t> target, cell;
   std::int64_t vocabSize = 0;
   Objective objective = Objective::subs;
@@ -25,21 +26,17 @@ Input read(const Field& value) {
   in.vocabSize = value["vocabSize"].integer();
   in.target = value["target"].int32s();
   in.cell = value["cell"].int32s();
-  const Field noise = value["noise"];
-  in.weight = noise["weight"].floats();
-  in.sigma = noise["sigma"].floats();
-  in.time = noise["time"].floats();
-  if (!noise["meanWeight"].missing()) in.meanWeight = noise["meanWeight"].floats();
+  in.noise = lossNoise(value["noise"]);
   in.objective = objectiveKind(value["objective"]["kind"]);
   if (in.objective == Objective::d3pm) in.steps = value["objective"]["steps"].number();
 
   const auto good = [](bool holds, const char* message) { require(holds, "ARGUMENT_RANGE", message); };
-  const std::size_t rows = in.target.size(), cells = in.weight.size();
+  const std::size_t rows = in.target.size(), cells = in.noise.weight.size();
   good(in.vocabSize > kFirstValue + 1 && in.logits.size() == rows * static_cast<std::size_t>(in.vocabSize),
        "logits must have rows * vocabSize elements");
   good(in.cell.size() == rows, "cell must have one entry a row");
-  good(in.sigma.size() == cells && in.time.size() == cells &&
-           (in.meanWeight.empty() || in.meanWeight.size() == cells),
+  good(in.noise.sigma.size() == cells && in.noise.time.size() == cells &&
+           (in.noise.meanWeight.empty() || in.noise.meanWeight.size() == cells),
        "each noise array must have one entry a cell");
   for (std::size_t i = 0; i < rows; ++i) {
     good(in.target[i] >= 0 && in.target[i] < in.vocabSize - 1, "a target must be a rank token, not the mask");
@@ -60,10 +57,13 @@ Output compute(const Input& in) {
   op.logits = {workspace.upload(in.logits).data, rows, in.vocabSize, in.vocabSize, DType::f32};
   op.target = workspace.upload(in.target);
   op.cell = workspace.upload(in.cell);
-  op.noise = {workspace.upload(in.weight), workspace.upload(in.sigma), workspace.upload(in.time), {}};
+  op.noise = {workspace.upload(in.noise.weight),
+              workspace.upload(in.noise.sigma),
+              workspace.upload(in.noise.time),
+              {}};
   op.loss = workspace.span<float>(rows);
-  if (!in.meanWeight.empty()) {
-    op.noise.meanWeight = workspace.upload(in.meanWeight);
+  if (!in.noise.meanWeight.empty()) {
+    op.noise.meanWeight = workspace.upload(in.noise.meanWeight);
     op.meanLoss = workspace.span<float>(rows);
   }
   op.steps = in.steps;
@@ -71,8 +71,8 @@ Output compute(const Input& in) {
   op.dlogits = workspace.matrix(rows, in.vocabSize, DType::f32);
   backend->run(op);
   out.loss = download(*backend, op.loss);
-  out.meanLoss =
-      in.meanWeight.empty() ? std::vector<float>(in.target.size(), 0.0f) : download(*backend, op.meanLoss);
+  out.meanLoss = in.noise.meanWeight.empty() ? std::vector<float>(in.target.size(), 0.0f)
+                                             : download(*backend, op.meanLoss);
   out.gradient = download(*backend, Span<float>{op.dlogits.as<float>(), rows * in.vocabSize});
   return out;
 }
