@@ -8,6 +8,7 @@
 #include "core/errors.h"
 #include "cpu/dispatch.h"
 #include "cpu/memory.h"
+#include "cpu/peak.h"
 
 namespace ddsc::cpu {
 namespace {
@@ -42,6 +43,11 @@ class CpuBackend final : public Backend {
   }
 
   int threads() const override { return pool_.threads(); }
+
+  Limits measureLimits() override {
+    return {peakFlops(instructionSet_.name, DType::f32, pool_),
+            peakFlops(instructionSet_.name, DType::bf16, pool_), peakBandwidth(pool_)};
+  }
 
   void* allocate(std::size_t bytes) override { return allocateAligned(bytes); }
   void release(void* memory) noexcept override { releaseAligned(memory); }

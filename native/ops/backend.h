@@ -7,6 +7,12 @@
 
 namespace ddsc {
 
+/// What a device can do at most, as measured on the device itself.
+struct Limits {
+  double floatFlops = 0, bf16Flops = 0;  // floating-point operations a second, by the operands' type
+  double bytes = 0;                      // bytes a second between its memory and its units
+};
+
 /// Runs ops on one device, in the order given. Views in ops point to this backend's memory unless an op says
 /// "host". Results depend on the inputs alone: not on threads, not on what ran before.
 class Backend {
@@ -17,6 +23,11 @@ class Backend {
   virtual std::string describe() const = 0;
   /// Host threads that compute.
   virtual int threads() const = 0;
+
+  /// Measures what ops could do at most; takes some tenths of a second.
+  virtual Limits measureLimits() = 0;
+  /// Returns when all ops given so far are done; does nothing on a device that runs them at once.
+  virtual void synchronise() {}
 
   /// Uninitialised memory, 64-byte aligned; throws Error OUT_OF_MEMORY with the size.
   virtual void* allocate(std::size_t bytes) = 0;

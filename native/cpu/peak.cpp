@@ -1,0 +1,150 @@
+#include "cpu/peak.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <cstring>
+#include <ctime>
+#include <memory>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "cpu/memory.h"
+
+namespace ddsc::cpu {
+namespace {
+
+constexpr std::int64_t kSteps = 1'000'000;
+
+/// Independent sums in flight, enough to hide the latency of a multiply-add.
+constexpr int kChains = 12;
+
+using Lanes = float __attribute__((vector_size(16)));
+
+float chainsGeneric() {
+  const Lanes factor = {0.999f, 0.999f, 0.999f, 0.999f}, term = {0.001f, 0.001f, 0.001f, 0.001f};
+  Lanes sums[kChains];
+  for (Lanes& sum : sums) sum = term;
+  for (std::int64_t step = 0; step < kSteps; ++step)
+#pragma GCC unroll 12
+    for (Lanes& sum : sums) sum = sum * factor + term;
+  for (int i = 1; i < kChains; ++i) sums[0] += sums[i];
+  return sums[0][0];
+}
+
+#if defined(__x86_64__)
+[[gnu::target("avx2,fma")]] float chainsAvx2() {
+  const __m256 factor = _mm256_set1_ps(0.999f), term = _mm256_set1_ps(0.001f);
+  __m256 sums[kChains];
+  for (__m256& sum : sums) sum = term;
+  for (std::int64_t step = 0; step < kSteps; ++step)
+#pragma GCC unroll 12
+    for (__m256& sum : sums) sum = _mm256_fmadd_ps(sum, factor, term);
+  for (int i = 1; i < kChains; ++i) sums[0] = _mm256_add_ps(sums[0], sums[i]);
+  return _mm256_cvtss_f32(sums[0]);
+}
+
+[[gnu::target("avx512f")]] float chainsAvx512() {
+  const __m512 factor = _mm512_set1_ps(0.999f), term = _mm512_set1_ps(0.001f);
+  __m512 sums[kChains];
+  for (__m512& sum : sums) sum = term;
+  for (std::int64_t step = 0; step < kSteps; ++step)
+#pragma GCC unroll 12
+    for (__m512& sum : sums) sum = _mm512_fmadd_ps(sum, factor, term);
+  for (int i = 1; i < kChains; ++i) sums[0] = _mm512_add_ps(sums[0], sums[i]);
+  return _mm512_cvtss_f32(sums[0]);
+}
+#endif
+
+struct Loop {
+  float (*run)();
+  int lanes;
+};
+
+/// bf16 operands are widened to float32 before they are multiplied, so both types have the same loop.
+Loop loopOf(std::string_view instructionSet, DType operands) {
+  static_cast<void>(operands);
+#if defined(__x86_64__)
+  if (instructionSet == "avx512") return {chainsAvx512, 16};
+  if (instructionSet == "avx2") return {chainsAvx2, 8};
+#endif
+  static_cast<void>(instructionSet);
+  return {chainsGeneric, 4};
+}
+
+/// One part a thread, of memory that is released with it.
+struct Released {
+  void operator()(std::uint64_t* memory) const { releaseAligned(memory); }
+};
+using Words = std::unique_ptr<std::uint64_t, Released>;
+
+}  // namespace
+
+double fastestSeconds(const std::function<void()>& body, int threads) {
+  constexpr int calls = 7;
+  const auto now = [threads] {
+    if (threads == 1) return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  };
+  double best = 1e300;
+  for (int call = 0; call < calls; ++call) {
+    const double start = now();
+    body();
+    best = std::min(best, now() - start);
+  }
+  return best;
+}
+
+double peakFlops(std::string_view instructionSet, DType operands, ThreadPool& pool) {
+  const Loop loop = loopOf(instructionSet, operands);
+  volatile float sink = 0;
+  const auto body = [&] {
+    pool.parallel(pool.threads(), [&](std::int64_t index, int) {
+      const float result = loop.run();
+      if (index == 0) sink = result;
+    });
+  };
+  return 2.0 * kChains * static_cast<double>(kSteps) * loop.lanes * pool.threads() /
+         fastestSeconds(body, pool.threads());
+}
+
+double peakBandwidth(ThreadPool& pool) {
+  constexpr std::int64_t count = std::int64_t{16} << 20;  // 128 MiB
+  constexpr std::size_t bytes = static_cast<std::size_t>(count) * sizeof(std::uint64_t);
+  const Words from(static_cast<std::uint64_t*>(allocateAligned(bytes)));
+  const Words to(static_cast<std::uint64_t*>(allocateAligned(bytes)));
+  const auto onParts = [&pool](const auto& part) {
+    const std::int64_t parts = pool.threads();
+    pool.parallel(parts, [&](std::int64_t index, int) {
+      const std::int64_t first = count * index / parts;
+      part(first, count * (index + 1) / parts - first);
+    });
+  };
+  // Pages are there once they have been written.
+  onParts([&](std::int64_t first, std::int64_t words) {
+    std::memset(from.get() + first, 1, static_cast<std::size_t>(words) * sizeof(std::uint64_t));
+    std::memset(to.get() + first, 2, static_cast<std::size_t>(words) * sizeof(std::uint64_t));
+  });
+  std::atomic<std::uint64_t> sink{0};
+  const auto read = [&] {
+    onParts([&](std::int64_t first, std::int64_t words) {
+      std::uint64_t sum = 0;
+      for (std::int64_t i = first; i < first + words; ++i) sum += from.get()[i];
+      sink.fetch_add(sum, std::memory_order_relaxed);
+    });
+  };
+  const auto copy = [&] {
+    onParts([&](std::int64_t first, std::int64_t words) {
+      std::memcpy(to.get() + first, from.get() + first,
+                  static_cast<std::size_t>(words) * sizeof(std::uint64_t));
+    });
+  };
+  const double size = static_cast<double>(bytes);
+  return std::max(size / fastestSeconds(read, pool.threads()),
+                  2 * size / fastestSeconds(copy, pool.threads()));
+}
+
+}  // namespace ddsc::cpu
