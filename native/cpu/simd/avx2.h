@@ -27,6 +27,7 @@ DDSC_INLINE F operator*(F a, F b) { return {_mm256_mul_ps(a.v, b.v)}; }
 DDSC_INLINE F operator/(F a, F b) { return {_mm256_div_ps(a.v, b.v)}; }
 DDSC_INLINE F fma(F a, F b, F c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
 DDSC_INLINE F fnma(F a, F b, F c) { return {_mm256_fnmadd_ps(a.v, b.v, c.v)}; }
+DDSC_INLINE F fmaOf(const float* a, F b, F c) { return fma(set1(*a), b, c); }
 DDSC_INLINE F min(F a, F b) { return {_mm256_min_ps(a.v, b.v)}; }
 DDSC_INLINE F max(F a, F b) { return {_mm256_max_ps(a.v, b.v)}; }
 DDSC_INLINE F abs(F a) { return {_mm256_andnot_ps(_mm256_set1_ps(-0.0f), a.v)}; }

@@ -27,6 +27,11 @@ DDSC_INLINE F operator*(F a, F b) { return {_mm512_mul_ps(a.v, b.v)}; }
 DDSC_INLINE F operator/(F a, F b) { return {_mm512_div_ps(a.v, b.v)}; }
 DDSC_INLINE F fma(F a, F b, F c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
 DDSC_INLINE F fnma(F a, F b, F c) { return {_mm512_fnmadd_ps(a.v, b.v, c.v)}; }
+/// The compiler would read *a once for all its uses: an instruction more, where it is the decoder that binds.
+DDSC_INLINE F fmaOf(const float* a, F b, F c) {
+  asm("vfmadd231ps %1%{1to16%}, %2, %0" : "+v"(c.v) : "m"(*a), "v"(b.v));
+  return c;
+}
 DDSC_INLINE F min(F a, F b) { return {_mm512_min_ps(a.v, b.v)}; }
 DDSC_INLINE F max(F a, F b) { return {_mm512_max_ps(a.v, b.v)}; }
 DDSC_INLINE F abs(F a) { return {_mm512_abs_ps(a.v)}; }

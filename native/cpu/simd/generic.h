@@ -38,6 +38,7 @@ DDSC_INLINE F fma(F a, F b, F c) {
 #endif
 }
 DDSC_INLINE F fnma(F a, F b, F c) { return fma(F{-a.v}, b, c); }
+DDSC_INLINE F fmaOf(const float* a, F b, F c) { return fma(set1(*a), b, c); }
 DDSC_INLINE F min(F a, F b) { return {a.v < b.v ? a.v : b.v}; }
 DDSC_INLINE F max(F a, F b) { return {a.v > b.v ? a.v : b.v}; }
 
