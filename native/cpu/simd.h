@@ -2,14 +2,17 @@
 // Vectors of float and of 32-bit integers as wide as the instruction set has them, so that a kernel is
 // written once. For files of cpu/ops/ only (compiled once per instruction set); everything is forced inline.
 //
-//   F, I, M                    kWidth floats; kWidth 32-bit integers (unsigned, wrap); a mask of lanes
-//   load(p), store(p, v)       unaligned; p is float, bf16 (widened; rounded to nearest even) or int32
-//   load(p, n), store(p, v, n) the first n lanes, 0 <= n <= kWidth, touching no other memory; others load as
-//   0 zero set1 + - * / min max abs sqrt     min and max return b if either is NaN fma(a, b, c), fnma(a, b,
-//   c)            a b + c and c - a b, rounded once; fmaOf(p, b, c): *p b + c < <= ==, & | of masks, any
-//   select firstLanes setInt iota + - * & | ^ shiftLeft<n> shiftRight<n> mulHigh lessUnsigned == bitsOf
-//   fromBits toFloat(I, signed) sum maximum                over lanes, in a fixed order transpose of kWidth
-//   vectors exp, and sigmoid, geluTanh, silu with their derivatives
+//   F, I, M                     kWidth floats; kWidth 32-bit integers (unsigned, wrap); a mask of lanes
+//   load(p), store(p, v)        unaligned; p is float, bf16 (widened; rounded to nearest even) or int32
+//   load(p, n), store(p, v, n)  the first n lanes, 0 <= n <= kWidth, no other memory; others load as 0
+//   zero set1 + - * / min max abs sqrt   min and max return b if either is NaN
+//   fma(a, b, c), fnma(a, b, c)          a b + c and c - a b, rounded once; fmaOf(p, b, c): *p b + c
+//   < <= ==, & | of masks, any select firstLanes
+//   setInt iota + - * & | ^ shiftLeft<n> shiftRight<n> mulHigh lessUnsigned ==
+//   bitsOf fromBits toFloat(I, signed)
+//   sum maximum                 over lanes, in a fixed order
+//   transpose                   of kWidth vectors
+//   exp, and sigmoid, geluTanh, silu with their derivatives
 
 #include <cstdint>
 
