@@ -17,6 +17,7 @@ export {
   tokenizeRows,
 } from "./batching/index.js";
 export type { CategoricalColumn, Column, Frame } from "./data/frame.js";
+export { framesOf } from "./data/frames.js";
 export {
   type H5adContents,
   type H5adStream,
@@ -31,11 +32,14 @@ export { type SimulateOptions, type SimulationTruth, simulateCells } from "./dat
 export type {
   CellBlock,
   CellSource,
-  FramedSource,
+  FileDescriptor,
   Gene,
-  H5adOptions,
   MemoryCells,
+  MetadataColumn,
+  MetadataOptions,
+  OpenOptions,
   SourceDescriptor,
+  SourceFrames,
 } from "./data/source.js";
 export { type CellSplit, type SplitOptions, splitCells } from "./data/split.js";
 export { subsetSource } from "./data/subset.js";

@@ -25,7 +25,7 @@ function serve(port: MessagePort, setup: LoaderSetup): void {
       opened ??= open(setup);
       const batches = await opened;
       for (let made = 0; made < items && !ended; ) {
-        const item = batches.next();
+        const item = await batches.next();
         if (item.done === true) {
           ended = true;
           post({ kind: "end", report: item.value });

@@ -45,11 +45,11 @@ export interface ProducerOptions extends Required<PlanOptions> {
  *
  * Throws `DATA_NO_CELLS` where an epoch holds no usable cell.
  */
-export function* produceBatches(
+export async function* produceBatches(
   source: CellSource,
   tokenizer: CellTokenizer,
   options: ProducerOptions,
-): Generator<LoadedBatch | undefined, TokenizerReport, undefined> {
+): AsyncGenerator<LoadedBatch | undefined, TokenizerReport, undefined> {
   const mapping = tokenizer.map(source);
   const windows = new WindowReader(source, options.rows, options.windowCells);
   const lengths = needsLengths(options)
@@ -79,12 +79,12 @@ export function* produceBatches(
 }
 
 /** Tokens of every row, and the report of those that have none: they are in no plan. */
-function* measure(
+async function* measure(
   windows: WindowReader,
   tokenizer: CellTokenizer,
   mapping: GeneMapping,
   rows: Int32Array,
-): Generator<undefined, { lengths: Int32Array; skipped: TokenizerReport }, undefined> {
+): AsyncGenerator<undefined, { lengths: Int32Array; skipped: TokenizerReport }, undefined> {
   const lengths = new Int32Array(rows.length);
   const skipped = emptyReport();
   let done = 0;
@@ -120,7 +120,7 @@ class WindowReader {
     }
   }
 
-  *read(rows: Int32Array): Generator<undefined, CellWindow, undefined> {
+  async *read(rows: Int32Array): AsyncGenerator<undefined, CellWindow, undefined> {
     if (this.#window?.holds(rows)) return this.#window;
     this.#window = undefined;
     const wanted = this.#rows.length <= this.#windowCells ? this.#rows : rows;

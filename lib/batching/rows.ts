@@ -7,13 +7,13 @@ import type { CellTokenizer, TokenizedCells } from "../tokenizer/cell_tokenizer.
  * calling thread. For a few cells; `streamRows` for many.
  * @param epoch names the sample of genes; default 0.
  */
-export function tokenizeRows(
+export async function tokenizeRows(
   source: CellSource,
   tokenizer: CellTokenizer,
   rows: Int32Array,
   epoch = 0,
-): TokenizedCells {
-  return tokenizer.tokenize(source.read(rows), tokenizer.map(source), epoch);
+): Promise<TokenizedCells> {
+  return tokenizer.tokenize(await source.read(rows), tokenizer.map(source), epoch);
 }
 
 /** Options of `streamRows`. */
@@ -41,6 +41,7 @@ export async function* streamRows(
   for (let start = 0; start < rows.length; start += cells) {
     await setImmediate();
     signal?.throwIfAborted();
-    yield tokenizer.tokenize(source.read(rows.subarray(start, start + cells)), mapping, epoch);
+    const block = await source.read(rows.subarray(start, start + cells), signal);
+    yield tokenizer.tokenize(block, mapping, epoch);
   }
 }

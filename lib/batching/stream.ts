@@ -30,7 +30,7 @@ export class InlineStream implements BatchStream {
     for (;;) {
       await setImmediate();
       if (this.#closed) return undefined;
-      const item = this.#items.next();
+      const item = await this.#items.next();
       if (item.done === true) return { kind: "end", report: item.value };
       if (item.value !== undefined) return { kind: "batch", loaded: item.value };
     }

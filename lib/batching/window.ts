@@ -18,11 +18,11 @@ export class CellWindow {
    * Reads rows in file order, slice by slice; yields between slices.
    * @param rows row numbers, each once, in any order
    */
-  static *read(source: CellSource, rows: Int32Array): Generator<undefined, CellWindow, undefined> {
+  static async *read(source: CellSource, rows: Int32Array): AsyncGenerator<undefined, CellWindow, undefined> {
     const ascending = rows.slice().sort();
     const slices: CellBlock[] = [];
     for (let start = 0; start < ascending.length; start += SLICE_CELLS) {
-      slices.push(source.read(ascending.subarray(start, start + SLICE_CELLS)));
+      slices.push(await source.read(ascending.subarray(start, start + SLICE_CELLS)));
       yield undefined;
     }
     return new CellWindow(ascending, slices);

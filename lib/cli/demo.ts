@@ -1,7 +1,8 @@
 import { FIRST_RANK_TOKEN, type RaggedBatch, tokenizeRows } from "../batching/index.js";
 import { MemorySource } from "../data/memory.js";
+import { rowRange } from "../data/parts.js";
 import { simulateCells } from "../data/simulate.js";
-import type { FramedSource } from "../data/source.js";
+import type { CellSource } from "../data/source.js";
 import { splitCells } from "../data/split.js";
 import { subsetSource } from "../data/subset.js";
 import { evaluate, RankBaselines, renderTable } from "../evaluation/index.js";
@@ -33,7 +34,7 @@ export const demo = defineCommand({
 
     const simulated = simulateCells({ cells: size.cells, genes: size.genes, seed });
     using whole = new MemorySource(simulated.cells);
-    const rows = splitCells(whole, { fraction: HELD_OUT, seed });
+    const rows = await splitCells(whole, { fraction: HELD_OUT, seed });
     using training = subsetSource(whole, rows.train);
     using heldOut = subsetSource(whole, rows.validation);
     output.line(
@@ -59,8 +60,8 @@ export const demo = defineCommand({
 
     output.line("3. Cells the model has never seen, some of their ranks masked:");
     output.line();
-    const seen = allTokens(model, training);
-    const unseen = allTokens(model, heldOut);
+    const seen = await allTokens(model, training);
+    const unseen = await allTokens(model, heldOut);
     const scores = await evaluate(model, [unseen], {
       seed,
       signal,
@@ -90,7 +91,7 @@ export const demo = defineCommand({
 
 async function trainModel(
   model: Denoiser,
-  cells: FramedSource,
+  cells: CellSource,
   options: {
     readonly steps: number;
     readonly seconds: number;
@@ -114,21 +115,17 @@ async function trainModel(
 }
 
 /** All cells of a source as tokens. */
-function allTokens(model: Denoiser, source: FramedSource): RaggedBatch {
-  return tokenizeRows(
-    source,
-    model.tokenizer,
-    Int32Array.from({ length: source.cellCount }, (_, row) => row),
-  ).batch;
+async function allTokens(model: Denoiser, source: CellSource): Promise<RaggedBatch> {
+  return (await tokenizeRows(source, model.tokenizer, rowRange(0, source.cellCount))).batch;
 }
 
 /** Hides some genes of the first cell of a source and fills in their most probable ranks. */
 async function fillOneCell(
   model: Denoiser,
-  source: FramedSource,
+  source: CellSource,
   options: { readonly seed: number; readonly signal: AbortSignal },
 ) {
-  const { batch } = tokenizeRows(source, model.tokenizer, Int32Array.of(0));
+  const { batch } = await tokenizeRows(source, model.tokenizer, Int32Array.of(0));
   const ranks = Int32Array.from(batch.tokens.keys()).filter(
     (row) => (batch.tokens[row] as number) >= FIRST_RANK_TOKEN,
   );

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { type RaggedBatch, streamRows } from "../batching/index.js";
-import type { FramedSource } from "../data/source.js";
+import type { CellSource } from "../data/source.js";
 import { DdscError } from "../errors.js";
 import { evaluate as evaluateModel, RankBaselines, renderTable } from "../evaluation/index.js";
 import type { Denoiser } from "../model/denoiser.js";
@@ -32,7 +32,7 @@ Example: ddsc evaluate --model runs/a --json`,
     const record = await readRun(options.model);
     using own = await openTraining(record, given, options.model, output);
     using model = await openModel(options, output);
-    const { source, heldOut, training } = chooseCells(record, given, own, options.model);
+    const { source, heldOut, training } = await chooseCells(record, given, own, options.model);
     const cells = options.batch ?? DEFAULT_CELLS;
     const report = emptyReport();
     using progress = new CellProgress(output, heldOut.length);
@@ -77,11 +77,11 @@ async function readRun(folder: string): Promise<TrainingRecord | undefined> {
 /** The data of the run where `--data` is not that; undefined, said on stderr, where it can no longer be read. */
 async function openTraining(
   record: TrainingRecord | undefined,
-  given: FramedSource | undefined,
+  given: CellSource | undefined,
   folder: string,
   output: Output,
-): Promise<FramedSource | undefined> {
-  if (record === undefined || (given !== undefined && isSameData(record.data, recordData(given, null))))
+): Promise<CellSource | undefined> {
+  if (record === undefined || (given !== undefined && isSameData(record.data, await recordData(given, null))))
     return undefined;
   try {
     return await openRunCells(record.data);
@@ -93,23 +93,23 @@ async function openTraining(
 }
 
 interface ChosenCells {
-  readonly source: FramedSource;
+  readonly source: CellSource;
   /** Rows of `source` to evaluate on. */
   readonly heldOut: Int32Array;
   /** What baselines are counted on. */
-  readonly training: { readonly source: FramedSource; readonly rows: Int32Array } | undefined;
+  readonly training: { readonly source: CellSource; readonly rows: Int32Array } | undefined;
 }
 
 /** The run's held-out cells, or all cells of other data. Throws `EVALUATION_EMPTY` where the run held out none. */
-function chooseCells(
+async function chooseCells(
   record: TrainingRecord | undefined,
-  given: FramedSource | undefined,
-  own: FramedSource | undefined,
+  given: CellSource | undefined,
+  own: CellSource | undefined,
   folder: string,
-): ChosenCells {
+): Promise<ChosenCells> {
   const trained = own ?? (record === undefined ? undefined : given);
   const split =
-    record === undefined || trained === undefined ? undefined : splitRunCells(record.data, trained);
+    record === undefined || trained === undefined ? undefined : await splitRunCells(record.data, trained);
   const training =
     split === undefined || trained === undefined ? undefined : { source: trained, rows: split.train };
   if (given !== undefined && given !== trained) {
@@ -135,7 +135,7 @@ function chooseCells(
 /** Tokens of some rows, batch by batch. */
 async function* tokenBatches(
   model: Denoiser,
-  source: FramedSource,
+  source: CellSource,
   rows: Int32Array,
   options: {
     readonly cells: number;

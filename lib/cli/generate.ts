@@ -1,6 +1,6 @@
 import type { Frame } from "../data/frame.js";
 import { type MatrixRows, writeH5adStreamed } from "../data/h5ad_write.js";
-import type { FramedSource } from "../data/source.js";
+import type { CellSource } from "../data/source.js";
 import { DdscError } from "../errors.js";
 import type { Denoiser } from "../model/denoiser.js";
 import { packageVersion } from "../model/version.js";
@@ -77,7 +77,7 @@ interface Job {
   readonly model: Denoiser;
   readonly genes: readonly string[];
   /** Whose counts ranks are turned into. */
-  readonly reference: FramedSource | undefined;
+  readonly reference: CellSource | undefined;
   readonly cells: number;
   /** Cells drawn at a time. */
   readonly batch: number;
@@ -97,7 +97,7 @@ async function* generatedRows(job: Job): AsyncGenerator<MatrixRows> {
     const counts = reference === undefined ? Float32Array.from(ranks) : new Float32Array(ranks.length);
     for (let cell = 0; reference !== undefined && cell < drawn; cell++) {
       const own = ranks.subarray(cell * genes.length, (cell + 1) * genes.length);
-      const like = expressedCounts(reference, sampling.seed ?? 0, first + cell);
+      const like = await expressedCounts(reference, sampling.seed ?? 0, first + cell);
       counts.set(model.strategy.decode(own, like), cell * genes.length);
     }
     yield { X: counts, rank: ranks };
@@ -106,10 +106,10 @@ async function* generatedRows(job: Job): AsyncGenerator<MatrixRows> {
 }
 
 /** Counts of a cell drawn at random among those that have any. Throws `DATA_NO_CELLS` after too many without. */
-function expressedCounts(source: FramedSource, seed: number, cell: number): Float32Array {
+async function expressedCounts(source: CellSource, seed: number, cell: number): Promise<Float32Array> {
   const random = new RandomStream(seed, Purpose.simulate, 0, cell);
   for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
-    const { counts } = source.read(Int32Array.of(random.below(source.cellCount)));
+    const { counts } = await source.read(Int32Array.of(random.below(source.cellCount)));
     if (counts.length > 0) return counts;
   }
   throw new DdscError(

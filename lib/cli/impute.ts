@@ -1,6 +1,8 @@
 import { setImmediate } from "node:timers/promises";
+import { framesOf } from "../data/frames.js";
 import { type MatrixRows, writeH5adStreamed } from "../data/h5ad_write.js";
-import type { FramedSource } from "../data/source.js";
+import { rowRange } from "../data/parts.js";
+import type { CellSource } from "../data/source.js";
 import { DdscError } from "../errors.js";
 import type { Denoiser } from "../model/denoiser.js";
 import { packageVersion } from "../model/version.js";
@@ -73,8 +75,7 @@ Example: ddsc impute --model runs/a --data cells.h5ad --out filled.h5ad --genes 
     };
     using progress = new CellProgress(output, source.cellCount);
     await writeH5adStreamed(options.out, {
-      obs: source.obs,
-      var: source.var,
+      ...(await framesOf(source)),
       matrices: { X: "float32", rank: "int32", expected_rank: "float32", probability: "float32" },
       rows: fillRows(job, progress),
       uns: { ddsc: { package: packageVersion, command: "impute", model: options.model, data: options.data } },
@@ -100,7 +101,7 @@ Example: ddsc impute --model runs/a --data cells.h5ad --out filled.h5ad --genes 
 });
 
 interface Job {
-  readonly source: FramedSource;
+  readonly source: CellSource;
   readonly model: Denoiser;
   readonly tokenizer: CellTokenizer;
   readonly mapping: GeneMapping;
@@ -153,7 +154,7 @@ async function* fillRows(job: Job, progress: CellProgress): AsyncGenerator<Matri
     await setImmediate();
     sampling.signal?.throwIfAborted();
     const length = Math.min(cells, source.cellCount - start);
-    const block = source.read(Int32Array.from({ length }, (_, i) => start + i));
+    const block = await source.read(rowRange(start, start + length), sampling.signal);
     const toFill = cellsToFill(block, mapping, {
       tokenizer,
       rule,

@@ -21,7 +21,7 @@ export const inspect = defineCommand({
     );
     if (isFolder) return await inspectModel(file, output);
     using source = await openData(file, options);
-    const summary = summarise(source);
+    const summary = await summarise(source);
     output.line(summaryText(summary));
     return { ...summary };
   },

@@ -1,5 +1,5 @@
 import { openCells } from "../data/index.js";
-import type { FramedSource } from "../data/source.js";
+import type { CellSource } from "../data/source.js";
 import { Denoiser } from "../model/denoiser.js";
 import type { OptionValues } from "./options.js";
 import type { Output } from "./output.js";
@@ -13,7 +13,7 @@ export const MODEL_OPTIONS = ["model", "device", "dtype"] as const;
 export async function openData(
   path: string,
   options: OptionValues<(typeof DATA_OPTIONS)[number]>,
-): Promise<FramedSource> {
+): Promise<CellSource> {
   const { layer, raw, geneColumn } = options;
   return openCells(path, {
     raw,
@@ -23,7 +23,7 @@ export async function openData(
 }
 
 /** Tells what a source's reader noticed so far. */
-export function noteSource(source: FramedSource, output: Output): void {
+export function noteSource(source: CellSource, output: Output): void {
   for (const note of source.notes) output.note(`${source.name}: ${note}`);
 }
 

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { FramedSource } from "../data/source.js";
+import type { CellSource } from "../data/source.js";
 import type { DiffusionConfig } from "../diffusion/index.js";
 import { Denoiser } from "../model/denoiser.js";
 import { describeReport, GeneVocabulary } from "../tokenizer/index.js";
@@ -206,7 +206,7 @@ function trainerOptions(options: Options, { given }: CommandContext): TrainerOpt
   };
 }
 
-function describeRun({ model, state }: Trainer, source: FramedSource, output: Output): void {
+function describeRun({ model, state }: Trainer, source: CellSource, output: Output): void {
   const { parameterCount, vocabulary, dtype, device } = model;
   output.line(
     `data   ${source.name}: ${withThousands(source.cellCount)} cells, ${withThousands(source.genes.length)} genes`,

@@ -1,5 +1,6 @@
 import {
   Bool,
+  DataType,
   Dictionary,
   Float64,
   Int32,
@@ -10,7 +11,9 @@ import {
   Vector,
   vectorFromArray,
 } from "apache-arrow";
+import { DdscError } from "../errors.js";
 import { type NumberArray, toFloat64 } from "./hdf5_types.js";
+import type { MetadataColumn, MetadataOptions } from "./source.js";
 
 /** A column of cell or gene metadata, as typed in its file. `missing` is 1 where there is no value. */
 export type Column =
@@ -144,4 +147,82 @@ export function frameTable(frame: Frame): Table {
   const vectors: Record<string, Vector> = {};
   for (const [name, column] of frame.columns) vectors[name] = arrowVector(column);
   return new Table(vectors);
+}
+
+/** What the columns of a frame hold, as `CellSource.metadataColumns` tells it. */
+export function frameColumns(frame: Frame): MetadataColumn[] {
+  return Array.from(frame.columns, ([name, column]) => ({ name, kind: columnKind(column) }));
+}
+
+function columnKind(column: Column): MetadataColumn["kind"] {
+  if (column.kind === "numbers") return "number";
+  return column.kind === "booleans" ? "boolean" : "text";
+}
+
+/**
+ * Some columns and rows of a frame, for `CellSource.metadata`. Throws `DATA_MISSING_COLUMN`; `name` is the source's.
+ * Row numbers have been checked.
+ */
+export function selectFrame(frame: Frame, options: MetadataOptions, name: string): Frame {
+  const { rows } = options;
+  const wanted = options.columns ?? [...frame.columns.keys()];
+  const columns = new Map(
+    wanted.map((column) => {
+      const whole = frame.columns.get(column);
+      if (whole === undefined) throw missingColumn(name, column, [...frame.columns.keys()]);
+      return [column, rows === undefined ? whole : takeRows(whole, rows)];
+    }),
+  );
+  const index = rows === undefined ? frame.index : Array.from(rows, (row) => frame.index[row] ?? "");
+  return { index, indexName: frame.indexName, columns };
+}
+
+/** The error for a metadata column that a source does not have. */
+export function missingColumn(name: string, column: string, known: readonly string[]): DdscError {
+  const have = known.length === 0 ? "it has none" : `it has ${known.join(", ")}`;
+  return new DdscError("DATA_MISSING_COLUMN", `${name}: there is no metadata column "${column}"; ${have}`, {
+    file: name,
+    argument: "columns",
+  });
+}
+
+/** The columns of an Arrow table as `CellSource.metadata` gives it: dictionaries and text, numbers, booleans. */
+export function tableColumns(table: Table): Map<string, Column> {
+  return new Map(
+    table.schema.fields.map(({ name, type }) => {
+      const values: unknown[] = [...(table.getChild(name) ?? [])];
+      const kind: MetadataColumn["kind"] =
+        DataType.isInt(type) || DataType.isFloat(type)
+          ? "number"
+          : DataType.isBool(type)
+            ? "boolean"
+            : "text";
+      return [name, columnOf(kind, values)];
+    }),
+  );
+}
+
+/** A column of these values; null and undefined are missing. */
+export function columnOf(kind: MetadataColumn["kind"], values: readonly unknown[]): Column {
+  const masked = Uint8Array.from(values, (value) => (value === null || value === undefined ? 1 : 0));
+  const missing = masked.includes(1) ? { missing: masked } : {};
+  switch (kind) {
+    case "number":
+      return {
+        kind: "numbers",
+        values: Float64Array.from(values, (value) => Number(value ?? 0)),
+        ...missing,
+      };
+    case "boolean":
+      return {
+        kind: "booleans",
+        values: Uint8Array.from(values, (value) => (value === true ? 1 : 0)),
+        ...missing,
+      };
+    case "text":
+      return textCategories(
+        values.map((value) => String(value ?? "")),
+        missing.missing,
+      );
+  }
 }

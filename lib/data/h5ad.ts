@@ -2,23 +2,35 @@ import type { Table } from "apache-arrow";
 import { DdscError } from "../errors.js";
 import { CountFindings, checkedBlock, checkRows } from "./checked_counts.js";
 import type { CountMatrix } from "./count_matrix.js";
-import { type Frame, frameTable } from "./frame.js";
+import { type Frame, frameColumns, frameTable, selectFrame } from "./frame.js";
 import { duplicateCellNote, genesOf } from "./gene_names.js";
 import { DenseMatrix } from "./h5ad_dense.js";
 import { readFrame } from "./h5ad_frame.js";
 import { CscMatrix, CsrMatrix } from "./h5ad_sparse.js";
 import { Hdf5File } from "./hdf5_file.js";
-import type { CellBlock, FramedSource, Gene, H5adOptions, SourceDescriptor } from "./source.js";
+import { fixedParts, rowRange } from "./parts.js";
+import type {
+  CellBlock,
+  CellSource,
+  Gene,
+  MetadataColumn,
+  MetadataOptions,
+  OpenOptions,
+  SourceDescriptor,
+  SourceFrames,
+} from "./source.js";
 
 const MAX_EXTENT = 0x7fff_ffff;
 /** So many cells are looked at on opening, to tell counts from transformed values. */
 const PROBED_CELLS = 64;
 
 /** An AnnData file (.h5ad), read by rows; nothing but metadata and row bounds is kept in memory. */
-export class H5adSource implements FramedSource {
+export class H5adSource implements CellSource {
   readonly name: string;
   readonly cellCount: number;
   readonly genes: readonly Gene[];
+  readonly partBounds: Float64Array;
+  readonly metadataColumns: readonly MetadataColumn[];
   /** The table of cells, as in the file. */
   readonly obs: Frame;
   /** The table of genes (of raw genes with `raw`), as in the file. */
@@ -27,12 +39,11 @@ export class H5adSource implements FramedSource {
   readonly remedy: string;
   readonly #file: Hdf5File;
   readonly #matrix: CountMatrix;
-  readonly #options: H5adOptions;
+  readonly #options: OpenOptions;
   readonly #openingNotes: readonly string[];
   readonly #findings = new CountFindings();
-  #table: Table | undefined;
 
-  private constructor(file: Hdf5File, options: H5adOptions) {
+  private constructor(file: Hdf5File, options: OpenOptions) {
     this.name = file.path;
     this.#file = file;
     this.#options = options;
@@ -49,7 +60,8 @@ export class H5adSource implements FramedSource {
     this.remedy = remedyFor(file, options);
     for (const text of [note, duplicateCellNote(this.obs.index)]) if (text !== undefined) notes.push(text);
     this.#openingNotes = notes;
-    this.read(Int32Array.from({ length: Math.min(PROBED_CELLS, this.cellCount) }, (_, row) => row));
+    this.partBounds = fixedParts(this.cellCount);
+    this.metadataColumns = frameColumns(this.obs);
   }
 
   /**
@@ -57,10 +69,12 @@ export class H5adSource implements FramedSource {
    * `DATA_MISSING_MATRIX`, `DATA_MISSING_LAYER`, `DATA_MISSING_COLUMN`, `DATA_SHAPE`, `DATA_TYPE`, and the
    * errors of `read` for the first cells.
    */
-  static async open(path: string, options: H5adOptions = {}): Promise<H5adSource> {
+  static async open(path: string, options: OpenOptions = {}): Promise<H5adSource> {
     const file = await Hdf5File.open(path);
     try {
-      return new H5adSource(file, options);
+      const source = new H5adSource(file, options);
+      await source.read(rowRange(0, Math.min(PROBED_CELLS, source.cellCount)));
+      return source;
     } catch (error) {
       file[Symbol.dispose]();
       throw error;
@@ -72,22 +86,28 @@ export class H5adSource implements FramedSource {
     return [...this.#openingNotes, ...this.#findings.notes(this.remedy)];
   }
 
-  cellIds(): readonly string[] {
-    return this.obs.index;
+  async cellIds(rows: Int32Array): Promise<readonly string[]> {
+    checkRows(rows, this.cellCount, this.name);
+    return Array.from(rows, (row) => this.obs.index[row] ?? "");
   }
 
-  metadata(): Table {
-    this.#table ??= frameTable(this.obs);
-    return this.#table;
+  async metadata(options: MetadataOptions = {}): Promise<Table> {
+    if (options.rows !== undefined) checkRows(options.rows, this.cellCount, this.name);
+    return frameTable(selectFrame(this.obs, options, this.name));
   }
 
-  read(rows: Int32Array): CellBlock {
+  async frames(): Promise<SourceFrames> {
+    return { obs: this.obs, var: this.var };
+  }
+
+  async read(rows: Int32Array, signal?: AbortSignal): Promise<CellBlock> {
+    signal?.throwIfAborted();
     checkRows(rows, this.cellCount, this.name);
     return checkedBlock(this.#matrix.read(rows), rows, this, this.#findings);
   }
 
   descriptor(): SourceDescriptor {
-    return { kind: "h5ad", path: this.name, options: this.#options };
+    return { kind: "file", path: this.name, options: this.#options };
   }
 
   [Symbol.dispose](): void {
@@ -111,7 +131,7 @@ function layerNames(file: Hdf5File): string[] {
 }
 
 /** Where the matrix and the genes are: X, a layer, or raw (`raw.X` in older files). */
-function matrixPaths(file: Hdf5File, options: H5adOptions): { matrix: string; genes: string } {
+function matrixPaths(file: Hdf5File, options: OpenOptions): { matrix: string; genes: string } {
   const place = { file: file.path };
   if (options.layer !== undefined) {
     if (options.raw === true) {
@@ -193,7 +213,7 @@ function checkExtents(file: Hdf5File, path: string, shape: readonly (number | un
   }
 }
 
-function checkGeneColumn(file: Hdf5File, genes: Frame, options: H5adOptions): void {
+function checkGeneColumn(file: Hdf5File, genes: Frame, options: OpenOptions): void {
   const { geneColumn } = options;
   if (geneColumn === undefined || geneColumn === genes.indexName || genes.columns.has(geneColumn)) return;
   const have = [genes.indexName, ...genes.columns.keys()].join(", ");
@@ -208,7 +228,7 @@ function checkGeneColumn(file: Hdf5File, genes: Frame, options: H5adOptions): vo
 }
 
 /** Other matrices of the file that may hold raw counts, as advice. */
-function remedyFor(file: Hdf5File, options: H5adOptions): string {
+function remedyFor(file: Hdf5File, options: OpenOptions): string {
   const layers = layerNames(file).filter((name) => name !== options.layer);
   const counts = layers.find((name) => /count|raw|umi/i.test(name));
   if (counts !== undefined) return `Pass --layer ${counts}`;

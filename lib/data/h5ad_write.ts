@@ -29,7 +29,7 @@ export type UnstructuredValue =
 
 /** What goes into an .h5ad file. */
 export interface H5adContents {
-  /** Table of cells; the index names them. `FramedSource.obs` is copied through as typed. */
+  /** Table of cells; the index names them. That of `framesOf` is copied through as typed. */
   readonly obs: Frame;
   /** Table of genes. */
   readonly var: Frame;

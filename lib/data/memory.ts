@@ -1,23 +1,36 @@
 import type { Table } from "apache-arrow";
 import { DdscError } from "../errors.js";
 import { CountFindings, checkedBlock, checkRows } from "./checked_counts.js";
-import { type Column, type Frame, frameTable, textCategories } from "./frame.js";
+import { type Column, type Frame, frameColumns, frameTable, selectFrame, textCategories } from "./frame.js";
 import { duplicateCellNote, uniqueIds } from "./gene_names.js";
-import type { CellBlock, FramedSource, Gene, MemoryCells, SourceDescriptor } from "./source.js";
+import { fixedParts } from "./parts.js";
+import type {
+  CellBlock,
+  CellSource,
+  Gene,
+  MemoryCells,
+  MetadataColumn,
+  MetadataOptions,
+  SourceDescriptor,
+  SourceFrames,
+} from "./source.js";
 
 /** Cells held in memory; counts are checked as they are read, as those of a file. */
-export class MemorySource implements FramedSource {
+export class MemorySource implements CellSource {
   readonly name: string;
   readonly cellCount: number;
   readonly genes: readonly Gene[];
+  readonly partBounds: Float64Array;
+  readonly metadataColumns: readonly MetadataColumn[];
+  /** Table of cells. */
   readonly obs: Frame;
+  /** Table of genes. */
   readonly var: Frame;
   /** No other matrix to turn to. */
   readonly remedy = "";
   readonly #cells: MemoryCells;
   readonly #openingNotes: readonly string[];
   readonly #findings = new CountFindings();
-  #table: Table | undefined;
 
   /** Throws `DATA_SHAPE` if the arrays disagree in length or bounds, `DATA_CORRUPT` for a gene out of range. */
   constructor(cells: MemoryCells) {
@@ -30,6 +43,8 @@ export class MemorySource implements FramedSource {
       note === undefined ? cells.genes : cells.genes.map((gene, i) => ({ ...gene, id: ids[i] ?? gene.id }));
     this.obs = memoryFrame(cells);
     this.var = { index: cells.genes.map((gene) => gene.id), indexName: "_index", columns: new Map() };
+    this.partBounds = fixedParts(this.cellCount);
+    this.metadataColumns = frameColumns(this.obs);
     const found = [note, duplicateCellNote(cells.ids)].filter((text) => text !== undefined);
     this.#openingNotes = [...cells.notes, ...found];
   }
@@ -38,16 +53,22 @@ export class MemorySource implements FramedSource {
     return [...this.#openingNotes, ...this.#findings.notes(this.remedy)];
   }
 
-  cellIds(): readonly string[] {
-    return this.#cells.ids;
+  async cellIds(rows: Int32Array): Promise<readonly string[]> {
+    checkRows(rows, this.cellCount, this.name);
+    return Array.from(rows, (row) => this.#cells.ids[row] ?? "");
   }
 
-  metadata(): Table {
-    this.#table ??= frameTable(this.obs);
-    return this.#table;
+  async metadata(options: MetadataOptions = {}): Promise<Table> {
+    if (options.rows !== undefined) checkRows(options.rows, this.cellCount, this.name);
+    return frameTable(selectFrame(this.obs, options, this.name));
   }
 
-  read(rows: Int32Array): CellBlock {
+  async frames(): Promise<SourceFrames> {
+    return { obs: this.obs, var: this.var };
+  }
+
+  async read(rows: Int32Array, signal?: AbortSignal): Promise<CellBlock> {
+    signal?.throwIfAborted();
     checkRows(rows, this.cellCount, this.name);
     const { offsets: bounds, geneColumns, counts } = this.#cells;
     const offsets = new Int32Array(rows.length + 1);

@@ -9,7 +9,7 @@ export interface Gene {
   readonly aliases: readonly string[];
 }
 
-/** Consecutive cells of a source in compressed rows: only stored, non-zero counts. */
+/** Some cells of a source in compressed rows: only stored, non-zero counts. */
 export interface CellBlock {
   /** Row number in the source of each cell, [cells]. */
   readonly rows: Int32Array;
@@ -21,52 +21,101 @@ export interface CellBlock {
   readonly counts: Float32Array;
 }
 
-/**
- * Where cells come from: a file of any format, or memory. Counts are checked as they are read: a negative,
- * NaN or infinite one ends in a `DdscError` that names file, cell, row and gene.
- */
-export interface CellSource extends Disposable {
-  /** File name or a short description, for messages. */
+/** What a column of cell metadata holds. */
+export interface MetadataColumn {
   readonly name: string;
-  /** Number of cells (rows). */
-  readonly cellCount: number;
-  /** The genes, in column order. Identifiers are unique: see `notes` for how duplicates were told apart. */
-  readonly genes: readonly Gene[];
-  readonly notes: readonly string[];
-  /** Cell names (obs index), by row. */
-  cellIds(): readonly string[];
-  /** Cell metadata as an Arrow table, one row a cell; categorical columns are dictionaries. */
-  metadata(): Table;
-  /**
-   * Reads cells by row number, in the order given. Random access may be slow for scattered rows in large files;
-   * ask for runs of neighbours where possible. Memory: the rows asked for and no more.
-   */
-  read(rows: Int32Array): CellBlock;
-  /** A plain description from which `openSource` opens the same source again, in another thread for example. */
-  descriptor(): SourceDescriptor;
+  readonly kind: "text" | "number" | "boolean";
 }
 
-/** A source that keeps the tables of its cells and genes as they were typed, so that they can be written again. */
-export interface FramedSource extends CellSource {
+/** Which part of the metadata to read. */
+export interface MetadataOptions {
+  /** Names of columns, in the order of the table; default all. */
+  readonly columns?: readonly string[];
+  /** Row numbers, in the order of the table, repeats allowed; default all rows. */
+  readonly rows?: Int32Array;
+}
+
+/** The tables of cells and genes as they were typed in a file. */
+export interface SourceFrames {
   /** Table of cells: `index` holds the cell names. */
   readonly obs: Frame;
   /** Table of genes: `index` holds the names as in the file, duplicates included. */
   readonly var: Frame;
 }
 
+/**
+ * Where cells come from: a file of any format, several of them, or memory. Counts are checked as they are read: a
+ * negative, NaN or infinite one ends in a `DdscError` that names file, cell, row and gene.
+ *
+ * Nothing is kept in memory for every cell but bounds of rows; names, metadata and counts are read when asked for.
+ * Methods that read may run at the same time. Disposing closes files; a later read ends in `DATA_CLOSED`.
+ */
+export interface CellSource extends Disposable {
+  /** File name or a short description, for messages. */
+  readonly name: string;
+  /** Number of cells (rows), at most 2^31 - 1. */
+  readonly cellCount: number;
+  /** The genes, in column order. Identifiers are unique: see `notes` for how duplicates were told apart. */
+  readonly genes: readonly Gene[];
+  /** What a user should know about the data; may grow while reading. */
+  readonly notes: readonly string[];
+  /**
+   * Bounds of runs of neighbouring rows that are read cheaply together (row groups, chunks, record batches), [parts + 1]:
+   * part i is rows partBounds[i] .. partBounds[i + 1] - 1. Strictly ascending from 0 to `cellCount`; [0] without cells.
+   * Training shuffles parts, not rows, on disk: see `fixedParts` for sources without a structure of their own.
+   */
+  readonly partBounds: Float64Array;
+  /** Metadata columns that there are; nothing is read for them. Names are unique. */
+  readonly metadataColumns: readonly MetadataColumn[];
+  /**
+   * Reads cells by row number, in the order given, repeats allowed. Memory: the rows asked for and, for a while, the parts
+   * they are in. Cheap for rows of one part, slow for rows scattered over many. Throws `ARGUMENT_RANGE` for a row there is
+   * not; rejects with the signal's reason when aborted.
+   */
+  read(rows: Int32Array, signal?: AbortSignal): Promise<CellBlock>;
+  /** Names of these cells, in the order given. Sources without names give "row 17" for row 17. Throws `ARGUMENT_RANGE`. */
+  cellIds(rows: Int32Array): Promise<readonly string[]>;
+  /**
+   * Columns of cell metadata as an Arrow table, a row a cell: text as dictionaries of Utf8, numbers, booleans; null where
+   * there is no value. Throws `DATA_MISSING_COLUMN` for a column there is not, `ARGUMENT_RANGE`.
+   */
+  metadata(options?: MetadataOptions): Promise<Table>;
+  /**
+   * The tables of cells and genes with everything that their format can say (ordered categories, whole numbers, columns
+   * of genes), so that they can be written again; whole, so for sources of a size to be held in memory. Sources that have
+   * no more than `metadata` and `genes` say leave it out: see `framesOf`.
+   */
+  frames?(): Promise<SourceFrames>;
+  /**
+   * A plain description from which `openSource` opens the same source again, in another thread for example. Throws
+   * `SOURCE_NOT_SHAREABLE` where it cannot be opened a second time.
+   */
+  descriptor(): SourceDescriptor;
+}
+
 /** Structured-clonable recipe of a source. */
 export type SourceDescriptor =
-  | { readonly kind: "h5ad"; readonly path: string; readonly options: H5adOptions }
+  | FileDescriptor
   | { readonly kind: "memory"; readonly cells: MemoryCells }
   | { readonly kind: "subset"; readonly source: SourceDescriptor; readonly rows: Int32Array };
 
-/** Options of `openCells` for .h5ad. */
-export interface H5adOptions {
-  /** Use `layers/<layer>` instead of X. */
+/** A file or folder of any format, which `openCells` finds by its content. */
+export interface FileDescriptor {
+  readonly kind: "file";
+  /** Path or URL. */
+  readonly path: string;
+  readonly options: OpenOptions;
+}
+
+/** Options of `openCells`; those that a format does not know are ignored by it. */
+export interface OpenOptions {
+  /** AnnData: use `layers/<layer>` instead of X. */
   readonly layer?: string;
-  /** Use `raw/X` with `raw/var`. Default false. */
+  /** AnnData: use `raw/X` with `raw/var`. Default false. */
   readonly raw?: boolean;
-  /** Column of var that holds gene identifiers; default: the var index. */
+  /** 10x: use the genes of this genome; default all, or of several matrices the one with the most counts. */
+  readonly genome?: string;
+  /** Column of gene metadata that holds the identifiers; default: the index of var, or the format's identifiers. */
   readonly geneColumn?: string;
 }
 

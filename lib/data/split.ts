@@ -1,5 +1,6 @@
 import { checkNumber } from "../errors.js";
 import { Purpose, philox } from "../random.js";
+import { rowRange } from "./parts.js";
 import type { CellSource } from "./source.js";
 
 /** Options of `splitCells`. */
@@ -43,17 +44,17 @@ function position(name: string, row: number, seed: number, out: Uint32Array): nu
  * its name, its row and the seed alone. With a fraction above 0 and at least two cells, neither side is empty.
  * Throws `ARGUMENT_RANGE`.
  */
-export function splitCells(
+export async function splitCells(
   source: Pick<CellSource, "cellIds" | "cellCount">,
   options: SplitOptions = {},
-): CellSplit {
+): Promise<CellSplit> {
   const fraction = checkNumber("fraction", options.fraction ?? 0.1, { min: 0, max: 1 - Number.EPSILON });
   const seed = checkNumber("seed", options.seed ?? 0, {
     min: 0,
     max: Number.MAX_SAFE_INTEGER,
     integer: true,
   });
-  const ids = source.cellIds();
+  const ids = await source.cellIds(rowRange(0, source.cellCount));
   const out = new Uint32Array(4);
   const positions = Float64Array.from({ length: source.cellCount }, (_, row) =>
     position(ids[row] ?? "", row, seed, out),

@@ -1,34 +1,43 @@
 import type { Table } from "apache-arrow";
 import { checkRows } from "./checked_counts.js";
-import { type Frame, frameTable, takeRows } from "./frame.js";
-import type { CellBlock, FramedSource, Gene, SourceDescriptor } from "./source.js";
+import { selectFrame } from "./frame.js";
+import { framesOf } from "./frames.js";
+import { fixedParts, partsOfRows } from "./parts.js";
+import type {
+  CellBlock,
+  CellSource,
+  Gene,
+  MetadataColumn,
+  MetadataOptions,
+  SourceDescriptor,
+  SourceFrames,
+} from "./source.js";
 
 /**
  * Some cells of a source, in the order given, as a source of their own: row 0 of it is `rows[0]` of `source`.
  * Disposing of it calls `dispose`, by default nothing: the source below belongs to whoever opened it.
- * Throws `ARGUMENT_RANGE` for a row that `source` does not have.
+ * Memory: the rows. Throws `ARGUMENT_RANGE` for a row that `source` does not have.
  */
-export function subsetSource(source: FramedSource, rows: Int32Array, dispose?: () => void): FramedSource {
+export function subsetSource(source: CellSource, rows: Int32Array, dispose?: () => void): CellSource {
   checkRows(rows, source.cellCount, source.name);
   return new SubsetSource(source, Int32Array.from(rows), dispose ?? (() => undefined));
 }
 
-class SubsetSource implements FramedSource {
+class SubsetSource implements CellSource {
   readonly name: string;
   readonly cellCount: number;
   readonly genes: readonly Gene[];
-  readonly obs: Frame;
-  readonly var: Frame;
-  readonly #source: FramedSource;
+  readonly partBounds: Float64Array;
+  readonly #source: CellSource;
   readonly #rows: Int32Array;
   readonly #dispose: () => void;
 
-  constructor(source: FramedSource, rows: Int32Array, dispose: () => void) {
+  constructor(source: CellSource, rows: Int32Array, dispose: () => void) {
     this.name = source.name;
     this.cellCount = rows.length;
     this.genes = source.genes;
-    this.obs = takeFrameRows(source.obs, rows);
-    this.var = source.var;
+    const ascending = rows.every((row, i) => i === 0 || row > (rows[i - 1] ?? 0));
+    this.partBounds = ascending ? partsOfRows(source.partBounds, rows) : fixedParts(rows.length);
     this.#source = source;
     this.#rows = rows;
     this.#dispose = dispose;
@@ -38,17 +47,26 @@ class SubsetSource implements FramedSource {
     return this.#source.notes;
   }
 
-  cellIds(): readonly string[] {
-    return this.obs.index;
+  get metadataColumns(): readonly MetadataColumn[] {
+    return this.#source.metadataColumns;
   }
 
-  metadata(): Table {
-    return frameTable(this.obs);
+  async cellIds(rows: Int32Array): Promise<readonly string[]> {
+    return this.#source.cellIds(this.#below(rows));
   }
 
-  read(rows: Int32Array): CellBlock {
-    checkRows(rows, this.cellCount, this.name);
-    const block = this.#source.read(rows.map((row) => this.#rows[row] ?? 0));
+  async metadata(options: MetadataOptions = {}): Promise<Table> {
+    const rows = options.rows === undefined ? this.#rows : this.#below(options.rows);
+    return this.#source.metadata({ ...options, rows });
+  }
+
+  async frames(): Promise<SourceFrames> {
+    const { obs, var: genes } = await framesOf(this.#source);
+    return { obs: selectFrame(obs, { rows: this.#rows }, this.name), var: genes };
+  }
+
+  async read(rows: Int32Array, signal?: AbortSignal): Promise<CellBlock> {
+    const block = await this.#source.read(this.#below(rows), signal);
     return { ...block, rows: Int32Array.from(rows) };
   }
 
@@ -59,9 +77,10 @@ class SubsetSource implements FramedSource {
   [Symbol.dispose](): void {
     this.#dispose();
   }
-}
 
-function takeFrameRows(frame: Frame, rows: Int32Array): Frame {
-  const columns = new Map([...frame.columns].map(([name, column]) => [name, takeRows(column, rows)]));
-  return { index: Array.from(rows, (row) => frame.index[row] ?? ""), indexName: frame.indexName, columns };
+  /** Row numbers in the source below. */
+  #below(rows: Int32Array): Int32Array {
+    checkRows(rows, this.cellCount, this.name);
+    return rows.map((row) => this.#rows[row] ?? 0);
+  }
 }

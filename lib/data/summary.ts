@@ -1,5 +1,7 @@
 import { type Column, columnLength, columnText } from "./frame.js";
-import type { FramedSource } from "./source.js";
+import { framesOf } from "./frames.js";
+import { rowRange } from "./parts.js";
+import type { CellSource } from "./source.js";
 
 /** Minimum, quartiles, maximum and mean of a quantity. */
 export interface Quantiles {
@@ -71,7 +73,7 @@ const COUNT_LIMITS = [1, 2, 5, 10, 100, Number.POSITIVE_INFINITY] as const;
  * Reads a source once, block by block, and summarises it. Memory: two numbers a cell, one a gene and one block.
  * Throws what reading throws (`DATA_NEGATIVE_COUNT`, ...).
  */
-export function summarise(source: FramedSource): SourceSummary {
+export async function summarise(source: CellSource): Promise<SourceSummary> {
   const { cellCount } = source;
   const expressed = new Float64Array(cellCount);
   const totals = new Float64Array(cellCount);
@@ -79,8 +81,8 @@ export function summarise(source: FramedSource): SourceSummary {
   const values = new Float64Array(COUNT_LIMITS.length);
   let wholeNumbers = true;
   for (let start = 0; start < cellCount; start += BLOCK_CELLS) {
-    const rows = Int32Array.from({ length: Math.min(BLOCK_CELLS, cellCount - start) }, (_, i) => start + i);
-    const block = source.read(rows);
+    const rows = rowRange(start, Math.min(start + BLOCK_CELLS, cellCount));
+    const block = await source.read(rows);
     for (const gene of block.genes) seen[gene] = 1;
     for (const [i, row] of rows.entries()) {
       const counts = block.counts.subarray(block.offsets[i], block.offsets[i + 1]);
@@ -111,7 +113,7 @@ export function summarise(source: FramedSource): SourceSummary {
     wholeNumbers,
     emptyCells: expressed.reduce((sum, length) => sum + Number(length === 0), 0),
     silentGenes: seen.reduce((sum, flag) => sum + Number(flag === 0), 0),
-    columns: [...source.obs.columns].map(([name, column]) => summariseColumn(name, column)),
+    columns: [...(await framesOf(source)).obs.columns].map(([name, column]) => summariseColumn(name, column)),
     notes: [...source.notes],
   };
 }

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 import { openSource } from "../data/index.js";
-import type { CellSource, FramedSource, SourceDescriptor } from "../data/source.js";
+import { rowRange } from "../data/parts.js";
+import type { CellSource, SourceDescriptor } from "../data/source.js";
 import { type CellSplit, splitCells } from "../data/split.js";
 import { DdscError } from "../errors.js";
 
@@ -10,7 +11,7 @@ export interface DataRecord {
   /** Name of the source, for messages. */
   readonly name: string;
   /** How to open a file again, its path absolute; null for cells that were in memory. */
-  readonly source: Extract<SourceDescriptor, { kind: "h5ad" }> | null;
+  readonly source: Extract<SourceDescriptor, { kind: "file" }> | null;
   readonly cells: number;
   readonly genes: number;
   /** SHA-256 (hex) of the gene identifiers and cell names. */
@@ -20,13 +21,13 @@ export interface DataRecord {
 }
 
 /** Remembers a source and how its cells are split. */
-export function recordData(source: CellSource, heldOut: DataRecord["heldOut"]): DataRecord {
+export async function recordData(source: CellSource, heldOut: DataRecord["heldOut"]): Promise<DataRecord> {
   return {
     name: source.name,
     source: fileOf(source),
     cells: source.cellCount,
     genes: source.genes.length,
-    digest: digestOf(source),
+    digest: await digestOf(source),
     heldOut,
   };
 }
@@ -48,7 +49,7 @@ export function requireSameData(begunWith: DataRecord, atHand: DataRecord): void
 }
 
 /** Training cells and held-out cells of a source. */
-export function splitBy(heldOut: DataRecord["heldOut"], source: CellSource): CellSplit {
+export async function splitBy(heldOut: DataRecord["heldOut"], source: CellSource): Promise<CellSplit> {
   if (heldOut !== null) return splitCells(source, heldOut);
   return {
     train: Int32Array.from({ length: source.cellCount }, (_, row) => row),
@@ -57,13 +58,13 @@ export function splitBy(heldOut: DataRecord["heldOut"], source: CellSource): Cel
 }
 
 /** A run's training cells and held-out cells in its own data. Throws `TRAIN_DATA_CHANGED` for another source. */
-export function splitRunCells(record: DataRecord, source: CellSource): CellSplit {
-  requireSameData(record, recordData(source, record.heldOut));
+export async function splitRunCells(record: DataRecord, source: CellSource): Promise<CellSplit> {
+  requireSameData(record, await recordData(source, record.heldOut));
   return splitBy(record.heldOut, source);
 }
 
 /** Opens the file a run was trained on. Throws `DATA_IN_MEMORY` where it was none, and as `openCells` does. */
-export async function openRunCells(record: DataRecord): Promise<FramedSource> {
+export async function openRunCells(record: DataRecord): Promise<CellSource> {
   if (record.source !== null) return openSource(record.source);
   throw new DdscError(
     "DATA_IN_MEMORY",
@@ -80,13 +81,13 @@ function fileOf(source: CellSource): DataRecord["source"] {
     if (error instanceof DdscError && error.code === "SOURCE_NOT_SHAREABLE") return null;
     throw error;
   }
-  return descriptor.kind === "h5ad" ? { ...descriptor, path: resolve(descriptor.path) } : null;
+  return descriptor.kind === "file" ? { ...descriptor, path: resolve(descriptor.path) } : null;
 }
 
-function digestOf(source: CellSource): string {
+async function digestOf(source: CellSource): Promise<string> {
   const hash = createHash("sha256");
   for (const { id } of source.genes) hash.update(`${id}\n`);
   hash.update("\n");
-  for (const id of source.cellIds()) hash.update(`${id}\n`);
+  for (const id of await source.cellIds(rowRange(0, source.cellCount))) hash.update(`${id}\n`);
   return hash.digest("hex");
 }

@@ -161,8 +161,8 @@ export class Trainer {
   async *#train(source: CellSource, options: FitOptions): AsyncGenerator<StepResult, void, undefined> {
     const { signal } = options;
     const deadline = performance.now() + 1000 * checkNumber("seconds", options.seconds ?? 1e9, { min: 0 });
-    const beginning = this.#begin(source, options.steps);
-    const rows = splitBy(beginning.data.heldOut, source);
+    const beginning = await this.#begin(source, options.steps);
+    const rows = await splitBy(beginning.data.heldOut, source);
     const tokenizer = this.#tokenizer();
     const validator = await this.#validator(source, tokenizer, rows);
     await using loader = this.#loader(source, tokenizer, rows.train, signal);
@@ -261,13 +261,13 @@ export class Trainer {
   }
 
   /** What the run is begun with, or was: then the data must be the same. */
-  #begin(source: CellSource, asked: number | undefined): Beginning {
+  async #begin(source: CellSource, asked: number | undefined): Promise<Beginning> {
     const { validation, seed } = this.settings;
     const earlier = this.#beginning;
     const steps = asked ?? earlier?.steps ?? undefined;
     if (steps !== undefined) checkNumber("steps", steps, { min: 1, max: 1e9, integer: true });
     const heldOut = validation === null ? null : { fraction: validation.fraction, seed };
-    const data = recordData(source, earlier === undefined ? heldOut : earlier.data.heldOut);
+    const data = await recordData(source, earlier === undefined ? heldOut : earlier.data.heldOut);
     if (earlier !== undefined) requireSameData(earlier.data, data);
     const schedule =
       earlier !== undefined && earlier.steps === (steps ?? null)

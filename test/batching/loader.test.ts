@@ -127,7 +127,7 @@ describe("the batch loader", () => {
     const counted = variedSource(50);
     const read = counted.read.bind(counted);
     let reads = 0;
-    counted.read = (rows) => {
+    counted.read = async (rows) => {
       reads++;
       return read(rows);
     };
@@ -225,14 +225,8 @@ describe.each([true, false])("the batch loader, worker %s, ends", (worker) => {
     const loader = new BatchLoader(bad, tokenizer, { ...inline, worker });
     const failure: unknown = await loader.next().catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(DdscError);
-    const direct = (() => {
-      try {
-        bad.read(Int32Array.of(2));
-      } catch (error) {
-        return error as DdscError;
-      }
-      throw new Error("the source did not fail");
-    })();
+    const direct: unknown = await bad.read(Int32Array.of(2)).catch((error: unknown) => error);
+    if (!(direct instanceof DdscError)) throw new Error("the source did not fail");
     expect(failure).toMatchObject({ code: direct.code, place: direct.place, message: direct.message });
     expect((await loader.next()).done).toBe(true);
   });
@@ -254,7 +248,7 @@ describe("the batch loader's worker", () => {
 
   it("tells of a file that has gone since it was opened", async () => {
     const gone = variedSource(3);
-    gone.descriptor = () => ({ kind: "h5ad", path: "/nowhere/gone.h5ad", options: {} });
+    gone.descriptor = () => ({ kind: "file", path: "/nowhere/gone.h5ad", options: {} });
     const loader = new BatchLoader(gone, tokenizer, { ...options });
     await expect(loader.next()).rejects.toMatchObject({
       code: "DATA_NOT_FOUND",
@@ -343,7 +337,7 @@ describe("the batch loader's worker", () => {
 describe("rows tokenized in process", () => {
   it("come in the order asked for, skipped ones left out, all at once or in parts", async () => {
     const rows = Int32Array.of(50, 3, 30, 8, 7, 99);
-    const whole = tokenizeRows(source, tokenizer, rows, 2);
+    const whole = await tokenizeRows(source, tokenizer, rows, 2);
     expect([...whole.batch.cells]).toEqual([50, 3, 8, 7, 99]);
     expect(whole.report.emptyCells).toBe(1);
     const cells: number[] = [];

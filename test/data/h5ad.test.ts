@@ -3,10 +3,21 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { columnText, type Frame } from "../../lib/data/frame.js";
+import { framesOf } from "../../lib/data/frames.js";
 import { CscMatrix } from "../../lib/data/h5ad_sparse.js";
 import { Hdf5File } from "../../lib/data/hdf5_file.js";
 import { openCells, openSource } from "../../lib/data/index.js";
-import { CELLS, COUNTS, denseAll, denseRows, failure, fixture, SYMBOLS, temporaryFolder } from "./support.js";
+import {
+  allIds,
+  CELLS,
+  COUNTS,
+  denseAll,
+  denseRows,
+  failure,
+  fixture,
+  SYMBOLS,
+  temporaryFolder,
+} from "./support.js";
 
 const LAYOUTS = [
   ["csr", { layer: "counts" }],
@@ -26,8 +37,8 @@ function texts(frame: Frame, name: string): (string | undefined)[] {
 describe.each(LAYOUTS)("%s.h5ad", (name, options) => {
   it("gives every count, cell name and gene", async () => {
     using source = await openCells(fixture(name), options);
-    expect(denseAll(source)).toEqual(COUNTS);
-    expect(source.cellIds()).toEqual(CELLS);
+    expect(await denseAll(source)).toEqual(COUNTS);
+    expect(await allIds(source)).toEqual(CELLS);
     expect(source.genes.map((gene) => gene.id)).toEqual(SYMBOLS);
     expect(source.notes).toEqual([]);
   });
@@ -35,9 +46,9 @@ describe.each(LAYOUTS)("%s.h5ad", (name, options) => {
   it("gives any rows in any order, repeats included", async () => {
     using source = await openCells(fixture(name), options);
     const rows = fc.array(fc.nat({ max: 5 }), { maxLength: 12 });
-    fc.assert(
-      fc.property(rows, (wanted) => {
-        expect(denseRows(source, wanted)).toEqual(wanted.map((row) => COUNTS[row]));
+    await fc.assert(
+      fc.asyncProperty(rows, async (wanted) => {
+        expect(await denseRows(source, wanted)).toEqual(wanted.map((row) => COUNTS[row]));
       }),
       { numRuns: 60 },
     );
@@ -47,12 +58,12 @@ describe.each(LAYOUTS)("%s.h5ad", (name, options) => {
 it("raw has its own genes, with one more than X", async () => {
   using source = await openCells(fixture("csr"), { raw: true });
   expect(source.genes.map((gene) => gene.id)).toEqual([...SYMBOLS, "Extra"]);
-  expect(denseAll(source)).toEqual(COUNTS.map((row) => [...row, 1]));
+  expect(await denseAll(source)).toEqual(COUNTS.map((row) => [...row, 1]));
 });
 
 it("values that are not whole numbers are read as they are and noted, with where the counts are", async () => {
   using source = await openCells(fixture("csr"));
-  expect(denseRows(source, [0])[0]![0]).toBeCloseTo(Math.log(2), 6);
+  expect((await denseRows(source, [0]))[0]![0]).toBeCloseTo(Math.log(2), 6);
   expect(source.notes).toHaveLength(1);
   expect(source.notes[0]).toContain('0.6931 in cell "c0" (row 0), gene "Xkr4"');
   expect(source.notes[0]).toContain("Pass --layer counts");
@@ -60,7 +71,7 @@ it("values that are not whole numbers are read as they are and noted, with where
 
 it("columns of cells keep their types and missing values", async () => {
   using source = await openCells(fixture("csr"), { layer: "counts" });
-  const { obs } = source;
+  const { obs } = await framesOf(source);
   expect(texts(obs, "cell_type")).toEqual(["neuron", "glia", "neuron", "neuron", "glia", "neuron"]);
   expect(texts(obs, "stage")).toEqual(["late", "early", undefined, "late", "early", "late"]);
   expect(obs.columns.get("stage")).toMatchObject({ kind: "categories", ordered: true });
@@ -81,7 +92,7 @@ it("columns of cells keep their types and missing values", async () => {
 
 it("metadata is an Arrow table with categories as dictionaries", async () => {
   using source = await openCells(fixture("csr"), { layer: "counts" });
-  const table = source.metadata();
+  const table = await source.metadata();
   expect(table.numRows).toBe(6);
   expect(table.getChild("stage")!.toJSON()).toEqual(["late", "early", null, "late", "early", "late"]);
   expect(String(table.getChild("cell_type")!.type)).toContain("Dictionary");
@@ -92,13 +103,14 @@ it("metadata is an Arrow table with categories as dictionaries", async () => {
 
 it("categories of AnnData 0.7 are found beside their column", async () => {
   using source = await openCells(fixture("layout_07"));
-  expect(texts(source.obs, "cell_type")).toEqual(["neuron", "glia", "neuron", "neuron", "glia", "neuron"]);
-  expect([...source.obs.columns.keys()]).toEqual(["cell_type", "genes"]);
+  const { obs } = await framesOf(source);
+  expect(texts(obs, "cell_type")).toEqual(["neuron", "glia", "neuron", "neuron", "glia", "neuron"]);
+  expect([...obs.columns.keys()]).toEqual(["cell_type", "genes"]);
 });
 
 it("missing text of AnnData 0.11 is missing", async () => {
   using source = await openCells(fixture("nullable_strings"));
-  expect(texts(source.obs, "donor")).toEqual(["d1", undefined, "d2", "d1", "d2", "d2"]);
+  expect(texts((await framesOf(source)).obs, "donor")).toEqual(["d1", undefined, "d2", "d1", "d2", "d2"]);
 });
 
 it("identifiers beside the index become aliases, and can take its place", async () => {
@@ -114,12 +126,12 @@ it("duplicated genes get AnnData's suffixes and a note, duplicated cells a note"
   expect(source.genes.map((gene) => gene.id)).toEqual(["Rp1", "Sox17", "Rp1-2", "Rp1-1", "Rp1-3"]);
   expect(source.notes.join("\n")).toContain("Rp1 (now Rp1-2), Rp1 (now Rp1-3)");
   expect(source.notes.join("\n")).toContain("one cell name occurs more than once: c0");
-  expect(denseAll(source)).toEqual(COUNTS);
+  expect(await denseAll(source)).toEqual(COUNTS);
 });
 
 it("a gene stored twice in a cell is added up and noted; explicit zeros and disorder do not matter", async () => {
   using source = await openCells(fixture("bad_repeated_entries"));
-  expect(denseRows(source, [0, 1])).toEqual([
+  expect(await denseRows(source, [0, 1])).toEqual([
     [1, 0, 6, 0, 0],
     [0, 0, 0, 0, 7],
   ]);
@@ -146,14 +158,14 @@ it("a compressed-column matrix gives the same rows through windows smaller than 
 it("a source opens again from its descriptor", async () => {
   using source = await openCells(fixture("csr"), { layer: "counts" });
   using again = await openSource(structuredClone(source.descriptor()));
-  expect(denseAll(again)).toEqual(COUNTS);
+  expect(await denseAll(again)).toEqual(COUNTS);
 });
 
 it("a file is known by its content, not by its name", async () => {
   const folder = temporaryFolder();
   copyFileSync(fixture("layout_07"), join(folder, "cells.csv"));
   using source = await openCells(join(folder, "cells.csv"));
-  expect(denseAll(source)).toEqual(COUNTS);
+  expect(await denseAll(source)).toEqual(COUNTS);
 });
 
 describe("what is no .h5ad", () => {
@@ -164,7 +176,7 @@ describe("what is no .h5ad", () => {
     ["a Parquet file", "PAR1rest"],
     ["a Matrix Market file", "%%MatrixMarket matrix"],
     ["a text file", "gene,cell\n1,2\n"],
-    ["not an HDF5 file", "\x00\x01\x02\x03\x04\x05\x06\x07\x08"],
+    ["a binary file of an unknown kind", "\x00\x01\x02\x03\x04\x05\x06\x07\x08"],
   ])("%s is refused by what it is", async (what, content) => {
     const path = join(temporaryFolder(), "cells.h5ad");
     writeFileSync(path, Buffer.from(content, "latin1"));
@@ -176,7 +188,7 @@ describe("what is no .h5ad", () => {
   it("a missing file and a folder are named", async () => {
     const folder = temporaryFolder();
     expect((await failure(() => openCells(join(folder, "none.h5ad")))).code).toBe("DATA_NOT_FOUND");
-    expect((await failure(() => openCells(folder))).message).toContain("a folder");
+    expect((await failure(() => openCells(folder))).message).toContain("an empty folder");
   });
 });
 

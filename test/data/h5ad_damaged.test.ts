@@ -86,8 +86,8 @@ it("any file with bytes changed or cut off is read or refused with a DdscError",
       writeFileSync(path, bytes.subarray(0, Math.ceil(keep * bytes.length)));
       try {
         using source = await openCells(path);
-        source.metadata();
-        summarise(source);
+        await source.metadata();
+        await summarise(source);
       } catch (error) {
         expect(error).toBeInstanceOf(DdscError);
       }

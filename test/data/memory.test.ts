@@ -3,7 +3,7 @@ import { openSource } from "../../lib/data/index.js";
 import { MemorySource } from "../../lib/data/memory.js";
 import type { MemoryCells } from "../../lib/data/source.js";
 import { subsetSource } from "../../lib/data/subset.js";
-import { COUNTS, denseAll, denseRows, failure } from "./support.js";
+import { allIds, COUNTS, columnValues, denseAll, denseRows, failure } from "./support.js";
 
 function cells(changes: Partial<MemoryCells> = {}): MemoryCells {
   const stored = COUNTS.map((row) => row.flatMap((count, gene) => (count === 0 ? [] : [{ gene, count }])));
@@ -21,20 +21,20 @@ function cells(changes: Partial<MemoryCells> = {}): MemoryCells {
   };
 }
 
-it("cells in memory are read like those of a file", () => {
+it("cells in memory are read like those of a file", async () => {
   using source = new MemorySource(cells());
-  expect(denseAll(source)).toEqual(COUNTS);
-  expect(denseRows(source, [5, 0, 0, 4])).toEqual([COUNTS[5], COUNTS[0], COUNTS[0], COUNTS[4]]);
-  expect(source.metadata().getChild("type")!.toJSON()).toEqual(["x", "y", "x", "x", "y", "x"]);
-  expect(source.metadata().getChild("depth")!.toJSON()).toEqual([4, 9, 7, 9, 0, 10]);
+  expect(await denseAll(source)).toEqual(COUNTS);
+  expect(await denseRows(source, [5, 0, 0, 4])).toEqual([COUNTS[5], COUNTS[0], COUNTS[0], COUNTS[4]]);
+  expect(await columnValues(source, "type")).toEqual(["x", "y", "x", "x", "y", "x"]);
+  expect(await columnValues(source, "depth")).toEqual([4, 9, 7, 9, 0, 10]);
   expect(source.notes).toEqual(["made for a test"]);
 });
 
-it("reading does not change the cells", () => {
+it("reading does not change the cells", async () => {
   const disordered = cells({ geneColumns: Int32Array.of(2, 0, 1, 4, 0, 1, 4, 3, 0, 1, 2, 3, 4) });
   const before = structuredClone(disordered);
   using source = new MemorySource(disordered);
-  expect(denseRows(source, [0])).toEqual([[3, 0, 1, 0, 0]]);
+  expect(await denseRows(source, [0])).toEqual([[3, 0, 1, 0, 0]]);
   expect(disordered).toEqual(before);
 });
 
@@ -42,7 +42,7 @@ it("bad counts are found when they are read", async () => {
   const counts = cells().counts.slice();
   counts[3] = -2;
   using source = new MemorySource(cells({ counts }));
-  expect(denseRows(source, [0])).toEqual([COUNTS[0]]);
+  expect(await denseRows(source, [0])).toEqual([COUNTS[0]]);
   const error = await failure(() => source.read(Int32Array.of(1)));
   expect(error.code).toBe("DATA_NEGATIVE_COUNT");
   expect(error.message).toContain('test cells: cell "c1" (row 1), gene "E": -2');
@@ -73,13 +73,13 @@ it("duplicated genes are told apart and noted", () => {
 it("a subset is a source of its own, and of a subset again", async () => {
   using source = new MemorySource(cells());
   const subset = subsetSource(source, Int32Array.of(5, 3, 0));
-  expect(denseAll(subset)).toEqual([COUNTS[5], COUNTS[3], COUNTS[0]]);
-  expect(subset.cellIds()).toEqual(["c5", "c3", "c0"]);
-  expect(subset.metadata().getChild("depth")!.toJSON()).toEqual([10, 9, 4]);
+  expect(await denseAll(subset)).toEqual([COUNTS[5], COUNTS[3], COUNTS[0]]);
+  expect(await allIds(subset)).toEqual(["c5", "c3", "c0"]);
+  expect(await columnValues(subset, "depth")).toEqual([10, 9, 4]);
   const smaller = subsetSource(subset, Int32Array.of(1));
-  expect(denseAll(smaller)).toEqual([COUNTS[3]]);
+  expect(await denseAll(smaller)).toEqual([COUNTS[3]]);
   using again = await openSource(structuredClone(smaller.descriptor()));
-  expect(denseAll(again)).toEqual([COUNTS[3]]);
+  expect(await denseAll(again)).toEqual([COUNTS[3]]);
   expect((await failure(() => subset.read(Int32Array.of(3)))).code).toBe("ARGUMENT_RANGE");
   expect((await failure(() => subsetSource(source, Int32Array.of(6)))).code).toBe("ARGUMENT_RANGE");
 });

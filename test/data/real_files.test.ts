@@ -10,7 +10,7 @@ const BLOOD = realFile("pbmc68k_reduced.h5ad");
 describe.skipIf(!existsSync(NEURONS))("10,000 mouse brain cells", () => {
   it("have the size, the sparsity and the duplicated gene that their description says", async () => {
     using source = await openCells(NEURONS);
-    const summary = summarise(source);
+    const summary = await summarise(source);
     expect(summary).toMatchObject({ cells: 10_000, genes: 1000, counts: 691_914, wholeNumbers: true });
     expect(summary.genesPerCell.mean).toBeCloseTo(69.19, 2);
     expect(summary.emptyCells).toBeGreaterThan(0);
@@ -23,9 +23,9 @@ describe.skipIf(!existsSync(NEURONS))("10,000 mouse brain cells", () => {
 
   it("scattered rows are the rows that a whole read gives", async () => {
     using source = await openCells(NEURONS);
-    const all = source.read(Int32Array.from({ length: 10_000 }, (_, row) => row));
+    const all = await source.read(Int32Array.from({ length: 10_000 }, (_, row) => row));
     const rows = Int32Array.from({ length: 200 }, (_, i) => (i * 7919) % 10_000);
-    const some = source.read(rows);
+    const some = await source.read(rows);
     for (const [i, row] of rows.entries()) {
       const [start, end] = [all.offsets[row]!, all.offsets[row + 1]!];
       expect(some.counts.subarray(some.offsets[i], some.offsets[i + 1])).toEqual(
@@ -41,7 +41,7 @@ describe.skipIf(!existsSync(NEURONS))("10,000 mouse brain cells", () => {
 describe.skipIf(!existsSync(BLOOD))("700 human blood cells", () => {
   it("come with ten types", async () => {
     using source = await openCells(BLOOD);
-    const summary = summarise(source);
+    const summary = await summarise(source);
     expect(summary).toMatchObject({ cells: 700, genes: 765, counts: 174_400, emptyCells: 0 });
     expect(summary.columns.find((column) => column.name === "bulk_labels")).toMatchObject({
       distinct: 10,

@@ -4,17 +4,17 @@ import { splitCells } from "../../lib/data/split.js";
 import { failure } from "./support.js";
 
 function cells(ids: readonly string[]) {
-  return { cellCount: ids.length, cellIds: () => ids };
+  return { cellCount: ids.length, cellIds: async (rows: Int32Array) => Array.from(rows, (row) => ids[row]!) };
 }
 
 const MANY = Array.from({ length: 20_000 }, (_, i) => `cell-${i}`);
 
-it("every cell is on one side, in order", () => {
+it("every cell is on one side, in order", async () => {
   const ids = fc.array(fc.string({ maxLength: 3 }), { maxLength: 60 });
   const fraction = fc.double({ min: 0, max: 0.999, noNaN: true });
-  fc.assert(
-    fc.property(ids, fraction, fc.nat(), (names, share, seed) => {
-      const { train, validation } = splitCells(cells(names), { fraction: share, seed });
+  await fc.assert(
+    fc.asyncProperty(ids, fraction, fc.nat(), async (names, share, seed) => {
+      const { train, validation } = await splitCells(cells(names), { fraction: share, seed });
       expect([...train, ...validation].sort((a, b) => a - b)).toEqual([...names.keys()]);
       for (const side of [train, validation]) expect([...side].sort((a, b) => a - b)).toEqual([...side]);
       if (share === 0) expect(validation).toHaveLength(0);
@@ -23,33 +23,33 @@ it("every cell is on one side, in order", () => {
   );
 });
 
-it("the share held out is the fraction asked for", () => {
+it("the share held out is the fraction asked for", async () => {
   for (const fraction of [0.02, 0.1, 0.5, 0.9]) {
-    const { validation } = splitCells(cells(MANY), { fraction });
+    const { validation } = await splitCells(cells(MANY), { fraction });
     // Five standard deviations of a binomial.
     const spread = 5 * Math.sqrt(MANY.length * fraction * (1 - fraction));
     expect(Math.abs(validation.length - MANY.length * fraction)).toBeLessThan(spread);
   }
 });
 
-it("a cell stays on its side whatever comes after it, and a larger fraction only adds cells", () => {
-  const few = splitCells(cells(MANY.slice(0, 5000)));
-  const all = splitCells(cells(MANY));
+it("a cell stays on its side whatever comes after it, and a larger fraction only adds cells", async () => {
+  const few = await splitCells(cells(MANY.slice(0, 5000)));
+  const all = await splitCells(cells(MANY));
   expect([...all.validation].filter((row) => row < 5000)).toEqual([...few.validation]);
-  const more = new Set(splitCells(cells(MANY), { fraction: 0.3 }).validation);
+  const more = new Set((await splitCells(cells(MANY), { fraction: 0.3 })).validation);
   expect([...all.validation].every((row) => more.has(row))).toBe(true);
 });
 
-it("the split is the same every time and differs between seeds", () => {
-  const first = splitCells(cells(MANY), { seed: 1 });
-  expect(splitCells(cells(MANY), { seed: 1 })).toEqual(first);
-  const second = new Set(splitCells(cells(MANY), { seed: 2 }).validation);
+it("the split is the same every time and differs between seeds", async () => {
+  const first = await splitCells(cells(MANY), { seed: 1 });
+  expect(await splitCells(cells(MANY), { seed: 1 })).toEqual(first);
+  const second = new Set((await splitCells(cells(MANY), { seed: 2 })).validation);
   const shared = [...first.validation].filter((row) => second.has(row)).length;
   expect(shared / first.validation.length).toBeLessThan(0.2);
 });
 
-it("cells of the same name are told apart by row", () => {
-  const { validation } = splitCells(cells(new Array<string>(5000).fill("same")));
+it("cells of the same name are told apart by row", async () => {
+  const { validation } = await splitCells(cells(new Array<string>(5000).fill("same")));
   expect(validation.length).toBeGreaterThan(350);
   expect(validation.length).toBeLessThan(650);
 });

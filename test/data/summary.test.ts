@@ -6,7 +6,7 @@ import { fixture } from "./support.js";
 
 it("a summary counts what is in the file", async () => {
   using source = await openCells(fixture("csr"), { layer: "counts" });
-  const summary = summarise(source);
+  const summary = await summarise(source);
   expect(summary).toMatchObject({
     cells: 6,
     genes: 5,
@@ -27,7 +27,7 @@ it("a summary counts what is in the file", async () => {
 
 it("columns of metadata show their values, their range and what is missing", async () => {
   using source = await openCells(fixture("csr"), { layer: "counts" });
-  const columns = new Map(summarise(source).columns.map((column) => [column.name, column]));
+  const columns = new Map((await summarise(source)).columns.map((column) => [column.name, column]));
   expect(columns.get("cell_type")).toEqual({
     name: "cell_type",
     kind: "categories",
@@ -46,7 +46,7 @@ it("columns of metadata show their values, their range and what is missing", asy
 
 it("the text says the same, skipped cells and notes included", async () => {
   using source = await openCells(fixture("csr"));
-  const text = summaryText(summarise(source));
+  const text = summaryText(await summarise(source));
   expect(text).toContain("6 cells x 5 genes, 13 counts above 0 (43.3% of the matrix)");
   expect(text).toContain("cells without an expressed gene (skipped in training): 1");
   expect(text).toContain("cell_type: 2 values: neuron 4, glia 2");
@@ -57,6 +57,6 @@ it("the text says the same, skipped cells and notes included", async () => {
 
 it("a summary is plain data", async () => {
   using source = await openCells(fixture("layout_07"));
-  const summary = summarise(source);
+  const summary = await summarise(source);
   expect(JSON.parse(JSON.stringify(summary))).toEqual(summary);
 });

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFinished } from "vitest";
+import { rowRange } from "../../lib/data/parts.js";
 import type { CellSource } from "../../lib/data/source.js";
 import { DdscError } from "../../lib/errors.js";
 
@@ -36,8 +37,8 @@ export function temporaryFolder(): string {
 }
 
 /** Rows of a source as a dense table; rows that are not asked for are not read. */
-export function denseRows(source: CellSource, rows: readonly number[]): number[][] {
-  const block = source.read(Int32Array.from(rows));
+export async function denseRows(source: CellSource, rows: readonly number[]): Promise<number[][]> {
+  const block = await source.read(Int32Array.from(rows));
   expect([...block.rows]).toEqual([...rows]);
   let disorder = 0;
   const result = rows.map((_, i) => {
@@ -54,8 +55,18 @@ export function denseRows(source: CellSource, rows: readonly number[]): number[]
 }
 
 /** All rows of a source as a dense table. */
-export function denseAll(source: CellSource): number[][] {
+export function denseAll(source: CellSource): Promise<number[][]> {
   return denseRows(source, [...Array(source.cellCount).keys()]);
+}
+
+/** The names of all cells of a source. */
+export function allIds(source: CellSource): Promise<readonly string[]> {
+  return source.cellIds(rowRange(0, source.cellCount));
+}
+
+/** The values of a metadata column, all rows. */
+export async function columnValues(source: CellSource, column: string): Promise<unknown[]> {
+  return [...(await source.metadata({ columns: [column] })).getChild(column)!];
 }
 
 /** The DdscError that `action` ends in; fails if it ends otherwise. */

@@ -23,8 +23,8 @@ describe.skipIf(!existsSync(NEURONS))(
       const order = new RandomStream(0, Purpose.split).shuffle(
         Int32Array.from({ length: 10_000 }, (_, row) => row),
       );
-      const training = tokenizeRows(source, model.tokenizer, order.subarray(0, 9000)).batch;
-      const heldOut = tokenizeRows(source, model.tokenizer, order.subarray(9000)).batch;
+      const training = (await tokenizeRows(source, model.tokenizer, order.subarray(0, 9000))).batch;
+      const heldOut = (await tokenizeRows(source, model.tokenizer, order.subarray(9000))).batch;
       const baselines = await RankBaselines.fit([training], model.strategy.values);
       const result = await evaluate(model, [heldOut], { ratios: [0.5], baselines });
 

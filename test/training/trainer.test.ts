@@ -211,7 +211,7 @@ describe("Trainer", () => {
     using model = await smallModel();
     await runAll(new Trainer(model, { ...smallOptions, folder }), { steps: 1 });
     const { data } = await readRecord(join(folder, "best"));
-    const { train, validation } = splitRunCells(data, source);
+    const { train, validation } = await splitRunCells(data, source);
     expect(train.length + validation.length).toBe(source.cellCount);
     expect(validation.length).toBeGreaterThan(10);
     await expect(openRunCells(data)).rejects.toThrow(/DATA_IN_MEMORY/);

@@ -1,0 +1,33 @@
+import type { CellSource, OpenOptions } from "./source.js";
+
+/** What a path holds, looked at once for all formats. */
+export type Content =
+  | {
+      readonly kind: "file";
+      readonly path: string;
+      /** The file's first bytes, at most 4,096. */
+      readonly head: Buffer;
+      /** Length of the file, bytes. */
+      readonly size: number;
+      /** Whether it is an HDF5 file, maybe behind a user block. */
+      readonly hdf5: boolean;
+    }
+  | {
+      readonly kind: "folder";
+      readonly path: string;
+      /** Names in the folder, hidden ones left out, in order. */
+      readonly names: readonly string[];
+    }
+  | { readonly kind: "url"; readonly path: string };
+
+/** A format that cells can be read from. To add one, write its file and enter it in `formats.ts`. */
+export interface CellFormat {
+  /** As named in messages: "AnnData (.h5ad)". */
+  readonly name: string;
+  /** Whether content is of this format, told from what it is and not from its name alone. The first format that says yes opens it. */
+  matches(content: Content): boolean | Promise<boolean>;
+  /** Opens it. */
+  open(path: string, options: OpenOptions): Promise<CellSource>;
+  /** Whether a file of this name in a folder of shards goes with them and holds no cells itself (lower case name). */
+  isCompanion?(name: string): boolean;
+}

@@ -1,0 +1,12 @@
+import type { CellFormat } from "./format.js";
+import { H5adSource } from "./h5ad.js";
+
+/** AnnData files; other HDF5 files end here, too, and are told apart by their contents. */
+const h5ad: CellFormat = {
+  name: "AnnData (.h5ad)",
+  matches: (content) => content.kind === "file" && content.hdf5,
+  open: (path, options) => H5adSource.open(path, options),
+};
+
+/** Every format, in the order in which they are asked: those that look closer come first. */
+export const formats: readonly CellFormat[] = [h5ad];

@@ -1,0 +1,27 @@
+/** Rows of a part of a source that has no structure of its own. */
+const PART_CELLS = 256;
+
+/** Bounds of parts of so many rows each, the last maybe shorter, [parts + 1]: see `CellSource.partBounds`. */
+export function fixedParts(cellCount: number, cells = PART_CELLS): Float64Array {
+  return Float64Array.from({ length: Math.ceil(cellCount / cells) + 1 }, (_, part) =>
+    Math.min(part * cells, cellCount),
+  );
+}
+
+/** Row numbers first .. end - 1. */
+export function rowRange(first: number, end: number): Int32Array {
+  return Int32Array.from({ length: end - first }, (_, i) => first + i);
+}
+
+/** The bounds of parts that hold some of these ascending rows, in numbers of those rows: the parts of a subset. */
+export function partsOfRows(bounds: Float64Array, rows: Int32Array): Float64Array {
+  const own = [0];
+  let part = 0;
+  for (const [place, row] of rows.entries()) {
+    const before = part;
+    while (row >= (bounds[part + 1] ?? Number.POSITIVE_INFINITY)) part++;
+    if (part !== before && place > 0) own.push(place);
+  }
+  if (rows.length > 0) own.push(rows.length);
+  return Float64Array.from(own);
+}
