@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
+import { didYouMean } from "../suggest.js";
 import { checkOption, type OptionSpec, type OptionValue } from "./option_kinds.js";
-import { didYouMean } from "./suggest.js";
 import { UsageError } from "./usage_error.js";
 
 /**

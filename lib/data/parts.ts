@@ -25,3 +25,33 @@ export function partsOfRows(bounds: Float64Array, rows: Int32Array): Float64Arra
   if (rows.length > 0) own.push(rows.length);
   return Float64Array.from(own);
 }
+
+/** Consecutive rows, `first` to `end` - 1. */
+export interface RowSpan {
+  readonly first: number;
+  readonly end: number;
+}
+
+/** All rows in order, in spans of whole parts with at most `cells` rows; a longer part in several spans. */
+export function* rowSpans(bounds: Float64Array, cells = 8192): Generator<RowSpan, void, undefined> {
+  let first = 0;
+  for (let part = 1; part < bounds.length; part++) {
+    const end = bounds[part] ?? 0;
+    const after = bounds[part + 1];
+    // Goes on while the next part still fits.
+    if (after !== undefined && after - first <= cells) continue;
+    for (; first < end; first = Math.min(first + cells, end))
+      yield { first, end: Math.min(first + cells, end) };
+  }
+}
+
+/** Lists of rows end to end. */
+export function joinRows(lists: readonly Int32Array[]): Int32Array {
+  const rows = new Int32Array(lists.reduce((count, list) => count + list.length, 0));
+  let place = 0;
+  for (const list of lists) {
+    rows.set(list, place);
+    place += list.length;
+  }
+  return rows;
+}

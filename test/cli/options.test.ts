@@ -12,7 +12,7 @@ import {
   parseOption,
 } from "../../lib/cli/option_kinds.js";
 import { OPTIONS } from "../../lib/cli/options.js";
-import { didYouMean } from "../../lib/cli/suggest.js";
+import { didYouMean } from "../../lib/suggest.js";
 import { UsageError } from "../../lib/cli/usage_error.js";
 
 const specs: readonly [string, OptionSpec][] = Object.entries(OPTIONS);

@@ -1,10 +1,20 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
+import { MemorySource } from "../../lib/data/memory.js";
 import { splitCells } from "../../lib/data/split.js";
 import { failure } from "./support.js";
 
-function cells(ids: readonly string[]) {
-  return { cellCount: ids.length, cellIds: async (rows: Int32Array) => Array.from(rows, (row) => ids[row]!) };
+function cells(ids: readonly string[], drugs: readonly string[] = []): MemorySource {
+  return new MemorySource({
+    name: "cells",
+    ids,
+    genes: [],
+    offsets: new Int32Array(ids.length + 1),
+    geneColumns: new Int32Array(0),
+    counts: new Float32Array(0),
+    metadata: drugs.length === 0 ? {} : { drug: drugs },
+    notes: [],
+  });
 }
 
 const MANY = Array.from({ length: 20_000 }, (_, i) => `cell-${i}`);
@@ -64,4 +74,11 @@ it("fractions and seeds out of range are refused", async () => {
   ]) {
     expect((await failure(() => splitCells(cells(MANY), options))).code).toBe("ARGUMENT_RANGE");
   }
+});
+
+it("a group can be held out by a condition", async () => {
+  const source = cells(["a", "b", "c", "d"], ["x", "y", "x", "z"]);
+  const { train, validation } = await splitCells(source, { where: "drug = 'x'" });
+  expect([...train]).toEqual([1, 3]);
+  expect([...validation]).toEqual([0, 2]);
 });
