@@ -95,13 +95,17 @@ void Denoiser::condition(const ParameterStore& p, WeightSource source, const Den
   a.modulation = w.matrix(cells, names.allModulation.rows, DType::f32);
 
   backend_->run(TimeFeatures{input.conditioning, a.features});
-  const auto linear = [&](const Matrix& x, const Parameter& weight, const Parameter& bias,
+  const auto linear = [&](const char* place, const Matrix& x, const Parameter& weight, const Parameter& bias,
                           Activation activation, const Matrix& pre, const Matrix& y) {
-    backend_->run(Linear{x, p.master(weight, source), p.vector(bias, source), activation, pre, {}, y});
+    backend_->at(place).run(
+        Linear{x, p.master(weight, source), p.vector(bias, source), activation, pre, {}, y});
   };
-  linear(a.features, names.timeIn, names.timeInBias, Activation::silu, a.timeHiddenPre, a.timeHidden);
-  linear(a.timeHidden, names.timeOut, names.timeOutBias, Activation::silu, a.conditionPre, a.condition);
-  linear(a.condition, names.allModulation, names.allModulationBias, Activation::none, {}, a.modulation);
+  linear("time in + silu", a.features, names.timeIn, names.timeInBias, Activation::silu, a.timeHiddenPre,
+         a.timeHidden);
+  linear("time out + silu", a.timeHidden, names.timeOut, names.timeOutBias, Activation::silu, a.conditionPre,
+         a.condition);
+  linear("modulation", a.condition, names.allModulation, names.allModulationBias, Activation::none, {},
+         a.modulation);
 }
 
 void Denoiser::block(std::size_t index, const ParameterStore& p, WeightSource source,
@@ -113,31 +117,33 @@ void Denoiser::block(std::size_t index, const ParameterStore& p, WeightSource so
   const Ragged& tail = last ? input.selectedCells : input.cells;
   const auto vector = [&](const Parameter& parameter) { return p.vector(parameter, source); };
   const auto weight = [&](const Parameter& parameter) { return p.weight(parameter, source); };
-  Backend& run = *backend_;
+  const auto run = [&](const char* place, const auto& op) { backend_->at(place).run(op); };
 
-  run.run(NormModulate{s.x, vector(names.norm1), m.shift1, m.scale1, input.cells.cell, s.normed1, s.mean1,
-                       s.rstd1});
-  run.run(Linear{s.normed1, weight(names.qkv), {}, Activation::none, {}, {}, s.qkv});
-  run.run(Attention{s.qkv, input.cells, config_.heads, a.rotary, s.attended, s.logSumExp});
+  run("attention", NormModulate{s.x, vector(names.norm1), m.shift1, m.scale1, input.cells.cell, s.normed1,
+                                s.mean1, s.rstd1});
+  run("qkv", Linear{s.normed1, weight(names.qkv), {}, Activation::none, {}, {}, s.qkv});
+  backend_->run(Attention{s.qkv, input.cells, config_.heads, a.rotary, s.attended, s.logSumExp});
   if (last) {
-    run.run(GatherRows{s.x, input.selected, s.tailX});
-    run.run(GatherRows{s.attended, input.selected, s.tailAttended});
+    backend_->run(GatherRows{s.x, input.selected, s.tailX});
+    backend_->run(GatherRows{s.attended, input.selected, s.tailAttended});
   }
-  run.run(Linear{s.tailAttended, weight(names.attentionOut), {}, Activation::none, {}, {}, s.projected});
-  run.run(GateResidual{s.tailX, s.projected, m.gate1, tail, dropoutOf(input, index, 0), s.middle});
+  run("attention out",
+      Linear{s.tailAttended, weight(names.attentionOut), {}, Activation::none, {}, {}, s.projected});
+  run("attention", GateResidual{s.tailX, s.projected, m.gate1, tail, dropoutOf(input, index, 0), s.middle});
 
-  run.run(NormModulate{s.middle, vector(names.norm2), m.shift2, m.scale2, tail.cell, s.normed2, s.mean2,
-                       s.rstd2});
-  run.run(Linear{s.normed2,
-                 weight(names.mlpIn),
-                 vector(names.mlpInBias),
-                 Activation::geluTanh,
-                 s.preactivation,
-                 {},
-                 s.activated});
-  run.run(Linear{
-      s.activated, weight(names.mlpOut), vector(names.mlpOutBias), Activation::none, {}, {}, s.expanded});
-  run.run(GateResidual{s.middle, s.expanded, m.gate2, tail, dropoutOf(input, index, 1), out});
+  run("mlp", NormModulate{s.middle, vector(names.norm2), m.shift2, m.scale2, tail.cell, s.normed2, s.mean2,
+                          s.rstd2});
+  run("mlp in + gelu", Linear{s.normed2,
+                              weight(names.mlpIn),
+                              vector(names.mlpInBias),
+                              Activation::geluTanh,
+                              s.preactivation,
+                              {},
+                              s.activated});
+  run("mlp out",
+      Linear{
+          s.activated, weight(names.mlpOut), vector(names.mlpOutBias), Activation::none, {}, {}, s.expanded});
+  run("mlp", GateResidual{s.middle, s.expanded, m.gate2, tail, dropoutOf(input, index, 1), out});
 }
 
 DenoiserActivations Denoiser::forward(const ParameterStore& p, WeightSource source,
@@ -172,15 +178,16 @@ DenoiserActivations Denoiser::forward(const ParameterStore& p, WeightSource sour
   a.rstd = w.span<float>(input.selected.size);
   a.logits = w.matrix(input.selected.size, config_.vocabSize, DType::f32);
   const Modulation m = headModulationOf(a.modulation, d);
-  backend_->run(NormModulate{a.last, p.vector(names.finalNorm, source), m.shift1, m.scale1,
-                             input.selectedCells.cell, a.normed, a.mean, a.rstd});
-  backend_->run(Linear{a.normed,
-                       p.weight(names.head, source),
-                       p.vector(names.headBias, source),
-                       Activation::none,
-                       {},
-                       {},
-                       a.logits});
+  const auto run = [&](const char* place, const auto& op) { backend_->at(place).run(op); };
+  run("head", NormModulate{a.last, p.vector(names.finalNorm, source), m.shift1, m.scale1,
+                           input.selectedCells.cell, a.normed, a.mean, a.rstd});
+  run("head", Linear{a.normed,
+                     p.weight(names.head, source),
+                     p.vector(names.headBias, source),
+                     Activation::none,
+                     {},
+                     {},
+                     a.logits});
   return a;
 }
 

@@ -17,15 +17,15 @@ struct LinearBackward {
   const ParameterStore& parameters;
   bool master;  // weights in float32 whatever the compute type
 
-  void operator()(const Matrix& dy, const Matrix& x, const Parameter& weight, const Parameter* bias,
-                  const Matrix& dx, Activation activation = Activation::none,
+  void operator()(const char* place, const Matrix& dy, const Matrix& x, const Parameter& weight,
+                  const Parameter* bias, const Matrix& dx, Activation activation = Activation::none,
                   const Matrix& preactivation = {}) const {
     const Span<float> dbias = bias != nullptr ? parameters.gradientVector(*bias) : Span<float>{};
-    backend.run(LinearWeightGradient{dy, x, parameters.gradient(weight), dbias});
+    backend.at(place).run(LinearWeightGradient{dy, x, parameters.gradient(weight), dbias});
     if (!dx) return;
     const ConstMatrix w = master ? parameters.master(weight, WeightSource::weights)
                                  : parameters.weight(weight, WeightSource::weights);
-    backend.run(LinearInputGradient{dy, w, activation, preactivation, dx});
+    backend.at(place).run(LinearInputGradient{dy, w, activation, preactivation, dx});
   }
 };
 
@@ -37,20 +37,21 @@ void Denoiser::backward(const ParameterStore& p, const DenoiserInput& input, con
   const std::int64_t d = config_.hidden, rows = input.cells.rows(), selected = input.selected.size;
   const auto gain = [&](const Parameter& parameter) { return p.vector(parameter, WeightSource::weights); };
   const auto matrix = [&](std::int64_t cols) { return w.matrix(rows, cols, compute_); };
-  Backend& run = *backend_;
-  const LinearBackward linear{run, p, false};
+  const auto run = [&](const char* place, const auto& op) { backend_->at(place).run(op); };
+  const LinearBackward linear{*backend_, p, false};
 
   const BlockGradients all{matrix(d), matrix(4 * d), matrix(3 * d), matrix(d)};
   const Matrix dmodulation = w.matrix(a.modulation.rows, a.modulation.cols, DType::f32);
   Matrix dx = w.matrix(selected, d, DType::f32);
-  run.zero(dx.data, static_cast<std::size_t>(selected * d) * sizeof(float));
+  backend_->zero(dx.data, static_cast<std::size_t>(selected * d) * sizeof(float));
 
   // Head.
   const Modulation m = headModulationOf(a.modulation, d), dm = headModulationOf(dmodulation, d);
   const Matrix dnormed = all.narrow.slice(0, selected);
-  linear(dlogits, a.normed, names.head, &names.headBias, dnormed);
-  run.run(NormModulateGradient{dnormed, a.last, gain(names.finalNorm), m.scale1, input.selectedCells, a.mean,
-                               a.rstd, dx, p.gradientVector(names.finalNorm), dm.shift1, dm.scale1});
+  linear("head", dlogits, a.normed, names.head, &names.headBias, dnormed);
+  run("head",
+      NormModulateGradient{dnormed, a.last, gain(names.finalNorm), m.scale1, input.selectedCells, a.mean,
+                           a.rstd, dx, p.gradientVector(names.finalNorm), dm.shift1, dm.scale1});
 
   for (std::size_t i = a.blocks.size(); i-- > 0;) {
     throwIfCancelled(input.cancelled);
@@ -63,41 +64,44 @@ void Denoiser::backward(const ParameterStore& p, const DenoiserInput& input, con
     const Matrix tailAttended = all.attended.slice(0, tail.rows());
 
     // MLP.
-    run.run(GateResidualGradient{dx, s.expanded, bm.gate2, tail, dropoutOf(input, i, 1), narrow, dbm.gate2});
-    linear(narrow, s.activated, b.mlpOut, &b.mlpOutBias, wide, Activation::geluTanh, s.preactivation);
-    linear(wide, s.normed2, b.mlpIn, &b.mlpInBias, narrow);
-    run.run(NormModulateGradient{narrow, s.middle, gain(b.norm2), bm.scale2, tail, s.mean2, s.rstd2, dx,
-                                 p.gradientVector(b.norm2), dbm.shift2, dbm.scale2});
+    run("mlp",
+        GateResidualGradient{dx, s.expanded, bm.gate2, tail, dropoutOf(input, i, 1), narrow, dbm.gate2});
+    linear("mlp out", narrow, s.activated, b.mlpOut, &b.mlpOutBias, wide, Activation::geluTanh,
+           s.preactivation);
+    linear("mlp in", wide, s.normed2, b.mlpIn, &b.mlpInBias, narrow);
+    run("mlp", NormModulateGradient{narrow, s.middle, gain(b.norm2), bm.scale2, tail, s.mean2, s.rstd2, dx,
+                                    p.gradientVector(b.norm2), dbm.shift2, dbm.scale2});
 
     // Attention.
-    run.run(GateResidualGradient{dx, s.projected, bm.gate1, tail, dropoutOf(input, i, 0), narrow, dbm.gate1});
-    linear(narrow, s.tailAttended, b.attentionOut, nullptr, tailAttended);
+    run("attention",
+        GateResidualGradient{dx, s.projected, bm.gate1, tail, dropoutOf(input, i, 0), narrow, dbm.gate1});
+    linear("attention out", narrow, s.tailAttended, b.attentionOut, nullptr, tailAttended);
     Matrix dattended = tailAttended;
     if (last) {
       const Matrix wholeDx = w.matrix(rows, d, DType::f32);
-      run.run(ScatterRows{dx, input.selected, wholeDx});
-      run.run(ScatterRows{tailAttended, input.selected, all.narrow});
+      backend_->run(ScatterRows{dx, input.selected, wholeDx});
+      backend_->run(ScatterRows{tailAttended, input.selected, all.narrow});
       dx = wholeDx;
       dattended = all.narrow;
     }
-    run.run(AttentionGradient{s.qkv, s.attended, dattended, s.logSumExp, input.cells, config_.heads, a.rotary,
-                              all.qkv});
-    linear(all.qkv, s.normed1, b.qkv, nullptr, all.narrow);
-    run.run(NormModulateGradient{all.narrow, s.x, gain(b.norm1), bm.scale1, input.cells, s.mean1, s.rstd1, dx,
-                                 p.gradientVector(b.norm1), dbm.shift1, dbm.scale1});
+    backend_->run(AttentionGradient{s.qkv, s.attended, dattended, s.logSumExp, input.cells, config_.heads,
+                                    a.rotary, all.qkv});
+    linear("qkv", all.qkv, s.normed1, b.qkv, nullptr, all.narrow);
+    run("attention", NormModulateGradient{all.narrow, s.x, gain(b.norm1), bm.scale1, input.cells, s.mean1,
+                                          s.rstd1, dx, p.gradientVector(b.norm1), dbm.shift1, dbm.scale1});
   }
 
-  run.run(EmbedGradient{dx, byToken, byGene, p.gradient(names.rankTable), p.gradient(names.geneTable)});
+  backend_->run(EmbedGradient{dx, byToken, byGene, p.gradient(names.rankTable), p.gradient(names.geneTable)});
 
   // Conditioning: one linear for the modulation of the whole network, then the time embedding's two layers.
-  const LinearBackward conditioning{run, p, true};
+  const LinearBackward conditioning{*backend_, p, true};
   const Matrix dcondition = w.matrix(a.condition.rows, a.condition.cols, DType::f32);
   const Matrix dhidden = w.matrix(a.timeHidden.rows, a.timeHidden.cols, DType::f32);
-  conditioning(dmodulation, a.condition, names.allModulation, &names.allModulationBias, dcondition,
-               Activation::silu, a.conditionPre);
-  conditioning(dcondition, a.timeHidden, names.timeOut, &names.timeOutBias, dhidden, Activation::silu,
-               a.timeHiddenPre);
-  conditioning(dhidden, a.features, names.timeIn, &names.timeInBias, {});
+  conditioning("modulation", dmodulation, a.condition, names.allModulation, &names.allModulationBias,
+               dcondition, Activation::silu, a.conditionPre);
+  conditioning("time out", dcondition, a.timeHidden, names.timeOut, &names.timeOutBias, dhidden,
+               Activation::silu, a.timeHiddenPre);
+  conditioning("time in", dhidden, a.features, names.timeIn, &names.timeInBias, {});
 }
 
 }  // namespace ddsc

@@ -44,12 +44,4 @@ class Workspace {
   std::size_t total_ = 0;  // of all pieces
 };
 
-/// A host copy of a view's elements.
-template <class T>
-std::vector<T> download(Backend& backend, const Span<T>& from) {
-  std::vector<T> values(static_cast<std::size_t>(from.size));
-  if (!values.empty()) backend.download(values.data(), from.data, values.size() * sizeof(T));
-  return values;
-}
-
 }  // namespace ddsc

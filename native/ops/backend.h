@@ -2,6 +2,9 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
 
 #include "ops/ops.h"
 
@@ -36,6 +39,12 @@ class Backend {
   virtual void upload(void* to, const void* fromHost, std::size_t bytes) = 0;
   virtual void download(void* toHost, const void* from, std::size_t bytes) = 0;
 
+  /// Names what the next op is for, to a profile: run.at("qkv").run(op). A literal; costs a store.
+  Backend& at(const char* place) {
+    place_ = place;
+    return *this;
+  }
+
   virtual void run(const Embed&) = 0;
   virtual void run(const EmbedGradient&) = 0;
   virtual void run(const Linear&) = 0;
@@ -56,6 +65,13 @@ class Backend {
   virtual void run(const SumOfSquares&) = 0;
   virtual void run(const AdamW&) = 0;
   virtual void run(const Convert&) = 0;
+
+ protected:
+  /// The name given to this op; empty where there is none.
+  const char* takePlace() { return std::exchange(place_, ""); }
+
+ private:
+  const char* place_ = "";
 };
 
 /// Memory of a backend, released with the owner.
@@ -94,5 +110,13 @@ class Buffer {
   void* data_ = nullptr;
   std::size_t bytes_ = 0;
 };
+
+/// A host copy of a view's elements.
+template <class T>
+std::vector<std::remove_const_t<T>> download(Backend& backend, const Span<T>& from) {
+  std::vector<std::remove_const_t<T>> values(static_cast<std::size_t>(from.size));
+  if (!values.empty()) backend.download(values.data(), from.data, values.size() * sizeof(T));
+  return values;
+}
 
 }  // namespace ddsc

@@ -1,0 +1,165 @@
+#include "ops/cost.h"
+
+#include <algorithm>
+
+namespace ddsc {
+
+namespace {
+
+double elements(const ConstMatrix& m) { return static_cast<double>(m.rows) * static_cast<double>(m.cols); }
+
+/// Bytes of all that is given; what is empty counts as nothing.
+double bytesOf(const ConstMatrix& m) { return m ? elements(m) * static_cast<double>(sizeOf(m.type)) : 0; }
+double bytesOf(const Matrix& m) { return bytesOf(ConstMatrix(m)); }
+template <class T>
+double bytesOf(const Span<T>& span) {
+  return static_cast<double>(span.size) * sizeof(T);
+}
+template <class... Views>
+double bytesOf(const Views&... views)
+  requires(sizeof...(Views) > 1)
+{
+  return (bytesOf(views) + ...);
+}
+
+/// Two operations for each of the products x [M, K] with w [N, K].
+double productFlops(double m, double n, double k) { return 2 * m * n * k; }
+
+double tableBytes(const ConstMatrix& table, double rowsRead) {
+  const double rows = std::min(static_cast<double>(table.rows), rowsRead);
+  return rows * static_cast<double>(table.cols) * static_cast<double>(sizeOf(table.type));
+}
+
+/// Sum over cells of length².
+double squaredLengths(Span<const std::int32_t> offsets) {
+  double sum = 0;
+  for (std::int64_t cell = 0; cell + 1 < offsets.size; ++cell) {
+    const double length = static_cast<double>(offsets[cell + 1] - offsets[cell]);
+    sum += length * length;
+  }
+  return sum;
+}
+
+/// Cosine and sine of the positions that occur.
+double rotaryBytes(const RotaryTable& table, std::int64_t heads, double width, std::int32_t longest) {
+  if (!table.cosine) return 0;
+  const double half = width / static_cast<double>(heads) / 2;
+  return 2 * half * static_cast<double>(longest) * sizeof(float);
+}
+
+}  // namespace
+
+Cost cost(const Embed& op) {
+  const double rows = static_cast<double>(op.x.rows);
+  return {elements(op.x), bytesOf(op.tokens, op.genes, op.x) + tableBytes(op.rankTable, rows) +
+                              tableBytes(op.geneTable, rows)};
+}
+
+Cost cost(const EmbedGradient& op) {
+  const double groups = static_cast<double>(op.byToken.ids.size + op.byGene.ids.size);
+  const double width = static_cast<double>(op.dx.cols);
+  return {2 * elements(op.dx), bytesOf(op.dx, op.byToken.ids, op.byToken.starts, op.byToken.rows) +
+                                   bytesOf(op.byGene.ids, op.byGene.starts, op.byGene.rows) +
+                                   2 * groups * width * sizeof(float)};
+}
+
+Cost cost(const Linear& op) {
+  return {productFlops(static_cast<double>(op.x.rows), static_cast<double>(op.weight.rows),
+                       static_cast<double>(op.x.cols)),
+          bytesOf(op.x, op.weight, op.bias, op.preactivation, op.residual, op.y), op.x.type};
+}
+
+Cost cost(const LinearInputGradient& op) {
+  return {productFlops(static_cast<double>(op.dy.rows), static_cast<double>(op.dy.cols),
+                       static_cast<double>(op.weight.cols)),
+          bytesOf(op.dy, op.weight, op.preactivation, op.dx), op.dy.type};
+}
+
+Cost cost(const LinearWeightGradient& op) {
+  return {productFlops(static_cast<double>(op.dy.rows), static_cast<double>(op.dy.cols),
+                       static_cast<double>(op.x.cols)),
+          bytesOf(op.dy, op.x) + 2 * bytesOf(op.dweight, op.dbias), op.dy.type};
+}
+
+Cost cost(const NormModulate& op) {
+  // Mean 1, variance 3, normalisation 2, gain 1, modulation 2.
+  return {9 * elements(op.x), bytesOf(op.x, op.gain, op.shift, op.scale, op.cell, op.y, op.mean, op.rstd)};
+}
+
+Cost cost(const NormModulateGradient& op) {
+  // Normalised x 2; with g = dy (1 + scale): g 1, dshift 1, dscale 3, dgain 2; with h = g gain: h 1, its two
+  // means 3; dx += rstd (h - mean h - x mean(h x)) 5.
+  return {18 * elements(op.dx), bytesOf(op.dy, op.x, op.gain, op.scale, op.mean, op.rstd) +
+                                    bytesOf(op.dshift, op.dscale) + 2 * bytesOf(op.dx, op.dgain)};
+}
+
+Cost cost(const Attention& op, Span<const std::int32_t> offsets) {
+  const double width = static_cast<double>(op.out.cols);
+  return {2 * 2 * squaredLengths(offsets) * width,
+          bytesOf(op.qkv, op.out, op.logSumExp) + rotaryBytes(op.rotary, op.heads, width, op.cells.longest),
+          op.qkv.type};
+}
+
+Cost cost(const AttentionGradient& op, Span<const std::int32_t> offsets) {
+  const double width = static_cast<double>(op.out.cols);
+  return {5 * 2 * squaredLengths(offsets) * width,
+          bytesOf(op.qkv, op.out, op.dout, op.logSumExp, op.dqkv) +
+              rotaryBytes(op.rotary, op.heads, width, op.cells.longest),
+          op.qkv.type};
+}
+
+Cost cost(const GateResidual& op) {
+  // Gate 1, sum 1, and the dropout factor.
+  const double each = op.dropout.probability > 0 ? 3 : 2;
+  return {each * elements(op.y), bytesOf(op.x, op.h, op.gate, op.y)};
+}
+
+Cost cost(const GateResidualGradient& op) {
+  // dh 1, dgate 2, and the dropout factor.
+  const double each = op.dropout.probability > 0 ? 4 : 3;
+  return {each * elements(op.dy), bytesOf(op.dy, op.h, op.gate, op.dh, op.dgate)};
+}
+
+Cost cost(const TimeFeatures& op) {
+  // Product, and cosine or sine.
+  return {2 * elements(op.features), bytesOf(op.sigma, op.features)};
+}
+
+Cost cost(const GatherRows& op) { return {0, 2 * bytesOf(op.out) + bytesOf(op.index)}; }
+
+Cost cost(const ScatterRows& op) { return {0, bytesOf(op.source, op.index, op.out)}; }
+
+Cost cost(const DiffusionLoss& op) {
+  // Maximum 1, exponential of the distance 2, sum 1; of the gradient 2; mean matching: expectation 2,
+  // gradient 3.
+  const double each = 4 + (op.dlogits ? 2 : 0) + (op.meanLoss ? 5 : 0);
+  const CellNoise& noise = op.noise;
+  return {each * elements(op.logits),
+          bytesOf(op.logits, op.target, op.cell, op.loss, op.meanLoss, op.dlogits) +
+              bytesOf(noise.weight, noise.sigma, noise.time, noise.meanWeight)};
+}
+
+Cost cost(const TokenStatistics& op) {
+  // Maximum 1, exponential of the distance 2, sum 1, expectation 2.
+  return {6 * elements(op.logits), bytesOf(op.logits, op.target, op.targetLogProbability, op.best,
+                                           op.bestProbability, op.expectedToken)};
+}
+
+Cost cost(const DrawTokens& op) {
+  // Maximum 1, temperature 1, exponential of the distance 2, sum 1, inverse of the distribution 1.
+  return {6 * elements(op.logits), bytesOf(op.logits, op.rows.cell, op.rows.position, op.tokens) +
+                                       bytesOf(op.reveal, op.stay, op.sigma, op.probability)};
+}
+
+Cost cost(const SumOfSquares& op) { return {2 * static_cast<double>(op.values.size), bytesOf(op.values)}; }
+
+Cost cost(const AdamW& op) {
+  // Scale 1, first moment 3, second moment 4, decay 1, denominator 3, step 3, moving average 3.
+  const double each = op.ema ? 18 : 15;
+  return {each * static_cast<double>(op.weights.size),
+          2 * bytesOf(op.weights, op.firstMoment, op.secondMoment, op.gradient, op.ema) + bytesOf(op.copy)};
+}
+
+Cost cost(const Convert& op) { return {0, bytesOf(op.in, op.out)}; }
+
+}  // namespace ddsc
