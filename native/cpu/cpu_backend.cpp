@@ -39,7 +39,8 @@ class CpuBackend final : public Backend {
   std::string describe() const override {
     const std::string threads =
         std::to_string(pool_.threads()) + (pool_.threads() == 1 ? " thread" : " threads");
-    return std::string("cpu (") + instructionSet_.name + ", " + threads + ")";
+    const std::string note = instructionSet_.note.empty() ? "" : "; " + instructionSet_.note;
+    return "cpu (" + instructionSet_.name + ", " + threads + note + ")";
   }
 
   int threads() const override { return pool_.threads(); }
@@ -79,7 +80,7 @@ class CpuBackend final : public Backend {
   void run(const Convert& op) override { ops().convert(context_, op); }
 
  private:
-  const OpTable& ops() const { return *instructionSet_.ops; }
+  const OpTable& ops() const { return instructionSet_.ops; }
   static void copy(void* to, const void* from, std::size_t bytes) {
     if (bytes > 0) std::memcpy(to, from, bytes);
   }

@@ -1,9 +1,12 @@
 #include "cpu/dispatch.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "core/errors.h"
 #include "cpu/cpu_backend.h"
+#include "cpu/processor.h"
+#include "cpu/self_check.h"
 
 namespace ddsc::cpu {
 
@@ -17,23 +20,61 @@ extern const OpTable opTable;
 namespace avx512 {
 extern const OpTable opTable;
 }
+// These two replace what they do better in the table of avx512.
+namespace avx512_bf16 {
+void extend(OpTable&);
+}
+namespace amx {
+void extend(OpTable&);
+}
 #endif
 
 namespace {
 
-/// Best first; those this machine and its operating system (which must save the wide registers) can run.
+std::vector<InstructionSet>& added() {
+  static std::vector<InstructionSet> sets;
+  return sets;
+}
+
+#if defined(__x86_64__)
+OpTable extended(void (*extend)(OpTable&)) {
+  OpTable table = avx512::opTable;
+  extend(table);
+  return table;
+}
+
+/// The processor's features do not change; its permission to use tiles is asked for once.
+bool mayUseAmx() {
+  static const bool may = hasAmx();
+  return may;
+}
+#endif
+
+/// Best first; those this machine and its operating system can run.
 std::vector<InstructionSet> usable() {
   std::vector<InstructionSet> sets;
 #if defined(__x86_64__)
-  __builtin_cpu_init();
-  const bool hasAvx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  const bool hasAvx512 = hasAvx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
-  if (hasAvx512) sets.push_back({"avx512", &avx512::opTable});
-  if (hasAvx2) sets.push_back({"avx2", &avx2::opTable});
+  if (mayUseAmx()) sets.push_back({"amx", extended(amx::extend)});
+  if (hasAvx512Bf16()) sets.push_back({"avx512_bf16", extended(avx512_bf16::extend)});
+  if (hasAvx512()) sets.push_back({"avx512", avx512::opTable});
+  if (hasAvx2()) sets.push_back({"avx2", avx2::opTable});
 #endif
-  sets.push_back({"generic", &generic::opTable});
+  sets.push_back({"generic", generic::opTable});
+  sets.insert(sets.end(), added().begin(), added().end());
   return sets;
+}
+
+/// Tiles have been switched off, trapped and emulated by hosts of virtual machines: they are tried once
+/// before they are relied upon.
+InstructionSet trusted(const InstructionSet& set, const InstructionSet& next) {
+#if defined(__x86_64__)
+  if (set.name == "amx") {
+    static const InstructionSet checked = checkedAgainst(set, next, avx512::opTable);
+    return checked;
+  }
+#endif
+  static_cast<void>(next);
+  return set;
 }
 
 }  // namespace
@@ -48,14 +89,19 @@ InstructionSet chooseInstructionSet(const std::string& wanted) {
   const char* fromEnvironment = std::getenv("DDSC_ISA");
   const std::string name = !wanted.empty() || fromEnvironment == nullptr ? wanted : fromEnvironment;
   const std::vector<InstructionSet> sets = usable();
-  if (name.empty()) return sets.front();
   std::string available;
-  for (const InstructionSet& set : sets) {
-    if (name == set.name) return set;
-    available += std::string(available.empty() ? "" : ", ") + set.name;
+  for (std::size_t i = 0; i < sets.size(); ++i) {
+    if (name.empty() || name == sets[i].name) return trusted(sets[i], sets[std::min(i + 1, sets.size() - 1)]);
+    available += (available.empty() ? "" : ", ") + sets[i].name;
   }
   throw Error("DEVICE_ISA", "instruction set '" + name +
                                 "' (DDSC_ISA) is not available here; this machine has: " + available);
+}
+
+void addInstructionSet(const InstructionSet& set) {
+  for (const InstructionSet& known : added())
+    if (known.name == set.name) return;
+  added().push_back(set);
 }
 
 }  // namespace ddsc::cpu

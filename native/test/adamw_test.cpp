@@ -4,6 +4,7 @@
 #include "core/bf16.h"
 #include "cpu/cpu_backend.h"
 #include "test/harness.h"
+#include "test/instruction_sets.h"
 #include "test/support.h"
 
 namespace ddsc::test {
@@ -99,7 +100,7 @@ const PerInstructionSet optional("AdamW gives the same weights without a moving 
 
 DDSC_TEST("AdamW gives the same bits with any number of threads and any instruction set") {
   std::vector<float> expected;
-  for (const std::string& instructionSet : cpu::instructionSets())
+  for (const std::string& instructionSet : instructionSets())
     for (const int threads : {1, 3}) {
       State state(50'001);
       const auto backend = cpu::makeCpuBackend(instructionSet, threads);
@@ -135,7 +136,7 @@ const PerInstructionSet squares("the sum of squares is exact to float64 and does
 DDSC_TEST("the sum of squares has the same bits with any number of threads") {
   const std::vector<float> values = randomValues(4, 300'007);
   const double expected = sumOfSquares(*cpu::makeCpuBackend("generic", 1), values);
-  for (const std::string& instructionSet : cpu::instructionSets())
+  for (const std::string& instructionSet : instructionSets())
     for (const int threads : {1, 2, 3, 5})
       checkEqual(sumOfSquares(*cpu::makeCpuBackend(instructionSet, threads), values), expected);
 }

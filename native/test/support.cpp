@@ -8,6 +8,7 @@
 #include "cpu/cpu_backend.h"
 #include "random.h"
 #include "test/harness.h"
+#include "test/instruction_sets.h"
 
 namespace ddsc::test {
 namespace {
@@ -143,7 +144,7 @@ double tolerance(DType type, double single) { return type == DType::f32 ? single
 PerInstructionSet::PerInstructionSet(const std::string& name, const Body& body,
                                      std::initializer_list<DType> types, std::source_location where) {
   const std::vector<DType> wanted = types;
-  for (const std::string& instructionSet : cpu::instructionSets()) {
+  for (const std::string& instructionSet : instructionSets()) {
     for (const DType type : wanted) {
       const std::string suffix = " (" + instructionSet + (type == DType::f32 ? ", float)" : ", bf16)");
       const Registration registration(
@@ -159,7 +160,7 @@ PerInstructionSet::PerInstructionSet(const std::string& name, const Body& body,
 
 void checkThreadsAgree(const std::function<std::vector<float>(Backend&)>& compute,
                        std::source_location where) {
-  for (const std::string& instructionSet : cpu::instructionSets()) {
+  for (const std::string& instructionSet : instructionSets()) {
     const std::vector<float> alone = compute(*cpu::makeCpuBackend(instructionSet, 1));
     for (const int threads : {2, 3, 5})
       checkSameBits(compute(*cpu::makeCpuBackend(instructionSet, threads)), alone, where);

@@ -3,7 +3,7 @@
 // the activation's derivative, accumulation into the gradient, rounding to bf16. None of them costs a pass
 // over memory of its own.
 
-#include "cpu/ops/gemm.h"
+#include "cpu/ops/gemm_bf16.h"
 #include "cpu/ops/kernels.h"
 
 namespace ddsc::cpu::DDSC_ISA {
@@ -72,7 +72,7 @@ void linear(Context& context, const Linear& op) {
                             if (op.residual) value = value + loadFrom(op.residual, row, col, count);
                             storeTo(op.y, row, col, value, count);
                           };
-  multiply(context, product, onEachVector(finish));
+  multiplyByType(context, product, onEachVector(finish));
 }
 
 void linearInputGradient(Context& context, const LinearInputGradient& op) {
@@ -87,7 +87,7 @@ void linearInputGradient(Context& context, const LinearInputGradient& op) {
       value = value * activationDerivative(op.activation, loadFrom(op.preactivation, row, col, count));
     storeTo(op.dx, row, col, value, count);
   };
-  multiply(context, product, onEachVector(finish));
+  multiplyByType(context, product, onEachVector(finish));
 }
 
 void linearWeightGradient(Context& context, const LinearWeightGradient& op) {
@@ -103,7 +103,7 @@ void linearWeightGradient(Context& context, const LinearWeightGradient& op) {
                             float* to = op.dweight.row<float>(row) + col;
                             store(to, load(to, count) + value, count);
                           };
-  multiply(context, product, onEachVector(finish));
+  accumulateByType(context, product, onEachVector(finish));
 }
 
 }  // namespace ddsc::cpu::DDSC_ISA
