@@ -54,6 +54,7 @@ export {
   type DenoiserConfig,
   type DType,
   type NativeDevice as Device,
+  type NativeLimits as DeviceLimits,
   nativeDevices as devices,
   type ParameterInfo,
 } from "./native.js";
@@ -66,6 +67,13 @@ export type {
   TrainerSettings,
   ValidationOptions,
 } from "./training/options.js";
+export {
+  type OpProfile,
+  type ProfiledWork,
+  type ProfileOptions,
+  profileStep,
+  type StepProfile,
+} from "./training/profile.js";
 export { openRunCells, splitRunCells } from "./training/run_data.js";
 export { readRecord, type TrainingRecord, type TrainingState } from "./training/state.js";
 export { type FitEnd, type FitOptions, type StepResult, Trainer } from "./training/trainer.js";

@@ -182,6 +182,33 @@ export interface NativeDenoiserOptions {
   readonly device: string;
   /** Whether gradients, moments and EMA are wanted; otherwise only weights are held. */
   readonly trainable: boolean;
+  /** Whether time and cost of every op are recorded, for `takeProfile`. Default false, which costs nothing. */
+  readonly profile?: boolean;
+}
+
+/** What one op, at one place of the network, took; times and costs are those of all its calls. */
+export interface NativeOpProfile {
+  /** "linear", "weight gradient", "attention", ...; "upload", "zero" and the like for the moving of memory. */
+  readonly op: string;
+  /** What of the network it is: "qkv", "mlp in + gelu", ...; empty for ops with one place. */
+  readonly place: string;
+  readonly calls: number;
+  readonly seconds: number;
+  /** Floating-point operations by the op's definition; of matrix products only for linear layers and attention. */
+  readonly flops: number;
+  /** Bytes that have to be read and written once. */
+  readonly bytes: number;
+  /** Type of the operands of its matrix products; fp32 for ops that have none. */
+  readonly operands: DType;
+}
+
+/** What a device can do at most, measured on the device. */
+export interface NativeLimits {
+  /** Multiply-adds in registers (two operations each) on all threads, by the operands' type. */
+  readonly fp32FlopsPerSecond: number;
+  readonly bf16FlopsPerSecond: number;
+  /** Between memory and all threads. */
+  readonly bytesPerSecond: number;
 }
 
 /** Raw addon objects; wrapped by NativeDenoiser. */
@@ -213,6 +240,8 @@ interface AddonDenoiser {
     rows: Int32Array | null,
     weights: "weights" | "ema",
   ): Promise<AddonPrediction>;
+  takeProfile(): Promise<NativeOpProfile[]>;
+  measureLimits(): Promise<NativeLimits>;
   cancel(): void;
   dispose(): void;
 }
@@ -380,6 +409,19 @@ export class NativeDenoiser implements Disposable {
       draw: (draw) => this.#queue(() => raw.draw(draw)),
       [Symbol.dispose]: () => raw.dispose(),
     };
+  }
+
+  /**
+   * Time and cost of every op since the last call, in the order in which ops first ran. Throws `MODEL_PROFILE` for a
+   * denoiser that was not made with `profile`.
+   */
+  takeProfile(): Promise<readonly NativeOpProfile[]> {
+    return this.#queue(async () => this.#native.takeProfile());
+  }
+
+  /** Measures what the device can do at most, which takes some tenths of a second. */
+  measureLimits(): Promise<NativeLimits> {
+    return this.#queue(() => this.#native.measureLimits());
   }
 
   /** Frees native memory once the calls under way have ended; later calls reject with MODEL_DISPOSED. */

@@ -11,6 +11,7 @@ import { generate } from "./generate.js";
 import { impute } from "./impute.js";
 import { inspect } from "./inspect.js";
 import { Interrupted } from "./interrupt.js";
+import { profile } from "./profile.js";
 import { train } from "./train.js";
 
 function buildProgram(): Command {
@@ -32,6 +33,7 @@ function buildProgram(): Command {
   addCommand(program, generate, finish);
   addCommand(program, inspect, finish);
   addCommand(program, devices, finish);
+  addCommand(program, profile, finish);
   addCommand(program, demo, finish);
   return program;
 }

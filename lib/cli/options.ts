@@ -123,6 +123,16 @@ export const OPTIONS = {
     max: 0.99,
   }),
 
+  // Profile.
+  forward: flag("profile one run of the network instead of a training step"),
+  length: whole("tokens a cell; with --data at most", { min: 2, max: 65_536, default: 1024 }),
+  geneCount: whole("genes of the vocabulary, where there is no --data", {
+    min: 1,
+    max: 2 ** 20,
+    default: 20_000,
+  }),
+  repeats: whole("runs of which the fastest counts", { min: 1, max: 1000, default: 5 }),
+
   // Demo.
   short: flag("a few seconds of everything, to see that it works"),
 

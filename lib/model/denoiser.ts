@@ -49,6 +49,8 @@ export interface DenoiserOptions {
   readonly seed?: number;
   /** Whether the model can be trained, which takes five times the memory; default true. */
   readonly trainable?: boolean;
+  /** Whether time and cost of every op are recorded, for `profileStep`; default false. */
+  readonly profile?: boolean;
   /** A safetensors file to start from instead of fresh weights, published names with or without `backbone.`. */
   readonly weights?: string;
 }
@@ -63,6 +65,8 @@ export interface LoadOptions {
   readonly weights?: WeightsKind;
   /** Whether the model can be trained on; default false. */
   readonly trainable?: boolean;
+  /** Whether time and cost of every op are recorded, for `profileStep`; default false. */
+  readonly profile?: boolean;
   /** The vocabulary the caller's data is in; another one in the model is an error. Default: not checked. */
   readonly vocabulary?: GeneVocabulary;
 }
@@ -86,7 +90,12 @@ export class Denoiser implements Disposable {
 
   private constructor(
     description: ModelDescription,
-    options: { readonly device: string; readonly trainable: boolean; readonly inferenceWeights: WeightsKind },
+    options: {
+      readonly device: string;
+      readonly trainable: boolean;
+      readonly inferenceWeights: WeightsKind;
+      readonly profile: boolean;
+    },
   ) {
     this.config = description.config;
     this.diffusion = description.diffusion;
@@ -99,6 +108,7 @@ export class Denoiser implements Disposable {
       dtype: this.dtype,
       device: options.device === "auto" ? "cpu" : options.device,
       trainable: this.trainable,
+      profile: options.profile,
     });
   }
 
@@ -132,7 +142,12 @@ export class Denoiser implements Disposable {
         diffusion: diffusionFrom(options.diffusion ?? {}),
         dtype: options.dtype ?? "fp32",
       },
-      { device: options.device ?? "auto", trainable, inferenceWeights: trainable ? "ema" : "weights" },
+      {
+        device: options.device ?? "auto",
+        trainable,
+        inferenceWeights: trainable ? "ema" : "weights",
+        profile: options.profile ?? false,
+      },
     );
     return model.#orDispose(async () => {
       if (options.weights === undefined) await model.native.initialise(seed);
@@ -156,7 +171,12 @@ export class Denoiser implements Disposable {
     const emaFile = hasEma || wanted === "ema" ? join(path, ModelFile.ema) : weightsFile;
     const model = new Denoiser(
       { ...description, dtype: checkChoice("dtype", options.dtype ?? description.dtype, dtypes) },
-      { device: options.device ?? "auto", trainable, inferenceWeights: trainable ? wanted : "weights" },
+      {
+        device: options.device ?? "auto",
+        trainable,
+        inferenceWeights: trainable ? wanted : "weights",
+        profile: options.profile ?? false,
+      },
     );
     return model.#orDispose(async () => {
       if (trainable) {

@@ -1,4 +1,4 @@
-#include "addon/async.h"
+#include "addon/calls.h"
 #include "addon/inputs.h"
 #include "addon/objects.h"
 #include "cpu/cpu_backend.h"
@@ -6,20 +6,6 @@
 namespace ddsc::addon {
 
 namespace {
-
-/// Starts a call of the model: `work` runs off the event loop with the model kept alive.
-template <class Work, class Finish>
-Napi::Value start(const Napi::CallbackInfo& info, std::shared_ptr<Model> model, Work work, Finish finish) {
-  using Result = decltype(work(*model));
-  model->begin();
-  return Job<Result>::start(
-      info.Env(), [model = std::move(model), work = std::move(work)] { return work(*model); },
-      std::move(finish));
-}
-
-struct Nothing {};
-
-Napi::Value undefined(Napi::Env env, Nothing&) { return env.Undefined(); }
 
 Napi::Value lossObject(Napi::Env env, LossSums& sums) {
   Napi::Object result = Napi::Object::New(env);
@@ -46,6 +32,8 @@ Napi::Function DenoiserObject::define(Napi::Env env) {
        InstanceMethod<&DenoiserObject::accumulate>("accumulate"),
        InstanceMethod<&DenoiserObject::evaluate>("evaluate"),
        InstanceMethod<&DenoiserObject::update>("update"), InstanceMethod<&DenoiserObject::predict>("predict"),
+       InstanceMethod<&DenoiserObject::takeProfile>("takeProfile"),
+       InstanceMethod<&DenoiserObject::measureLimits>("measureLimits"),
        InstanceMethod<&DenoiserObject::cancel>("cancel"),
        InstanceMethod<&DenoiserObject::dispose>("dispose")});
 }
@@ -58,7 +46,13 @@ DenoiserObject::DenoiserObject(const Napi::CallbackInfo& info) : Napi::ObjectWra
       throw Error("DEVICE_UNKNOWN",
                   "this build computes on the cpu only; device \"" + device + "\" is not to be had");
     }
-    model_ = std::make_shared<Model>(cpu::makeCpuBackend(), denoiserConfig(options["config"]),
+    std::unique_ptr<Backend> backend = cpu::makeCpuBackend();
+    if (const Field profile = options["profile"]; !profile.missing() && profile.boolean()) {
+      std::unique_ptr<ProfilingBackend> profiler = makeProfilingBackend(std::move(backend));
+      profiler_ = profiler.get();
+      backend = std::move(profiler);
+    }
+    model_ = std::make_shared<Model>(std::move(backend), denoiserConfig(options["config"]),
                                      dtype(options["dtype"]), options["trainable"].boolean());
   });
 }

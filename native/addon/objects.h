@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "model/model.h"
+#include "ops/profile.h"
 
 namespace ddsc::addon {
 
@@ -25,6 +26,8 @@ class DenoiserObject final : public Napi::ObjectWrap<DenoiserObject> {
   Napi::Value evaluate(const Napi::CallbackInfo& info);
   Napi::Value update(const Napi::CallbackInfo& info);
   Napi::Value predict(const Napi::CallbackInfo& info);
+  Napi::Value takeProfile(const Napi::CallbackInfo& info);
+  Napi::Value measureLimits(const Napi::CallbackInfo& info);
   Napi::Value cancel(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
 
@@ -32,6 +35,7 @@ class DenoiserObject final : public Napi::ObjectWrap<DenoiserObject> {
   const std::shared_ptr<Model>& model() const;
 
   std::shared_ptr<Model> model_;
+  ProfilingBackend* profiler_ = nullptr;  // the model's backend, where a profile was asked for
 };
 
 class PredictionObject final : public Napi::ObjectWrap<PredictionObject> {
