@@ -1,5 +1,8 @@
+import { delimited } from "./delimited.js";
 import type { CellFormat } from "./format.js";
 import { H5adSource } from "./h5ad.js";
+import { matrixMarket } from "./matrix_market.js";
+import { tenxH5 } from "./tenx_h5.js";
 
 /** AnnData files; other HDF5 files end here, too, and are told apart by their contents. */
 const h5ad: CellFormat = {
@@ -9,4 +12,4 @@ const h5ad: CellFormat = {
 };
 
 /** Every format, in the order in which they are asked: those that look closer come first. */
-export const formats: readonly CellFormat[] = [h5ad];
+export const formats: readonly CellFormat[] = [tenxH5, h5ad, matrixMarket, delimited];

@@ -203,20 +203,26 @@ export class Hdf5File implements Disposable {
 
   /** A whole one-dimensional dataset of strings. */
   allStrings(path: string): string[] {
+    return this.strings(path, 0, this.vectorInfo(path).shape[0] ?? 0);
+  }
+
+  /** Strings [start, start + total) of a one-dimensional dataset. */
+  strings(path: string, start: number, total: number): string[] {
     const info = this.vectorInfo(path);
     const metadata = this.#datasetMetadata(path);
     if (info.kind !== "string") throw this.corrupt(path, `holds ${describeType(metadata)}, not strings`);
-    const total = info.shape[0] ?? 0;
+    this.#checkRange(info, start, total);
     this.#checkClaim(path, total * info.bytes);
     const strings: string[] = [];
-    for (let start = 0; start < total; start += STRINGS_AT_ONCE) {
-      const count = Math.min(STRINGS_AT_ONCE, total - start);
+    for (let done = 0; done < total; done += STRINGS_AT_ONCE) {
+      const count = Math.min(STRINGS_AT_ONCE, total - done);
       const extent = [BigInt(count)];
+      const first = [BigInt(start + done)];
       const piece = this.#readStringPiece(
         path,
         metadata,
         count,
-        (module, pointer) => module.get_dataset_data(this.#id, path, extent, [BigInt(start)], [1n], pointer),
+        (module, pointer) => module.get_dataset_data(this.#id, path, extent, first, [1n], pointer),
         (module, pointer) => module.reclaim_vlen_memory_count(this.#id, path, "", pointer, extent),
       );
       for (const text of piece) strings.push(text);

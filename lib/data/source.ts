@@ -115,6 +115,10 @@ export interface OpenOptions {
   readonly raw?: boolean;
   /** 10x: use the genes of this genome; default all, or of several matrices the one with the most counts. */
   readonly genome?: string;
+  /** Tables of text: true if a line is a gene, false if a line is a cell; default: told by the names. */
+  readonly transpose?: boolean;
+  /** Tables of text: columns of numbers that describe cells and are no genes, beside those commonly used for that. */
+  readonly metadataColumns?: readonly string[];
   /** Column of gene metadata that holds the identifiers; default: the index of var, or the format's identifiers. */
   readonly geneColumn?: string;
 }

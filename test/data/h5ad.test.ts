@@ -174,8 +174,7 @@ describe("what is no .h5ad", () => {
     ["a zip archive", "PK\x03\x04rest"],
     ["a gzip file", "\x1f\x8brest"],
     ["a Parquet file", "PAR1rest"],
-    ["a Matrix Market file", "%%MatrixMarket matrix"],
-    ["a text file", "gene,cell\n1,2\n"],
+    ["a text file", "genes and cells\n1 2\n"],
     ["a binary file of an unknown kind", "\x00\x01\x02\x03\x04\x05\x06\x07\x08"],
   ])("%s is refused by what it is", async (what, content) => {
     const path = join(temporaryFolder(), "cells.h5ad");
