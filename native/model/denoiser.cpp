@@ -109,8 +109,8 @@ void Denoiser::condition(const ParameterStore& p, WeightSource source, const Den
 }
 
 void Denoiser::block(std::size_t index, const ParameterStore& p, WeightSource source,
-                     const DenoiserInput& input, const DenoiserActivations& a, const BlockActivations& s,
-                     const Matrix& out) {
+                     const DenoiserInput& input, const DenoiserActivations& a) {
+  const BlockActivations& s = a.blocks[index];
   const BlockParameters& names = p.layout().blocks[index];
   const Modulation m = modulationOf(a.modulation, index, config_.hidden);
   const bool last = index + 1 == static_cast<std::size_t>(config_.blocks);
@@ -147,7 +147,7 @@ void Denoiser::block(std::size_t index, const ParameterStore& p, WeightSource so
 }
 
 DenoiserActivations Denoiser::forward(const ParameterStore& p, WeightSource source,
-                                      const DenoiserInput& input, bool keep, Workspace& w) {
+                                      const DenoiserInput& input, Keep keep, Workspace& w) {
   const ParameterLayout& names = p.layout();
   const std::int64_t d = config_.hidden;
   DenoiserActivations a;
@@ -157,20 +157,30 @@ DenoiserActivations Denoiser::forward(const ParameterStore& p, WeightSource sour
   const auto count = static_cast<std::size_t>(config_.blocks);
   for (std::size_t i = 0; i < count; ++i) {
     const bool last = i + 1 == count;
-    // Without a backward pass to come, blocks write over one another; only the last has other shapes.
-    if (keep || i == 0 || last) {
+    // What is not kept, blocks write over one another; only the last has other shapes.
+    if (keep == Keep::everything || i == 0 || last) {
       a.blocks.push_back(plan(input, last, w));
-    } else {
-      a.blocks.push_back(a.blocks.back());
+      continue;
     }
+    BlockActivations shared = a.blocks.back();
+    if (keep == Keep::blockInputs) shared.x = shared.tailX = w.matrix(input.cells.rows(), d, DType::f32);
+    a.blocks.push_back(shared);
   }
+  // When forward ends, the shared buffers still hold the last block that has them.
+  if (keep == Keep::blockInputs && count > 2) a.recomputed = count - 2;
   a.last = w.matrix(input.selected.size, d, DType::f32);
 
+  const auto run = [&](const char* place, const auto& op) { backend_->at(place).run(op); };
   backend_->run(Embed{input.tokens, input.genes, p.master(names.rankTable, source),
                       p.master(names.geneTable, source), a.blocks.front().x});
   for (std::size_t i = 0; i < count; ++i) {
     throwIfCancelled(input.cancelled);
-    block(i, p, source, input, a, a.blocks[i], i + 1 == count ? a.last : a.blocks[i + 1].x);
+    block(i, p, source, input, a);
+    const bool last = i + 1 == count;
+    const BlockActivations& s = a.blocks[i];
+    run("mlp", GateResidual{s.middle, s.expanded, modulationOf(a.modulation, i, d).gate2,
+                            last ? input.selectedCells : input.cells, dropoutOf(input, i, 1),
+                            last ? a.last : a.blocks[i + 1].x});
   }
 
   a.normed = w.matrix(input.selected.size, d, compute_);
@@ -178,7 +188,6 @@ DenoiserActivations Denoiser::forward(const ParameterStore& p, WeightSource sour
   a.rstd = w.span<float>(input.selected.size);
   a.logits = w.matrix(input.selected.size, config_.vocabSize, DType::f32);
   const Modulation m = headModulationOf(a.modulation, d);
-  const auto run = [&](const char* place, const auto& op) { backend_->at(place).run(op); };
   run("head", NormModulate{a.last, p.vector(names.finalNorm, source), m.shift1, m.scale1,
                            input.selectedCells.cell, a.normed, a.mean, a.rstd});
   run("head", Linear{a.normed,

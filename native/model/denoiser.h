@@ -10,6 +10,10 @@ namespace ddsc {
 /// Thrown as Error CANCELLED between two blocks when the flag is up.
 void throwIfCancelled(const std::atomic<bool>* flag);
 
+/// What a forward pass leaves for a backward pass: nothing, the residual stream that enters each block (the
+/// rest of a block is then computed again), or all activations.
+enum class Keep : std::uint8_t { nothing, blockInputs, everything };
+
 /// What a pass through the denoiser reads.
 struct DenoiserInput {
   Ragged cells;                       // all tokens
@@ -42,7 +46,8 @@ struct DenoiserActivations {
   Matrix features, timeHiddenPre, timeHidden, conditionPre, condition;  // [cells, ...] float
   Matrix modulation;                                                    // [cells, (6 blocks + 2) D] float
   std::vector<BlockActivations> blocks;
-  Matrix last, normed;  // residual stream that leaves the last block, [selected, D]; its norm
+  std::size_t recomputed = 0;  // blocks, from the first on, of which only x was kept
+  Matrix last, normed;         // residual stream that leaves the last block, [selected, D]; its norm
   Span<float> mean, rstd;
   Matrix logits;  // [selected, V] float
 };
@@ -55,11 +60,12 @@ class Denoiser {
 
   const DenoiserConfig& config() const { return config_; }
 
-  /// Logits of the selected rows. `keep`: save what backward needs; otherwise blocks share their buffers.
+  /// Logits of the selected rows. Blocks share the buffers of what is not kept.
   DenoiserActivations forward(const ParameterStore& parameters, WeightSource source,
-                              const DenoiserInput& input, bool keep, Workspace& workspace);
+                              const DenoiserInput& input, Keep keep, Workspace& workspace);
 
   /// Adds the gradient of every parameter, given the logits' gradient [selected, V] in the compute type.
+  /// Blocks of which only the input was kept are computed again, to the same bits.
   void backward(const ParameterStore& parameters, const DenoiserInput& input, const Grouping& byToken,
                 const Grouping& byGene, const DenoiserActivations& activations, Matrix dlogits,
                 Workspace& workspace);
@@ -69,9 +75,9 @@ class Denoiser {
   BlockActivations plan(const DenoiserInput& input, bool last, Workspace& workspace) const;
   void condition(const ParameterStore& parameters, WeightSource source, const DenoiserInput& input,
                  DenoiserActivations& a, Workspace& workspace);
+  /// All of a block but the gate that ends it, from its x on.
   void block(std::size_t index, const ParameterStore& parameters, WeightSource source,
-             const DenoiserInput& input, const DenoiserActivations& a, const BlockActivations& s,
-             const Matrix& out);
+             const DenoiserInput& input, const DenoiserActivations& a);
 
   Backend* backend_;
   DenoiserConfig config_;

@@ -55,6 +55,7 @@ void Denoiser::backward(const ParameterStore& p, const DenoiserInput& input, con
 
   for (std::size_t i = a.blocks.size(); i-- > 0;) {
     throwIfCancelled(input.cancelled);
+    if (i < a.recomputed) block(i, p, WeightSource::weights, input, a);
     const bool last = i + 1 == a.blocks.size();
     const BlockActivations& s = a.blocks[i];
     const BlockParameters& b = names.blocks[i];

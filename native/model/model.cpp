@@ -78,16 +78,19 @@ DenoiserInput Model::prepare(const CellBatch& batch, const std::vector<std::int3
   return in;
 }
 
-LossSums Model::accumulate(const LossInput& input, double gradientScale, const DropoutStream& dropout) {
+LossSums Model::accumulate(const LossInput& input, double gradientScale, const DropoutStream& dropout,
+                           Activations activations) {
   require(parameters_.trainable(), "MODEL_BUFFER",
           "this model was opened for inference; open it with trainable: true");
   require(input.source == WeightSource::weights, "MODEL_BUFFER", "the moving average is not trained");
-  return run(input, true, gradientScale, dropout);
+  const Keep keep = activations == Activations::recompute ? Keep::blockInputs : Keep::everything;
+  return run(input, keep, gradientScale, dropout);
 }
 
-LossSums Model::evaluate(const LossInput& input) { return run(input, false, 0, {}); }
+LossSums Model::evaluate(const LossInput& input) { return run(input, Keep::nothing, 0, {}); }
 
-LossSums Model::run(const LossInput& input, bool train, double gradientScale, const DropoutStream& dropout) {
+LossSums Model::run(const LossInput& input, Keep keep, double gradientScale, const DropoutStream& dropout) {
+  const bool train = keep != Keep::nothing;
   check(input.batch, config());
   checkNoise(input);
   workspace_.reset();
@@ -112,7 +115,7 @@ LossSums Model::run(const LossInput& input, bool train, double gradientScale, co
     in.step = dropout.step;
   }
   parameters_.prepare(input.source);
-  const DenoiserActivations activations = denoiser_.forward(parameters_, input.source, in, train, workspace_);
+  const DenoiserActivations activations = denoiser_.forward(parameters_, input.source, in, keep, workspace_);
 
   const auto count = static_cast<std::int64_t>(rows.size());
   const bool mean = !input.noise.meanWeight.empty();
@@ -185,7 +188,8 @@ std::shared_ptr<Prediction> Model::predict(const CellBatch& batch, const std::ve
   if (rows.empty()) return prediction;
   const DenoiserInput in = prepare(batch, batch.tokens, conditioning, rows, whole);
   parameters_.prepare(source);
-  const DenoiserActivations activations = denoiser_.forward(parameters_, source, in, false, workspace_);
+  const DenoiserActivations activations =
+      denoiser_.forward(parameters_, source, in, Keep::nothing, workspace_);
   backend_->run(Convert{activations.logits, prediction->view()});
   return prediction;
 }

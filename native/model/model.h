@@ -43,6 +43,10 @@ struct DropoutStream {
   std::uint64_t seed = 0, step = 0;
 };
 
+/// Whether a training step keeps the activations of all blocks from forward to backward, or only each block's
+/// input, and computes the rest again: the same bits in less memory and more time.
+enum class Activations : std::uint8_t { keep, recompute };
+
 class Model;
 
 /// Logits of the masked rows of a batch, and what samplers and evaluation ask of them.
@@ -96,7 +100,8 @@ class Model : public std::enable_shared_from_this<Model> {
   ParameterStore& parameters() { return parameters_; }
 
   /// Forward, loss and backward of a micro-batch: gradient += gradientScale * d(sum of losses).
-  LossSums accumulate(const LossInput& input, double gradientScale, const DropoutStream& dropout);
+  LossSums accumulate(const LossInput& input, double gradientScale, const DropoutStream& dropout,
+                      Activations activations = Activations::keep);
   /// Forward and loss only.
   LossSums evaluate(const LossInput& input);
   /// Logits of `rows` (empty and `allMasked`: every masked token) of xt.
@@ -114,7 +119,7 @@ class Model : public std::enable_shared_from_this<Model> {
   DenoiserInput prepare(const CellBatch& batch, const std::vector<std::int32_t>& noisy,
                         const std::vector<float>& conditioning, const std::vector<std::int32_t>& rows,
                         const HostRagged& whole);
-  LossSums run(const LossInput& input, bool train, double gradientScale, const DropoutStream& dropout);
+  LossSums run(const LossInput& input, Keep keep, double gradientScale, const DropoutStream& dropout);
 
   std::unique_ptr<Backend> backend_;
   DType compute_;
