@@ -143,7 +143,6 @@ void Denoiser::block(std::size_t index, const ParameterStore& p, WeightSource so
   run("mlp out",
       Linear{
           s.activated, weight(names.mlpOut), vector(names.mlpOutBias), Activation::none, {}, {}, s.expanded});
-  run("mlp", GateResidual{s.middle, s.expanded, m.gate2, tail, dropoutOf(input, index, 1), out});
 }
 
 DenoiserActivations Denoiser::forward(const ParameterStore& p, WeightSource source,
