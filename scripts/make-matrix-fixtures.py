@@ -6,11 +6,16 @@ table in the tests says what each must give.
 """
 
 import gzip
+import itertools
+import json
 import shutil
+import struct
+import zipfile
 from pathlib import Path
 
 import anndata
 import h5py
+import numcodecs
 import numpy as np
 import pandas as pd
 from scipy import io, sparse
@@ -194,10 +199,211 @@ def tables():
     cells.to_csv(out / "semicolon.csv", sep=";", index=False)
 
 
+# AnnData in zarr: version 2 by AnnData itself, version 3 laid out as AnnData 0.12 does
+
+
+def annotated(X):
+    obs = pd.DataFrame(
+        {
+            "cell_type": pd.Categorical(TYPES),
+            "stage": pd.Categorical(
+                ["late", "early", None, "late", "early", "late"], categories=["early", "late"], ordered=True
+            ),
+            "doublet": np.array([True, False, False, False, True, False]),
+            "genes": np.arange(6, dtype=np.int64) * 10,
+            "score": np.array([0.5, 1.5, np.nan, 3.5, 4.5, 5.5]),
+            "passes": pd.array([1, 2, None, 4, 5, 6], dtype="Int64"),
+            "note": np.array(["first", "zweite Zelle", "", "ünïcode", "e", "f"], dtype=object),
+        },
+        index=CELLS,
+    )
+    var = pd.DataFrame({"gene_ids": IDS}, index=SYMBOLS)
+    data = anndata.AnnData(X(COUNTS - 1), obs=obs, var=var)
+    data.layers["counts"] = X(COUNTS)
+    return data
+
+
+def pack(folder):
+    with zipfile.ZipFile(f"{folder}.zip", "w") as archive:
+        for place, path in enumerate(sorted(folder.rglob("*"))):
+            if path.is_file():
+                # Every other file compressed, and one written twice: the last one counts.
+                info = zipfile.ZipInfo(str(path.relative_to(folder)))
+                info.compress_type = zipfile.ZIP_DEFLATED if place % 2 else zipfile.ZIP_STORED
+                if info.filename == "obs/zarr.json":
+                    archive.writestr(zipfile.ZipInfo(info.filename), b"{}")
+                archive.writestr(info, path.read_bytes())
+
+
+def zarr_v2(out):
+    for name, X in (("csr", sparse.csr_matrix), ("csc", sparse.csc_matrix), ("dense", np.asarray)):
+        annotated(X).write_zarr(out / f"v2_{name}.zarr", chunks=(4, 2) if name == "dense" else None)
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ 0x82F63B78 if crc & 1 else crc >> 1
+    return struct.pack("<I", crc ^ 0xFFFFFFFF)
+
+
+def write_json(folder, **document):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "zarr.json").write_text(json.dumps({"zarr_format": 3, **document}))
+
+
+def group(folder, **attributes):
+    write_json(folder, node_type="group", attributes=attributes)
+
+
+COMPRESSORS = {
+    "zstd": ({"level": 0, "checksum": False}, numcodecs.Zstd(1)),
+    "gzip": ({"level": 5}, numcodecs.GZip(5)),
+    "blosc": (
+        {"cname": "lz4", "clevel": 5, "shuffle": "shuffle", "typesize": 4, "blocksize": 0},
+        numcodecs.Blosc("lz4", 5, numcodecs.Blosc.SHUFFLE),
+    ),
+}
+
+
+def array(folder, values, chunk=None, shard=None, compressor="zstd", endian="little", order=None, **attributes):
+    """One array; chunks that hold nothing but the fill value are left out, as writers do."""
+    text = values.dtype == object
+    chunk = chunk or values.shape
+    fill = "" if text else False if values.dtype == bool else 0
+    configuration, codec = COMPRESSORS[compressor]
+    if text:
+        codecs = [{"name": "vlen-utf8"}]
+    else:
+        codecs = [{"name": "bytes", "configuration": {"endian": endian}} if values.itemsize > 1 else {"name": "bytes"}]
+    if order is not None:
+        codecs.insert(0, {"name": "transpose", "configuration": {"order": order}})
+    codecs.append({"name": compressor, "configuration": configuration})
+
+    def encode(piece):
+        if text:
+            texts = [item.encode() for item in piece.ravel()]
+            raw = struct.pack("<I", len(texts)) + b"".join(struct.pack("<I", len(t)) + t for t in texts)
+        else:
+            piece = piece if order is None else piece.transpose(order)
+            raw = piece.astype(piece.dtype.newbyteorder(">" if endian == "big" else "<")).tobytes()
+        return codec.encode(raw)
+
+    def piece(place, shape):
+        full = np.full(shape, fill, dtype=values.dtype)
+        part = values[tuple(slice(i * n, (i + 1) * n) for i, n in zip(place, shape))]
+        full[tuple(slice(0, n) for n in part.shape)] = part
+        return full
+
+    def places(shape, of):
+        return itertools.product(*(range(-(-total // n)) for total, n in zip(of, shape)))
+
+    inner = codecs
+    if shard is not None:
+        index_codecs = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]
+        sharding = {"chunk_shape": list(chunk), "codecs": inner, "index_codecs": index_codecs, "index_location": "end"}
+        codecs = [{"name": "sharding_indexed", "configuration": sharding}]
+    outer = shard or chunk
+    write_json(
+        folder,
+        node_type="array",
+        shape=list(values.shape),
+        data_type="string" if text else str(values.dtype),
+        chunk_grid={"name": "regular", "configuration": {"chunk_shape": list(outer)}},
+        chunk_key_encoding={"name": "default", "configuration": {"separator": "/"}},
+        fill_value=fill,
+        codecs=codecs,
+        attributes=attributes,
+        storage_transformers=[],
+    )
+    for place in places(outer, values.shape):
+        whole = piece(place, outer)
+        if (whole == fill).all() and not text:
+            continue
+        if shard is None:
+            data = encode(whole)
+        else:
+            data, index = b"", []
+            for part in places(chunk, shard):
+                inside = whole[tuple(slice(i * n, (i + 1) * n) for i, n in zip(part, chunk))]
+                if (inside == fill).all():
+                    index += [2**64 - 1, 2**64 - 1]
+                    continue
+                encoded = encode(inside)
+                index += [len(data), len(encoded)]
+                data += encoded
+            raw = struct.pack(f"<{len(index)}Q", *index)
+            data += raw + crc32c(raw)
+        path = folder.joinpath("c", *map(str, place))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+def texts(values):
+    return np.array(values, dtype=object)
+
+
+def zarr_frame(folder, index, columns, **options):
+    names = list(columns)
+    attributes = {"encoding-type": "dataframe", "encoding-version": "0.2.0", "_index": "_index", "column-order": names}
+    group(folder, **attributes)
+    array(folder / "_index", texts(index), **options)
+    for name, column in columns.items():
+        if isinstance(column, np.ndarray):
+            array(folder / name, column, **options)
+            continue
+        first, second = column
+        kind = "categorical" if first == "codes" else "nullable-integer"
+        group(folder / name, **{"encoding-type": kind, "encoding-version": "0.1.0", "ordered": False})
+        for member, values in second.items():
+            array(folder / name / member, values, **options)
+
+
+def zarr_v3(out):
+    for name, options in (
+        ("v3", {"chunk": (4,)}),
+        ("v3_sharded", {"chunk": (2,), "shard": (8,)}),
+        ("v3_gzip", {"compressor": "gzip", "endian": "big"}),
+        ("v3_blosc", {"compressor": "blosc", "chunk": (3,)}),
+    ):
+        store = out / f"{name}.zarr"
+        group(store, **{"encoding-type": "anndata", "encoding-version": "0.1.0"})
+        group(store / "layers", **{"encoding-type": "dict", "encoding-version": "0.1.0"})
+        matrix = sparse.csr_matrix(COUNTS)
+        sparse_attributes = {"encoding-type": "csr_matrix", "encoding-version": "0.1.0", "shape": [6, 5]}
+        group(store / "layers" / "counts", **sparse_attributes)
+        for part, kind in (("data", np.int32), ("indices", np.int32), ("indptr", np.int64)):
+            array(store / "layers" / "counts" / part, getattr(matrix, part).astype(kind), **options)
+        dense = {**options, "chunk": (4, 2), "order": [1, 0] if name == "v3_gzip" else None}
+        if "shard" in options:
+            dense["shard"] = (4, 6)
+        array(store / "X", COUNTS - 1, **dense)
+        frame = {
+            "cell_type": ("codes", {"codes": np.array([1, 0, 1, 1, 0, 1], dtype=np.int8), "categories": texts(["glia", "neuron"])}),
+            "doublet": np.array([True, False, False, False, True, False]),
+            "genes": np.arange(6, dtype=np.int64) * 10,
+            "score": np.array([0.5, 1.5, np.nan, 3.5, 4.5, 5.5]),
+            "passes": ("values", {"values": np.array([1, 2, 0, 4, 5, 6]), "mask": np.arange(6) == 2}),
+            "note": texts(["first", "zweite Zelle", "", "ünïcode", "e", "f"]),
+        }
+        zarr_frame(store / "obs", CELLS, frame, **options)
+        zarr_frame(store / "var", SYMBOLS, {"gene_ids": texts(IDS)}, **options)
+
+
 def main():
     tenx_h5()
     matrix_market()
     tables()
+    out = fresh("zarr")
+    zarr_v2(out)
+    zarr_v3(out)
+    for store in sorted(out.glob("*.zarr")):
+        pack(store)
+        # One of each version stays a folder, too.
+        if store.name not in ("v2_csr.zarr", "v3_sharded.zarr"):
+            shutil.rmtree(store)
 
 
 main()

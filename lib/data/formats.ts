@@ -3,6 +3,7 @@ import type { CellFormat } from "./format.js";
 import { H5adSource } from "./h5ad.js";
 import { matrixMarket } from "./matrix_market.js";
 import { tenxH5 } from "./tenx_h5.js";
+import { zarrStore } from "./zarr.js";
 
 /** AnnData files; other HDF5 files end here, too, and are told apart by their contents. */
 const h5ad: CellFormat = {
@@ -12,4 +13,4 @@ const h5ad: CellFormat = {
 };
 
 /** Every format, in the order in which they are asked: those that look closer come first. */
-export const formats: readonly CellFormat[] = [tenxH5, h5ad, matrixMarket, delimited];
+export const formats: readonly CellFormat[] = [tenxH5, h5ad, zarrStore, matrixMarket, delimited];

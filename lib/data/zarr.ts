@@ -1,0 +1,155 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { DdscError } from "../errors.js";
+import { FileSource } from "./file_source.js";
+import type { CellFormat } from "./format.js";
+import type { OpenOptions } from "./source.js";
+import { ZarrFile } from "./zarr_file.js";
+import { ZarrFrame } from "./zarr_frame.js";
+import { openMatrix } from "./zarr_matrix.js";
+
+/** AnnData stores in zarr, version 2 or 3, in a folder or a zip archive, with or without shards. */
+export const zarrStore: CellFormat = {
+  name: "AnnData zarr (a folder or a .zip)",
+  matches: (content) => {
+    if (content.kind === "file")
+      return content.head.subarray(0, 4).equals(Buffer.from("PK\x03\x04", "latin1"));
+    if (content.kind !== "folder") return false;
+    // Names that begin with a dot are not among the content's.
+    return content.names.includes("zarr.json") || existsSync(join(content.path, ".zgroup"));
+  },
+  open: openZarr,
+};
+
+const COUNTS_LAYER = /count|raw|umi/i;
+
+/**
+ * Opens the cells of an AnnData store: X, or `options.layer`, or `options.raw`; where X turns out to hold no counts
+ * (negative or not finite) and there is a layer of counts, that layer, with a note. Counts and metadata are read by chunks.
+ *
+ * Throws `DATA_FORMAT`, `DATA_CORRUPT`, `DATA_TRUNCATED`, `DATA_MISSING_MATRIX`, `DATA_MISSING_LAYER`,
+ * `DATA_MISSING_COLUMN`, `DATA_SHAPE`, `DATA_TYPE`, `DATA_TOO_LARGE`, and the errors of the first cells.
+ */
+export async function openZarr(path: string, options: OpenOptions = {}): Promise<FileSource> {
+  try {
+    return await openMatrixOf(path, options, options, []);
+  } catch (error) {
+    const layer = await countsInstead(path, options, error);
+    if (layer === undefined) throw error;
+    const note = `X holds no counts: the layer "${layer}" was taken; choose with --layer`;
+    return openMatrixOf(path, { ...options, layer }, options, [note]);
+  }
+}
+
+/** Opens the matrix that `chosen` names; the source is opened again with `options`. */
+async function openMatrixOf(
+  path: string,
+  chosen: OpenOptions,
+  options: OpenOptions,
+  notes: string[],
+): Promise<FileSource> {
+  const file = await ZarrFile.open(path);
+  try {
+    const layers = await layerNames(file);
+    const paths = await matrixPaths(file, chosen, layers);
+    const matrix = await openMatrix(file, paths.matrix);
+    const close = (): void => {
+      matrix.compact?.[Symbol.dispose]();
+      file.close();
+    };
+    try {
+      const cells = await ZarrFrame.open(file, "/obs", matrix.rows, notes);
+      const genes = await (await ZarrFrame.open(file, paths.genes, matrix.columns, notes)).all();
+      const { rows: cellCount, partBounds } = matrix;
+      const remedy = await remedyFor(file, chosen, layers);
+      return await FileSource.open({
+        path,
+        options,
+        cellCount,
+        matrix,
+        cells,
+        genes,
+        partBounds,
+        notes,
+        remedy,
+        close,
+      });
+    } catch (error) {
+      close();
+      throw error;
+    }
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
+/** The layer to take where X cannot be used; undefined if the user chose, it is another error or there is none. */
+async function countsInstead(
+  path: string,
+  options: OpenOptions,
+  error: unknown,
+): Promise<string | undefined> {
+  const noCounts =
+    error instanceof DdscError && (error.code === "DATA_NEGATIVE_COUNT" || error.code === "DATA_NOT_FINITE");
+  if (!noCounts || options.layer !== undefined || options.raw === true) return undefined;
+  const file = await ZarrFile.open(path);
+  try {
+    return (await layerNames(file)).find((name) => COUNTS_LAYER.test(name));
+  } finally {
+    file.close();
+  }
+}
+
+async function layerNames(file: ZarrFile): Promise<string[]> {
+  return (await file.kind("/layers")) === "group" ? file.members("/layers") : [];
+}
+
+/** Where the matrix and the genes are. */
+async function matrixPaths(
+  file: ZarrFile,
+  options: OpenOptions,
+  layers: readonly string[],
+): Promise<{ matrix: string; genes: string }> {
+  const place = { file: file.path };
+  if (options.layer !== undefined) {
+    if (options.raw === true) {
+      throw new DdscError("ARGUMENT_CONFLICT", "layer and raw exclude each other; choose one", {
+        argument: "layer",
+      });
+    }
+    if (layers.includes(options.layer)) return { matrix: `/layers/${options.layer}`, genes: "/var" };
+    const have = layers.length === 0 ? "it has no layers" : `it has ${layers.join(", ")}`;
+    throw new DdscError("DATA_MISSING_LAYER", `${file.path}: there is no layer "${options.layer}"; ${have}`, {
+      ...place,
+      argument: "layer",
+    });
+  }
+  if ((await file.kind("/obs")) === "missing" || (await file.kind("/var")) === "missing") {
+    throw new DdscError(
+      "DATA_FORMAT",
+      `${file.path}: a zarr store but not AnnData: it has no obs or no var`,
+      place,
+    );
+  }
+  if (options.raw === true) {
+    if ((await file.kind("/raw")) === "group" && (await file.kind("/raw/X")) !== "missing") {
+      return { matrix: "/raw/X", genes: "/raw/var" };
+    }
+    throw new DdscError("DATA_MISSING_MATRIX", `${file.path}: has no raw matrix; leave out --raw`, place);
+  }
+  const isNull = (await file.attributes("/X"))["encoding-type"] === "null";
+  if ((await file.kind("/X")) !== "missing" && !isNull) return { matrix: "/X", genes: "/var" };
+  const remedy = (await remedyFor(file, {}, layers)) || "Write the store with a matrix";
+  throw new DdscError("DATA_MISSING_MATRIX", `${file.path}: has no X. ${remedy}`, place);
+}
+
+/** Other matrices of the store that may hold raw counts, as advice. */
+async function remedyFor(file: ZarrFile, options: OpenOptions, layers: readonly string[]): Promise<string> {
+  const others = layers.filter((name) => name !== options.layer);
+  const counts = others.find((name) => COUNTS_LAYER.test(name));
+  if (counts !== undefined) return `Pass --layer ${counts}`;
+  const hasRaw = (await file.kind("/raw")) === "group" && (await file.kind("/raw/X")) !== "missing";
+  if (hasRaw && options.raw !== true) return "Pass --raw";
+  return others.length > 0 ? `Choose a layer with --layer (${others.join(", ")})` : "";
+}
