@@ -9,7 +9,13 @@ export {
 export { cellCount, cellLengths, concatenateBatches, selectCells, splitBatch } from "./collate.js";
 export { type BatchLimit, cutBatches } from "./limit.js";
 export { BatchLoader, type BatchLoaderOptions } from "./loader.js";
-export { countBatches, needsLengths, type PlanOptions, type PlanWindow, planEpoch } from "./plan.js";
-export type { BatchPosition, LoadedBatch } from "./producer.js";
-export { type StreamRowsOptions, streamRows, tokenizeRows } from "./rows.js";
+export type { PlanOptions } from "./plan.js";
+export { type BatchPosition, FIRST_POSITION, type LoadedBatch } from "./producer.js";
+export {
+  type StreamCellsOptions,
+  type StreamRowsOptions,
+  streamCells,
+  streamRows,
+  tokenizeRows,
+} from "./rows.js";
 export { type BatchBounds, validateBatch } from "./validate.js";

@@ -14,6 +14,17 @@ export function checkLimit(limit: BatchLimit): BatchLimit {
 }
 
 /**
+ * Cuts so many cells into as few batches as the limit allows, of equal size to within one cell.
+ * @returns bounds, [batches + 1]; [0] for no cells.
+ */
+export function evenBatches(cells: number, most: number): Int32Array {
+  const batches = Math.ceil(cells / most);
+  return Int32Array.from({ length: batches + 1 }, (_, batch) =>
+    batch === 0 ? 0 : Math.floor((batch * cells) / batches),
+  );
+}
+
+/**
  * Cuts cells of these lengths, in order, into batches as large as the limit allows.
  * @returns bounds, [batches + 1]: batch i is cells bounds[i] .. bounds[i + 1] - 1; [0] for no cells.
  * Throws `BATCH_TOKENS_TOO_FEW` for a cell that is longer than the limit by itself.

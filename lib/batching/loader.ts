@@ -1,15 +1,18 @@
+import type { CellSelection } from "../data/selection.js";
 import type { CellSource, SourceDescriptor } from "../data/source.js";
 import { checkNumber, DdscError } from "../errors.js";
 import type { CellTokenizer } from "../tokenizer/cell_tokenizer.js";
 import { addReport, emptyReport, type TokenizerReport } from "../tokenizer/report.js";
 import { checkPlanOptions, type PlanOptions } from "./plan.js";
-import type { BatchPosition, LoadedBatch, ProducerOptions } from "./producer.js";
+import { type BatchPosition, FIRST_POSITION, type LoadedBatch, type ProducerOptions } from "./producer.js";
 import { type BatchStream, InlineStream } from "./stream.js";
 import { WorkerStream } from "./worker_stream.js";
 
 /** Options of `BatchLoader`. */
 export interface BatchLoaderOptions extends PlanOptions {
-  /** Row numbers of the cells to use, each once, in any order; default all. */
+  /** Which cells to use; default all. */
+  readonly selection?: CellSelection;
+  /** Row numbers of the cells to use, each once, in any order; in place of `selection.rows`. */
   readonly rows?: Int32Array;
   /** The batch to begin with; default the first of epoch 0. */
   readonly start?: BatchPosition;
@@ -59,9 +62,10 @@ export class BatchLoader implements AsyncIterableIterator<LoadedBatch, void, voi
    * no rows.
    */
   constructor(source: CellSource, tokenizer: CellTokenizer, options: BatchLoaderOptions) {
-    const { start = { epoch: 0, batch: 0 }, epochs = Number.POSITIVE_INFINITY } = options;
+    const { start = FIRST_POSITION, epochs = Number.POSITIVE_INFINITY } = options;
     const range = { min: 0, max: 2 ** 44 - 1, integer: true };
     checkNumber("start.epoch", start.epoch, range);
+    checkNumber("start.window", start.window, range);
     checkNumber("start.batch", start.batch, range);
     if (epochs !== Number.POSITIVE_INFINITY) checkNumber("epochs", epochs, range);
     this.#source = source;
@@ -70,7 +74,9 @@ export class BatchLoader implements AsyncIterableIterator<LoadedBatch, void, voi
     this.#inWorker = options.worker ?? true;
     this.#signal = options.signal;
     this.#position = start;
-    this.#options = { ...checkPlanOptions(options), rows: checkRows(source, options.rows), start, epochs };
+    const rows = checkRows(source, options.rows ?? options.selection?.rows);
+    const selection = { ...options.selection, ...(rows === undefined ? {} : { rows }) };
+    this.#options = { ...checkPlanOptions(options), selection, start, epochs };
     if (this.#signal?.aborted === true) this.#onAbort();
     else this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
   }
@@ -127,7 +133,7 @@ export class BatchLoader implements AsyncIterableIterator<LoadedBatch, void, voi
         return await this.return();
       }
       const { loaded } = item;
-      this.#position = { epoch: loaded.epoch, batch: loaded.indexInEpoch + 1 };
+      this.#position = loaded.next;
       addReport(this.#report, loaded.report);
       return { done: false, value: loaded };
     } catch (error) {
@@ -161,16 +167,15 @@ function describe(source: CellSource): SourceDescriptor | undefined {
   }
 }
 
-/** The rows in ascending order, checked. */
-function checkRows(source: CellSource, rows: Int32Array | undefined): Int32Array {
-  const ascending =
-    rows === undefined ? Int32Array.from({ length: source.cellCount }, (_, row) => row) : rows.slice().sort();
-  if (ascending.length === 0) {
+/** The rows in ascending order, checked; undefined for all. */
+function checkRows(source: CellSource, rows: Int32Array | undefined): Int32Array | undefined {
+  const ascending = rows?.slice().sort();
+  if ((ascending?.length ?? source.cellCount) === 0) {
     throw new DdscError("DATA_NO_CELLS", `${source.name}: there are no cells to load; check the split`, {
       file: source.name,
     });
   }
-  ascending.forEach((row, i) => {
+  ascending?.forEach((row, i) => {
     const problem =
       row < 0 || row >= source.cellCount
         ? `row ${row} is outside 0..${source.cellCount - 1}`

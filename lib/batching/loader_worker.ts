@@ -29,7 +29,7 @@ function serve(port: MessagePort, setup: LoaderSetup): void {
         if (item.done === true) {
           ended = true;
           post({ kind: "end", report: item.value });
-        } else if (item.value !== undefined) {
+        } else {
           post({ kind: "batch", loaded: item.value }, memoryOf(item.value));
           made++;
         }

@@ -1,37 +1,45 @@
+import { type CellSelection, CellSelector } from "../data/selection.js";
 import type { CellSource } from "../data/source.js";
 import { DdscError } from "../errors.js";
+import { Purpose, RandomStream } from "../random.js";
 import type { CellTokenizer, GeneMapping } from "../tokenizer/cell_tokenizer.js";
 import { addReport, emptyReport, type TokenizerReport } from "../tokenizer/report.js";
 import type { RaggedBatch } from "./batch.js";
-import { needsLengths, type PlanOptions, planEpoch } from "./plan.js";
-import { CellWindow } from "./window.js";
+import { cutBatches, evenBatches } from "./limit.js";
+import { type PlanOptions, ReadingOrder } from "./plan.js";
+import { type CellWindow, WindowReader } from "./window.js";
 
-/** A place in training data: the batch to come next. */
+/**
+ * A place in training data: the batch to come next. Says all that is needed to go on from there, whatever came before: a
+ * window is read from its first part on, and shuffled by its own random stream.
+ */
 export interface BatchPosition {
   /** From 0. */
   readonly epoch: number;
-  /** Number of the batch within the epoch, from 0. */
+  /** Place in the epoch's order of parts at which the window of cells begins, from 0. */
+  readonly window: number;
+  /** Number of the batch within the window, from 0. */
   readonly batch: number;
 }
+
+/** The first batch of all. */
+export const FIRST_POSITION: BatchPosition = { epoch: 0, window: 0, batch: 0 };
 
 /** One batch of an epoch. */
 export interface LoadedBatch {
   readonly batch: RaggedBatch;
   /** From 0. */
   readonly epoch: number;
-  /** Number within the epoch's plan, from 0. Goes up by more than one where all cells of a batch were skipped. */
-  readonly indexInEpoch: number;
-  /**
-   * What the tokenizer left out since the batch before. Cells are measured beforehand where the plan needs their
-   * lengths: those that are skipped are then reported once, with the first batch, else in every epoch.
-   */
+  /** Where a loader has to start to go on after this batch. */
+  readonly next: BatchPosition;
+  /** What the tokenizer left out since the batch before. */
   readonly report: TokenizerReport;
 }
 
-/** What `produceBatches` needs to know beside source and tokenizer. */
+/** What `produceBatches` needs to know beside source and tokenizer; structured-clonable. */
 export interface ProducerOptions extends Required<PlanOptions> {
-  /** Ascending row numbers of the cells to use. */
-  readonly rows: Int32Array;
+  /** Which cells are used. */
+  readonly selection: CellSelection;
   /** Where to start. */
   readonly start: BatchPosition;
   /** Epochs in all, counted from epoch 0; `Infinity` for no end. */
@@ -39,101 +47,142 @@ export interface ProducerOptions extends Required<PlanOptions> {
 }
 
 /**
- * Reads, shuffles and tokenizes: the batches of epoch after epoch from a starting place. Synchronous, in small
- * pieces: yields undefined where a piece of work is done and no batch is ready, so that the caller may let other
- * work run. Returns a report of what was left out after the last batch.
+ * Reads, shuffles and tokenizes: the batches of epoch after epoch from a starting place. While the batches of a window are
+ * given out the next window is read, between pieces of which the event loop runs. Nothing is kept but two windows. Returns a
+ * report of what was left out after the last batch.
  *
- * Throws `DATA_NO_CELLS` where an epoch holds no usable cell.
+ * Throws `DATA_NO_CELLS` where an epoch holds no usable cell, and as `CellSelector.create`.
  */
 export async function* produceBatches(
   source: CellSource,
   tokenizer: CellTokenizer,
   options: ProducerOptions,
-): AsyncGenerator<LoadedBatch | undefined, TokenizerReport, undefined> {
+): AsyncGenerator<LoadedBatch, TokenizerReport, undefined> {
   const mapping = tokenizer.map(source);
-  const windows = new WindowReader(source, options.rows, options.windowCells);
-  const lengths = needsLengths(options)
-    ? yield* measure(windows, tokenizer, mapping, options.rows)
-    : undefined;
-  let report = lengths?.skipped ?? emptyReport();
-  for (let epoch = options.start.epoch; epoch < options.epochs; epoch++) {
-    const firstBatch = epoch === options.start.epoch ? options.start.batch : 0;
-    let usable = firstBatch > 0;
-    for (const window of planEpoch(options.rows, lengths?.lengths, options, epoch)) {
-      const batches = window.bounds.length - 1;
-      if (window.firstBatch + batches <= firstBatch) continue;
-      const cells = yield* windows.read(window.rows);
-      for (let i = Math.max(0, firstBatch - window.firstBatch); i < batches; i++) {
-        const rows = window.rows.subarray(window.bounds[i], window.bounds[i + 1]);
-        const tokenized = tokenizer.tokenize(cells.pick(rows), mapping, epoch);
+  const order = new ReadingOrder(source.partBounds, options);
+  const selector = await CellSelector.create(source, options.selection);
+  const stop = new AbortController();
+  const reader = new WindowReader(source, selector, order, options, stop.signal);
+  let report = emptyReport();
+  /** Usable cells of the epoch so far; one that was begun before is taken to have some. */
+  let usable = options.start.window + options.start.batch;
+  let { epoch, window: place, batch: skipped } = options.start;
+  let ahead: Promise<CellWindow> | undefined;
+  try {
+    while (epoch < options.epochs) {
+      const window = await (ahead ?? reader.read(epoch, place));
+      ahead = undefined;
+      const ended = window.end >= order.count(epoch);
+      const following = ended ? { epoch: epoch + 1, window: 0 } : { epoch, window: window.end };
+      if (following.epoch < options.epochs && !reader.holdsAll) {
+        ahead = reader.read(following.epoch, following.window);
+        // Its failure is met when the window is needed.
+        ahead.catch(() => undefined);
+      }
+      const { places, bounds, left } = cutWindow(window, tokenizer, mapping, epoch, options);
+      addReport(report, left);
+      const batches = bounds.length - 1;
+      for (let i = skipped; i < batches; i++) {
+        const block = window.pick(places.subarray(bounds[i], bounds[i + 1]));
+        const tokenized = tokenizer.tokenize(block, mapping, epoch);
         addReport(report, tokenized.report);
         if (tokenized.report.cells === 0) continue;
-        usable = true;
-        yield { batch: tokenized.batch, epoch, indexInEpoch: window.firstBatch + i, report };
+        usable += tokenized.report.cells;
+        const next = i + 1 < batches ? { epoch, window: place, batch: i + 1 } : { ...following, batch: 0 };
+        yield { batch: tokenized.batch, epoch, next, report };
         report = emptyReport();
       }
+      if (ended && usable === 0) throw noCells(source, tokenizer.minGenes);
+      if (ended) usable = 0;
+      ({ epoch, window: place } = following);
+      skipped = 0;
     }
-    if (!usable) throw noCells(source, options.rows.length, tokenizer.minGenes);
+    return report;
+  } finally {
+    stop.abort();
   }
-  return report;
 }
 
-/** Tokens of every row, and the report of those that have none: they are in no plan. */
-async function* measure(
-  windows: WindowReader,
+interface CutWindow {
+  /** Places of cells in the window, batch after batch. */
+  readonly places: Int32Array;
+  /** Bounds of each batch in `places`, [batches + 1]. */
+  readonly bounds: Int32Array;
+  /** The cells that were left out beforehand. */
+  readonly left: TokenizerReport;
+}
+
+/** Shuffles the cells of a window and cuts them into batches; by length only where that is asked for. */
+function cutWindow(
+  window: CellWindow,
   tokenizer: CellTokenizer,
   mapping: GeneMapping,
-  rows: Int32Array,
-): AsyncGenerator<undefined, { lengths: Int32Array; skipped: TokenizerReport }, undefined> {
-  const lengths = new Int32Array(rows.length);
-  const skipped = emptyReport();
+  epoch: number,
+  { seed, limit, lengthBuckets }: ProducerOptions,
+): CutWindow {
+  const random = new RandomStream(seed, Purpose.shuffle, epoch, 1 + window.start);
+  const all = Int32Array.from({ length: window.cellCount }, (_, place) => place);
+  if (limit.kind === "cells" && !lengthBuckets) {
+    return {
+      places: random.shuffle(all),
+      bounds: evenBatches(all.length, limit.cells),
+      left: emptyReport(),
+    };
+  }
+  const { lengths, left } = measure(window, tokenizer, mapping);
+  const lengthOf = (place: number) => lengths[place] ?? 0;
+  const places = random.shuffle(all.filter((place) => lengthOf(place) > 0));
+  // The sort is stable: cells of one length stay in random order.
+  if (lengthBuckets) places.sort((a, b) => lengthOf(a) - lengthOf(b));
+  const bounds =
+    limit.kind === "cells"
+      ? evenBatches(places.length, limit.cells)
+      : cutBatches(places.map(lengthOf), limit);
+  return { ...(lengthBuckets ? shuffleBatches(places, bounds, random) : { places, bounds }), left };
+}
+
+/** Tokens of every cell of a window, and the report of those that have none. */
+function measure(
+  window: CellWindow,
+  tokenizer: CellTokenizer,
+  mapping: GeneMapping,
+): { readonly lengths: Int32Array; readonly left: TokenizerReport } {
+  const lengths = new Int32Array(window.cellCount);
+  const left = emptyReport();
   let done = 0;
-  for (const part of windows.parts()) {
-    for (const slice of (yield* windows.read(part)).slices) {
-      const measured = tokenizer.measure(slice, mapping);
-      lengths.set(measured.lengths, done);
-      addReport(skipped, measured.skipped);
-      done += slice.rows.length;
-      yield undefined;
-    }
+  for (const block of window.blocks) {
+    const measured = tokenizer.measure(block, mapping);
+    lengths.set(measured.lengths, done);
+    addReport(left, measured.skipped);
+    done += block.rows.length;
   }
-  return { lengths, skipped };
+  return { lengths, left };
 }
 
-/** Reads windows, keeping the last: small data is read once for all epochs. */
-class WindowReader {
-  readonly #source: CellSource;
-  readonly #rows: Int32Array;
-  readonly #windowCells: number;
-  #window: CellWindow | undefined;
-
-  constructor(source: CellSource, rows: Int32Array, windowCells: number) {
-    this.#source = source;
-    this.#rows = rows;
-    this.#windowCells = windowCells;
+/** The same batches in random order. */
+function shuffleBatches(
+  places: Int32Array,
+  bounds: Int32Array,
+  random: RandomStream,
+): { places: Int32Array; bounds: Int32Array } {
+  const order = random.shuffle(Int32Array.from({ length: bounds.length - 1 }, (_, batch) => batch));
+  const shuffled = new Int32Array(places.length);
+  const shuffledBounds = new Int32Array(bounds.length);
+  let length = 0;
+  for (const [i, batch] of order.entries()) {
+    const cells = places.subarray(bounds[batch], bounds[batch + 1]);
+    shuffled.set(cells, length);
+    length += cells.length;
+    shuffledBounds[i + 1] = length;
   }
-
-  /** All rows in runs of at most one window. */
-  *parts(): Generator<Int32Array, void, undefined> {
-    for (let start = 0; start < this.#rows.length; start += this.#windowCells) {
-      yield this.#rows.subarray(start, start + this.#windowCells);
-    }
-  }
-
-  async *read(rows: Int32Array): AsyncGenerator<undefined, CellWindow, undefined> {
-    if (this.#window?.holds(rows)) return this.#window;
-    this.#window = undefined;
-    const wanted = this.#rows.length <= this.#windowCells ? this.#rows : rows;
-    this.#window = yield* CellWindow.read(this.#source, wanted);
-    return this.#window;
-  }
+  return { places: shuffled, bounds: shuffledBounds };
 }
 
-function noCells(source: CellSource, rows: number, minGenes: number): DdscError {
+function noCells(source: CellSource, minGenes: number): DdscError {
   return new DdscError(
     "DATA_NO_CELLS",
-    `${source.name}: none of the ${rows} cells has ${minGenes} or more expressed genes of the vocabulary; ` +
-      "check the gene identifiers and minGenes",
+    `${source.name}: none of the cells asked for has ${minGenes} or more expressed genes of the vocabulary; ` +
+      "check the gene identifiers, the conditions on cells and minGenes",
     { file: source.name },
   );
 }

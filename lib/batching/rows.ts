@@ -1,5 +1,7 @@
 import { setImmediate } from "node:timers/promises";
-import type { CellSource } from "../data/source.js";
+import { rowSpans } from "../data/parts.js";
+import { type CellSelection, CellSelector } from "../data/selection.js";
+import type { CellBlock, CellSource } from "../data/source.js";
 import type { CellTokenizer, TokenizedCells } from "../tokenizer/cell_tokenizer.js";
 
 /**
@@ -44,4 +46,52 @@ export async function* streamRows(
     const block = await source.read(rows.subarray(start, start + cells), signal);
     yield tokenizer.tokenize(block, mapping, epoch);
   }
+}
+
+/** Options of `streamCells`. */
+export interface StreamCellsOptions extends StreamRowsOptions {
+  /** Which cells; default all. */
+  readonly selection?: CellSelection;
+  /** Told how many rows of the source have been looked at. */
+  readonly onProgress?: (rows: number) => void;
+}
+
+/** Rows read at a time, whole parts where they are not larger. */
+const SPAN_CELLS = 1024;
+
+/**
+ * Tokens of the selected cells of a source in the order of their rows, at most `cells` of them at a time: a part is read once
+ * and held as long as its cells are given out, nothing else is kept. Parts in which every cell was skipped are given too.
+ * Throws as `CellSelector.create`.
+ */
+export async function* streamCells(
+  source: CellSource,
+  tokenizer: CellTokenizer,
+  options: StreamCellsOptions = {},
+): AsyncGenerator<TokenizedCells, void, undefined> {
+  const { selection = {}, epoch = 0, cells = 256, signal, onProgress } = options;
+  const mapping = tokenizer.map(source);
+  const selector = await CellSelector.create(source, selection);
+  for (const span of rowSpans(source.partBounds, SPAN_CELLS)) {
+    await setImmediate();
+    signal?.throwIfAborted();
+    const rows = await selector.rows(span);
+    const block = rows.length === 0 ? undefined : await source.read(rows, signal);
+    for (let first = 0; block !== undefined && first < rows.length; first += cells) {
+      signal?.throwIfAborted();
+      yield tokenizer.tokenize(cellsOf(block, first, Math.min(first + cells, rows.length)), mapping, epoch);
+    }
+    onProgress?.(span.end);
+  }
+}
+
+/** Cells first .. end - 1 of a block. */
+function cellsOf({ rows, offsets, genes, counts }: CellBlock, first: number, end: number): CellBlock {
+  const start = offsets[first] ?? 0;
+  return {
+    rows: rows.subarray(first, end),
+    offsets: offsets.subarray(first, end + 1).map((offset) => offset - start),
+    genes: genes.subarray(start, offsets[end]),
+    counts: counts.subarray(start, offsets[end]),
+  };
 }

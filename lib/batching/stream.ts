@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import type { CellSource } from "../data/source.js";
 import type { CellTokenizer } from "../tokenizer/cell_tokenizer.js";
-import type { TokenizerReport } from "../tokenizer/report.js";
+import { emptyReport, type TokenizerReport } from "../tokenizer/report.js";
 import { type LoadedBatch, type ProducerOptions, produceBatches } from "./producer.js";
 
 /** What a stream of batches gives: a batch, or, once, the end. */
@@ -27,16 +27,17 @@ export class InlineStream implements BatchStream {
   }
 
   async next(): Promise<StreamItem | undefined> {
-    for (;;) {
-      await setImmediate();
-      if (this.#closed) return undefined;
-      const item = await this.#items.next();
-      if (item.done === true) return { kind: "end", report: item.value };
-      if (item.value !== undefined) return { kind: "batch", loaded: item.value };
-    }
+    await setImmediate();
+    if (this.#closed) return undefined;
+    const item = await this.#items.next();
+    // Closed in the meantime.
+    if (this.#closed) return undefined;
+    return item.done === true ? { kind: "end", report: item.value } : { kind: "batch", loaded: item.value };
   }
 
   async close(): Promise<void> {
     this.#closed = true;
+    // Ends at the next batch, which nobody waits for.
+    void this.#items.return(emptyReport()).catch(() => undefined);
   }
 }

@@ -45,6 +45,8 @@ export class WorkerStream implements BatchStream {
   async close(): Promise<void> {
     this.#ready.length = 0;
     this.#stopWaiting()?.resolve(undefined);
+    // Somebody may wait for the end.
+    this.#worker.ref();
     await this.#worker.terminate();
   }
 

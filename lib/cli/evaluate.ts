@@ -1,12 +1,19 @@
 import { join } from "node:path";
-import { type RaggedBatch, streamRows } from "../batching/index.js";
+import { type RaggedBatch, streamCells } from "../batching/index.js";
+import { missingColumn } from "../data/frame.js";
+import type { CellSelection } from "../data/selection.js";
 import type { CellSource } from "../data/source.js";
 import { DdscError } from "../errors.js";
-import { evaluate as evaluateModel, RankBaselines, renderTable } from "../evaluation/index.js";
-import type { Denoiser } from "../model/denoiser.js";
+import { evaluate as evaluateModel, RankBaselines, renderGroups, renderTable } from "../evaluation/index.js";
 import { exists, findModel } from "../model/model_files.js";
-import { addReport, describeReport, emptyReport, type TokenizerReport } from "../tokenizer/index.js";
-import { isSameData, openRunCells, recordData, splitRunCells } from "../training/run_data.js";
+import {
+  addReport,
+  describeReport,
+  emptyReport,
+  type TokenizedCells,
+  type TokenizerReport,
+} from "../tokenizer/index.js";
+import { isSameData, openRunCells, recordData, requireRunData, selectionOf } from "../training/run_data.js";
 import { readRecord, TRAINING_FILE, type TrainingRecord } from "../training/state.js";
 import { checkExclusive, defineCommand } from "./command.js";
 import { DATA_OPTIONS, MODEL_OPTIONS, noteSource, openData, openModel } from "./open.js";
@@ -20,10 +27,20 @@ export const evaluate = defineCommand({
   summary: "mask held-out cells, let the model fill them in, and compare with baselines",
   details: `Cells are those the run held out: of --data if it is what the run was trained on (the default), otherwise all cells of
 --data. Baselines are counted on the run's training cells. Accuracy is over all tokens, masked accuracy over the masked
-ones; the rank error is the mean of |most probable rank - rank|.
+ones; the rank error is the mean of |most probable rank - rank|. --by scores each group of cells by itself.
 
 Example: ddsc evaluate --model runs/a --json`,
-  options: ["data", ...MODEL_OPTIONS, ...DATA_OPTIONS, "ratios", "seed", "batch", "batchTokens"],
+  options: [
+    "data",
+    ...MODEL_OPTIONS,
+    ...DATA_OPTIONS,
+    "where",
+    "by",
+    "ratios",
+    "seed",
+    "batch",
+    "batchTokens",
+  ],
   required: ["model"],
   run: async (options, context) => {
     checkExclusive(context, "batch", "batchTokens");
@@ -33,27 +50,32 @@ Example: ddsc evaluate --model runs/a --json`,
     using own = await openTraining(record, given, options.model, output);
     using model = await openModel(options, output);
     const { source, heldOut, training } = await chooseCells(record, given, own, options.model);
+    const selection = { ...heldOut, ...both(heldOut.where, options.where) };
+    const groups = options.by === undefined ? {} : { groupsOf: labelsFrom(source, options.by) };
     const cells = options.batch ?? DEFAULT_CELLS;
     const report = emptyReport();
-    using progress = new CellProgress(output, heldOut.length);
+    using progress = new CellProgress(output, source.cellCount);
     const baselines =
       training === undefined
         ? undefined
         : await RankBaselines.fit(
-            tokenBatches(model, training.source, training.rows, { cells, signal }),
+            batchesOf(streamCells(training.source, model.tokenizer, { ...training, cells, signal })),
             model.strategy.values,
           );
-    const result = await evaluateModel(
-      model,
-      tokenBatches(model, source, heldOut, { cells, signal, report, progress }),
-      {
-        ratios: options.ratios,
-        seed: options.seed,
-        signal,
-        ...(baselines === undefined ? {} : { baselines }),
-        ...(options.batchTokens === undefined ? {} : { maxTokens: options.batchTokens }),
-      },
-    );
+    const evaluated = streamCells(source, model.tokenizer, {
+      selection,
+      cells,
+      signal,
+      onProgress: (rows) => progress.update(rows),
+    });
+    const result = await evaluateModel(model, batchesOf(evaluated, report), {
+      ratios: options.ratios,
+      seed: options.seed,
+      signal,
+      ...groups,
+      ...(baselines === undefined ? {} : { baselines }),
+      ...(options.batchTokens === undefined ? {} : { maxTokens: options.batchTokens }),
+    });
     progress.clear();
     noteSource(source, output);
     for (const line of describeReport(report, model.tokenizer.minGenes)) output.note(line);
@@ -61,12 +83,39 @@ Example: ddsc evaluate --model runs/a --json`,
       `${source.name}: ${withThousands(result.cells)} cells, ${withThousands(result.tokens)} ranks`,
     );
     output.line(renderTable(result));
+    if (result.groups !== undefined) {
+      output.line();
+      output.line(renderGroups(result.groups, options.by ?? ""));
+    }
     return { model: options.model, data: source.name, ...result };
   },
 });
 
-/** Cells read at a time where `--batch` is not given. */
+/** Cells that the network gets at a time where `--batch` is not given. */
 const DEFAULT_CELLS = 64;
+/** Group of cells without a value in the column of `--by`. */
+const NO_VALUE = "(none)";
+
+/** Two conditions as one. */
+function both(one: string | undefined, other: string | undefined): { readonly where?: string } {
+  if (one === undefined || other === undefined) {
+    const where = one ?? other;
+    return where === undefined ? {} : { where };
+  }
+  return { where: `(${one}) and (${other})` };
+}
+
+/** Reads the groups of cells from a column of metadata. Throws `DATA_MISSING_COLUMN`. */
+function labelsFrom(source: CellSource, column: string): (cells: Float64Array) => Promise<readonly string[]> {
+  const known = source.metadataColumns.map(({ name }) => name);
+  if (!known.includes(column)) throw missingColumn(source.name, column, known);
+  return async (cells) => {
+    const table = await source.metadata({ columns: [column], rows: Int32Array.from(cells) });
+    return Array.from(table.getChild(column) ?? [], (value: unknown) =>
+      value === null ? NO_VALUE : String(value),
+    );
+  };
+}
 
 /** What a model remembers of its training; undefined for one that was saved outside of a run. */
 async function readRun(folder: string): Promise<TrainingRecord | undefined> {
@@ -81,7 +130,10 @@ async function openTraining(
   folder: string,
   output: Output,
 ): Promise<CellSource | undefined> {
-  if (record === undefined || (given !== undefined && isSameData(record.data, await recordData(given, null))))
+  if (
+    record === undefined ||
+    (given !== undefined && isSameData(record.data, await recordData(given, record.data)))
+  )
     return undefined;
   try {
     return await openRunCells(record.data);
@@ -94,10 +146,10 @@ async function openTraining(
 
 interface ChosenCells {
   readonly source: CellSource;
-  /** Rows of `source` to evaluate on. */
-  readonly heldOut: Int32Array;
+  /** Cells of `source` to evaluate on. */
+  readonly heldOut: CellSelection;
   /** What baselines are counted on. */
-  readonly training: { readonly source: CellSource; readonly rows: Int32Array } | undefined;
+  readonly training: { readonly source: CellSource; readonly selection: CellSelection } | undefined;
 }
 
 /** The run's held-out cells, or all cells of other data. Throws `EVALUATION_EMPTY` where the run held out none. */
@@ -108,23 +160,20 @@ async function chooseCells(
   folder: string,
 ): Promise<ChosenCells> {
   const trained = own ?? (record === undefined ? undefined : given);
-  const split =
-    record === undefined || trained === undefined ? undefined : await splitRunCells(record.data, trained);
+  if (record !== undefined && trained !== undefined) await requireRunData(record.data, trained);
   const training =
-    split === undefined || trained === undefined ? undefined : { source: trained, rows: split.train };
-  if (given !== undefined && given !== trained) {
-    return {
-      source: given,
-      heldOut: Int32Array.from({ length: given.cellCount }, (_, row) => row),
-      training,
-    };
-  }
-  if (trained === undefined || split === undefined) {
+    record === undefined || trained === undefined
+      ? undefined
+      : { source: trained, selection: selectionOf(record.data, "train") };
+  if (given !== undefined && given !== trained) return { source: given, heldOut: {}, training };
+  if (record === undefined || trained === undefined) {
     throw new UsageError(
       `${folder} does not say what it was trained on; give cells to evaluate on with --data`,
     );
   }
-  if (split.validation.length > 0) return { source: trained, heldOut: split.validation, training };
+  if (record.data.heldOut !== null) {
+    return { source: trained, heldOut: selectionOf(record.data, "validation"), training };
+  }
   throw new DdscError(
     "EVALUATION_EMPTY",
     `${folder}: the run held out no cells; give other cells with --data, or train with --validation above 0`,
@@ -132,24 +181,13 @@ async function chooseCells(
   );
 }
 
-/** Tokens of some rows, batch by batch. */
-async function* tokenBatches(
-  model: Denoiser,
-  source: CellSource,
-  rows: Int32Array,
-  options: {
-    readonly cells: number;
-    readonly signal: AbortSignal;
-    readonly report?: TokenizerReport;
-    readonly progress?: CellProgress;
-  },
+/** The batches of streamed cells; what was left out is added to `report`. */
+async function* batchesOf(
+  parts: AsyncIterable<TokenizedCells>,
+  report?: TokenizerReport,
 ): AsyncGenerator<RaggedBatch> {
-  const { cells, signal, report, progress } = options;
-  let done = 0;
-  for await (const part of streamRows(source, model.tokenizer, rows, { cells, signal })) {
+  for await (const part of parts) {
     if (report !== undefined) addReport(report, part.report);
     yield part.batch;
-    done = Math.min(done + cells, rows.length);
-    progress?.update(done);
   }
 }

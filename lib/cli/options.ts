@@ -15,6 +15,8 @@ export const OPTIONS = {
   layer: text("NAME", "read layers/NAME instead of X", { defaultText: "X" }),
   raw: flag("read raw/X instead of X"),
   geneColumn: text("NAME", "column of var that holds the gene identifiers", { defaultText: "the var index" }),
+  where: text("CONDITION", "only cells for which this holds, such as \"drug = 'DMSO' and n_genes > 200\""),
+  by: text("COLUMN", "score each group of cells, by this column of their metadata"),
   overwrite: flag("replace the file or the run at --out"),
 
   // The machine.
@@ -70,6 +72,9 @@ export const OPTIONS = {
     min: 0,
     max: 0.9,
     default: 0.1,
+  }),
+  holdout: text("CONDITION", "hold out the cells for which this holds, such as \"cell_line = 'A549'\"", {
+    defaultText: "--validation",
   }),
   validateEvery: whole("steps between validations", {
     min: 1,

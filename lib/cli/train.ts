@@ -40,6 +40,7 @@ const OPTIMISER = [
   "clip",
   "ema",
   "validation",
+  "holdout",
   "validationCells",
   "validateEvery",
   "checkpointEvery",
@@ -56,6 +57,7 @@ const OPTIONS = [
   "device",
   "dtype",
   ...DATA_OPTIONS,
+  "where",
   "resume",
   "overwrite",
 ] as const;
@@ -110,6 +112,7 @@ Example: ddsc train --data cells.h5ad --preset nano --steps 1000 --batch 64 --ou
 async function begin(options: Options, context: CommandContext) {
   checkExclusive(context, "batch", "batchTokens");
   checkExclusive(context, "resume", "overwrite");
+  checkExclusive(context, "holdout", "validation");
   if (options.data === undefined) throw new UsageError("train needs --data <FILE>: counts to train on");
   await checkOutRun(options.out, options.overwrite);
   const source = await openData(options.data, options);
@@ -179,7 +182,7 @@ function diffusionOf(options: Options): Partial<DiffusionConfig> {
 }
 
 function trainerOptions(options: Options, { given }: CommandContext): TrainerOptions {
-  const { batch, batchTokens, warmup, validateEvery, checkpointEvery } = options;
+  const { batch, batchTokens, where, holdout, warmup, validateEvery, checkpointEvery } = options;
   const size = batchTokens === undefined ? { batchCells: batch ?? 64 } : { batchTokens };
   const kind = options.learningRateSchedule;
   return {
@@ -194,11 +197,12 @@ function trainerOptions(options: Options, { given }: CommandContext): TrainerOpt
     // Batches of so many tokens hold cells of similar length, or the longest cell would decide how many fit.
     lengthBuckets: given("batchTokens"),
     seed: options.seed,
+    ...(where === undefined ? {} : { where }),
     validation:
       options.validation === 0
         ? false
         : {
-            fraction: options.validation,
+            ...(holdout === undefined ? { fraction: options.validation } : { where: holdout }),
             cells: options.validationCells,
             ...(validateEvery === undefined ? {} : { every: validateEvery }),
           },

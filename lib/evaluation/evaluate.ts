@@ -6,6 +6,7 @@ import { type DenoisingModel, maskToken } from "../sampling/denoising_model.js";
 import { type CellRows, predictCells } from "../sampling/network.js";
 import { type BaselineScores, BaselineTotals } from "./baseline_totals.js";
 import type { BaselineKind, RankBaselines } from "./baselines.js";
+import { type GroupScores, GroupTotals } from "./groups.js";
 import { maskedRows } from "./masking.js";
 import { type EvaluationScores, ScoreTotals, scoresByRatio } from "./scores.js";
 
@@ -21,6 +22,11 @@ export interface EvaluateOptions {
   readonly weights?: "weights" | "ema";
   /** Tokens in one run of the network at most (a longer cell runs alone). Default 65,536. */
   readonly maxTokens?: number;
+  /**
+   * Tells the group of each cell of a batch, such as its type, from its index (`RaggedBatch.cells`): the model is then scored
+   * group by group, too. At most 1,000 groups. Default: none.
+   */
+  readonly groupsOf?: (cells: Float64Array) => Promise<readonly string[]>;
   /** Ends the evaluation: the call rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
@@ -33,6 +39,8 @@ export interface EvaluationResult {
   readonly tokens: number;
   /** Scores of the model by mask ratio, written as a number ("0.5"). */
   readonly ratios: Readonly<Record<string, EvaluationScores>>;
+  /** Scores of the model by group, those of most cells first; absent without `groupsOf`. */
+  readonly groups?: Readonly<Record<string, GroupScores>>;
   /** Empty unless baselines were given. */
   readonly baselines: Readonly<Partial<Record<BaselineKind, BaselineScores>>>;
 }
@@ -44,7 +52,7 @@ export const DEFAULT_RATIOS: readonly number[] = [0.2, 0.5, 0.8];
  * Masks held-out cells at each ratio (see `maskedRows`), lets the model predict what was masked and compares: accuracy,
  * cross-entropy and rank error, beside the baselines. Batches are read one at a time.
  *
- * Throws `ARGUMENT_RANGE`, `BATCH_INVALID`, and `EVALUATION_EMPTY` where nothing was masked; rejects with the
+ * Throws `ARGUMENT_RANGE`, `BATCH_INVALID`, `EVALUATION_GROUPS` for too many groups, and `EVALUATION_EMPTY` where nothing was masked; rejects with the
  * signal's reason when aborted.
  */
 export async function evaluate(
@@ -66,23 +74,41 @@ export async function evaluate(
   const modelTotals = new Map(ratios.map((ratio) => [ratio, new ScoreTotals()]));
   const baselines =
     options.baselines === undefined ? undefined : new BaselineTotals(options.baselines, ratios);
+  const groups = options.groupsOf === undefined ? undefined : new GroupTotals(ratios);
   let cells = 0;
   let tokens = 0;
   for await (const batch of heldOut) {
     if (batch.cells.length === 0) continue;
     validateBatch(batch, { geneVocabularySize: model.config.geneVocabSize, tokenCount: maskToken(model) });
-    const valid = batch.tokens.reduce((count, token) => (token >= FIRST_RANK_TOKEN ? count + 1 : count), 0);
+    const valid = rankTokens(batch.tokens);
+    const labels = await options.groupsOf?.(batch.cells);
+    for (const [cell, label] of labels?.entries() ?? []) {
+      groups?.addCell(label, rankTokens(batch.tokens.subarray(batch.offsets[cell], batch.offsets[cell + 1])));
+    }
     cells += batch.cells.length;
     tokens += valid;
     for (const [ratio, totals] of modelTotals) {
       const masked = maskedRows(batch, ratio, seed);
       totals.addValid(valid);
-      await score(model, batch, masked, ratio, network, totals);
+      await score(model, batch, masked, ratio, network, (place, ...token) => {
+        totals.addMasked(...token);
+        groups?.at(labels?.[place] ?? "", ratio)?.addMasked(...token);
+      });
       baselines?.addMasked(ratio, batch, masked, valid);
     }
     baselines?.addAll(batch, maskedRows(batch, 1, seed), valid);
   }
-  return { cells, tokens, ratios: scoresByRatio(modelTotals), baselines: baselines?.scores() ?? {} };
+  return {
+    cells,
+    tokens,
+    ratios: scoresByRatio(modelTotals),
+    ...(groups === undefined ? {} : { groups: groups.scores() }),
+    baselines: baselines?.scores() ?? {},
+  };
+}
+
+function rankTokens(tokens: Int32Array): number {
+  return tokens.reduce((count, token) => (token >= FIRST_RANK_TOKEN ? count + 1 : count), 0);
 }
 
 function checkRatios(ratios: readonly number[]): readonly number[] {
@@ -94,14 +120,14 @@ function checkRatios(ratios: readonly number[]): readonly number[] {
   return ratios.map((ratio) => checkNumber("ratios", ratio, { min: 1e-6, max: 1 }));
 }
 
-/** Lets the model predict the masked rows of one batch. */
+/** Lets the model predict the masked rows of one batch; `add` is told the cell's place and what came out, token by token. */
 async function score(
   model: DenoisingModel,
   batch: RaggedBatch,
   masked: readonly Int32Array[],
   ratio: number,
   network: Parameters<typeof predictCells>[3],
-  totals: ScoreTotals,
+  add: (place: number, ...token: Parameters<ScoreTotals["addMasked"]>) => void,
 ): Promise<void> {
   const tokens = batch.tokens.slice();
   for (const rows of masked) for (const row of rows) tokens[row] = maskToken(model);
@@ -115,8 +141,9 @@ async function score(
       part.flatMap(({ rows }) => Array.from(rows, (row) => batch.tokens[row] as number)),
     );
     const { best, targetLogProbability } = await prediction.statistics(targets);
-    for (let i = 0; i < targets.length; i++) {
-      totals.addMasked(targets[i] as number, best[i] as number, targetLogProbability[i] as number);
+    const places = part.flatMap(({ place, rows }) => Array.from(rows, () => place));
+    for (const [i, place] of places.entries()) {
+      add(place, targets[i] as number, best[i] as number, targetLogProbability[i] as number);
     }
   });
 }

@@ -20,6 +20,11 @@ export class ScoreTotals {
   #distance = 0;
   #crossEntropy: number | undefined;
 
+  /** Masked tokens added so far. */
+  get masked(): number {
+    return this.#masked;
+  }
+
   /** Counts rank tokens, masked or not. */
   addValid(tokens: number): void {
     this.#valid += tokens;

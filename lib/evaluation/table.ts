@@ -1,5 +1,6 @@
 import { BASELINE_KINDS, type BaselineKind } from "./baselines.js";
 import type { EvaluationResult } from "./evaluate.js";
+import type { GroupScores } from "./groups.js";
 import type { EvaluationScores } from "./scores.js";
 
 const BASELINE_NAMES: Readonly<Record<BaselineKind, string>> = {
@@ -19,17 +20,36 @@ export function renderTable(result: EvaluationResult): string {
       return baseline === undefined ? [] : [["", BASELINE_NAMES[kind], ...cellsOf(baseline)]];
     }),
   ]);
-  const widths = HEADER.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
+  return tableText(HEADER, rows, 2);
+}
+
+/** Lines of a table with a head; the first `left` columns stand to the left, the others to the right. */
+function tableText(header: readonly string[], rows: readonly (readonly string[])[], left: number): string {
+  const widths = header.map((title, column) =>
+    rows.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), title.length),
   );
   const line = (row: readonly string[]) =>
     row
       .map((text, column) =>
-        column < 2 ? text.padEnd(widths[column] ?? 0) : text.padStart(widths[column] ?? 0),
+        column < left ? text.padEnd(widths[column] ?? 0) : text.padStart(widths[column] ?? 0),
       )
       .join("  ")
       .trimEnd();
-  return [line(HEADER), line(widths.map((width) => "-".repeat(width))), ...rows.map(line)].join("\n");
+  return [line(header), line(widths.map((width) => "-".repeat(width))), ...rows.map(line)].join("\n");
+}
+
+/** One text table of the scores by group; `by` names what groups are by. */
+export function renderGroups(groups: Readonly<Record<string, GroupScores>>, by: string): string {
+  const header = [by, "cells", ...HEADER.filter((_, column) => column !== 1)];
+  const rows = Object.entries(groups).flatMap(([group, { cells, ratios }]) =>
+    Object.entries(ratios).map(([ratio, scores], i) => [
+      i === 0 ? group : "",
+      i === 0 ? String(cells) : "",
+      ratio,
+      ...cellsOf(scores),
+    ]),
+  );
+  return tableText(header, rows, 1);
 }
 
 function cellsOf({ maskedAccuracy, accuracy, crossEntropy, rankMae }: EvaluationScores): string[] {

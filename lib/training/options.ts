@@ -42,6 +42,8 @@ export interface TrainerOptions {
   readonly prefetch?: number;
   /** Whether a thread of its own reads and tokenizes; default true. The batches are the same. */
   readonly worker?: boolean;
+  /** Train and validate only on cells for which this condition on their metadata holds: see `WhereFilter`. Default all. */
+  readonly where?: string;
   /** Seed of the split, the order of cells, times, masks and dropout: a whole number below 2^53; default 0. */
   readonly seed?: number;
   /** Held-out cells, or false to train on all. */
@@ -51,8 +53,10 @@ export interface TrainerOptions {
 
 /** When and on what a training is validated. */
 export interface ValidationOptions {
-  /** Share of the cells that is held out, 0..1 (both exclusive); default 0.1. */
+  /** Share of the cells that is held out, 0..1 (both exclusive); default 0.1. Not together with `where`. */
   readonly fraction?: number;
+  /** Hold out the cells for which this condition on their metadata holds, such as a cell line or a drug. */
+  readonly where?: string;
   /** Steps between validations; the last step is always one. Default a tenth of the run, 500 at most. */
   readonly every?: number;
   /** Held-out cells that a validation takes at most, always the same; default 512. */
@@ -85,9 +89,12 @@ export interface TrainerSettings {
   readonly prefetch: number;
   readonly worker: boolean;
   readonly seed: number;
-  /** Null: no cells are held out. `every` null: from the length of the run. */
+  /** Null: all cells. */
+  readonly where: string | null;
+  /** Null: no cells are held out. `where` null: a share of the cells is. `every` null: from the length of the run. */
   readonly validation: {
     readonly fraction: number;
+    readonly where: string | null;
     readonly every: number | null;
     readonly cells: number;
   } | null;
@@ -103,6 +110,13 @@ const INTERVALS_A_RUN = 10;
 /** Throws `ARGUMENT_RANGE` for a number out of range, `BATCH_SIZE_TWICE` for a batch size in cells and in tokens. */
 export function trainerSettings(options: TrainerOptions, modelMaxLength: number): TrainerSettings {
   const { validation = {}, checkpoint = {} } = options;
+  if (validation !== false && validation.fraction !== undefined && validation.where !== undefined) {
+    throw new DdscError(
+      "ARGUMENT_CONFLICT",
+      "validation.fraction and validation.where exclude each other; give one of them",
+      { argument: "validation.where" },
+    );
+  }
   const whole = (argument: string, value: number, min: number, max = MANY) =>
     checkNumber(argument, value, { min, max, integer: true });
   const optional = (argument: string, value: number | undefined) =>
@@ -125,6 +139,7 @@ export function trainerSettings(options: TrainerOptions, modelMaxLength: number)
     prefetch: whole("prefetch", options.prefetch ?? 4, 1, 1024),
     worker: options.worker ?? true,
     seed: whole("seed", options.seed ?? 0, 0, Number.MAX_SAFE_INTEGER),
+    where: options.where ?? null,
     validation:
       validation === false
         ? null
@@ -133,6 +148,7 @@ export function trainerSettings(options: TrainerOptions, modelMaxLength: number)
               min: 1e-6,
               max: 1 - 1e-6,
             }),
+            where: validation.where ?? null,
             every: optional("validation.every", validation.every),
             cells: whole("validation.cells", validation.cells ?? 512, 1),
           },
@@ -145,18 +161,24 @@ export function trainerSettings(options: TrainerOptions, modelMaxLength: number)
 
 /** Options that give these settings again. */
 export function optionsOf(settings: TrainerSettings): TrainerOptions {
-  const { limit, schedule, validation, checkpoint, ...same } = settings;
+  const { limit, schedule, where, validation, checkpoint, ...same } = settings;
   return {
     ...same,
     ...(limit.kind === "cells" ? { batchCells: limit.cells } : { batchTokens: limit.tokens }),
     ...(schedule === null ? {} : { schedule }),
-    validation: validation === null ? false : withoutNull(validation),
+    ...(where === null ? {} : { where }),
+    validation: validation === null ? false : validationOf(validation),
     checkpoint: withoutNull(checkpoint),
   };
 }
 
 function withoutNull<T extends { readonly every: number | null }>({ every, ...rest }: T) {
   return every === null ? rest : { ...rest, every };
+}
+
+function validationOf(validation: NonNullable<TrainerSettings["validation"]>): ValidationOptions {
+  const { fraction, where, ...rest } = withoutNull(validation);
+  return { ...rest, ...(where === null ? { fraction } : { where }) };
 }
 
 /** Steps between two validations or checkpoints. */

@@ -1,34 +1,52 @@
 import { createHash } from "node:crypto";
 import { resolve } from "node:path";
+import { isUrl } from "../data/content.js";
 import { openSource } from "../data/index.js";
-import { rowRange } from "../data/parts.js";
+import { joinRows, rowSpans } from "../data/parts.js";
+import { type CellSelection, CellSelector, type HeldOut } from "../data/selection.js";
 import type { CellSource, SourceDescriptor } from "../data/source.js";
-import { type CellSplit, splitCells } from "../data/split.js";
+import type { CellSplit } from "../data/split.js";
 import { DdscError } from "../errors.js";
 
-/** What a run remembers of its cells; plain JSON. */
-export interface DataRecord {
-  /** Name of the source, for messages. */
-  readonly name: string;
-  /** How to open a file again, its path absolute; null for cells that were in memory. */
-  readonly source: Extract<SourceDescriptor, { kind: "file" }> | null;
-  readonly cells: number;
-  readonly genes: number;
-  /** SHA-256 (hex) of the gene identifiers and cell names. */
-  readonly digest: string;
-  /** How cells were held out; null: none were. */
-  readonly heldOut: { readonly fraction: number; readonly seed: number } | null;
+/** Which of a source's cells a run uses, and which of those it holds out; plain JSON. */
+export interface RunCells {
+  /** Only cells for which this condition holds; null: all. */
+  readonly where: string | null;
+  /** How cells are held out; null: none are. */
+  readonly heldOut: HeldOut | null;
 }
 
-/** Remembers a source and how its cells are split. */
-export async function recordData(source: CellSource, heldOut: DataRecord["heldOut"]): Promise<DataRecord> {
+/** What a run remembers of its cells; plain JSON. */
+export interface DataRecord extends RunCells {
+  /** Name of the source, for messages. */
+  readonly name: string;
+  /** How to open the files again, their paths absolute; null for cells that were in memory. */
+  readonly source: SourceDescriptor | null;
+  readonly cells: number;
+  readonly genes: number;
+  /** SHA-256 (hex) of the gene identifiers and the names of some cells, evenly spread. */
+  readonly digest: string;
+  /** SHA-256 (hex) of the bounds of the source's parts, on which the order of training depends. */
+  readonly parts: string;
+}
+
+/** A run's cells of one kind. */
+export type RunSide = "train" | "validation";
+
+/** Cells whose names a record tells sources apart by: few, as reading one may mean reading its part. */
+const NAMED_CELLS = 16;
+
+/** Remembers a source and which of its cells are used and held out. */
+export async function recordData(source: CellSource, cells: RunCells): Promise<DataRecord> {
   return {
     name: source.name,
-    source: fileOf(source),
+    source: filesOf(source),
     cells: source.cellCount,
     genes: source.genes.length,
     digest: await digestOf(source),
-    heldOut,
+    parts: createHash("sha256").update(bytesOf(source.partBounds)).digest("hex"),
+    where: cells.where,
+    heldOut: cells.heldOut,
   };
 }
 
@@ -37,33 +55,46 @@ export function isSameData(one: DataRecord, other: DataRecord): boolean {
   return one.cells === other.cells && one.genes === other.genes && one.digest === other.digest;
 }
 
-/** Throws `TRAIN_DATA_CHANGED` where the data at hand are not those that a run was begun with. */
+/** Throws `TRAIN_DATA_CHANGED` where the data at hand are not those that a run was begun with, or in other parts. */
 export function requireSameData(begunWith: DataRecord, atHand: DataRecord): void {
-  if (isSameData(begunWith, atHand)) return;
+  const same = isSameData(begunWith, atHand);
+  if (same && begunWith.parts === atHand.parts) return;
+  const problem = same
+    ? "the same cells as those the run was begun with, but stored in other parts, so that they would come in another order"
+    : `not the data the run was begun with (${begunWith.name}: ${begunWith.cells} cells, ${begunWith.genes} genes, their names included)`;
   throw new DdscError(
     "TRAIN_DATA_CHANGED",
-    `${atHand.name}: this is not the data the run was begun with (${begunWith.name}: ${begunWith.cells} cells, ` +
-      `${begunWith.genes} genes, their names included); use that data, or begin a new run`,
+    `${atHand.name}: this is ${problem}; use that data, or begin a new run`,
     { file: atHand.name },
   );
 }
 
-/** Training cells and held-out cells of a source. */
-export async function splitBy(heldOut: DataRecord["heldOut"], source: CellSource): Promise<CellSplit> {
-  if (heldOut !== null) return splitCells(source, heldOut);
+/** A run's training cells, or those it holds out (none where it holds out none). */
+export function selectionOf({ where, heldOut }: RunCells, side: RunSide): CellSelection {
+  const selected = where === null ? {} : { where };
+  if (heldOut !== null) return { ...selected, split: { heldOut, side } };
+  return side === "train" ? selected : { ...selected, rows: new Int32Array(0) };
+}
+
+/** Throws `TRAIN_DATA_CHANGED` for a source that is not a run's own. */
+export async function requireRunData(record: DataRecord, source: CellSource): Promise<void> {
+  const atHand = await recordData(source, record);
+  if (!isSameData(record, atHand)) requireSameData(record, atHand);
+}
+
+/**
+ * A run's training cells and held-out cells in its own data, as lists of rows; `selectionOf` for data too large for that.
+ * Throws `TRAIN_DATA_CHANGED` for another source.
+ */
+export async function splitRunCells(record: DataRecord, source: CellSource): Promise<CellSplit> {
+  await requireRunData(record, source);
   return {
-    train: Int32Array.from({ length: source.cellCount }, (_, row) => row),
-    validation: new Int32Array(0),
+    train: await rowsOf(record, source, "train"),
+    validation: await rowsOf(record, source, "validation"),
   };
 }
 
-/** A run's training cells and held-out cells in its own data. Throws `TRAIN_DATA_CHANGED` for another source. */
-export async function splitRunCells(record: DataRecord, source: CellSource): Promise<CellSplit> {
-  requireSameData(record, await recordData(source, record.heldOut));
-  return splitBy(record.heldOut, source);
-}
-
-/** Opens the file a run was trained on. Throws `DATA_IN_MEMORY` where it was none, and as `openCells` does. */
+/** Opens the files a run was trained on. Throws `DATA_IN_MEMORY` where there were none, and as `openCells` does. */
 export async function openRunCells(record: DataRecord): Promise<CellSource> {
   if (record.source !== null) return openSource(record.source);
   throw new DdscError(
@@ -73,21 +104,48 @@ export async function openRunCells(record: DataRecord): Promise<CellSource> {
   );
 }
 
-function fileOf(source: CellSource): DataRecord["source"] {
-  let descriptor: SourceDescriptor;
+async function rowsOf(record: DataRecord, source: CellSource, side: RunSide): Promise<Int32Array> {
+  const selector = await CellSelector.create(source, selectionOf(record, side));
+  const found: Int32Array[] = [];
+  for (const span of rowSpans(source.partBounds)) found.push(await selector.rows(span));
+  return joinRows(found);
+}
+
+function filesOf(source: CellSource): SourceDescriptor | null {
   try {
-    descriptor = source.descriptor();
+    return withAbsolutePaths(source.descriptor());
   } catch (error) {
     if (error instanceof DdscError && error.code === "SOURCE_NOT_SHAREABLE") return null;
     throw error;
   }
-  return descriptor.kind === "file" ? { ...descriptor, path: resolve(descriptor.path) } : null;
+}
+
+/** The recipe with absolute paths; null for cells that are in memory alone. */
+function withAbsolutePaths(descriptor: SourceDescriptor): SourceDescriptor | null {
+  switch (descriptor.kind) {
+    case "file": {
+      const { path } = descriptor;
+      return { ...descriptor, path: isUrl(path) ? path : resolve(path) };
+    }
+    case "memory":
+    case "subset":
+      return null;
+  }
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Float64Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 async function digestOf(source: CellSource): Promise<string> {
   const hash = createHash("sha256");
   for (const { id } of source.genes) hash.update(`${id}\n`);
   hash.update("\n");
-  for (const id of await source.cellIds(rowRange(0, source.cellCount))) hash.update(`${id}\n`);
+  const { cellCount } = source;
+  const named = Math.min(cellCount, NAMED_CELLS);
+  const rows = Int32Array.from({ length: named }, (_, i) =>
+    named === 1 ? 0 : Math.floor((i * (cellCount - 1)) / (named - 1)),
+  );
+  for (const id of await source.cellIds(rows)) hash.update(`${id}\n`);
   return hash.digest("hex");
 }

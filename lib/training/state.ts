@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { BatchPosition } from "../batching/index.js";
+import { type BatchPosition, FIRST_POSITION } from "../batching/index.js";
 import { DdscError } from "../errors.js";
 import { writeFlushed } from "../model/folder.js";
 import { readJson } from "../model/model_files.js";
@@ -12,7 +12,8 @@ import type { DataRecord } from "./run_data.js";
 export const TRAINING_FILE = "training.json";
 
 const FORMAT = "ddsc-training";
-const VERSION = 1;
+/** 2: positions name a window; data has parts and conditions. */
+const VERSION = 2;
 
 /** How far a training is. With the settings, this names every random number still to be drawn. */
 export interface TrainingState {
@@ -51,7 +52,7 @@ export interface TrainingRecord {
 /** The state before the first step. */
 export const initialState: TrainingState = {
   step: 0,
-  position: { epoch: 0, batch: 0 },
+  position: FIRST_POSITION,
   tokens: 0,
   seconds: 0,
   validatedStep: 0,
@@ -72,9 +73,13 @@ export async function readRecord(folder: string): Promise<TrainingRecord> {
   const file = join(folder, TRAINING_FILE);
   const json = await readJson(file);
   if (json.format === FORMAT && json.version !== VERSION) {
+    const older = typeof json.version === "number" && json.version < VERSION;
+    const remedy = older
+      ? "an older package wrote it, whose runs cannot be gone on with: its model can be used and, with --weights, trained on in a new run"
+      : "update the package";
     throw new DdscError(
       "CHECKPOINT_VERSION",
-      `${file}: its version is ${JSON.stringify(json.version)} and this package reads version ${VERSION}; update the package`,
+      `${file}: its version is ${JSON.stringify(json.version)} and this package reads version ${VERSION}; ${remedy}`,
       { file },
     );
   }
@@ -98,7 +103,7 @@ export async function readRecord(folder: string): Promise<TrainingRecord> {
 function isState({ step, position, tokens, validatedStep, best }: TrainingState): boolean {
   return (
     isObject(position) &&
-    [step, position.epoch, position.batch, tokens, validatedStep].every(
+    [step, position.epoch, position.window, position.batch, tokens, validatedStep].every(
       (n) => Number.isSafeInteger(n) && n >= 0,
     ) &&
     (best === null || (isObject(best) && Number.isInteger(best.step) && Number.isFinite(best.nll)))

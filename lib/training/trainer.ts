@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { BatchLoader, type RaggedBatch } from "../batching/index.js";
+import type { HeldOut } from "../data/selection.js";
 import type { CellSource } from "../data/source.js";
-import type { CellSplit } from "../data/split.js";
 import { checkNumber, DdscError } from "../errors.js";
 import { Denoiser } from "../model/denoiser.js";
 import { CellTokenizer, emptyReport, type TokenizerReport } from "../tokenizer/index.js";
@@ -15,7 +15,7 @@ import {
   type TrainerSettings,
   trainerSettings,
 } from "./options.js";
-import { type DataRecord, recordData, requireSameData, splitBy } from "./run_data.js";
+import { type DataRecord, type RunCells, recordData, requireSameData, selectionOf } from "./run_data.js";
 import { RunFolder } from "./run_folder.js";
 import { initialState, readRecord, type TrainingState } from "./state.js";
 import { type StepOutcome, trainStep } from "./step.js";
@@ -162,10 +162,9 @@ export class Trainer {
     const { signal } = options;
     const deadline = performance.now() + 1000 * checkNumber("seconds", options.seconds ?? 1e9, { min: 0 });
     const beginning = await this.#begin(source, options.steps);
-    const rows = await splitBy(beginning.data.heldOut, source);
     const tokenizer = this.#tokenizer();
-    const validator = await this.#validator(source, tokenizer, rows);
-    await using loader = this.#loader(source, tokenizer, rows.train, signal);
+    const validator = await this.#validator(source, tokenizer, beginning.data);
+    await using loader = this.#loader(source, tokenizer, beginning.data, signal);
     const run = await this.#openFolder();
     this.#beginning = beginning;
     // Tells at once, not after hours, that nothing can be written; and a run that is killed early can be resumed.
@@ -262,18 +261,24 @@ export class Trainer {
 
   /** What the run is begun with, or was: then the data must be the same. */
   async #begin(source: CellSource, asked: number | undefined): Promise<Beginning> {
-    const { validation, seed } = this.settings;
+    const { validation, where } = this.settings;
     const earlier = this.#beginning;
     const steps = asked ?? earlier?.steps ?? undefined;
     if (steps !== undefined) checkNumber("steps", steps, { min: 1, max: 1e9, integer: true });
-    const heldOut = validation === null ? null : { fraction: validation.fraction, seed };
-    const data = await recordData(source, earlier === undefined ? heldOut : earlier.data.heldOut);
+    const heldOut = validation === null ? null : this.#heldOut(validation);
+    const data = await recordData(source, earlier?.data ?? { where, heldOut });
     if (earlier !== undefined) requireSameData(earlier.data, data);
     const schedule =
       earlier !== undefined && earlier.steps === (steps ?? null)
         ? earlier.schedule
         : resolveSchedule(this.settings.schedule ?? undefined, steps);
     return { data, schedule, steps: steps ?? null };
+  }
+
+  #heldOut({ fraction, where }: NonNullable<TrainerSettings["validation"]>): HeldOut {
+    return where === null
+      ? { kind: "fraction", fraction, seed: this.settings.seed }
+      : { kind: "where", where };
   }
 
   #tokenizer(): CellTokenizer {
@@ -294,22 +299,22 @@ export class Trainer {
   async #validator(
     source: CellSource,
     tokenizer: CellTokenizer,
-    rows: CellSplit,
+    cells: RunCells,
   ): Promise<Validator | undefined> {
     const { validation, limit, seed } = this.settings;
     if (validation === null) return undefined;
     return Validator.create(this.model, source, tokenizer, {
-      rows: rows.validation,
+      selection: selectionOf(cells, "validation"),
       cells: validation.cells,
       limit,
       seed,
     });
   }
 
-  #loader(source: CellSource, tokenizer: CellTokenizer, rows: Int32Array, signal?: AbortSignal): BatchLoader {
+  #loader(source: CellSource, tokenizer: CellTokenizer, cells: RunCells, signal?: AbortSignal): BatchLoader {
     const { limit, seed, lengthBuckets, prefetch, worker } = this.settings;
     return new BatchLoader(source, tokenizer, {
-      rows,
+      selection: selectionOf(cells, "train"),
       limit,
       seed,
       lengthBuckets,

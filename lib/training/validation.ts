@@ -1,18 +1,12 @@
-import {
-  type BatchLimit,
-  concatenateBatches,
-  type RaggedBatch,
-  splitBatch,
-  streamRows,
-} from "../batching/index.js";
+import { type BatchLimit, splitBatch } from "../batching/index.js";
+import type { CellSelection } from "../data/selection.js";
 import type { CellSource } from "../data/source.js";
 import { DdscError } from "../errors.js";
 import type { Denoiser } from "../model/denoiser.js";
 import type { NativeLossInput } from "../native.js";
-import { Purpose, RandomStream } from "../random.js";
-import { chooseWithoutReplacement } from "../tokenizer/choose.js";
 import type { CellTokenizer } from "../tokenizer/index.js";
 import { addLoss, lossInputs, noLoss } from "./step.js";
+import { tokensOfSome } from "./validation_cells.js";
 
 /** How well the model does on held-out cells. */
 export interface ValidationResult {
@@ -33,8 +27,8 @@ export interface ValidationResult {
 
 /** What a validation is made of. */
 export interface ValidatorOptions {
-  /** Held-out rows of the source. */
-  readonly rows: Int32Array;
+  /** The held-out cells of the source. */
+  readonly selection: CellSelection;
   /** Cells used at most, chosen once by the seed. */
   readonly cells: number;
   readonly limit: BatchLimit;
@@ -61,22 +55,12 @@ export class Validator {
     tokenizer: CellTokenizer,
     options: ValidatorOptions,
   ): Promise<Validator> {
-    const { rows, seed } = options;
-    const random = new RandomStream(seed, Purpose.split, 1);
-    const chosen = chooseWithoutReplacement(rows.length, Math.min(rows.length, options.cells), random);
-    const parts: RaggedBatch[] = [];
-    for await (const { batch } of streamRows(
-      source,
-      tokenizer,
-      chosen.map((place) => rows[place] as number),
-    )) {
-      parts.push(batch);
-    }
-    const whole = concatenateBatches(parts);
+    const { seed } = options;
+    const whole = await tokensOfSome(source, tokenizer, options);
     if (whole.cells.length === 0) {
       throw new DdscError(
         "DATA_NO_CELLS",
-        `${source.name}: none of the ${rows.length} held-out cells has an expressed gene of the vocabulary; ` +
+        `${source.name}: there is no held-out cell with enough expressed genes of the vocabulary; ` +
           "hold out more cells, or train without validation",
         { file: source.name },
       );

@@ -8,7 +8,9 @@ import { describe, expect, it } from "vitest";
 import {
   BatchLoader,
   type BatchLoaderOptions,
+  FIRST_POSITION,
   type LoadedBatch,
+  streamCells,
   streamRows,
   tokenizeRows,
   validateBatch,
@@ -77,8 +79,8 @@ describe("the batch loader", () => {
       {},
       { limit: { kind: "tokens", tokens: 50 } },
       { lengthBuckets: true },
-      { windowCells: 24, chunkCells: 5 },
-      { windowCells: 24, chunkCells: 5, limit: { kind: "tokens", tokens: 50 }, lengthBuckets: true },
+      { windowCells: 24 },
+      { windowCells: 24, limit: { kind: "tokens", tokens: 50 }, lengthBuckets: true },
     ];
     for (const variant of variants) {
       const options = { ...inline, ...variant, epochs: 3 };
@@ -89,8 +91,8 @@ describe("the batch loader", () => {
           for (let i = 0; i < stop; i++) await first.next();
           await first.close();
           const rest = await collect({ ...options, start: first.position });
-          expect(rest.map(({ batch, epoch, indexInEpoch }) => ({ batch, epoch, indexInEpoch }))).toEqual(
-            whole.slice(stop).map(({ batch, epoch, indexInEpoch }) => ({ batch, epoch, indexInEpoch })),
+          expect(rest.map(({ batch, epoch, next }) => ({ batch, epoch, next }))).toEqual(
+            whole.slice(stop).map(({ batch, epoch, next }) => ({ batch, epoch, next })),
           );
         }),
         { numRuns: 12 },
@@ -113,13 +115,15 @@ describe("the batch loader", () => {
       epochs: 2,
     });
     for await (const _ of measured);
-    expect(measured.report).toMatchObject({ cells: 2 * usable.length, emptyCells: 100 - usable.length });
+    expect(measured.report).toMatchObject({
+      cells: 2 * usable.length,
+      emptyCells: 2 * (100 - usable.length),
+    });
   });
 
   it("passes over a batch whose cells were all skipped", async () => {
     const batches = await collect({ ...inline, limit: { kind: "cells", cells: 1 }, epochs: 1 });
     expect(batches.length).toBe(usable.length);
-    expect(batches.at(-1)!.indexInEpoch).toBeGreaterThanOrEqual(usable.length - 1);
     expect(rowsOf(batches).sort((a, b) => a - b)).toEqual(usable);
   });
 
@@ -164,9 +168,9 @@ describe("the batch loader", () => {
     expect(open([4, 2, 4])).toThrow("row 4 is given twice");
     expect(open([])).toThrow("DATA_NO_CELLS");
     expect(() => new BatchLoader(source, tokenizer, { ...inline, prefetch: 0 })).toThrow("prefetch");
-    expect(() => new BatchLoader(source, tokenizer, { ...inline, start: { epoch: -1, batch: 0 } })).toThrow(
-      "start.epoch",
-    );
+    expect(
+      () => new BatchLoader(source, tokenizer, { ...inline, start: { epoch: -1, window: 0, batch: 0 } }),
+    ).toThrow("start.epoch");
   });
 
   it("ends in DATA_NO_CELLS where every cell is skipped, instead of turning for ever", async () => {
@@ -233,7 +237,7 @@ describe.each([true, false])("the batch loader, worker %s, ends", (worker) => {
 });
 
 describe("the batch loader's worker", () => {
-  const options: BatchLoaderOptions = { ...inline, worker: true, epochs: 2, windowCells: 40, chunkCells: 8 };
+  const options: BatchLoaderOptions = { ...inline, worker: true, epochs: 2, windowCells: 40 };
 
   it("gives what the calling thread would, the report included", async () => {
     expect(await collect(options)).toEqual(await collect({ ...options, worker: false }));
@@ -241,9 +245,8 @@ describe("the batch loader's worker", () => {
 
   it("goes on where another stopped", async () => {
     const whole = await collect(options);
-    const rest = await collect({ ...options, start: { epoch: 1, batch: 4 } });
-    const from = whole.findIndex(({ epoch, indexInEpoch }) => epoch === 1 && indexInEpoch === 4);
-    expect(rest.map(({ batch }) => batch)).toEqual(whole.slice(from).map(({ batch }) => batch));
+    const rest = await collect({ ...options, start: whole[15]!.next });
+    expect(rest.map(({ batch }) => batch)).toEqual(whole.slice(16).map(({ batch }) => batch));
   });
 
   it("tells of a file that has gone since it was opened", async () => {
@@ -280,9 +283,10 @@ describe("the batch loader's worker", () => {
         seed: 1,
         lengthBuckets: false,
         windowCells: 1000,
-        chunkCells: 16,
-        rows: Int32Array.from(usable),
-        start: { epoch: 0, batch: 0 },
+        windowCounts: 1e6,
+        shard: { index: 0, count: 1 },
+        selection: { rows: Int32Array.from(usable) },
+        start: FIRST_POSITION,
         epochs: 5,
       },
     };
@@ -328,9 +332,32 @@ describe("the batch loader's worker", () => {
     child.stdout.on("data", (text) => {
       output += text;
     });
-    const [code] = await once(child, "exit");
-    expect(output).toBe("4\ndone\n");
+    const [code] = await once(child, "close");
+    expect(output).toBe("3\ndone\n");
     expect(code).toBe(0);
+  });
+});
+
+describe("the cells of a selection, streamed", () => {
+  it("are those of its rows, in order, in parts of any size", async () => {
+    const selection = { where: "depth > 20", rows: Int32Array.of(3, 8, 40, 41, 77, 99) };
+    using cells = new MemorySource({
+      ...smallCells(
+        Array.from({ length: 100 }, (_, cell) => (cell % 9 === 0 ? [] : [[cell % 30, 1] as const])),
+        30,
+      ),
+      metadata: { depth: Float64Array.from({ length: 100 }, (_, cell) => cell) },
+    });
+    for (const size of [1, 2, 100]) {
+      const found: number[] = [];
+      let empty = 0;
+      for await (const { batch, report } of streamCells(cells, tokenizer, { selection, cells: size })) {
+        found.push(...batch.cells);
+        empty += report.emptyCells;
+      }
+      expect(found).toEqual([40, 41, 77]);
+      expect(empty).toBe(1);
+    }
   });
 });
 

@@ -19,7 +19,8 @@ describe("trainer options", () => {
       prefetch: 4,
       worker: true,
       seed: 0,
-      validation: { fraction: 0.1, every: null, cells: 512 },
+      where: null,
+      validation: { fraction: 0.1, where: null, every: null, cells: 512 },
       checkpoint: { every: null, keep: 2 },
     });
   });
@@ -27,6 +28,7 @@ describe("trainer options", () => {
   it.each([
     [{}],
     [{ batchTokens: 4096, validation: false, schedule: { kind: "constant" } }],
+    [{ where: "depth > 3", validation: { where: "drug = 'x'", cells: 9 } }],
     [{ validation: { every: 7 }, checkpoint: { every: 3, keep: 1 }, accumulation: 2, maxLength: 50 }],
   ] as const)("come back whole from the settings saved for %o", (options) => {
     const settings = trainerSettings(options, 1024);
@@ -51,6 +53,11 @@ describe("trainer options", () => {
 
   it("refuse a batch size in cells and in tokens at once", () => {
     expect(() => trainerSettings({ batchCells: 1, batchTokens: 1 }, 1024)).toThrow(/BATCH_SIZE_TWICE/);
+  });
+
+  it("refuse a share and a condition of held-out cells at once", () => {
+    const options = { validation: { fraction: 0.1, where: "drug = 'x'" } };
+    expect(() => trainerSettings(options, 1024)).toThrow(/ARGUMENT_CONFLICT/);
   });
 
   it("validate and save ten times in a short run, every 500 steps in a long one", () => {

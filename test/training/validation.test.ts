@@ -1,10 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { Validator } from "../../lib/training/validation.js";
+import { tokensOfSome } from "../../lib/training/validation_cells.js";
 import { smallModel, smallSource } from "./small_run.js";
 
 const source = smallSource();
-const rows = Int32Array.from({ length: source.cellCount }, (_, row) => row);
-const options = { rows, cells: rows.length, limit: { kind: "cells", cells: 7 }, seed: 3 } as const;
+const options = {
+  selection: {},
+  cells: source.cellCount,
+  limit: { kind: "cells", cells: 7 },
+  seed: 3,
+} as const;
 
 describe("validation", () => {
   it("gives a model that knows nothing the NLL of a uniform guess", async () => {
@@ -49,6 +54,20 @@ describe("validation", () => {
     expect(await (await Validator.create(model, source, model.tokenizer, few)).run()).toEqual(one);
   });
 
+  it("takes cells of its selection alone, from few parts or many", async () => {
+    using model = await smallModel();
+    const held = Int32Array.from({ length: 50 }, (_, i) => 3 * i);
+    const selection = { rows: held };
+    for (const cells of [5, 40, 1000]) {
+      const result = await tokensOfSome(source, model.tokenizer, { selection, cells, seed: 1 });
+      const expected = Math.min(cells, held.length);
+      expect(result.cells).toHaveLength(expected);
+      expect(new Set(result.cells).size).toBe(expected);
+      expect([...result.cells].every((row) => held.includes(row))).toBe(true);
+      expect([...result.cells]).toEqual([...result.cells].sort((a, b) => a - b));
+    }
+  });
+
   it("leaves mean matching out of the NLL", async () => {
     using plain = await smallModel();
     using matching = await smallModel({ diffusion: { meanMatching: 5 } });
@@ -60,7 +79,7 @@ describe("validation", () => {
   it("says that no held-out cell can be used", async () => {
     using model = await smallModel({ tokenizer: { minGenes: 1000 } });
     await expect(Validator.create(model, source, model.tokenizer, options)).rejects.toThrow(
-      /DATA_NO_CELLS.*160 held-out/,
+      /DATA_NO_CELLS.*no held-out cell/,
     );
   });
 });
