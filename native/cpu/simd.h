@@ -43,6 +43,7 @@ DDSC_INLINE I roundedToBf16(F a) {
 }
 DDSC_INLINE void store(bf16* p, F a) { storeUpper(p, roundedToBf16(a)); }
 DDSC_INLINE void store(bf16* p, F a, std::int64_t count) { storeUpper(p, roundedToBf16(a), count); }
+DDSC_INLINE void stream(bf16* p, F a) { streamUpper(p, roundedToBf16(a)); }
 
 /// a to the nearest whole number, ties to even, for |a| < 2^22.
 DDSC_INLINE F roundToWhole(F a) {
@@ -68,6 +69,25 @@ DDSC_INLINE F exp(F x) {
   return scaleByPowerOfTwo(p, n);
 }
 
+/// 2^x to 2^-22 of itself for x <= 127; 0 below -126.5; NaN stays. Cheaper than exp: no rounding of x log2(e) to
+/// undo, no denormals.
+DDSC_INLINE F exp2(F x) {
+  x = max(set1(-127.0f), x);
+  // Adding 1.5 * 2^23 + 127 rounds to a whole number n and leaves n + 127, the exponent of 2^n, in the low
+  // bits.
+  const F shift = set1(12583039.0f);
+  const F shifted = x + shift;
+  const F power = fromBits(shiftLeft<23>(bitsOf(shifted)));
+  const F r = x - (shifted - shift);
+  // 1 + r q(r), q the minimax polynomial of relative error on |r| <= 1 / 2.
+  F p = set1(1.3264727e-3f);
+  p = fma(p, r, set1(9.671513e-3f));
+  p = fma(p, r, set1(5.5507336e-2f));
+  p = fma(p, r, set1(2.4022242e-1f));
+  p = fma(p, r, set1(6.931470e-1f));
+  return fma(p, r, set1(1.0f)) * power;
+}
+
 /// 1 / (1 + e^-x).
 DDSC_INLINE F sigmoid(F x) { return set1(1.0f) / (set1(1.0f) + exp(zero() - x)); }
 
@@ -88,17 +108,19 @@ DDSC_INLINE F siluDerivative(F x) {
   return fma(x, s.slope, s.value);
 }
 
-/// x / 2 (1 + tanh u), u = sqrt(2 / pi) (x + 0.044715 x^3); since (1 + tanh u) / 2 = sigmoid(2 u), x
-/// sigmoid(2 u).
-DDSC_INLINE F geluTanh(F x) {
-  const F twoU = x * fma(x * x, set1(0.0713548162726f), set1(1.5957691216057308f));
-  return x * sigmoid(twoU);
+/// x / 2 (1 + tanh u), u = sqrt(2 / pi) (x + 0.044715 x^3); since (1 + tanh u) / 2 = 1 / (1 + e^-2u),
+/// x / (1 + 2^z) with z = -2 u log2(e).
+DDSC_INLINE F geluPower(F x, F square) {
+  const F z = x * fma(square, set1(-0.102943240f), set1(-2.30220820f));
+  return exp2(min(set1(125.0f), z));
 }
+DDSC_INLINE F geluTanh(F x) { return x * reciprocal(set1(1.0f) + geluPower(x, x * x)); }
+/// s + x s (1 - s) (2 u)' with s = 1 / (1 + 2^z) and 1 - s = 2^z s, free of cancellation.
 DDSC_INLINE F geluTanhDerivative(F x) {
-  const F square = x * x;
-  const Logistic s = logistic(x * fma(square, set1(0.0713548162726f), set1(1.5957691216057308f)));
+  const F square = x * x, power = geluPower(x, square);
+  const F s = reciprocal(set1(1.0f) + power);
   const F twoUDerivative = fma(square, set1(0.2140644488178f), set1(1.5957691216057308f));
-  return fma(x * s.slope, twoUDerivative, s.value);
+  return s * fma(x * twoUDerivative, power * s, set1(1.0f));
 }
 
 }  // namespace ddsc::cpu::DDSC_ISA

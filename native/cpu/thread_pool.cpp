@@ -27,6 +27,13 @@ void relax() {
 #endif
 }
 
+/// Makes what kernels stored past the caches visible before the job counts as done.
+void finishStreaming() {
+#if defined(__x86_64__)
+  __builtin_ia32_sfence();
+#endif
+}
+
 int availableProcessors() {
 #if defined(__linux__)
   cpu_set_t set;
@@ -94,9 +101,10 @@ struct ThreadPool::State {
     try {
       for (;;) {
         const std::int64_t index = next.fetch_add(1, std::memory_order_relaxed);
-        if (index >= count) return;
+        if (index >= count) break;
         call(context, index, worker);
       }
+      finishStreaming();
     } catch (...) {
       next.store(count, std::memory_order_relaxed);
       const std::lock_guard lock(mutex);

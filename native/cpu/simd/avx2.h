@@ -30,6 +30,8 @@ DDSC_INLINE F fnma(F a, F b, F c) { return {_mm256_fnmadd_ps(a.v, b.v, c.v)}; }
 DDSC_INLINE F fmaOf(const float* a, F b, F c) { return fma(set1(*a), b, c); }
 DDSC_INLINE F min(F a, F b) { return {_mm256_min_ps(a.v, b.v)}; }
 DDSC_INLINE F max(F a, F b) { return {_mm256_max_ps(a.v, b.v)}; }
+/// 1 / a, for a and 1 / a normal.
+DDSC_INLINE F reciprocal(F a) { return set1(1.0f) / a; }
 DDSC_INLINE F abs(F a) { return {_mm256_andnot_ps(_mm256_set1_ps(-0.0f), a.v)}; }
 DDSC_INLINE F sqrt(F a) { return {_mm256_sqrt_ps(a.v)}; }
 
@@ -74,6 +76,8 @@ DDSC_INLINE F toFloat(I a) { return {_mm256_cvtepi32_ps(a.v)}; }
 
 DDSC_INLINE F load(const float* p) { return {_mm256_loadu_ps(p)}; }
 DDSC_INLINE void store(float* p, F a) { _mm256_storeu_ps(p, a.v); }
+/// Past the caches; p on a vector's boundary.
+DDSC_INLINE void stream(float* p, F a) { _mm256_stream_ps(p, a.v); }
 DDSC_INLINE I load(const std::int32_t* p) {
   return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))};
 }
@@ -120,6 +124,9 @@ DDSC_INLINE void storeUpper(bf16* p, I a, std::int64_t count) {
   if (count == kWidth) return storeUpper(p, a);
   const __m128i halves = upperHalves(a);
   __builtin_memcpy(p, &halves, static_cast<std::size_t>(count) * sizeof(bf16));
+}
+DDSC_INLINE void streamUpper(bf16* p, I a) {
+  _mm_stream_si128(reinterpret_cast<__m128i*>(p), upperHalves(a));
 }
 
 DDSC_INLINE float sum(F a) {

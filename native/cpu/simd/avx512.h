@@ -34,6 +34,11 @@ DDSC_INLINE F fmaOf(const float* a, F b, F c) {
 }
 DDSC_INLINE F min(F a, F b) { return {_mm512_min_ps(a.v, b.v)}; }
 DDSC_INLINE F max(F a, F b) { return {_mm512_max_ps(a.v, b.v)}; }
+/// 1 / a within 1 ulp, for a and 1 / a normal: a fifth of a division's time.
+DDSC_INLINE F reciprocal(F a) {
+  const F estimate = {_mm512_rcp14_ps(a.v)};
+  return fma(estimate, fnma(a, estimate, set1(1.0f)), estimate);
+}
 DDSC_INLINE F abs(F a) { return {_mm512_abs_ps(a.v)}; }
 DDSC_INLINE F sqrt(F a) { return {_mm512_sqrt_ps(a.v)}; }
 
@@ -75,6 +80,8 @@ DDSC_INLINE F toFloat(I a) { return {_mm512_cvtepi32_ps(a.v)}; }
 
 DDSC_INLINE F load(const float* p) { return {_mm512_loadu_ps(p)}; }
 DDSC_INLINE void store(float* p, F a) { _mm512_storeu_ps(p, a.v); }
+/// Past the caches; p on a vector's boundary.
+DDSC_INLINE void stream(float* p, F a) { _mm512_stream_ps(p, a.v); }
 DDSC_INLINE I load(const std::int32_t* p) { return {_mm512_loadu_si512(p)}; }
 DDSC_INLINE void store(std::int32_t* p, I a) { _mm512_storeu_si512(p, a.v); }
 
@@ -116,6 +123,9 @@ DDSC_INLINE void storeUpper(bf16* p, I a) {
 DDSC_INLINE void storeUpper(bf16* p, I a, std::int64_t count) {
   if (isWhole(count)) return storeUpper(p, a);
   _mm256_mask_storeu_epi16(p, maskOfFirst(count), upperHalves(a));
+}
+DDSC_INLINE void streamUpper(bf16* p, I a) {
+  _mm256_stream_si256(reinterpret_cast<__m256i*>(p), upperHalves(a));
 }
 
 DDSC_INLINE float sum(F a) { return _mm512_reduce_add_ps(a.v); }

@@ -80,6 +80,8 @@ DDSC_INLINE F fromBits(I a) { return {__builtin_bit_cast(FloatLanes, a.v)}; }
 DDSC_INLINE F toFloat(I a) {
   return {__builtin_convertvector(__builtin_bit_cast(IntLanes, a.v), FloatLanes)};
 }
+/// 1 / a, for a and 1 / a normal.
+DDSC_INLINE F reciprocal(F a) { return set1(1.0f) / a; }
 DDSC_INLINE F abs(F a) { return fromBits(bitsOf(a) & setInt(0x7FFFFFFFu)); }
 DDSC_INLINE F sqrt(F a) {
   return {FloatLanes{__builtin_sqrtf(a.v[0]), __builtin_sqrtf(a.v[1]), __builtin_sqrtf(a.v[2]),
@@ -110,6 +112,8 @@ DDSC_INLINE I load(const std::int32_t* p, std::int64_t count) {
 DDSC_INLINE void store(std::int32_t* p, I a, std::int64_t count) { copyLanes<std::int32_t>(p, &a.v, count); }
 DDSC_INLINE F load(const float* p) { return load(p, kWidth); }
 DDSC_INLINE void store(float* p, F a) { store(p, a, kWidth); }
+/// Where vectors are wide enough, past the caches; here as any store.
+DDSC_INLINE void stream(float* p, F a) { store(p, a); }
 DDSC_INLINE I load(const std::int32_t* p) { return load(p, kWidth); }
 DDSC_INLINE void store(std::int32_t* p, I a) { store(p, a, kWidth); }
 DDSC_INLINE M firstLanes(std::int64_t count) {
@@ -129,6 +133,7 @@ DDSC_INLINE void storeUpper(bf16* p, I a, std::int64_t count) {
   copyLanes<bf16>(p, halves, count);
 }
 DDSC_INLINE void storeUpper(bf16* p, I a) { storeUpper(p, a, kWidth); }
+DDSC_INLINE void streamUpper(bf16* p, I a) { storeUpper(p, a); }
 
 DDSC_INLINE float sum(F a) { return (a.v[0] + a.v[2]) + (a.v[1] + a.v[3]); }
 DDSC_INLINE float maximum(F a) {
