@@ -1,8 +1,8 @@
 #pragma once
-// C = A B blocked for the caches. A task owns a block of C and walks the sum in chunks of kChunk steps: it
-// packs A's part of a chunk into its own cache, multiplies tile by tile, and after the last chunk hands each
-// finished tile to the epilogue while it is still in the first-level cache. The order of every sum depends on
-// the number of steps alone, never on how C was split, so results do not depend on the number of threads.
+// C = A B blocked for the caches. A task owns a block of C and walks the sum in chunks of steps: it packs A's
+// part of a chunk into its own cache, multiplies tile by tile, and after the last chunk hands each finished
+// tile to the epilogue while it is still in the first-level cache. The order of every sum depends on the
+// number of steps alone, never on how C was split, so results do not depend on the number of threads.
 
 #include "cpu/context.h"
 #include "cpu/ops/gemm_kernel.h"
@@ -24,7 +24,9 @@ struct Product {
 
 /// How a product is cut up.
 struct Blocking {
-  static constexpr std::int64_t kChunk = 256;
+  // Most steps of a chunk. 512 of a shared B save a sum of 512, the commonest, the spill of its unfinished
+  // tiles; B packed by the task itself has to fit the second-level cache beside A and the tiles.
+  static constexpr std::int64_t kSharedChunk = 512, kTaskChunk = 256;
 
   std::int64_t chunks, chunkSteps;        // of the sum
   std::int64_t rowsPerTask, colsPerTask;  // multiples of the tile
@@ -33,7 +35,7 @@ struct Blocking {
 
   DDSC_INLINE Blocking(const Product& product, std::int64_t threads) {
     constexpr std::int64_t mostRowTiles = 240 / kTileRows, mostColTiles = 512 / kTileCols;
-    chunks = ceilDivide(product.steps, kChunk);
+    chunks = ceilDivide(product.steps, product.packing == Packing::shared ? kSharedChunk : kTaskChunk);
     chunkSteps = ceilDivide(product.steps, chunks);
     colPanels = ceilDivide(product.cols, kTileCols);
     const std::int64_t rowPanels = ceilDivide(product.rows, kTileRows);
@@ -96,7 +98,8 @@ DDSC_INLINE float* packShared(Context& context, const Product& product, const Bl
 }
 
 /// Runs the product; epilogue(row, col, rows, cols, tile) takes finished tiles: rows x cols values, kTileCols
-/// apart. An empty product touches nothing.
+/// apart; epilogue.prepare(row, col, rows) comes before the tile is multiplied for the last time, to fetch
+/// what the epilogue will read. An empty product touches nothing.
 template <class Epilogue>
 void multiply(Context& context, const Product& product, const Epilogue& epilogue) {
   if (product.rows == 0 || product.cols == 0 || product.steps == 0) return;
@@ -140,6 +143,7 @@ void multiply(Context& context, const Product& product, const Epilogue& epilogue
       float* tile = tiles;
       for (std::int64_t j = 0; j < cols; j += kTileCols) {
         for (std::int64_t i = 0; i < rows; i += kTileRows) {
+          if (last) epilogue.prepare(row + i, col + j, least(kTileRows, rows - i));
           multiplyTile<1, kTileRows, kTileCols>(steps, packedA + i * steps, b + j * steps, tile, mode);
           if (last) epilogue(row + i, col + j, least(kTileRows, rows - i), least(kTileCols, cols - j), tile);
           if (blocking.chunks > 1) tile += kTileSize;
