@@ -138,6 +138,8 @@ export interface NativeDrawOptions {
   readonly temperature: number;
   readonly seed: number;
   readonly step: number;
+  /** Which of the predicted rows to draw for, by place among them, ascending; default all. */
+  readonly places?: Int32Array;
 }
 
 /** Logits of the masked rows of one batch, kept in native memory. */

@@ -38,7 +38,7 @@ Example: ddsc generate --model runs/a --genes Sox2,Pax6,Actb --cells 500 --out n
   ],
   required: ["model", "genes", "out"],
   run: async (options, context) => {
-    const { output, signal } = context;
+    const { output } = context;
     const batch = samplingCells(options, context);
     const genes = await readGeneList(options.genes);
     await checkOutFile(options.out, options.overwrite);
@@ -55,7 +55,7 @@ Example: ddsc generate --model runs/a --genes Sox2,Pax6,Actb --cells 500 --out n
         reference,
         cells: options.cells,
         batch,
-        sampling: samplingOptions(model, options, signal),
+        sampling: samplingOptions(model, options, context),
         progress,
       }),
       uns: { ddsc: { package: packageVersion, command: "generate", model: options.model } },

@@ -48,7 +48,7 @@ Example: ddsc impute --model runs/a --data cells.h5ad --out filled.h5ad --genes 
   required: ["model", "data", "out"],
   defaults: { sampler: "parallel", samplingSteps: 1, temperature: 0 },
   run: async (options, context) => {
-    const { output, signal } = context;
+    const { output } = context;
     const cells = samplingCells(options, context);
     checkExclusive(context, "maskFraction", "genes");
     checkExclusive(context, "maskFraction", "fill");
@@ -70,7 +70,7 @@ Example: ddsc impute --model runs/a --data cells.h5ad --out filled.h5ad --genes 
       atOnce: options.atOnce,
       maxLength: context.given("maxLength") ? options.maxLength : model.tokenizer.maxLength,
       cells,
-      sampling: samplingOptions(model, options, signal),
+      sampling: samplingOptions(model, options, context),
       rows: new ImputedRows(mapping, model.strategy),
     };
     using progress = new CellProgress(output, source.cellCount);

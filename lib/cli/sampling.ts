@@ -18,6 +18,8 @@ type SamplingValues = OptionValues<(typeof SAMPLING_OPTIONS)[number]>;
 const DEFAULT_CELLS = 64;
 /** Tokens in one run of the network where neither size is given. */
 const DEFAULT_TOKENS = 32_768;
+/** Steps of a sampler that was chosen without saying how many. */
+const DEFAULT_STEPS = 32;
 const ANY_TOKENS = 2 ** 31 - 1;
 
 /** Cells to take at a time. Throws a UsageError where both sizes of a batch are given. */
@@ -30,18 +32,23 @@ export function samplingCells({ batch }: SamplingValues, context: CommandContext
 export function samplingOptions(
   model: Denoiser,
   options: SamplingValues,
-  signal: AbortSignal,
+  context: CommandContext,
 ): SamplingOptions {
   return {
-    sampler: samplerOf(options),
+    sampler: samplerOf(options, context),
     temperature: options.temperature,
     seed: options.seed,
     weights: model.inferenceWeights,
     maxTokens: options.batchTokens ?? (options.batch === undefined ? DEFAULT_TOKENS : ANY_TOKENS),
-    signal,
+    signal: context.signal,
   };
 }
 
-function samplerOf({ sampler: kind, samplingSteps: steps }: SamplingValues): SamplerConfig {
-  return kind === "first-hitting" ? { kind } : { kind, steps };
+/** A command's own default number of steps is for its own default sampler. */
+function samplerOf(
+  { sampler: kind, samplingSteps }: SamplingValues,
+  { given }: CommandContext,
+): SamplerConfig {
+  const steps = given("sampler") && !given("samplingSteps") ? DEFAULT_STEPS : samplingSteps;
+  return { kind, steps };
 }

@@ -3,9 +3,9 @@ import { validateBatch } from "../batching/validate.js";
 import { noiseSchedule } from "../diffusion/index.js";
 import { DdscError } from "../errors.js";
 import { type DenoisingModel, maskToken } from "./denoising_model.js";
-import { type CellRows, predictCells } from "./network.js";
-import { checkSampling, type SamplingOptions } from "./options.js";
-import { sample } from "./sample.js";
+import { type CheckedSampling, checkSampling, type SamplingOptions } from "./options.js";
+import { fillIn } from "./sample.js";
+import { type HeldAnswers, SamplingNetwork } from "./sampling_network.js";
 import { SamplingState } from "./state.js";
 
 /** Options of `inpaint`. */
@@ -38,14 +38,15 @@ export interface InpaintResult {
   /** The cells with every masked token filled in. */
   readonly batch: RaggedBatch;
   readonly filled: FilledEntries;
-  /** How often the sampler ran the network for each cell, [cells]; the run for `filled` comes on top. */
+  /** How often the network ran for each cell, the run that describes `filled` included, [cells]. */
   readonly networkEvaluations: Int32Array;
 }
 
 /**
  * Fills in the masked tokens of cells, the rest held as evidence. Sampled ranks are a joint draw; `expectedRank` and
- * `probability` are each entry's own marginal given the evidence, from one more run of the network. Throws as `sample`,
- * and `ARGUMENT_RANGE` for a `keep` of another length.
+ * `probability` are each entry's own marginal given the evidence. What the network says for them is where samplers start,
+ * too, so that it runs again only in a network that is told another noise level; it takes V floats a masked token for
+ * as long as the call lasts. Throws as `sample`, and `ARGUMENT_RANGE` for a `keep` of another length.
  */
 export async function inpaint(
   model: DenoisingModel,
@@ -54,34 +55,33 @@ export async function inpaint(
 ): Promise<InpaintResult> {
   const mask = maskToken(model);
   const evidence = options.keep === undefined ? cells : maskTokens(cells, options.keep, mask);
-  if (takesMostProbable(options)) return fillMostProbable(model, evidence, options);
-  const { batch, networkEvaluations } = await sample(model, evidence, options);
-  return { batch, filled: await describe(model, evidence, batch.tokens, options), networkEvaluations };
-}
-
-/** Whether all ranks are filled in at once, each with its most probable value. */
-function takesMostProbable({ sampler, temperature }: SamplingOptions): boolean {
-  return sampler?.kind === "parallel" && sampler.steps === 1 && temperature === 0;
-}
-
-/** What the sampler would do in its one step, read off the run of the network that describes the result. */
-async function fillMostProbable(
-  model: DenoisingModel,
-  evidence: RaggedBatch,
-  options: SamplingOptions,
-): Promise<InpaintResult> {
+  const checked = checkSampling(options, model);
   validateBatch(evidence, {
     geneVocabularySize: model.config.geneVocabSize,
     tokenCount: model.config.vocabSize,
   });
-  const filled = await describe(model, evidence, undefined, options);
-  const tokens = evidence.tokens.slice();
-  for (const [i, row] of filled.row.entries()) tokens[row] = (filled.rank[i] as number) + FIRST_RANK_TOKEN;
-  return {
-    batch: { ...evidence, tokens },
-    filled,
-    networkEvaluations: new Int32Array(evidence.cells.length),
-  };
+  const state = new SamplingState(evidence, mask);
+  using network = new SamplingNetwork(model, state, checked);
+  const moveChance = noiseSchedule(model.diffusion.schedule).moveChance(1);
+  using marginals = await network.hold(
+    state.unfinished().map((place) => ({ place, rows: state.masked(place), moveChance })),
+  );
+  const { networkEvaluations } = state;
+  if (takesMostProbable(checked)) {
+    const filled = await describe(evidence, marginals, undefined);
+    const tokens = evidence.tokens.slice();
+    for (const [i, row] of filled.row.entries()) tokens[row] = (filled.rank[i] as number) + FIRST_RANK_TOKEN;
+    return { batch: { ...evidence, tokens }, filled, networkEvaluations };
+  }
+  for await (const _ of fillIn(model, state, network, checked));
+  const { tokens } = state;
+  const filled = await describe(evidence, marginals, tokens);
+  return { batch: { ...evidence, tokens }, filled, networkEvaluations };
+}
+
+/** Whether all ranks are filled in at once, each with its most probable value: the marginals say all that is needed. */
+function takesMostProbable({ sampler, temperature }: CheckedSampling): boolean {
+  return sampler.kind === "parallel" && sampler.steps === 1 && temperature === 0;
 }
 
 function maskTokens(batch: RaggedBatch, keep: Uint8Array, mask: number): RaggedBatch {
@@ -100,17 +100,11 @@ function maskTokens(batch: RaggedBatch, keep: Uint8Array, mask: number): RaggedB
 
 /** Describes filled-in tokens, [tokens of the batch]; by default the most probable ones. */
 async function describe(
-  model: DenoisingModel,
   evidence: RaggedBatch,
+  marginals: HeldAnswers,
   filled: Int32Array | undefined,
-  options: SamplingOptions,
 ): Promise<FilledEntries> {
-  const state = new SamplingState(evidence, maskToken(model));
-  const moveChance = noiseSchedule(model.diffusion.schedule).moveChance(1);
-  const asked: CellRows[] = state
-    .unfinished()
-    .map((place) => ({ place, rows: state.masked(place), moveChance }));
-  const entries = asked.reduce((sum, { rows }) => sum + rows.length, 0);
+  const entries = marginals.parts.reduce((sum, { prediction }) => sum + prediction.rows.length, 0);
   const result = {
     cell: new Int32Array(entries),
     row: new Int32Array(entries),
@@ -120,13 +114,13 @@ async function describe(
     probability: new Float32Array(entries),
   };
   let entry = 0;
-  await predictCells(model, evidence, asked, checkSampling(options, model), async (prediction, part) => {
+  for (const { prediction, cells } of marginals.parts) {
     const given =
-      filled && Int32Array.from(part.flatMap(({ rows }) => [...rows].map((row) => filled[row] as number)));
+      filled && Int32Array.from(cells.flatMap(({ rows }) => [...rows].map((row) => filled[row] as number)));
     const { best, bestProbability, targetLogProbability, expectedToken } = await prediction.statistics(given);
     const targets = given ?? best;
     let place = 0;
-    for (const { place: cell, rows } of part) {
+    for (const { place: cell, rows } of cells) {
       for (const row of rows) {
         result.cell[entry] = cell;
         result.row[entry] = row;
@@ -141,6 +135,6 @@ async function describe(
         place++;
       }
     }
-  });
+  }
   return result;
 }

@@ -5,15 +5,16 @@ import type { DenoisingModel } from "./denoising_model.js";
 export type SamplerConfig =
   /**
    * The reverse process in `steps` equal steps of time: a masked token is revealed between t and s with chance
-   * (m(t) - m(s)) / m(t) for the move chance m (Sahoo et al. 2024). The network runs at every step; tokens revealed in the
-   * same step are drawn independently of each other, so few steps lose their dependence. For a model trained with
-   * sedd, ranks are drawn from its normalised scores.
+   * (m(t) - m(s)) / m(t) for the move chance m (Sahoo et al. 2024). Tokens revealed in the same step are drawn
+   * independently of each other, so few steps lose their dependence. Which tokens may be revealed is known from the
+   * random stream before the network runs, so it runs only for cells with such a token, and its head only for those
+   * tokens: at most one evaluation for each masked token, whatever the steps. For a model trained with sedd, ranks
+   * are drawn from its normalised scores.
    */
   | { readonly kind: "ancestral"; readonly steps: number }
   /**
-   * The same draws as `ancestral`, number for number, without the work that changes nothing: which tokens may be
-   * revealed is known from the random stream before the network runs, so it runs only for cells with such a token,
-   * and its head only for those tokens. At most one evaluation for each masked token, whatever the steps.
+   * Another name of `ancestral`, by which the published program calls its loop that keeps the network's answers while no
+   * cell changes.
    */
   | { readonly kind: "cached-ancestral"; readonly steps: number }
   /**
@@ -24,10 +25,16 @@ export type SamplerConfig =
   /**
    * Exact in continuous time (Zheng et al. 2024, "Masked diffusion models are secretly time-agnostic masked models and
    * exploit inaccurate categorical sampling"): jumps from one reveal to the next, m <- m u^(1/n) with n tokens
-   * masked, and reveals one of them, uniformly. One evaluation for each masked token. `tokensPerStep` > 1 (default 1)
-   * reveals that many at once, as if independent: faster, and no longer exact.
+   * masked, and reveals one of them, uniformly. One evaluation for each masked token. `steps` bounds the evaluations of a
+   * cell: the order of reveals stays as it is, but those of one step are drawn as if independent, leaving a share
+   * cos(pi/2 i/steps) ("cosine", default) or 1 - i/steps ("linear") of the tokens masked. Cells with no more masked
+   * tokens than steps stay exact.
    */
-  | { readonly kind: "first-hitting"; readonly tokensPerStep?: number }
+  | {
+      readonly kind: "first-hitting";
+      readonly steps?: number;
+      readonly schedule?: "cosine" | "linear";
+    }
   /**
    * Draws all masked tokens at each step and keeps those with the highest probability (Chang et al. 2022, "MaskGIT"),
    * leaving a share cos(pi/2 i/steps) ("cosine", default) or 1 - i/steps ("linear") of them masked. Fast; its cells are
@@ -105,7 +112,8 @@ function checkSampler(sampler: SamplerConfig): SamplerConfig {
       checkNumber("sampler.steps", sampler.steps, whole);
       return sampler;
     case "first-hitting":
-      checkNumber("sampler.tokensPerStep", sampler.tokensPerStep ?? 1, whole);
+      checkNumber("sampler.steps", sampler.steps ?? 1, whole);
+      checkChoice("sampler.schedule", sampler.schedule ?? "cosine", ["cosine", "linear"]);
       return sampler;
     case "parallel":
       checkNumber("sampler.steps", sampler.steps, whole);

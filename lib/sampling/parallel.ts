@@ -1,11 +1,8 @@
 import { noiseSchedule } from "../diffusion/index.js";
 import type { DenoisingModel } from "./denoising_model.js";
-import { type DrawnCell, drawCells } from "./network.js";
-import type { CheckedSampling } from "./options.js";
+import type { DrawnCell, SamplingNetwork } from "./sampling_network.js";
 import type { SamplingState } from "./state.js";
-
-/** So that 0.2 of 10 tokens are 2. */
-const ROUNDING = 1e-9;
+import { maskedAfter, type UnmaskingSchedule } from "./unmasking.js";
 
 /**
  * Confidence-ordered parallel decoding: each step draws every masked token of a cell and keeps those whose drawn value is
@@ -14,8 +11,8 @@ const ROUNDING = 1e-9;
 export async function* parallel(
   model: DenoisingModel,
   state: SamplingState,
-  options: CheckedSampling,
-  sampler: { readonly steps: number; readonly schedule?: "cosine" | "linear" },
+  network: SamplingNetwork,
+  sampler: { readonly steps: number; readonly schedule?: UnmaskingSchedule },
 ): AsyncGenerator<void> {
   const schedule = noiseSchedule(model.diffusion.schedule);
   const start = state.maskedCounts();
@@ -28,20 +25,20 @@ export async function* parallel(
       const share = rows.length / (start[place] as number);
       return { place, rows, moveChance: share * schedule.moveChance(1), reveal: 1, stay: 0 };
     });
-    const left = shareLeft(sampler.schedule ?? "cosine", (steps - step - 1) / steps);
-    for (const drawn of await drawCells(model, state, draws, "subs", step, options)) {
+    for (const drawn of await network.draw(draws, "subs", step)) {
       const { place, rows } = drawn;
-      const masked = Math.min(rows.length - 1, Math.floor(left * (start[place] as number) + ROUNDING));
+      const total = start[place] as number;
+      const masked = maskedAfter(sampler.schedule ?? "cosine", {
+        step,
+        steps,
+        start: total,
+        masked: rows.length,
+      });
       keepMostProbable(state, drawn, rows.length - masked);
-      state.time[place] = schedule.timeOf((masked / (start[place] as number)) * schedule.moveChance(1));
+      state.time[place] = schedule.timeOf((masked / total) * schedule.moveChance(1));
     }
     yield;
   }
-}
-
-/** Share of a cell's tokens that stays masked when a part `ahead` (0..1) of the steps is still to come. */
-function shareLeft(schedule: "cosine" | "linear", ahead: number): number {
-  return schedule === "linear" ? ahead : Math.sin((Math.PI / 2) * ahead);
 }
 
 function keepMostProbable(state: SamplingState, drawn: DrawnCell, count: number): void {

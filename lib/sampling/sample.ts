@@ -4,6 +4,7 @@ import { type DenoisingModel, maskToken } from "./denoising_model.js";
 import { firstHitting } from "./first_hitting.js";
 import { type CheckedSampling, checkSampling, type SamplingOptions } from "./options.js";
 import { parallel } from "./parallel.js";
+import { SamplingNetwork } from "./sampling_network.js";
 import { SamplingState } from "./state.js";
 import { stepwise } from "./stepwise.js";
 
@@ -48,9 +49,10 @@ export async function* sampleSteps(
     tokenCount: model.config.vocabSize,
   });
   const state = new SamplingState(batch, maskToken(model));
+  using network = new SamplingNetwork(model, state, checked);
   yield snapshot(state, 0);
   let step = 0;
-  for await (const _ of run(model, state, checked)) {
+  for await (const _ of fillIn(model, state, network, checked)) {
     step++;
     yield snapshot(state, step);
   }
@@ -71,17 +73,23 @@ export async function sample(
   return { batch: { ...batch, tokens }, networkEvaluations };
 }
 
-function run(model: DenoisingModel, state: SamplingState, options: CheckedSampling): AsyncGenerator<void> {
+/** Fills in a state's masked tokens by the sampler of `options`; yields after each step. */
+export function fillIn(
+  model: DenoisingModel,
+  state: SamplingState,
+  network: SamplingNetwork,
+  options: CheckedSampling,
+): AsyncGenerator<void> {
   const { sampler } = options;
   switch (sampler.kind) {
     case "ancestral":
     case "cached-ancestral":
     case "analytic":
-      return stepwise(model, state, options, sampler);
+      return stepwise(model, state, network, options, sampler);
     case "first-hitting":
-      return firstHitting(model, state, options, sampler.tokensPerStep ?? 1);
+      return firstHitting(model, state, network, options, sampler);
     case "parallel":
-      return parallel(model, state, options, sampler);
+      return parallel(model, state, network, sampler);
   }
 }
 

@@ -14,6 +14,8 @@ export class SamplingState {
   readonly time: Float64Array;
   /** Rows of each cell that are still masked, ascending. */
   readonly #masked: Int32Array[];
+  /** How often each cell's tokens have changed, [cells]. */
+  readonly #revisions: Int32Array;
 
   constructor(batch: RaggedBatch, mask: number) {
     this.batch = batch;
@@ -22,6 +24,7 @@ export class SamplingState {
     const cells = batch.cells.length;
     this.networkEvaluations = new Int32Array(cells);
     this.time = new Float64Array(cells).fill(1);
+    this.#revisions = new Int32Array(cells);
     this.#masked = Array.from({ length: cells }, (_, place) => this.#findMasked(place));
   }
 
@@ -49,8 +52,25 @@ export class SamplingState {
 
   /** Sets rows of a cell to the tokens drawn for them; rows that drew the mask stay masked. */
   fill(place: number, rows: Int32Array, tokens: Int32Array): void {
-    for (let i = 0; i < rows.length; i++) this.tokens[rows[i] as number] = tokens[i] as number;
+    let changed = false;
+    for (const [i, row] of rows.entries()) {
+      const token = tokens[i] as number;
+      changed ||= token !== this.tokens[row];
+      this.tokens[row] = token;
+    }
+    if (!changed) return;
+    this.#revisions[place] = this.revision(place) + 1;
     this.#masked[place] = this.masked(place).filter((row) => this.tokens[row] === this.mask);
+  }
+
+  /** Another number after every change of the cell's tokens. */
+  revision(place: number): number {
+    return this.#revisions[place] as number;
+  }
+
+  /** Notes that the network has run for a cell. */
+  countEvaluation(place: number): void {
+    this.networkEvaluations[place] = (this.networkEvaluations[place] as number) + 1;
   }
 
   #findMasked(place: number): Int32Array {

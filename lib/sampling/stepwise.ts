@@ -2,8 +2,8 @@ import { type NoiseSchedule, noiseSchedule, sigmaOf } from "../diffusion/index.j
 import type { NativeObjective } from "../native.js";
 import { Purpose, RandomStream } from "../random.js";
 import type { DenoisingModel } from "./denoising_model.js";
-import { type CellDraw, drawCells } from "./network.js";
 import type { CheckedSampling } from "./options.js";
+import type { CellDraw, SamplingNetwork } from "./sampling_network.js";
 import type { SamplingState } from "./state.js";
 
 /** What one step from t to s draws with, for every cell. */
@@ -17,16 +17,23 @@ interface Update {
 /**
  * The reverse process in equal steps of time: ancestral, cached ancestral and analytic. The last step reveals everything
  * that is still masked. Yields after each step.
+ *
+ * Where the chance to reveal a token is known from the schedule, so is, before the network runs, which tokens a step may
+ * reveal; only cells with such a token are asked about, and only those tokens.
  */
 export async function* stepwise(
   model: DenoisingModel,
   state: SamplingState,
+  network: SamplingNetwork,
   options: CheckedSampling,
   sampler: { readonly kind: "ancestral" | "cached-ancestral" | "analytic"; readonly steps: number },
 ): AsyncGenerator<void> {
   const schedule = noiseSchedule(model.diffusion.schedule);
   const { steps } = sampler;
-  const byScore = sampler.kind === "analytic" && model.diffusion.objective.kind === "sedd";
+  const { kind: objective } = model.diffusion.objective;
+  const byScore = sampler.kind === "analytic" && objective === "sedd";
+  // A d3pm step may leave a cell as it was; what the network said of all its tokens then serves the next one.
+  const askAll = objective === "d3pm" && !model.config.timeConditioning;
   for (let step = 0; step < steps; step++) {
     const unfinished = state.unfinished();
     if (unfinished.length === 0) return;
@@ -36,20 +43,10 @@ export async function* stepwise(
     const draws: CellDraw[] = [];
     for (const place of unfinished) {
       const masked = state.masked(place);
-      const rows =
-        sampler.kind === "cached-ancestral"
-          ? mayBeRevealed(state, place, masked, update, options.seed, step)
-          : masked;
-      if (rows.length > 0) draws.push({ place, rows, ...update });
+      const rows = byScore ? masked : mayBeRevealed(state, place, masked, update, options.seed, step);
+      if (rows.length > 0) draws.push({ place, rows, ...(askAll ? { ask: masked } : {}), ...update });
     }
-    for (const { place, rows, tokens } of await drawCells(
-      model,
-      state,
-      draws,
-      update.objective,
-      step,
-      options,
-    )) {
+    for (const { place, rows, tokens } of await network.draw(draws, update.objective, step)) {
       state.fill(place, rows, tokens);
     }
     state.time.fill(to);

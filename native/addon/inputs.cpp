@@ -110,6 +110,8 @@ Prediction::DrawOptions drawOptions(const Field& value) {
   o.temperature = static_cast<float>(value["temperature"].number());
   o.seed = value["seed"].natural();
   o.step = value["step"].natural();
+  const Field places = value["places"];
+  if (!places.missing()) o.places = places.int32s();
   return o;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -71,11 +72,13 @@ class Prediction {
     std::vector<float> reveal, stay, sigma;  // [cells]; sigma may be empty but for sedd
     float temperature = 1;
     std::uint64_t seed = 0, step = 0;
+    std::optional<std::vector<std::int32_t>> places;  // of the predicted rows, ascending; absent: all
   };
   struct Draw {
     std::vector<std::int32_t> tokens;
     std::vector<float> probability;
   };
+  /// One draw for each of the rows at `places`.
   Draw draw(const DrawOptions& options);
 
  private:

@@ -63,7 +63,8 @@ Prediction::Draw Prediction::draw(const DrawOptions& o) {
   require(o.objective != Objective::sedd || o.sigma.size() == cells, "BATCH_INVALID",
           "sigma must have one entry a cell");
   require(o.temperature >= 0, "ARGUMENT_RANGE", "temperature must be at least 0");
-  const auto rows = static_cast<std::int64_t>(rows_.size());
+  const auto predicted = static_cast<std::int64_t>(rows_.size());
+  const auto rows = o.places ? static_cast<std::int64_t>(o.places->size()) : predicted;
   Draw result;
   if (rows == 0) return result;
   Backend& backend = model_->backend();
@@ -71,8 +72,20 @@ Prediction::Draw Prediction::draw(const DrawOptions& o) {
   w.reset();
   DrawTokens op;
   op.objective = o.objective;
-  op.logits = view();
-  op.rows = ragged_.upload(w);
+  if (o.places) {
+    const std::vector<std::int32_t>& places = *o.places;
+    for (std::size_t i = 0; i < places.size(); ++i) {
+      require(places[i] >= 0 && places[i] < predicted && (i == 0 || places[i - 1] < places[i]),
+              "BATCH_INVALID", "places must be numbers of predicted rows, ascending");
+    }
+    op.rows = HostRagged(ragged_, places).upload(w);
+    const Matrix chosen = w.matrix(rows, vocabSize(), DType::f32);
+    backend.run(GatherRows{view(), w.upload(places), chosen});
+    op.logits = chosen;
+  } else {
+    op.rows = ragged_.upload(w);
+    op.logits = view();
+  }
   op.reveal = w.upload(o.reveal);
   op.stay = w.upload(o.stay);
   if (!o.sigma.empty()) op.sigma = w.upload(o.sigma);

@@ -56,7 +56,7 @@ describe("the distribution of sampled cells", () => {
     );
     for (const sampler of [
       { kind: "ancestral", steps: 1 },
-      { kind: "first-hitting", tokensPerStep: 3 },
+      { kind: "first-hitting", steps: 1 },
       { kind: "parallel", steps: 1 },
     ] as const) {
       const counts = await outcomes({ sampler, seed: 8 });

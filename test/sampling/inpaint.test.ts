@@ -9,12 +9,9 @@ const MASK = correlated.values + 2;
 describe("inpainting", () => {
   it("keeps the evidence and describes every filled entry by its distribution given the evidence", async () => {
     const known = [undefined, 1, undefined];
-    const { batch, filled, networkEvaluations } = await inpaint(
-      jointModel(correlated),
-      maskedJointCells(correlated, 40, known),
-      { seed: 1 },
-    );
-    expect([...networkEvaluations]).toEqual(new Array(40).fill(2));
+    const { batch, filled } = await inpaint(jointModel(correlated), maskedJointCells(correlated, 40, known), {
+      seed: 1,
+    });
     expect([...filled.cell]).toEqual(Array.from({ length: 80 }, (_, i) => Math.floor(i / 2)));
     for (const [entry, row] of filled.row.entries()) {
       const position = row % 3;
@@ -27,6 +24,14 @@ describe("inpainting", () => {
       expect(filled.expectedRank[entry]).toBeCloseTo(marginal[1]! + 2 * marginal[2]!, 6);
     }
     for (let cell = 0; cell < 40; cell++) expect(batch.tokens[cell * 3 + 1]).toBe(3);
+  });
+
+  it("starts sampling from what describes the entries, but where the network is told another noise level", async () => {
+    const cells = maskedJointCells(correlated, 4, [undefined, 1, undefined]);
+    for (const timeConditioning of [false, true]) {
+      const { networkEvaluations } = await inpaint(jointModel(correlated, { timeConditioning }), cells);
+      expect([...networkEvaluations]).toEqual(new Array(4).fill(timeConditioning ? 3 : 2));
+    }
   });
 
   it("masks what `keep` does not keep, but never a special token", async () => {

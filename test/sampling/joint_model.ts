@@ -13,6 +13,8 @@ export interface NetworkCall {
   readonly tokens: number;
   readonly rows: number;
   readonly weights: "weights" | "ema" | undefined;
+  /** What it was asked about each cell: all it can depend on but for the rows. */
+  readonly questions: readonly string[];
 }
 
 /** A model that knows a joint distribution exactly; variable i is gene id 3 + i. */
@@ -28,7 +30,11 @@ export interface JointModel extends DenoisingModel {
  */
 export function jointModel(
   joint: KnownJoint,
-  options: { readonly diffusion?: Partial<DiffusionConfig>; readonly maskMass?: number } = {},
+  options: {
+    readonly diffusion?: Partial<DiffusionConfig>;
+    readonly maskMass?: number;
+    readonly timeConditioning?: boolean;
+  } = {},
 ): JointModel {
   const tokenCount = joint.values + 3;
   const diffusion = { ...defaultDiffusion, ...options.diffusion };
@@ -66,7 +72,7 @@ export function jointModel(
       heads: 1,
       condDim: 1,
       dropout: 0,
-      timeConditioning: true,
+      timeConditioning: options.timeConditioning ?? true,
       rotary: false,
     },
     vocabulary: GeneVocabulary.fromIds(Array.from({ length: joint.positions }, (_, i) => `gene ${i}`)),
@@ -99,6 +105,10 @@ export function jointModel(
           tokens: batch.tokens.length,
           rows: rows.length,
           weights,
+          questions: Array.from(batch.cells, (cell, place) => {
+            const tokens = batch.tokens.subarray(batch.offsets[place], batch.offsets[place + 1]);
+            return `${cell}:${tokens.join()}:${model.config.timeConditioning ? conditioning[place] : ""}`;
+          }),
         });
         model.open++;
         return predictionOf(rows, asked ?? new Int32Array(0), () => model.open--);
@@ -127,7 +137,11 @@ function predictionOf(rows: readonly OracleRow[], numbers: Int32Array, free: () 
         p.reduce((sum, share, value) => sum + share * (value + 2), 0),
       ),
     }),
-    draw: async (options) => drawOracle(rows, options),
+    draw: async (options) =>
+      drawOracle(
+        Array.from(options.places ?? rows.keys(), (place) => rows[place]!),
+        options,
+      ),
     [Symbol.dispose]: free,
   };
 }

@@ -1,64 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { RaggedBatch } from "../../lib/batching/batch.js";
 import { selectCells } from "../../lib/batching/collate.js";
-import type { DiffusionConfig } from "../../lib/diffusion/index.js";
-import { Denoiser } from "../../lib/model/index.js";
+import type { Denoiser } from "../../lib/model/index.js";
 import type { NativeDrawOptions } from "../../lib/native.js";
-import { Purpose, RandomStream } from "../../lib/random.js";
-import { inpaint, maskToken, type SamplerConfig, sample, sampleSteps } from "../../lib/sampling/index.js";
-import { GeneVocabulary, QuantileRanks } from "../../lib/tokenizer/index.js";
+import { inpaint, maskToken, type SamplerConfig, sample } from "../../lib/sampling/index.js";
 import { disagreement, misfit } from "../statistics.js";
 import { drawOracle, type OracleRow } from "./draw_oracle.js";
-
-const GENES = 200;
-
-/** A small network with random weights throughout, so that its logits hang on all it sees. */
-async function randomModel(bins: number, diffusion: Partial<DiffusionConfig> = {}): Promise<Denoiser> {
-  const model = await Denoiser.create({
-    vocabulary: GeneVocabulary.fromIds(Array.from({ length: GENES }, (_, i) => `gene ${i}`)),
-    strategy: new QuantileRanks({ bins }),
-    shape: { hidden: 16, blocks: 1, heads: 2, condDim: 8, timeConditioning: true },
-    diffusion,
-    trainable: false,
-  });
-  const random = new RandomStream(1, Purpose.initialise);
-  for (const { name, size } of model.parameters) {
-    const scale = name.endsWith("linear.weight") ? 1 : 0.3;
-    const values = await model.readParameter(name);
-    if (values.every((value) => value === 0)) {
-      await model.writeParameter(
-        name,
-        Float32Array.from({ length: size }, () => scale * random.normal()),
-      );
-    }
-  }
-  return model;
-}
-
-/** Cells of genes, half of them masked, a cls token first. */
-function halfMasked(model: Denoiser, lengths: readonly number[], firstCell = 0): RaggedBatch {
-  const offsets = Int32Array.from([
-    0,
-    ...lengths.map((_, i) => lengths.slice(0, i + 1).reduce((a, b) => a + b + 1, 0)),
-  ]);
-  const genes: number[] = [];
-  const tokens: number[] = [];
-  const random = new RandomStream(2, Purpose.simulate);
-  for (const length of lengths) {
-    genes.push(1);
-    tokens.push(0);
-    for (let i = 0; i < length; i++) {
-      genes.push(3 + i);
-      tokens.push(random.uniform() < 0.5 ? maskToken(model) : 2 + random.below(model.strategy.values));
-    }
-  }
-  return {
-    offsets,
-    genes: Int32Array.from(genes),
-    tokens: Int32Array.from(tokens),
-    cells: Float64Array.from(lengths, (_, i) => firstCell + i),
-  };
-}
+import { halfMasked, randomModel } from "./random_model.js";
 
 describe("a native draw", () => {
   let model: Denoiser;
@@ -130,6 +77,10 @@ describe("a native draw", () => {
           const { tokens, probability } = await prediction.draw(options);
           const oracle = drawOracle(rows, options);
           expect(tokens).toEqual(oracle.tokens);
+          const places = Int32Array.from(rows.keys()).filter((place) => (place + step) % 3 === 0);
+          const some = await prediction.draw({ ...options, places });
+          expect(some.tokens).toEqual(places.map((place) => tokens[place]!));
+          expect(some.probability).toEqual(Float32Array.from(places, (place) => probability[place]!));
           for (const [i, p] of probability.entries()) expect(p).toBeCloseTo(oracle.probability[i]!, 5);
         }
       }
@@ -137,12 +88,29 @@ describe("a native draw", () => {
   );
 });
 
+describe("a native draw for some rows", () => {
+  it("refuses places that are not there, or out of order", async () => {
+    using model = await randomModel(8);
+    const batch = halfMasked(model, [40]);
+    using prediction = await model.native.predict(batch, { conditioning: Float32Array.of(1) });
+    const one = Float32Array.of(1);
+    const options = { objective: "subs", reveal: one, stay: one, temperature: 1, seed: 0, step: 0 } as const;
+    for (const places of [[-1], [prediction.rows.length], [1, 0], [2, 2]]) {
+      await expect(prediction.draw({ ...options, places: Int32Array.from(places) })).rejects.toThrow(
+        "BATCH_INVALID: places must be numbers of predicted rows, ascending",
+      );
+    }
+    const nothing = await prediction.draw({ ...options, places: new Int32Array(0) });
+    expect(nothing.tokens.length).toBe(0);
+  });
+});
+
 describe("sampling with the native network", () => {
   const samplers: readonly SamplerConfig[] = [
     { kind: "ancestral", steps: 6 },
     { kind: "cached-ancestral", steps: 6 },
     { kind: "analytic", steps: 6 },
-    { kind: "first-hitting", tokensPerStep: 3 },
+    { kind: "first-hitting", steps: 5 },
     { kind: "parallel", steps: 4 },
   ];
 
@@ -162,22 +130,6 @@ describe("sampling with the native network", () => {
       }
     }
   });
-
-  it.each([{ kind: "subs" }, { kind: "d3pm", steps: 20 }, { kind: "sedd" }] as const)(
-    "goes through the same states cached and not ($kind)",
-    async (objective) => {
-      using model = await randomModel(8, { objective });
-      const batch = halfMasked(model, [30, 70, 5]);
-      const states = async (kind: "ancestral" | "cached-ancestral") => {
-        const tokens: Int32Array[] = [];
-        for await (const state of sampleSteps(model, batch, { sampler: { kind, steps: 50 }, seed: 6 })) {
-          tokens.push(state.tokens);
-        }
-        return tokens;
-      };
-      expect(await states("cached-ancestral")).toEqual(await states("ancestral"));
-    },
-  );
 
   it("has one distribution under first-hitting and cached ancestral sampling", async () => {
     using model = await randomModel(3, { objective: { kind: "subs" } });

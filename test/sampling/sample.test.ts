@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { RaggedBatch } from "../../lib/batching/batch.js";
-import { selectCells } from "../../lib/batching/collate.js";
+import { concatenateBatches, selectCells } from "../../lib/batching/collate.js";
 import { noiseSchedule } from "../../lib/diffusion/index.js";
 import { type SamplerConfig, sample, sampleSteps } from "../../lib/sampling/index.js";
 import { correlated, KnownJoint } from "../known_joint.js";
@@ -15,7 +15,7 @@ const samplers: readonly SamplerConfig[] = [
   { kind: "cached-ancestral", steps: 7 },
   { kind: "analytic", steps: 7 },
   { kind: "first-hitting" },
-  { kind: "first-hitting", tokensPerStep: 2 },
+  { kind: "first-hitting", steps: 2 },
   { kind: "parallel", steps: 4 },
   { kind: "parallel", steps: 3, schedule: "linear" },
 ];
@@ -164,62 +164,7 @@ describe.each(samplers)("sampling by $kind", (sampler) => {
   });
 });
 
-describe("cached ancestral sampling", () => {
-  it.each([
-    { objective: { kind: "subs" } as const, maskMass: 0 },
-    { objective: { kind: "d3pm", steps: 50 } as const, maskMass: 0.4 },
-    { objective: { kind: "sedd" } as const, maskMass: 0 },
-  ])(
-    "gives the very states of ancestral sampling at each step ($objective.kind)",
-    async ({ objective, maskMass }) => {
-      const states = async (kind: "ancestral" | "cached-ancestral") => {
-        const model = jointModel(wide, { diffusion: { objective }, maskMass });
-        const result: Int32Array[] = [];
-        const options = { sampler: { kind, steps: 40 }, seed: 4 } as const;
-        for await (const { tokens } of sampleSteps(model, maskedJointCells(wide, 30), options))
-          result.push(tokens);
-        return result;
-      };
-      expect(await states("cached-ancestral")).toEqual(await states("ancestral"));
-    },
-  );
-
-  it("runs the network for a cell only in steps that reveal one of its tokens, and for those tokens alone", async () => {
-    const model = jointModel(wide);
-    const options = { sampler: { kind: "cached-ancestral", steps: 200 }, seed: 5 } as const;
-    let before = maskedJointCells(wide, 10).tokens;
-    let calls = 0;
-    for await (const { tokens } of sampleSteps(model, maskedJointCells(wide, 10), options)) {
-      const changed = [...tokens.keys()].filter((row) => tokens[row] !== before[row]);
-      const cells = new Set(changed.map((row) => Math.floor(row / 6)));
-      const call = model.calls.slice(calls);
-      expect(call.flatMap((one) => [...one.cells])).toEqual([...cells]);
-      expect(call.reduce((sum, { rows }) => sum + rows, 0)).toBe(changed.length);
-      calls = model.calls.length;
-      before = tokens;
-    }
-  });
-
-  it("takes no more evaluations than there are masked tokens, whatever the steps", async () => {
-    const sampler = { kind: "cached-ancestral", steps: 500 } as const;
-    const { networkEvaluations } = await sample(jointModel(wide), maskedJointCells(wide, 20), { sampler });
-    expect(Math.max(...networkEvaluations)).toBeLessThanOrEqual(6);
-  });
-});
-
 describe("ancestral sampling", () => {
-  it("runs the network at every step until a cell is finished", async () => {
-    const model = jointModel(wide);
-    const sampler = { kind: "ancestral", steps: 9 } as const;
-    const finishedAt = new Int32Array(20);
-    let evaluations = new Int32Array(20);
-    for await (const state of sampleSteps(model, maskedJointCells(wide, 20), { sampler })) {
-      for (const [i, masked] of state.masked.entries()) if (masked > 0) finishedAt[i] = state.step + 1;
-      evaluations = state.networkEvaluations as Int32Array<ArrayBuffer>;
-    }
-    expect(evaluations).toEqual(finishedAt);
-  });
-
   it("tells the network the noise at the start of each step", async () => {
     const model = jointModel(correlated, { diffusion: { schedule: { kind: "cosine" } } });
     await sample(model, maskedJointCells(correlated, 50), { sampler: { kind: "ancestral", steps: 5 } });
@@ -246,10 +191,38 @@ describe("first-hitting sampling", () => {
     for (const { rows, cells } of model.calls) expect(rows).toBe(cells.length);
   });
 
-  it("takes the share of runs that tokensPerStep says", async () => {
-    const sampler = { kind: "first-hitting", tokensPerStep: 4 } as const;
-    const { networkEvaluations } = await sample(jointModel(wide), maskedJointCells(wide, 3), { sampler });
-    expect([...networkEvaluations]).toEqual([2, 2, 2]);
+  it("takes no more runs than its steps, and as many as there are tokens where those are fewer", async () => {
+    const given = concatenateBatches([
+      maskedJointCells(wide, 3),
+      maskedJointCells(wide, 3, [1, 1, 0, 2, undefined, undefined]),
+    ]);
+    for (const schedule of ["cosine", "linear"] as const) {
+      const sampler = { kind: "first-hitting", steps: 4, schedule } as const;
+      const { networkEvaluations } = await sample(jointModel(wide), given, { sampler });
+      expect([...networkEvaluations]).toEqual([4, 4, 4, 2, 2, 2]);
+    }
+  });
+
+  it("is exact with as many steps as tokens", async () => {
+    const given = maskedJointCells(wide, 30);
+    const exact = await sample(jointModel(wide), given, { seed: 7 });
+    expect(
+      await sample(jointModel(wide), given, { seed: 7, sampler: { kind: "first-hitting", steps: 6 } }),
+    ).toEqual(exact);
+  });
+
+  it("leaves the share masked that its schedule says", async () => {
+    const even = new KnownJoint(10, 2, () => 1);
+    const left = async (schedule: "cosine" | "linear") => {
+      const counts: number[] = [];
+      const options = { sampler: { kind: "first-hitting", steps: 5, schedule } } as const;
+      for await (const { masked } of sampleSteps(jointModel(even), maskedJointCells(even, 1), options)) {
+        counts.push(masked[0]!);
+      }
+      return counts;
+    };
+    expect(await left("linear")).toEqual([10, 8, 6, 4, 2, 0]);
+    expect(await left("cosine")).toEqual([10, 9, 8, 5, 3, 0]);
   });
 
   it("tells the network the noise at the time of the reveal", async () => {
@@ -344,7 +317,7 @@ describe("sampling", () => {
       [{ maxTokens: 0 }, "ARGUMENT_RANGE"],
       [{ weights: "best" as never }, "ARGUMENT_CHOICE"],
       [{ sampler: { kind: "ancestral", steps: 0 } }, "for sampler.steps but received 0"],
-      [{ sampler: { kind: "first-hitting", tokensPerStep: 1.5 } }, "sampler.tokensPerStep"],
+      [{ sampler: { kind: "first-hitting", steps: 1.5 } }, "sampler.steps"],
       [{ sampler: { kind: "parallel", steps: 3, order: "random" as never } }, "ARGUMENT_CHOICE"],
       [
         { sampler: { kind: "gibbs" } as never },
