@@ -14,12 +14,6 @@
 
 #include "core/views.h"
 
-#if defined(__CUDACC__)
-#define DDSC_HOST_DEVICE __host__ __device__ __forceinline__
-#else
-#define DDSC_HOST_DEVICE DDSC_INLINE
-#endif
-
 namespace ddsc {
 
 /// What a stream is for; streams of different purposes never meet. Shared with lib/random.ts.
@@ -47,7 +41,7 @@ inline constexpr std::uint32_t kPhiloxW0 = 0x9E3779B9u, kPhiloxW1 = 0xBB67AE85u;
 struct Stream {
   std::uint32_t key0, key1, cell, step, tail;
 
-  DDSC_HOST_DEVICE Stream(std::uint64_t seed, Purpose purpose, std::uint64_t stepNumber,
+  DDSC_INLINE Stream(std::uint64_t seed, Purpose purpose, std::uint64_t stepNumber,
                           std::uint64_t cellIndex, std::uint32_t site = 0)
       : key0(static_cast<std::uint32_t>(seed)),
         key1((static_cast<std::uint32_t>(seed >> 32) & 0x1FFFFFu) | site << 21),
@@ -59,7 +53,7 @@ struct Stream {
 };
 
 /// The four 32-bit words at `position` of a stream.
-DDSC_HOST_DEVICE PhiloxBlock philox(const Stream& stream, std::uint32_t position) {
+DDSC_INLINE PhiloxBlock philox(const Stream& stream, std::uint32_t position) {
   std::uint32_t x0 = position, x1 = stream.cell, x2 = stream.step, x3 = stream.tail;
   std::uint32_t k0 = stream.key0, k1 = stream.key1;
   for (int round = 0; round < 10; ++round) {
@@ -78,14 +72,14 @@ DDSC_HOST_DEVICE PhiloxBlock philox(const Stream& stream, std::uint32_t position
 }
 
 /// Uniform in [0, 1) with 53 bits, from two words.
-DDSC_HOST_DEVICE double uniform53(std::uint32_t a, std::uint32_t b) {
+DDSC_INLINE double uniform53(std::uint32_t a, std::uint32_t b) {
   return (static_cast<double>(a >> 5) * 67108864.0 + static_cast<double>(b >> 6)) *
          (1.0 / 9007199254740992.0);
 }
 
 /// A word below this threshold is an event of probability p (rounded to a multiple of 2^-32; p = 1 is
 /// certain).
-DDSC_HOST_DEVICE std::uint64_t threshold32(double p) {
+DDSC_INLINE std::uint64_t threshold32(double p) {
   return static_cast<std::uint64_t>(p * 4294967296.0 + 0.5);
 }
 

@@ -6,7 +6,11 @@
 #include <cstdint>
 #include <type_traits>
 
+#if defined(__CUDACC__)
+#define DDSC_INLINE __host__ __device__ __forceinline__
+#else
 #define DDSC_INLINE [[gnu::always_inline]] inline
+#endif
 
 namespace ddsc {
 
@@ -73,7 +77,7 @@ struct ConstMatrix {
   std::int64_t rows = 0, cols = 0, stride = 0;
   DType type = DType::f32;
 
-  DDSC_INLINE ConstMatrix() = default;
+  DDSC_INLINE ConstMatrix() {}
   DDSC_INLINE ConstMatrix(const void* elements, std::int64_t rowCount, std::int64_t columnCount,
                           std::int64_t rowStride, DType elementType)
       : data(elements), rows(rowCount), cols(columnCount), stride(rowStride), type(elementType) {}

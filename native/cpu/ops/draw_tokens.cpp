@@ -24,19 +24,6 @@ double exponentiate(const float* values, std::int64_t count, double maximum, dou
   return total;
 }
 
-/// Sum over the values of w at temperature 1, where logTotal is the log of the sum of exp over them.
-double valueMass(const DrawTokens& op, const float* logits, std::int64_t cell, double logTotal) {
-  switch (op.objective) {
-    case Objective::subs: return 1;
-    case Objective::d3pm:
-      return ::exp(logTotal - logAddExp(logTotal, static_cast<double>(logits[op.logits.cols - 1])));
-    case Objective::sedd:
-      return ::exp(logTotal - logExpm1(static_cast<double>(op.sigma[cell])) -
-                   ::log(static_cast<double>(op.logits.cols - 1)));
-  }
-  __builtin_unreachable();
-}
-
 /// The first i at which the running sum of the weights passes `point`; if rounding lets none, the last of
 /// positive weight; `count` if there is none.
 std::int64_t invert(const double* weights, std::int64_t count, double point) {
@@ -63,7 +50,9 @@ void drawRow(const DrawTokens& op, std::int64_t row, double* weights) {
   const auto maximum = static_cast<double>(values[best]);
   const double plainTotal = exponentiate(values, count, maximum, 1, weights);
   const auto reveal = static_cast<double>(op.reveal[cell]);
-  const double revealed = reveal * valueMass(op, logits, cell, maximum + ::log(plainTotal));
+  const double revealed = reveal * valueMass(op.objective, maximum + ::log(plainTotal),
+                                             static_cast<double>(logits[mask]), op.logits.cols,
+                                             op.sigma ? static_cast<double>(op.sigma[cell]) : 0.0);
   const double surplus = revealed < 1 ? 1 - revealed : 0;
   const double stay = op.objective == Objective::sedd ? surplus : static_cast<double>(op.stay[cell]);
 
