@@ -5,6 +5,7 @@
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { DdscError } from "./errors.js";
+import type { DataAddon } from "./native_data.js";
 
 /** Compute type. Master weights, optimizer state, reductions and softmax are float32 in both. */
 export type DType = "fp32" | "bf16";
@@ -247,7 +248,7 @@ interface AddonDenoiser {
   cancel(): void;
   dispose(): void;
 }
-interface Addon {
+interface Addon extends DataAddon {
   Denoiser: new (options: NativeDenoiserOptions) => AddonDenoiser;
   /** Devices compiled in and found: [{ name: "cpu", description, instructionSets, threads }]. */
   devices(): NativeDevice[];
@@ -294,6 +295,19 @@ function fromNative(error: unknown): unknown {
     return new DdscError((error as unknown as { code: string }).code, error.message, {}, { cause: error });
   }
   return error;
+}
+
+/** Calls one of the addon's functions for data (see native_data.ts), at once or off the event loop; errors become `DdscError`s. */
+export function callAddon<T>(call: (functions: DataAddon) => T): T {
+  try {
+    const result = call(addon());
+    if (!(result instanceof Promise)) return result;
+    return result.catch((error: unknown) => {
+      throw fromNative(error);
+    }) as T;
+  } catch (error) {
+    throw fromNative(error);
+  }
 }
 
 /** Devices this installation can compute on. */

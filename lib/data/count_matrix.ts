@@ -4,6 +4,8 @@ export interface RawRows {
   readonly offsets: Int32Array;
   readonly columns: Int32Array;
   readonly values: Float32Array;
+  /** Whether genes ascend strictly within rows and counts are whole, finite and above 0: nothing is left to check. */
+  readonly checked?: boolean;
 }
 
 /** A matrix of counts in a file, read by rows. */

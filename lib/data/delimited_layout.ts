@@ -160,7 +160,7 @@ export function findLayout(
   const roles = new Int32Array(fields).fill(NO_COUNT);
   for (let field = named ? 1 : 0; field < fields; field++) {
     const name = headings[field] ?? "";
-    const given = wanted.delete(name) || (lines === "cells" && METADATA_NAMES.has(plainName(name)));
+    const given = wanted.delete(name) || (lines === "cells" && describesCells(name));
     if (given || numeric[field] !== true) {
       described.push({ name, kind: numeric[field] === true ? "number" : "text", field });
     } else {
@@ -232,6 +232,11 @@ function isIndex(heading: string, records: readonly (readonly string[])[], numer
   return 2 * distinct.size > records.length;
 }
 
+/** Whether a column of numbers of this name describes cells and is no gene. */
+export function describesCells(name: string): boolean {
+  return METADATA_NAMES.has(plainName(name));
+}
+
 function plainName(name: string): string {
   return name
     .trim()
@@ -248,7 +253,7 @@ function orientation(
   if (transpose !== undefined) return transpose ? "genes" : "cells";
   const genesInLines = mostly(lineNames, ENSEMBL) && !mostly(columnNames, ENSEMBL);
   if (!genesInLines && !(mostly(columnNames, CELL_NAME) && !mostly(lineNames, CELL_NAME))) return "cells";
-  notes.push("the names say that a line is a gene and a column a cell; --no-transpose if that is wrong");
+  notes.push("the names say that a line is a gene and a column a cell; open it with transpose: false if that is wrong");
   return "genes";
 }
 

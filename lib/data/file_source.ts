@@ -65,6 +65,8 @@ export interface FileParts {
   readonly notes: readonly string[];
   /** What to do when values turn out to be no counts; "" if nothing. */
   readonly remedy: string;
+  /** Cells looked at on opening, to tell counts from transformed values; default 64. */
+  readonly probedCells?: number;
   /** Releases files and memory. */
   close(): void;
 }
@@ -104,7 +106,7 @@ export class FileSource implements CellSource {
   static async open(parts: FileParts): Promise<FileSource> {
     try {
       const source = new FileSource(parts);
-      await source.read(rowRange(0, Math.min(PROBED_CELLS, source.cellCount)));
+      await source.read(rowRange(0, Math.min(parts.probedCells ?? PROBED_CELLS, source.cellCount)));
       return source;
     } catch (error) {
       parts.close();

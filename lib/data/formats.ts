@@ -1,7 +1,10 @@
+import { arrow } from "./arrow.js";
 import { delimited } from "./delimited.js";
 import type { CellFormat } from "./format.js";
 import { H5adSource } from "./h5ad.js";
 import { matrixMarket } from "./matrix_market.js";
+import { parquet } from "./parquet.js";
+import { remote } from "./remote.js";
 import { tenxH5 } from "./tenx_h5.js";
 import { zarrStore } from "./zarr.js";
 
@@ -13,4 +16,13 @@ const h5ad: CellFormat = {
 };
 
 /** Every format, in the order in which they are asked: those that look closer come first. */
-export const formats: readonly CellFormat[] = [tenxH5, h5ad, zarrStore, matrixMarket, delimited];
+export const formats: readonly CellFormat[] = [
+  remote,
+  parquet,
+  arrow,
+  tenxH5,
+  h5ad,
+  zarrStore,
+  matrixMarket,
+  delimited,
+];

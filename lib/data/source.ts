@@ -119,6 +119,8 @@ export interface OpenOptions {
   readonly transpose?: boolean;
   /** Tables of text: columns of numbers that describe cells and are no genes, beside those commonly used for that. */
   readonly metadataColumns?: readonly string[];
+  /** Parquet and Arrow with gene tokens: the table that names them (Parquet, or JSON of {name: token}); default: found beside the file. */
+  readonly geneTable?: string;
   /** Column of gene metadata that holds the identifiers; default: the index of var, or the format's identifiers. */
   readonly geneColumn?: string;
 }

@@ -4,6 +4,7 @@ import { checkChoice, checkNumber, DdscError } from "../errors.js";
 import { Purpose, RandomStream } from "../random.js";
 import { chooseWithoutReplacement } from "./choose.js";
 import { badCount, type CountPlace, duplicateGene } from "./count_errors.js";
+import { tokenizeNatively } from "./native_tokens.js";
 import { QuantileRanks } from "./quantile_ranks.js";
 import { addExample, emptyReport, type TokenizerReport } from "./report.js";
 import { strategyFrom } from "./strategies.js";
@@ -157,6 +158,11 @@ export class CellTokenizer {
    * @param epoch names the sample of genes; the same epoch gives the same sample again.
    */
   tokenize(block: CellBlock, mapping: GeneMapping, epoch: number): TokenizedCells {
+    return tokenizeNatively(this, block, mapping, epoch) ?? this.tokenizeHere(block, mapping, epoch);
+  }
+
+  /** As `tokenize`, in JavaScript: the definition that native code follows, and what finds the cell that it refuses. */
+  tokenizeHere(block: CellBlock, mapping: GeneMapping, epoch: number): TokenizedCells {
     const report = emptyReport();
     const cellCount = block.rows.length;
     const capacity = this.#capacity(block, mapping);

@@ -34,6 +34,11 @@ export class QuantileRanks implements TokenStrategy {
     this.#edges = new Float32Array(this.values - 1);
   }
 
+  /** Places of the R - 1 inner quantiles in [0, 1], float32, for native code that computes the same ranks. */
+  get steps(): Float32Array {
+    return this.#steps;
+  }
+
   encode(counts: Float32Array, out: Int32Array): void {
     if (out.length !== counts.length) {
       throw new DdscError(

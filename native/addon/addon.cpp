@@ -2,6 +2,7 @@
 #include <napi.h>
 
 #include "addon/async.h"
+#include "addon/data_functions.h"
 #include "addon/objects.h"
 #include "cpu/cpu_backend.h"
 
@@ -32,7 +33,9 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(data.release());  // freed by the environment when it ends
   exports.Set("Denoiser", DenoiserObject::define(env));
   exports.Set("devices", Napi::Function::New<devices>(env, "devices"));
+  exports.Set("estimateMemory", Napi::Function::New<estimateMemory>(env, "estimateMemory"));
   exports.Set("objectiveLoss", Napi::Function::New<objectiveLoss>(env, "objectiveLoss"));
+  exportDataFunctions(env, exports);
   return exports;
 }
 

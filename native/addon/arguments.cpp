@@ -53,6 +53,9 @@ std::vector<Element> Field::elements(napi_typedarray_type type, const char* expe
   return copy;
 }
 
+std::vector<std::uint8_t> Field::bytes() const {
+  return elements<std::uint8_t>(napi_uint8_array, "a Uint8Array");
+}
 std::vector<std::int32_t> Field::int32s() const {
   return elements<std::int32_t>(napi_int32_array, "an Int32Array");
 }

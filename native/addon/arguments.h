@@ -25,6 +25,7 @@ struct Field {
   bool boolean() const;
   std::string string() const;
 
+  std::vector<std::uint8_t> bytes() const;
   std::vector<std::int32_t> int32s() const;
   std::vector<float> floats() const;
   std::vector<double> doubles() const;

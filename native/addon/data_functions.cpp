@@ -1,0 +1,272 @@
+#include "addon/data_functions.h"
+
+#include "addon/arguments.h"
+#include "addon/async.h"
+#include "data/cell_lists.h"
+#include "data/parquet_column.h"
+#include "data/snappy.h"
+#include "data/tokenize_cells.h"
+
+namespace ddsc::addon {
+
+namespace {
+
+/// Numbers of lib/native_data.ts's page table in one page, in order.
+constexpr std::size_t kPageFields = 9;
+
+std::vector<data::PageEntry> pageTable(const Field& value) {
+  const std::vector<std::uint64_t> numbers = value.naturals();
+  if (numbers.size() % kPageFields != 0) throw Error("ARGUMENT_LENGTH", "a page has nine numbers");
+  std::vector<data::PageEntry> pages(numbers.size() / kPageFields);
+  for (std::size_t i = 0; i < pages.size(); ++i) {
+    const std::uint64_t* const page = &numbers[i * kPageFields];
+    pages[i].offset = page[0];
+    pages[i].compressedSize = page[1];
+    pages[i].uncompressedSize = page[2];
+    if (page[3] > 2) throw Error("ARGUMENT_CHOICE", "there is no such kind of page");
+    pages[i].kind = static_cast<data::PageEntry::Kind>(page[3]);
+    pages[i].encoding = static_cast<data::Encoding>(page[4]);
+    pages[i].values = page[5];
+    pages[i].definitionBytes = page[6];
+    pages[i].repetitionBytes = page[7];
+    pages[i].compressed = page[8] != 0;
+  }
+  return pages;
+}
+
+int level(const Field& value) {
+  const std::int64_t number = value.integer();
+  if (number < 0 || number > 255) throw Error("ARGUMENT_RANGE", "a level is 0 to 255");
+  return static_cast<int>(number);
+}
+
+data::ColumnChunk columnChunk(const Field& value) {
+  data::ColumnChunk chunk;
+  chunk.shape.physical = static_cast<data::Physical>(value["physical"].integer());
+  const std::int64_t codec = value["codec"].integer();
+  if (codec != 0 && codec != 1 && codec != 6 && codec != 7)
+    throw Error("ARGUMENT_CHOICE", "there is no such codec");
+  chunk.shape.codec = static_cast<data::Codec>(codec);
+  chunk.shape.maxDefinition = level(value["maxDefinition"]);
+  chunk.shape.maxRepetition = level(value["maxRepetition"]);
+  if (chunk.shape.maxRepetition > 1) throw Error("DATA_FORMAT", "lists of lists are not supported");
+  chunk.shape.entryDefinition = level(value["entryDefinition"]);
+  chunk.bytes = value["bytes"].bytes();
+  chunk.pages = pageTable(value["pages"]);
+  return chunk;
+}
+
+data::RowRange rowRange(const Field& value) {
+  return {value["first"].natural(), value["count"].natural(), value["startsInside"].boolean()};
+}
+
+Napi::Uint8Array toBytes(Napi::Env env, const std::vector<std::uint8_t>& values) {
+  Napi::Uint8Array array = Napi::Uint8Array::New(env, values.size());
+  std::copy(values.begin(), values.end(), array.Data());
+  return array;
+}
+
+/// A typed array over the vector's own memory, which it takes over: no copy.
+template <class Array, class Element>
+Array takeArray(Napi::Env env, std::vector<Element>& values) {
+  if (values.empty()) return Array::New(env, 0);
+  auto owner = std::make_unique<std::vector<Element>>(std::move(values));
+  std::vector<Element>* const kept = owner.get();
+  const Napi::ArrayBuffer memory = Napi::ArrayBuffer::New(
+      env, kept->data(), kept->size() * sizeof(Element),
+      [](Napi::BasicEnv, void*, std::vector<Element>* vector) {
+        std::default_delete<std::vector<Element>>()(vector);
+      },
+      kept);
+  owner.release();  // the array buffer's finalizer has it now
+  return Array::New(env, kept->size(), memory, 0);
+}
+
+Napi::Object cellRows(Napi::Env env, data::CellRows& cells) {
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("offsets", toArray(env, cells.offsets));
+  result.Set("columns", takeArray<Napi::Int32Array>(env, cells.columns));
+  result.Set("counts", takeArray<Napi::Float32Array>(env, cells.counts));
+  result.Set("clean", cells.clean);
+  result.Set("fractions", cells.fractions);
+  result.Set("unknownRow", cells.unknownRow);
+  result.Set("unknownToken", cells.unknownToken);
+  return result;
+}
+
+template <class Out>
+Napi::Promise numbersJob(Napi::Env env, data::ColumnChunk chunk, data::RowRange range) {
+  return Job<data::NumberColumn<Out>>::start(
+      env, [chunk = std::move(chunk), range] { return data::decodeNumberColumn<Out>(chunk, range); },
+      [](Napi::Env target, data::NumberColumn<Out>& column) -> Napi::Value {
+        Napi::Object result = Napi::Object::New(target);
+        result.Set("values", toArray(target, column.values));
+        result.Set("offsets", toArray(target, column.offsets));
+        return result;
+      });
+}
+
+/// decodeNumbers(chunk, range, "int32" | "float32" | "float64")
+Napi::Value decodeNumbers(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    data::ColumnChunk chunk = columnChunk(argument(info, 0, "chunk"));
+    const data::RowRange range = rowRange(argument(info, 1, "range"));
+    const std::string type = argument(info, 2, "type").string();
+    if (type == "int32") return numbersJob<std::int32_t>(info.Env(), std::move(chunk), range);
+    if (type == "float32") return numbersJob<float>(info.Env(), std::move(chunk), range);
+    if (type == "float64") return numbersJob<double>(info.Env(), std::move(chunk), range);
+    throw Error("ARGUMENT_CHOICE", "there is no such type of numbers");
+  });
+}
+
+/// decodeText(chunk, range)
+Napi::Value decodeText(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const data::RowRange range = rowRange(argument(info, 1, "range"));
+    return Job<data::TextColumn>::start(
+        info.Env(),
+        [chunk = columnChunk(argument(info, 0, "chunk")), range] {
+          return data::decodeTextColumn(chunk, range);
+        },
+        [](Napi::Env env, data::TextColumn& column) -> Napi::Value {
+          Napi::Object result = Napi::Object::New(env);
+          result.Set("codes", toArray(env, column.codes));
+          result.Set("offsets", toArray(env, column.offsets));
+          result.Set("bytes", toBytes(env, column.bytes));
+          return result;
+        });
+  });
+}
+
+/// rowsByPage(chunk)
+Napi::Value rowsByPage(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    return Job<std::vector<std::int32_t>>::start(
+        info.Env(), [chunk = columnChunk(argument(info, 0, "chunk"))] { return data::rowsByPage(chunk); },
+        [](Napi::Env env, std::vector<std::int32_t>& rows) -> Napi::Value { return toArray(env, rows); });
+  });
+}
+
+/// readCells(tokens, tokenRange, expressions, expressionRange, columnOf)
+Napi::Value readCells(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    return Job<data::CellRows>::start(
+        info.Env(),
+        [tokens = columnChunk(argument(info, 0, "tokens")),
+         tokenRange = rowRange(argument(info, 1, "tokenRange")),
+         expressions = columnChunk(argument(info, 2, "expressions")),
+         expressionRange = rowRange(argument(info, 3, "expressionRange")),
+         columnOf = argument(info, 4, "columnOf").int32s()] {
+          return data::joinLists(data::decodeNumberColumn<std::int32_t>(tokens, tokenRange),
+                                 data::decodeNumberColumn<float>(expressions, expressionRange), columnOf);
+        },
+        [](Napi::Env env, data::CellRows& cells) -> Napi::Value { return cellRows(env, cells); });
+  });
+}
+
+/// joinCells(tokens, tokenOffsets, expressions, expressionOffsets, columnOf): offsets begin at 0 and end at
+/// the length.
+Napi::Value joinCells(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto checkBounds = [](const std::vector<std::int32_t>& offsets, std::size_t size) {
+      const bool good = !offsets.empty() && offsets.front() == 0 &&
+                        std::is_sorted(offsets.begin(), offsets.end()) &&
+                        static_cast<std::size_t>(offsets.back()) == size;
+      if (!good) throw Error("DATA_CORRUPT", "a list's bounds contradict each other");
+    };
+    data::NumberColumn<std::int32_t> tokens{argument(info, 0, "tokens").int32s(),
+                                            argument(info, 1, "tokenOffsets").int32s()};
+    data::NumberColumn<float> expressions{argument(info, 2, "expressions").floats(),
+                                          argument(info, 3, "expressionOffsets").int32s()};
+    checkBounds(tokens.offsets, tokens.values.size());
+    checkBounds(expressions.offsets, expressions.values.size());
+    data::CellRows cells =
+        data::joinLists(std::move(tokens), std::move(expressions), argument(info, 4, "columnOf").int32s());
+    return cellRows(info.Env(), cells);
+  });
+}
+
+/// snappyCompress(bytes)
+Napi::Value snappyCompress(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    return Job<std::vector<std::uint8_t>>::start(
+        info.Env(),
+        [input = argument(info, 0, "bytes").bytes()] {
+          std::vector<std::uint8_t> output;
+          data::snappyCompress(input, output);
+          return output;
+        },
+        [](Napi::Env env, std::vector<std::uint8_t>& output) -> Napi::Value { return toBytes(env, output); });
+  });
+}
+
+/// A typed array's own memory: for calls that end before JavaScript goes on.
+template <class Array>
+auto borrowed(const Field& field, napi_typedarray_type type) {
+  using Element = std::remove_pointer_t<decltype(std::declval<Array>().Data())>;
+  if (!field.value.IsTypedArray() || field.value.As<Napi::TypedArray>().TypedArrayType() != type) {
+    throw Error("ARGUMENT_TYPE", "expected another typed array for " + field.name);
+  }
+  const auto array = field.value.As<Array>();
+  return std::span<const Element>(array.Data(), array.ElementLength());
+}
+
+/// tokenizeCells(block, options): the batch and its report, or null where a cell must be refused.
+Napi::Value tokenizeCells(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Napi::Env env = info.Env();
+    const Field block = argument(info, 0, "block"), given = argument(info, 1, "options");
+    data::CellSlice cells;
+    cells.rows = borrowed<Napi::Int32Array>(block["rows"], napi_int32_array);
+    cells.offsets = borrowed<Napi::Int32Array>(block["offsets"], napi_int32_array);
+    cells.columns = borrowed<Napi::Int32Array>(block["genes"], napi_int32_array);
+    cells.counts = borrowed<Napi::Float32Array>(block["counts"], napi_float32_array);
+    const bool good = cells.offsets.size() == cells.rows.size() + 1 && cells.offsets.front() >= 0 &&
+                      std::is_sorted(cells.offsets.begin(), cells.offsets.end()) &&
+                      static_cast<std::size_t>(cells.offsets.back()) <= cells.columns.size() &&
+                      cells.counts.size() == cells.columns.size();
+    if (!good) return env.Null();
+    data::TokenizeOptions options;
+    options.steps = given["steps"].floats();
+    options.ids = borrowed<Napi::Int32Array>(given["ids"], napi_int32_array);
+    options.room = given["room"].natural();
+    options.minGenes = given["minGenes"].natural();
+    options.cls = given["cls"].boolean();
+    options.sample = given["sample"].boolean();
+    options.seed = given["seed"].natural();
+    options.epoch = given["epoch"].natural();
+    data::TokenizedCells made;
+    if (!data::tokenizeCells(cells, options, made)) return env.Null();
+    Napi::Object result = Napi::Object::New(env);
+    result.Set("offsets", toArray(env, made.offsets));
+    result.Set("genes", toArray(env, made.genes));
+    result.Set("tokens", toArray(env, made.tokens));
+    result.Set("cells", toArray(env, made.cells));
+    const auto number = [&](const char* name, std::size_t value) {
+      result.Set(name, static_cast<double>(value));
+    };
+    number("emptyCells", made.emptyCells);
+    number("unknownOnlyCells", made.unknownOnlyCells);
+    number("smallCells", made.smallCells);
+    number("shortenedCells", made.shortenedCells);
+    number("leftOutGenes", made.leftOutGenes);
+    number("unknownCounts", made.unknownCounts);
+    result.Set("skippedRows", toArray(env, made.skippedRows));
+    result.Set("unknownColumns", toArray(env, made.unknownColumns));
+    return result;
+  });
+}
+
+}  // namespace
+
+void exportDataFunctions(Napi::Env env, Napi::Object exports) {
+  exports.Set("decodeNumbers", Napi::Function::New<decodeNumbers>(env, "decodeNumbers"));
+  exports.Set("decodeText", Napi::Function::New<decodeText>(env, "decodeText"));
+  exports.Set("rowsByPage", Napi::Function::New<rowsByPage>(env, "rowsByPage"));
+  exports.Set("readCells", Napi::Function::New<readCells>(env, "readCells"));
+  exports.Set("joinCells", Napi::Function::New<joinCells>(env, "joinCells"));
+  exports.Set("snappyCompress", Napi::Function::New<snappyCompress>(env, "snappyCompress"));
+  exports.Set("tokenizeCells", Napi::Function::New<tokenizeCells>(env, "tokenizeCells"));
+}
+
+}  // namespace ddsc::addon

@@ -1,0 +1,40 @@
+// A block is a row of sequences: a token, literals, a match. Lengths of 15 go on in further bytes while those
+// are 255.
+#include "data/lz4.h"
+
+#include "data/copy_match.h"
+
+namespace ddsc::data {
+
+namespace {
+
+std::size_t longLength(std::size_t length, ByteReader& reader) {
+  if (length != 15) return length;
+  for (;;) {
+    const std::uint8_t more = reader.fixed<std::uint8_t>();
+    length += more;
+    if (more != 0xFF) return length;
+  }
+}
+
+}  // namespace
+
+void lz4Decompress(Bytes input, std::span<std::uint8_t> output) {
+  ByteReader reader(input);
+  std::size_t written = 0;
+  while (reader.left() > 0) {
+    const std::uint32_t token = reader.fixed<std::uint8_t>();
+    const Bytes literal = reader.take(longLength(token >> 4, reader));
+    if (literal.size() > output.size() - written) corrupt("an LZ4 block is longer than its page says");
+    if (!literal.empty()) std::memcpy(output.data() + written, literal.data(), literal.size());
+    written += literal.size();
+    if (reader.left() == 0) break;  // the last sequence has no match
+    const std::size_t offset = reader.fixed<std::uint16_t>();
+    const std::size_t length = longLength(token & 15u, reader) + 4;
+    copyMatch(output, written, offset, length);
+    written += length;
+  }
+  if (written != output.size()) corrupt("an LZ4 block is shorter than its page says");
+}
+
+}  // namespace ddsc::data
