@@ -5,7 +5,14 @@ import type { OptionValues } from "./options.js";
 import type { Output } from "./output.js";
 
 /** Options of a command that reads a file of counts. */
-export const DATA_OPTIONS = ["layer", "raw", "geneColumn"] as const;
+export const DATA_OPTIONS = [
+  "layer",
+  "raw",
+  "geneColumn",
+  "genome",
+  "transpose",
+  "metadataColumns",
+] as const;
 /** Options of a command that loads a model. */
 export const MODEL_OPTIONS = ["model", "device", "dtype"] as const;
 
@@ -14,11 +21,17 @@ export async function openData(
   path: string,
   options: OptionValues<(typeof DATA_OPTIONS)[number]>,
 ): Promise<CellSource> {
-  const { layer, raw, geneColumn } = options;
+  const { layer, raw, geneColumn, genome, transpose, metadataColumns } = options;
   return openCells(path, {
     raw,
     ...(layer === undefined ? {} : { layer }),
     ...(geneColumn === undefined ? {} : { geneColumn }),
+    ...(genome === undefined ? {} : { genome }),
+    // Left out, the names tell.
+    ...(transpose ? { transpose } : {}),
+    ...(metadataColumns === undefined
+      ? {}
+      : { metadataColumns: metadataColumns.split(",").map((name) => name.trim()) }),
   });
 }
 

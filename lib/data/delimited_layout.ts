@@ -253,7 +253,9 @@ function orientation(
   if (transpose !== undefined) return transpose ? "genes" : "cells";
   const genesInLines = mostly(lineNames, ENSEMBL) && !mostly(columnNames, ENSEMBL);
   if (!genesInLines && !(mostly(columnNames, CELL_NAME) && !mostly(lineNames, CELL_NAME))) return "cells";
-  notes.push("the names say that a line is a gene and a column a cell; open it with transpose: false if that is wrong");
+  notes.push(
+    "the names say that a line is a gene and a column a cell; open it with transpose: false if that is wrong",
+  );
   return "genes";
 }
 
