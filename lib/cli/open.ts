@@ -1,28 +1,26 @@
+import { isUrl } from "../data/content.js";
 import { openCells } from "../data/index.js";
 import type { CellSource } from "../data/source.js";
 import { Denoiser } from "../model/denoiser.js";
+import { exists } from "../model/model_files.js";
 import type { OptionValues } from "./options.js";
 import type { Output } from "./output.js";
 
 /** Options of a command that reads a file of counts. */
-export const DATA_OPTIONS = [
-  "layer",
-  "raw",
-  "geneColumn",
-  "genome",
-  "transpose",
-  "metadataColumns",
-] as const;
+export const DATA_OPTIONS = ["layer", "raw", "geneColumn", "genome", "transpose", "metadataColumns"] as const;
 /** Options of a command that loads a model. */
 export const MODEL_OPTIONS = ["model", "device", "dtype"] as const;
 
-/** Opens a file of counts. Throws as `openCells`. */
+/**
+ * Opens cells: what a path names (see `openCells`), or what several do, separated by commas where there is no file of that
+ * name. Throws as `openCells`.
+ */
 export async function openData(
   path: string,
   options: OptionValues<(typeof DATA_OPTIONS)[number]>,
 ): Promise<CellSource> {
   const { layer, raw, geneColumn, genome, transpose, metadataColumns } = options;
-  return openCells(path, {
+  return openCells(await splitPaths(path), {
     raw,
     ...(layer === undefined ? {} : { layer }),
     ...(geneColumn === undefined ? {} : { geneColumn }),
@@ -33,6 +31,12 @@ export async function openData(
       ? {}
       : { metadataColumns: metadataColumns.split(",").map((name) => name.trim()) }),
   });
+}
+
+async function splitPaths(path: string): Promise<string | string[]> {
+  if (!path.includes(",") || isUrl(path) || (await exists(path))) return path;
+  // Braces of a pattern may hold commas.
+  return path.split(/,(?![^{]*\})/);
 }
 
 /** Tells what a source's reader noticed so far. */

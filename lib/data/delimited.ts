@@ -16,6 +16,7 @@ const GIB = 2 ** 30;
 export const delimited: CellFormat = {
   name: "tables of text (CSV, TSV)",
   matches: (content) => content.kind === "file" && looksLikeTable(textHead(content.head)),
+  isDoubtful: true,
   open: openDelimited,
 };
 

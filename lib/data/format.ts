@@ -28,6 +28,8 @@ export interface CellFormat {
   matches(content: Content): boolean | Promise<boolean>;
   /** Opens it. */
   open(path: string, options: OpenOptions): Promise<CellSource>;
+  /** Whether files of other kinds may look like this one: in a folder they are taken only where no other format is found. */
+  readonly isDoubtful?: boolean;
   /** Whether a file of this name in a folder of shards goes with them and holds no cells itself (lower case name). */
   isCompanion?(name: string): boolean;
 }

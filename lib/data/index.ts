@@ -1,23 +1,21 @@
-import { DdscError } from "../errors.js";
-import { describeContent, readContent } from "./content.js";
-import { formats } from "./formats.js";
+import { ConcatenatedSource } from "./concatenate.js";
+import { openInTurns } from "./in_turns.js";
 import { MemorySource } from "./memory.js";
+import { openPaths } from "./open_files.js";
+import { SimulatedSource } from "./simulated_source.js";
 import type { CellSource, OpenOptions, SourceDescriptor } from "./source.js";
 import { subsetSource } from "./subset.js";
 
 /**
- * Opens a file of cells. The format is found by content, not by name.
+ * Opens cells: a file, a folder or an http(s) address of any format, found by content and not by name; a folder of such
+ * files; a pattern with wildcards (`data/train-*.parquet`); or several of these, which are then one source over the union of
+ * their genes (see `ConcatenatedSource`).
  *
  * Throws `DATA_NOT_FOUND`, `DATA_UNREADABLE`, `DATA_FORMAT` (naming what was found and what is supported) and the
  * errors of the format's reader: see `H5adSource.open`.
  */
-export async function openCells(path: string, options: OpenOptions = {}): Promise<CellSource> {
-  const content = await readContent(path);
-  for (const format of formats) if (await format.matches(content)) return format.open(path, options);
-  const supported = formats.map(({ name }) => name).join(", ");
-  throw new DdscError("DATA_FORMAT", `${path}: ${describeContent(content)}; supported are ${supported}`, {
-    file: path,
-  });
+export function openCells(path: string | readonly string[], options: OpenOptions = {}): Promise<CellSource> {
+  return openPaths(typeof path === "string" ? [path] : path, options);
 }
 
 /** Opens the source again that `CellSource.descriptor` described. Throws as `openCells` does. */
@@ -27,9 +25,13 @@ export async function openSource(descriptor: SourceDescriptor): Promise<CellSour
       return openCells(descriptor.path, descriptor.options);
     case "memory":
       return new MemorySource(descriptor.cells);
+    case "simulated":
+      return new SimulatedSource(descriptor.options);
     case "subset": {
       const whole = await openSource(descriptor.source);
       return subsetSource(whole, descriptor.rows, () => whole[Symbol.dispose]());
     }
+    case "concatenated":
+      return new ConcatenatedSource(await openInTurns(descriptor.sources, openSource), descriptor.name);
   }
 }

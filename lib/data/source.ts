@@ -1,5 +1,6 @@
 import type { Table } from "apache-arrow";
 import type { Frame } from "./frame.js";
+import type { SimulateOptions } from "./simulate.js";
 
 /** A gene (column) of a source. */
 export interface Gene {
@@ -97,7 +98,9 @@ export interface CellSource extends Disposable {
 export type SourceDescriptor =
   | FileDescriptor
   | { readonly kind: "memory"; readonly cells: MemoryCells }
-  | { readonly kind: "subset"; readonly source: SourceDescriptor; readonly rows: Int32Array };
+  | { readonly kind: "simulated"; readonly options: SimulateOptions }
+  | { readonly kind: "subset"; readonly source: SourceDescriptor; readonly rows: Int32Array }
+  | { readonly kind: "concatenated"; readonly name: string; readonly sources: readonly SourceDescriptor[] };
 
 /** A file or folder of any format, which `openCells` finds by its content. */
 export interface FileDescriptor {

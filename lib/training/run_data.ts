@@ -127,6 +127,12 @@ function withAbsolutePaths(descriptor: SourceDescriptor): SourceDescriptor | nul
       const { path } = descriptor;
       return { ...descriptor, path: isUrl(path) ? path : resolve(path) };
     }
+    case "simulated":
+      return descriptor;
+    case "concatenated": {
+      const sources = descriptor.sources.map(withAbsolutePaths).filter((source) => source !== null);
+      return sources.length === descriptor.sources.length ? { ...descriptor, sources } : null;
+    }
     case "memory":
     case "subset":
       return null;

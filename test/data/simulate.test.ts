@@ -1,11 +1,12 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { writeH5ad } from "../../lib/data/h5ad_write.js";
-import { openCells } from "../../lib/data/index.js";
+import { openCells, openSource } from "../../lib/data/index.js";
 import { MemorySource } from "../../lib/data/memory.js";
 import { type SimulateOptions, simulateCells } from "../../lib/data/simulate.js";
+import { SimulatedSource } from "../../lib/data/simulated_source.js";
 import { summarise } from "../../lib/data/summary.js";
-import { allIds, columnValues, denseAll, failure, temporaryFolder } from "./support.js";
+import { allIds, columnValues, denseAll, denseRows, failure, temporaryFolder } from "./support.js";
 
 const SMALL = { cells: 300, genes: 60, seed: 5 } as const;
 
@@ -132,4 +133,17 @@ it("sizes out of range are refused by name", async () => {
     expect(error.code).toBe("ARGUMENT_RANGE");
     expect(error.place.argument).toBe(Object.keys(options)[0]);
   }
+});
+
+it("the same cells are drawn one by one when they are asked for", async () => {
+  const { cells } = simulateCells(SMALL);
+  using memory = new MemorySource(cells);
+  using source = new SimulatedSource(SMALL);
+  const rows = [299, 0, 7, 7, 120];
+  expect(await denseRows(source, rows)).toEqual(await denseRows(memory, rows));
+  expect(await allIds(source)).toEqual(cells.ids);
+  expect(await columnValues(source, "cell_type")).toEqual(cells.metadata.cell_type);
+  expect(await columnValues(source, "library_size")).toEqual([...cells.metadata.library_size!]);
+  using again = await openSource(source.descriptor());
+  expect(await denseRows(again, [5])).toEqual(await denseRows(memory, [5]));
 });
