@@ -3,6 +3,7 @@ import { writeAtomically } from "../files.js";
 import { type Column, columnLength, type Frame, textCategories } from "./frame.js";
 import type { NumberArray } from "./hdf5_types.js";
 import { type AttributeValue, type ElementType, Hdf5Writer } from "./hdf5_writer.js";
+import type { CellBlock } from "./source.js";
 
 /** Values of a matrix cells x genes, held in memory. */
 export type MatrixValues =
@@ -55,6 +56,15 @@ export interface H5adStream {
   readonly uns?: Readonly<Record<string, UnstructuredValue>>;
 }
 
+/** What `writeH5adCells` writes: tables at once, X as compressed rows as they are read. */
+export interface H5adCells {
+  readonly obs: Frame;
+  readonly var: Frame;
+  /** Cells in the order of `obs`, any number at a time. */
+  readonly blocks: AsyncIterable<CellBlock>;
+  readonly uns?: Readonly<Record<string, UnstructuredValue>>;
+}
+
 /**
  * Writes an AnnData file that AnnData 0.8 and later read: X, layers, obs, var, uns. The file appears whole or
  * not at all. Throws `DATA_SHAPE` if lengths disagree, `ARGUMENT_NAME` for a name that HDF5 cannot hold and
@@ -95,6 +105,36 @@ export async function writeH5adStreamed(path: string, contents: H5adStream): Pro
         throw shapeError(path, `matrix "${name}" has ${received} values instead of ${size}`);
       await stream.finish();
     }
+  });
+}
+
+/** As `writeH5ad`, for counts too many to hold: memory stays at the tables, one block and 8 bytes a cell. */
+export async function writeH5adCells(path: string, contents: H5adCells): Promise<void> {
+  const shape = checkedShape(path, contents.obs, contents.var);
+  const [cells, genes] = shape;
+  // SciPy wants both index arrays of one type, and how many counts there are is known only in the end.
+  const wide = cells * genes > 0x7fff_ffff;
+  const type = wide ? "int64" : "int32";
+  const typed = (values: Float64Array | Int32Array) =>
+    wide ? BigInt64Array.from(values, BigInt) : Int32Array.from(values);
+  await writeFile(path, contents, async (writer) => {
+    await writer.group("/X", { "encoding-type": "csr_matrix", "encoding-version": "0.1.0", shape });
+    const data = writer.streamDataset("/X/data", "float32", [Number.POSITIVE_INFINITY]);
+    const indices = writer.streamDataset("/X/indices", type, [Number.POSITIVE_INFINITY]);
+    const bounds = new Float64Array(cells + 1);
+    let written = 0;
+    for await (const { rows, offsets, genes: columns, counts } of contents.blocks) {
+      if (written + rows.length > cells) throw shapeError(path, `there are more than ${cells} cells`);
+      const first = bounds[written] ?? 0;
+      for (let cell = 1; cell <= rows.length; cell++) bounds[written + cell] = first + (offsets[cell] ?? 0);
+      written += rows.length;
+      await data.append(counts);
+      await indices.append(typed(columns));
+    }
+    if (written < cells) throw shapeError(path, `there are ${written} cells instead of ${cells}`);
+    await data.finish();
+    await indices.finish();
+    await writer.dataset("/X/indptr", type, [bounds.length], typed(bounds));
   });
 }
 

@@ -100,7 +100,7 @@ export class Hdf5Writer {
     await stream.finish();
   }
 
-  /** A dataset of numbers whose values arrive in pieces, in order. */
+  /** A dataset of numbers whose values arrive in pieces, in order. Shape [Infinity]: a vector as long as it turns out to be. */
   streamDataset(
     path: string,
     type: Exclude<ElementType, "string">,
@@ -112,7 +112,7 @@ export class Hdf5Writer {
       write: async (bytes) => {
         await this.#append(bytes);
       },
-      finish: (messages) => this.#finishDataset(path, type, shape, messages, attributes),
+      finish: (messages, final) => this.#finishDataset(path, type, final, messages, attributes),
     });
   }
 
@@ -275,7 +275,7 @@ export class Hdf5Writer {
 interface StreamFile {
   readonly nextAddress: () => number;
   readonly write: (bytes: Uint8Array) => Promise<void>;
-  readonly finish: (layout: readonly Message[]) => Promise<void>;
+  readonly finish: (layout: readonly Message[], shape: readonly number[]) => Promise<void>;
 }
 
 /** Rows of a dataset, appended in order and written as compressed chunks of whole rows. */
@@ -283,8 +283,9 @@ export class DatasetStream {
   readonly #shape: readonly number[];
   readonly #file: StreamFile;
   readonly #elementBytes: number;
-  readonly #chunk: readonly number[];
-  readonly #buffer: Uint8Array;
+  #chunk: readonly number[];
+  #buffer: Uint8Array;
+  /** Bytes; infinite for a vector of open length. */
   readonly #total: number;
   readonly #places: ChunkPlace[] = [];
   #filled = 0;
@@ -320,19 +321,29 @@ export class DatasetStream {
 
   /** Ends the dataset; throws a RangeError unless it is full. */
   async finish(): Promise<void> {
-    if (this.#received !== this.#total)
+    const isOpen = this.#total === Number.POSITIVE_INFINITY;
+    if (!isOpen && this.#received !== this.#total)
       throw new RangeError(`too few values for shape [${this.#shape.join(", ")}]`);
+    const shape = isOpen ? [this.#received / this.#elementBytes] : this.#shape;
+    if (isOpen && this.#places.length === 0 && this.#filled > 0) {
+      // A chunk may not be longer than its dataset.
+      this.#chunk = shape;
+      this.#buffer = this.#buffer.subarray(0, this.#filled);
+    }
     if (this.#filled > 0) await this.#flush();
     if (this.#places.length === 0) {
-      await this.#file.finish([{ kind: MessageKind.layout, body: contiguousLayoutMessage(0, 0) }]);
+      await this.#file.finish([{ kind: MessageKind.layout, body: contiguousLayoutMessage(0, 0) }], shape);
       return;
     }
     const { nextAddress, write } = this.#file;
     const tree = await writeChunkTree(this.#places, this.#chunk, nextAddress, write);
-    await this.#file.finish([
-      { kind: MessageKind.layout, body: chunkedLayoutMessage(tree, this.#chunk, this.#elementBytes) },
-      { kind: MessageKind.filters, body: shuffleDeflateMessage(this.#elementBytes, DEFLATE_LEVEL) },
-    ]);
+    await this.#file.finish(
+      [
+        { kind: MessageKind.layout, body: chunkedLayoutMessage(tree, this.#chunk, this.#elementBytes) },
+        { kind: MessageKind.filters, body: shuffleDeflateMessage(this.#elementBytes, DEFLATE_LEVEL) },
+      ],
+      shape,
+    );
   }
 
   /** Writes the chunk in the buffer; the last one is filled up with zeros. */
