@@ -57,7 +57,7 @@ function generator(seed: number): Random {
 
 /** Damages bytes: changed, cut off, repeated, removed or exchanged pieces; numbers in text. */
 function damaged(bytes: Buffer, random: Random): Buffer {
-  let result = Buffer.from(bytes);
+  let result: Buffer = Buffer.from(bytes);
   const most = random(2) === 0 ? 1 : 4;
   for (let times = 1 + random(most); times > 0 && result.length > 0; times--) {
     const at = random(result.length);

@@ -1,25 +1,22 @@
-import { stat } from "node:fs/promises";
 import { summarise } from "../data/summary.js";
 import { summaryText } from "../data/summary_text.js";
+import { DdscError } from "../errors.js";
 import { findModel, readDescription } from "../model/model_files.js";
 import { defineCommand, type JsonResult } from "./command.js";
 import { DATA_OPTIONS, openData } from "./open.js";
 import { type Output, withThousands } from "./output.js";
 
-/** `ddsc inspect FILE`: what is in a file of counts or a model's folder. */
+/** `ddsc inspect PATH`: what is in a file or folder of cells, or in the folder of a model or run. */
 export const inspect = defineCommand({
   name: "inspect",
   summary: "show what is in a file of counts or in a model's folder",
-  file: "an .h5ad file, or the folder of a model or run",
+  file: "a file or folder of cells, or the folder of a model or run",
   options: [...DATA_OPTIONS],
   required: [],
   run: async (options, { output }) => {
     const { file } = options;
-    const isFolder = await stat(file).then(
-      (found) => found.isDirectory(),
-      () => false,
-    );
-    if (isFolder) return await inspectModel(file, output);
+    const model = await modelIn(file);
+    if (model !== undefined) return await inspectModel(model, output);
     using source = await openData(file, options);
     const summary = await summarise(source);
     output.line(summaryText(summary));
@@ -27,8 +24,15 @@ export const inspect = defineCommand({
   },
 });
 
-async function inspectModel(folder: string, output: Output): Promise<JsonResult> {
-  const path = await findModel(folder);
+/** The folder of the model in `path`; undefined if that is no folder of a model or run. */
+async function modelIn(path: string): Promise<string | undefined> {
+  return findModel(path).catch((error: unknown) => {
+    if (error instanceof DdscError && error.code === "CHECKPOINT_READ") return undefined;
+    throw error;
+  });
+}
+
+async function inspectModel(path: string, output: Output): Promise<JsonResult> {
   const { config, diffusion, tokenizer, dtype } = await readDescription(path);
   const { hidden, blocks, heads } = config;
   const { vocabulary, strategy, maxLength } = tokenizer;
