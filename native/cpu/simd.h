@@ -4,15 +4,16 @@
 //
 //   F, I, M                     kWidth floats; kWidth 32-bit integers (unsigned, wrap); a mask of lanes
 //   load(p), store(p, v)        unaligned; p is float, bf16 (widened; rounded to nearest even) or int32
+//   stream(p, v)                past the caches, p on a vector's boundary
 //   load(p, n), store(p, v, n)  the first n lanes, 0 <= n <= kWidth, no other memory; others load as 0
-//   zero set1 + - * / min max abs sqrt   min and max return b if either is NaN
+//   zero set1 + - * / min max abs sqrt reciprocal   min and max return b if either is NaN
 //   fma(a, b, c), fnma(a, b, c)          a b + c and c - a b, rounded once; fmaOf(p, b, c): *p b + c
 //   < <= ==, & | of masks, any select firstLanes
 //   setInt iota + - * & | ^ shiftLeft<n> shiftRight<n> mulHigh lessUnsigned ==
 //   bitsOf fromBits toFloat(I, signed)
 //   sum maximum                 over lanes, in a fixed order
 //   transpose                   of kWidth vectors
-//   exp, and sigmoid, geluTanh, silu with their derivatives
+//   exp exp2 log, and sigmoid, geluTanh, silu with their derivatives
 
 #include <cstdint>
 
@@ -69,8 +70,8 @@ DDSC_INLINE F exp(F x) {
   return scaleByPowerOfTwo(p, n);
 }
 
-/// 2^x to 2^-22 of itself for x <= 127; 0 below -126.5; NaN stays. Cheaper than exp: no rounding of x log2(e) to
-/// undo, no denormals.
+/// 2^x to 2^-22 of itself for x <= 127; 0 below -126.5; NaN stays. Cheaper than exp: no rounding of x log2(e)
+/// to undo, no denormals.
 DDSC_INLINE F exp2(F x) {
   x = max(set1(-127.0f), x);
   // Adding 1.5 * 2^23 + 127 rounds to a whole number n and leaves n + 127, the exponent of 2^n, in the low
@@ -86,6 +87,28 @@ DDSC_INLINE F exp2(F x) {
   p = fma(p, r, set1(2.4022242e-1f));
   p = fma(p, r, set1(6.931470e-1f));
   return fma(p, r, set1(1.0f)) * power;
+}
+
+/// Natural logarithm within 2 ulp for normal x > 0: x = 2^n m, m in sqrt(1 / 2) .. sqrt(2); polynomial of
+/// Cephes logf.
+DDSC_INLINE F log(F x) {
+  const I root = setInt(0x3F3504F3u);  // sqrt(1 / 2)
+  const I offset = bitsOf(x) - root + setInt(127u << 23);
+  const F n = toFloat(shiftRight<23>(offset) - setInt(127));
+  const F f = fromBits((offset & setInt(0x7FFFFFu)) + root) - set1(1.0f);
+  F p = set1(7.0376836292e-2f);
+  p = fma(p, f, set1(-1.1514610310e-1f));
+  p = fma(p, f, set1(1.1676998740e-1f));
+  p = fma(p, f, set1(-1.2420140846e-1f));
+  p = fma(p, f, set1(1.4249322787e-1f));
+  p = fma(p, f, set1(-1.6668057665e-1f));
+  p = fma(p, f, set1(2.0000714765e-1f));
+  p = fma(p, f, set1(-2.4999993993e-1f));
+  p = fma(p, f, set1(3.3333331174e-1f));
+  const F square = f * f;
+  p = fma(n, set1(-2.12194440e-4f), p * f * square);
+  p = fnma(square, set1(0.5f), p);
+  return fma(n, set1(0.693359375f), f + p);
 }
 
 /// 1 / (1 + e^-x).

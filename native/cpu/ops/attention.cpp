@@ -1,8 +1,8 @@
 // Flash attention, forward (Dao 2023, FlashAttention-2): for each block of queries, over blocks of keys,
 // scores, a running maximum and sum of exponentials, and the weighted values rescaled when the maximum rises.
 // Rotation and scale are applied while packing, so rotated q and k never reach memory; the scores live in a
-// buffer of one block; of the softmax only its log-sum-exp is kept. A task is a range of queries of one head
-// of one cell.
+// buffer of one block; of the softmax only its log-sum-exp is kept. Scores are in base 2 (log2(e) is part of
+// the scale), which makes their exponentials cheaper. A task is a range of queries of one head of one cell.
 
 #include "cpu/ops/attention.h"
 #include "cpu/ops/kernels.h"
@@ -60,7 +60,7 @@ DDSC_INLINE void raiseMaxima(const Buffers& buffers, std::int64_t rows, std::int
     const std::int64_t lanes = least(kWidth, rows - row);
     const F before = load(buffers.maximum + row, lanes);
     const F now = max(before, load(raised + row, lanes));
-    store(buffers.rescale + row, exp(before - now), lanes);
+    store(buffers.rescale + row, exp2(before - now), lanes);
     store(buffers.maximum + row, now, lanes);
   }
 }
@@ -73,18 +73,28 @@ DDSC_INLINE void exponentiate(const Buffers& buffers, std::int64_t rows, std::in
     F left = zero(), right = zero();
     std::int64_t key = 0;
     for (; key + kWidth < keys; key += 2 * kWidth) {
-      const F a = exp(load(scores + key) - top), b = exp(load(scores + key + kWidth) - top);
+      const F a = exp2(load(scores + key) - top), b = exp2(load(scores + key + kWidth) - top);
       store(scores + key, a);
       store(scores + key + kWidth, b);
       left = left + a;
       right = right + b;
     }
     if (key < keys) {
-      const F a = exp(load(scores + key) - top);
+      const F a = exp2(load(scores + key) - top);
       store(scores + key, a);
       left = left + a;
     }
     buffers.total[row] = buffers.total[row] * buffers.rescale[row] + sum(left + right);
+  }
+}
+
+/// Rows of a tile times their factors, most of which are 1 once the maximum is found.
+DDSC_INLINE void shrinkTile(const float* factors, float* tile) {
+  for (std::int64_t row = 0; row < kTileRows; ++row) {
+    if (factors[row] == 1.0f) continue;
+    const F factor = set1(factors[row]);
+    for (std::int64_t col = 0; col < kTileCols; col += kWidth)
+      store(tile + row * kTileCols + col, factor * load(tile + row * kTileCols + col));
   }
 }
 
@@ -109,13 +119,7 @@ DDSC_INLINE void attend(const Buffers& buffers, std::int64_t queries, std::int64
     for (std::int64_t panel = 0; panel < columnPanels; ++panel) {
       for (std::int64_t tile = 0; tile < tiles; ++tile) {
         float* sums = buffers.sums + (tile * columnPanels + panel) * kTileSize;
-        if (firstKey > 0) {
-          for (std::int64_t row = 0; row < kTileRows; ++row) {
-            const F rescale = set1(buffers.rescale[tile * kTileRows + row]);
-            for (std::int64_t col = 0; col < kTileCols; col += kWidth)
-              store(sums + row * kTileCols + col, rescale * load(sums + row * kTileCols + col));
-          }
-        }
+        if (firstKey > 0) shrinkTile(buffers.rescale + tile * kTileRows, sums);
         multiplyTile<kKeyBlock, 1, kTileCols>(blockKeys, buffers.scores + tile * kTileRows * kKeyBlock,
                                               buffers.values + (panel * keys + firstKey) * kTileCols, sums,
                                               firstKey == 0 ? Tile::overwrite : Tile::add);
@@ -141,23 +145,27 @@ void attendHead(const HeadTask<T>& task, const Buffers& buffers) {
   readRotated(task.key, task.rotation, 0, length, 1.0f, buffers.rotated);
   packTransposed<kTileCols>(buffers.rotated, headDim, length, headDim, buffers.keys);
   packCopied<kTileCols>(task.value.data, task.value.stride, headDim, length, buffers.values);
-  const float scale = 1.0f / __builtin_sqrtf(static_cast<float>(headDim));
+  const float scale = kLog2E / __builtin_sqrtf(static_cast<float>(headDim));
   for (std::int64_t first = task.firstQuery; first < task.endQuery; first += kQueryBlock) {
     const std::int64_t queries = least(kQueryBlock, task.endQuery - first);
     readRotated(task.query, task.rotation, first, queries, scale, buffers.rotated);
     packTransposed<kTileRows>(buffers.rotated, headDim, queries, headDim, buffers.queries);
     attend(buffers, queries, length, headDim);
+    for (std::int64_t row = 0; row < queries; row += kWidth) {
+      const F total = load(buffers.total + row), maximum = load(buffers.maximum + row);
+      store(buffers.total + row, set1(1.0f) / total);
+      store(buffers.maximum + row, fma(maximum, set1(kLn2), log(total)));
+    }
     for (std::int64_t row = 0; row < queries; ++row) {
-      const float total = buffers.total[row];
-      const F inverse = set1(1.0f / total);
+      const F inverse = set1(buffers.total[row]);
       const float* sums =
           buffers.sums + (row / kTileRows * columnPanels * kTileRows + row % kTileRows) * kTileCols;
       T* to = task.out.row(first + row);
-      for (std::int64_t col = 0; col < headDim; col += kWidth) {
+      eachColumnVector(headDim, [&](std::int64_t col, std::int64_t lanes) __attribute__((always_inline)) {
         const float* from = sums + col / kTileCols * kTileSize + col % kTileCols;
-        store(to + col, inverse * load(from), least(kWidth, headDim - col));
-      }
-      task.logSumExp[(first + row) * task.logSumExpStride] = buffers.maximum[row] + __builtin_logf(total);
+        store(to + col, inverse * load(from), lanes);
+      });
+      task.logSumExp[(first + row) * task.logSumExpStride] = buffers.maximum[row];
     }
   }
 }

@@ -20,6 +20,8 @@ inline constexpr std::int64_t kKeyBlock = 256;
 #endif
 static_assert(kKeyBlock % kTileRows == 0 && kKeyBlock % kTileCols == 0);
 
+inline constexpr float kLog2E = 1.44269504f, kLn2 = 0.693147181f;
+
 /// One head of q, k, v or a gradient: `rows` tokens of a cell by headDim.
 template <class T>
 struct Head {
@@ -38,6 +40,16 @@ struct Rotation {
       : cosine(table.cosine.data), sine(table.sine.data), position(cells.position.data + firstRow) {}
 };
 
+/// body(j, lanes) for the vectors of `count` columns, lanes without a mask where they are whole.
+template <class Body>
+DDSC_INLINE void eachColumnVector(std::int64_t count, const Body& body) {
+  if (count % kWidth == 0) {
+    for (std::int64_t j = 0; j < count; j += kWidth) body(j, kWidth);
+  } else {
+    for (std::int64_t j = 0; j < count; j += kWidth) body(j, least(kWidth, count - j));
+  }
+}
+
 /// out[i, :] = factor * rotate(rows first + i of the head), count rows, dim apart.
 template <class T>
 DDSC_INLINE void readRotated(const Head<const T>& head, const Rotation& rotation, std::int64_t first,
@@ -46,21 +58,20 @@ DDSC_INLINE void readRotated(const Head<const T>& head, const Rotation& rotation
   const std::int64_t half = head.dim / 2;
   for (std::int64_t i = 0; i < count; ++i, out += head.dim) {
     const T* from = head.row(first + i);
+    prefetch(head.row(first + i + kRowsAhead), head.dim * static_cast<std::int64_t>(sizeof(T)));
     if (rotation.cosine == nullptr) {
-      for (std::int64_t j = 0; j < head.dim; j += kWidth) {
-        const std::int64_t lanes = least(kWidth, head.dim - j);
+      eachColumnVector(head.dim, [&](std::int64_t j, std::int64_t lanes) __attribute__((always_inline)) {
         store(out + j, scale * load(from + j, lanes), lanes);
-      }
+      });
       continue;
     }
     const std::int64_t at = rotation.position[first + i] * half;
-    for (std::int64_t j = 0; j < half; j += kWidth) {
-      const std::int64_t lanes = least(kWidth, half - j);
+    eachColumnVector(half, [&](std::int64_t j, std::int64_t lanes) __attribute__((always_inline)) {
       const F a = scale * load(from + j, lanes), b = scale * load(from + half + j, lanes);
       const F cosine = load(rotation.cosine + at + j, lanes), sine = load(rotation.sine + at + j, lanes);
-      store(out + j, a * cosine - b * sine, lanes);
-      store(out + half + j, b * cosine + a * sine, lanes);
-    }
+      store(out + j, fnma(b, sine, a * cosine), lanes);
+      store(out + half + j, fma(a, sine, b * cosine), lanes);
+    });
   }
 }
 
@@ -72,20 +83,18 @@ DDSC_INLINE void writeUnrotated(const Head<T>& head, const Rotation& rotation, s
   const std::int64_t half = head.dim / 2;
   T* to = head.row(row);
   if (rotation.cosine == nullptr) {
-    for (std::int64_t j = 0; j < head.dim; j += kWidth) {
-      const std::int64_t lanes = least(kWidth, head.dim - j);
+    eachColumnVector(head.dim, [&](std::int64_t j, std::int64_t lanes) __attribute__((always_inline)) {
       store(to + j, scale * load(values + j, lanes), lanes);
-    }
+    });
     return;
   }
   const std::int64_t at = rotation.position[row] * half;
-  for (std::int64_t j = 0; j < half; j += kWidth) {
-    const std::int64_t lanes = least(kWidth, half - j);
+  eachColumnVector(half, [&](std::int64_t j, std::int64_t lanes) __attribute__((always_inline)) {
     const F a = scale * load(values + j, lanes), b = scale * load(values + half + j, lanes);
     const F cosine = load(rotation.cosine + at + j, lanes), sine = load(rotation.sine + at + j, lanes);
-    store(to + j, a * cosine + b * sine, lanes);
-    store(to + half + j, b * cosine - a * sine, lanes);
-  }
+    store(to + j, fma(b, sine, a * cosine), lanes);
+    store(to + half + j, fnma(a, sine, b * cosine), lanes);
+  });
 }
 
 /// Cells, longest first (ties in order), so that the last tasks to run are short ones. In `memory`, which

@@ -70,7 +70,7 @@ void linearWeightGradient(Context& context, const LinearWeightGradient& op) {
                           };
   const auto ahead = [dweight = op.dweight.as<float>(), stride = op.dweight.stride](
                          std::int64_t row, std::int64_t col) __attribute__((always_inline)) {
-    fetchRow(reinterpret_cast<const char*>(dweight + row * stride + col), kTileCols * 4);
+    prefetch(dweight + row * stride + col, kTileCols * sizeOf(DType::f32));
   };
   accumulateByType(context, product, RowEpilogue{finish, ahead});
 }

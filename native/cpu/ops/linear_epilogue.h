@@ -44,11 +44,6 @@ DDSC_INLINE TileRow operator*(const TileRow& a, const TileRow& b) {
   return {a.left * b.left, a.right * b.right};
 }
 
-/// Asks for a tile's row to be brought near, for it will be read when the tile is finished.
-DDSC_INLINE void fetchRow(const char* p, std::int64_t bytes) {
-  for (std::int64_t at = 0; at < bytes; at += 64) __builtin_prefetch(p + at);
-}
-
 /// Where tile rows are read from: a matrix of either type, or none.
 class RowSource {
  public:
@@ -62,7 +57,7 @@ class RowSource {
     return loadRow(reinterpret_cast<const bf16*>(data_) + at, lanes);
   }
   DDSC_INLINE void fetch(std::int64_t row, std::int64_t col) const {
-    fetchRow(data_ + (row * stride_ + col) * sizeOf(type_), kTileCols * sizeOf(type_));
+    prefetch(data_ + (row * stride_ + col) * sizeOf(type_), kTileCols * sizeOf(type_));
   }
 
  private:
