@@ -1,33 +1,22 @@
 import { parseArgs } from "node:util";
 import { checkChoice, checkNumber, DdscError } from "../lib/errors.js";
-import { type PresetName, presetNames } from "../lib/model/config.js";
-import type { DType } from "../lib/native.js";
+import { presetNames } from "../lib/model/config.js";
+import type { SubjectOptions } from "./subjects.js";
 
-/** What the benchmarks take, with the defaults of the peer's. */
-export interface BenchOptions {
-  readonly preset: PresetName;
-  readonly batch: number;
-  readonly length: number;
-  /** Genes of the vocabulary. */
-  readonly genes: number;
-  readonly dtype: DType;
-  readonly device: string;
-  readonly dropout: number;
+/** What the benchmarks of one subject take. */
+export interface BenchOptions extends SubjectOptions {
   readonly repeats: number;
-  readonly samplingSteps: number;
   /** Rows as JSON lines instead of text. */
   readonly json: boolean;
-  /** Command that measures the peer; it is given the same options and prints rows of the same fields. */
-  readonly peer: string | undefined;
 }
 
 const USAGE =
   "usage: npm run bench:train|bench:forward|bench:sample -- [--preset nano|tiny|small|medium] [--batch N] [--length N] " +
-  "[--genes N] [--dtype fp32|bf16] [--device NAME] [--dropout P] [--repeats N] [--sampling-steps N] [--json] [--peer COMMAND]";
+  "[--genes N] [--dtype fp32|bf16] [--device NAME] [--dropout P] [--repeats N] [--sampling-steps N] [--json]";
 
 /** Reads the command line; ends the process with exit code 2 where it is wrong. */
 export function readBenchOptions(): BenchOptions {
-  try {
+  return orUsage(USAGE, () => {
     const { values } = parseArgs({
       options: {
         preset: { type: "string", default: "tiny" },
@@ -40,37 +29,46 @@ export function readBenchOptions(): BenchOptions {
         repeats: { type: "string", default: "5" },
         "sampling-steps": { type: "string", default: "32" },
         json: { type: "boolean", default: false },
-        peer: { type: "string" },
       },
     });
-    const whole = (name: "batch" | "length" | "genes" | "repeats" | "sampling-steps", min = 1) =>
-      checkNumber(`--${name}`, Number(values[name]), { min, integer: true });
     return {
       preset: checkChoice("--preset", values.preset, presetNames),
-      batch: whole("batch"),
-      length: whole("length"),
-      genes: whole("genes", 4),
+      batch: wholeOption("--batch", values.batch),
+      length: wholeOption("--length", values.length),
+      genes: wholeOption("--genes", values.genes, 4),
       dtype: checkChoice("--dtype", values.dtype, ["fp32", "bf16"]),
       device: values.device,
       dropout: checkNumber("--dropout", Number(values.dropout), { min: 0, max: 0.9 }),
-      repeats: whole("repeats"),
-      samplingSteps: whole("sampling-steps"),
+      repeats: wholeOption("--repeats", values.repeats),
+      samplingSteps: wholeOption("--sampling-steps", values["sampling-steps"]),
       json: values.json,
-      peer: values.peer,
     };
+  });
+}
+
+/** A whole number of the command line. Throws `ARGUMENT_RANGE`. */
+export function wholeOption(name: string, value: string, min = 1): number {
+  return checkNumber(name, Number(value), { min, integer: true });
+}
+
+/** What `read` makes of the command line; where it throws, the process ends with the message, `usage` and exit code 2. */
+export function orUsage<T>(usage: string, read: () => T): T {
+  try {
+    return read();
   } catch (error) {
     if (!(error instanceof DdscError || error instanceof TypeError)) throw error;
-    console.error(`${error.message}\n${USAGE}`);
+    console.error(`${error.message}\n${usage}`);
     process.exit(2);
   }
 }
 
-/** The same options for the peer's command line. */
-export function peerArguments(options: BenchOptions, samplingSteps: number): string[] {
-  const shared = ["preset", "batch", "length", "genes", "dtype", "dropout", "repeats"] as const;
-  return [
-    ...shared.flatMap((name) => [`--${name}`, String(options[name])]),
-    "--sampling-steps",
-    String(samplingSteps),
-  ];
+/** Runs a benchmark; an error with a code ends it with that error's message and exit code 1. */
+export async function orFail(main: () => Promise<void>): Promise<void> {
+  try {
+    await main();
+  } catch (error) {
+    if (!(error instanceof DdscError)) throw error;
+    console.error(error.message);
+    process.exitCode = 1;
+  }
 }
