@@ -34,7 +34,7 @@ Napi::Function DenoiserObject::define(Napi::Env env) {
        InstanceMethod<&DenoiserObject::update>("update"), InstanceMethod<&DenoiserObject::predict>("predict"),
        InstanceMethod<&DenoiserObject::takeProfile>("takeProfile"),
        InstanceMethod<&DenoiserObject::measureLimits>("measureLimits"),
-       InstanceMethod<&DenoiserObject::cancel>("cancel"),
+       InstanceMethod<&DenoiserObject::reserve>("reserve"), InstanceMethod<&DenoiserObject::cancel>("cancel"),
        InstanceMethod<&DenoiserObject::dispose>("dispose")});
 }
 
@@ -138,8 +138,9 @@ Napi::Value DenoiserObject::accumulate(const Napi::CallbackInfo& info) {
     const double scale = argument(info, 1, "gradientScale").number();
     const DropoutStream dropout{argument(info, 2, "dropoutSeed").natural(),
                                 argument(info, 3, "step").natural()};
+    const Activations kept = activations(argument(info, 4, "recompute"));
     const auto work = [=, input = lossInput(argument(info, 0, "input"))](Model& m) {
-      return m.accumulate(input, scale, dropout);
+      return m.accumulate(input, scale, dropout, kept);
     };
     return start(info, model(), work, lossObject);
   });

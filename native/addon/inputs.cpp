@@ -121,4 +121,22 @@ ParameterStore::UpdateOptions updateOptions(const Field& value) {
           value["maxNorm"].number(),      value["step"].integer()};
 }
 
+Activations activations(const Field& recompute) {
+  return !recompute.missing() && recompute.boolean() ? Activations::recompute : Activations::keep;
+}
+
+Workload workload(const Field& value) {
+  using Kind = Workload::Kind;
+  const Choice<Kind> kinds[] = {{"train", Kind::training}, {"predict", Kind::prediction}};
+  const Field batch = value["batch"];
+  Workload w;
+  w.kind = choose(value["work"], kinds);
+  w.batch = {batch["cells"].integer(), batch["tokens"].integer(), batch["longest"].integer(),
+             batch["masked"].integer()};
+  w.activations = activations(value["recompute"]);
+  w.severalBatches = value["severalBatches"].boolean();
+  w.validation = value["validation"].boolean();
+  return w;
+}
+
 }  // namespace ddsc::addon

@@ -2,6 +2,7 @@
 // The objects of lib/native.ts as the model's structs.
 
 #include "addon/arguments.h"
+#include "model/memory_plan.h"
 #include "model/model.h"
 
 namespace ddsc::addon {
@@ -16,5 +17,7 @@ CellBatch cellBatch(const Field& value);
 LossInput lossInput(const Field& value);
 Prediction::DrawOptions drawOptions(const Field& value);
 ParameterStore::UpdateOptions updateOptions(const Field& value);
+Activations activations(const Field& recompute);  // a boolean; missing: kept
+Workload workload(const Field& value);
 
 }  // namespace ddsc::addon

@@ -28,6 +28,7 @@ class DenoiserObject final : public Napi::ObjectWrap<DenoiserObject> {
   Napi::Value predict(const Napi::CallbackInfo& info);
   Napi::Value takeProfile(const Napi::CallbackInfo& info);
   Napi::Value measureLimits(const Napi::CallbackInfo& info);
+  Napi::Value reserve(const Napi::CallbackInfo& info);
   Napi::Value cancel(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
 
@@ -59,6 +60,9 @@ class PredictionObject final : public Napi::ObjectWrap<PredictionObject> {
 
 /// objectiveLoss(input): the loss op alone.
 Napi::Value objectiveLoss(const Napi::CallbackInfo& info);
+
+/// estimateMemory(options): what a model and its calls would hold.
+Napi::Value estimateMemory(const Napi::CallbackInfo& info);
 
 /// What belongs to one JavaScript environment (the main thread, a worker).
 struct EnvironmentData {

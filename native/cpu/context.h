@@ -24,6 +24,8 @@ class Scratch {
   void* worker(int worker, std::size_t bytes);
   /// At least `bytes`, for the calling op until its next call here; call before going parallel.
   void* shared(std::size_t bytes);
+  /// Held by all slots; not while an op is running.
+  std::size_t bytes() const;
 
  private:
   struct Slot;

@@ -51,6 +51,7 @@ class CpuBackend final : public Backend {
   }
 
   void* allocate(std::size_t bytes) override { return allocateAligned(bytes); }
+  std::size_t scratchBytes() const override { return scratch_.bytes(); }
   void release(void* memory) noexcept override { releaseAligned(memory); }
   void zero(void* memory, std::size_t bytes) override {
     if (bytes > 0) std::memset(memory, 0, bytes);

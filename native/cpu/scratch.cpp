@@ -34,5 +34,10 @@ void* Scratch::worker(int worker, std::size_t bytes) {
 }
 
 void* Scratch::shared(std::size_t bytes) { return slots_[0].atLeast(bytes); }
+std::size_t Scratch::bytes() const {
+  std::size_t sum = 0;
+  for (const Slot& slot : slots_) sum += slot.bytes;
+  return sum;
+}
 
 }  // namespace ddsc::cpu

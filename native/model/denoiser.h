@@ -59,6 +59,8 @@ class Denoiser {
   Denoiser(Backend& backend, const DenoiserConfig& config, DType compute);
 
   const DenoiserConfig& config() const { return config_; }
+  /// Of the rotary table.
+  std::size_t tableBytes() const { return cosine_.bytes() + sine_.bytes(); }
 
   /// Logits of the selected rows. Blocks share the buffers of what is not kept.
   DenoiserActivations forward(const ParameterStore& parameters, WeightSource source,

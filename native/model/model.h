@@ -99,8 +99,15 @@ class Model : public std::enable_shared_from_this<Model> {
   Model(std::unique_ptr<Backend> backend, const DenoiserConfig& config, DType compute, bool trainable);
 
   const DenoiserConfig& config() const { return denoiser_.config(); }
+  DType compute() const { return compute_; }
   Backend& backend() { return *backend_; }
   ParameterStore& parameters() { return parameters_; }
+  const Denoiser& denoiser() const { return denoiser_; }
+
+  /// Makes calls whose activations take up to so many bytes allocate nothing: see planMemory.
+  void reserve(std::size_t activationBytes) { workspace_.reserve(activationBytes); }
+  /// Bytes that the activations of the largest call so far took.
+  std::size_t activationBytes() const { return workspace_.needed(); }
 
   /// Forward, loss and backward of a micro-batch: gradient += gradientScale * d(sum of losses).
   LossSums accumulate(const LossInput& input, double gradientScale, const DropoutStream& dropout,

@@ -125,6 +125,14 @@ ParameterStore::ParameterStore(Backend& backend, const DenoiserConfig& config, D
   if (compute == DType::bf16) take(copy_, bytes / 2);
 }
 
+std::size_t ParameterStore::bytes() const {
+  std::size_t sum = 0;
+  for (const Buffer* buffer :
+       {&weights_, &gradient_, &firstMoment_, &secondMoment_, &ema_, &copy_, &emaCopy_})
+    sum += buffer->bytes();
+  return sum;
+}
+
 void ParameterStore::initialise(std::uint64_t seed) {
   std::vector<float> values;
   std::uint64_t number = 0;

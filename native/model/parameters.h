@@ -54,6 +54,8 @@ class ParameterStore {
 
   const ParameterLayout& layout() const { return layout_; }
   bool trainable() const { return trainable_; }
+  /// Of all flat buffers and copies.
+  std::size_t bytes() const;
 
   /// Draws weights: linear and embedding tables uniform in +-1/sqrt(fan in), norms 1, modulation and head 0
   /// (as published). Clears optimizer state; EMA starts at the weights.

@@ -14,14 +14,17 @@ Matrix Workspace::matrix(std::int64_t rows, std::int64_t cols, DType type) {
   return {take(bytes), rows, cols, cols, type};
 }
 
+std::size_t Workspace::needed() const { return std::max(largest_, taken_); }
+
 void Workspace::reset() {
-  used_ = 0;
-  if (pieces_.size() <= 1) return;
-  const std::size_t all = total_;
+  largest_ = needed();
+  taken_ = used_ = 0;
+  const std::size_t wanted = std::max(largest_, reserved_);
+  if (wanted == 0 || (pieces_.size() == 1 && total_ >= wanted)) return;
   pieces_.clear();  // before the new piece is taken: both need not fit
   total_ = 0;
-  pieces_.emplace_back(*backend_, all);
-  total_ = all;
+  pieces_.emplace_back(*backend_, wanted);
+  total_ = wanted;
 }
 
 void* Workspace::take(std::size_t bytes) {
@@ -33,6 +36,7 @@ void* Workspace::take(std::size_t bytes) {
   }
   char* memory = pieces_.back().as<char>() + used_;
   used_ += size;
+  taken_ += size;
   return memory;
 }
 

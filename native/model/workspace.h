@@ -7,11 +7,16 @@
 namespace ddsc {
 
 /// Memory of one call: handed out by bumping a pointer, given back all at once by `reset`. What a call took
-/// in several pieces is one piece from the next call on, so that a training run allocates in its first steps
-/// only.
+/// in several pieces is one piece from the next call on, as large as the largest call so far or as was
+/// reserved, so that a training run allocates in its first steps only.
 class Workspace {
  public:
   explicit Workspace(Backend& backend) : backend_(&backend) {}
+
+  /// From the next `reset` on, calls of up to so many bytes allocate nothing.
+  void reserve(std::size_t bytes) { reserved_ = bytes; }
+  /// Bytes that the largest call so far took, the one under way included.
+  std::size_t needed() const;
 
   /// Uninitialised [rows, cols].
   Matrix matrix(std::int64_t rows, std::int64_t cols, DType type);
@@ -40,8 +45,11 @@ class Workspace {
 
   Backend* backend_;
   std::vector<Buffer> pieces_;
-  std::size_t used_ = 0;   // of the last piece
-  std::size_t total_ = 0;  // of all pieces
+  std::size_t used_ = 0;      // of the last piece
+  std::size_t total_ = 0;     // of all pieces
+  std::size_t taken_ = 0;     // in this call
+  std::size_t largest_ = 0;   // call before this one
+  std::size_t reserved_ = 0;  // on request
 };
 
 }  // namespace ddsc

@@ -35,6 +35,8 @@ class Backend {
   /// Uninitialised memory, 64-byte aligned; throws Error OUT_OF_MEMORY with the size.
   virtual void* allocate(std::size_t bytes) = 0;
   virtual void release(void* memory) noexcept = 0;
+  /// Bytes that ops hold for themselves from call to call: packed operands, sums by thread.
+  virtual std::size_t scratchBytes() const { return 0; }
   virtual void zero(void* memory, std::size_t bytes) = 0;
   virtual void upload(void* to, const void* fromHost, std::size_t bytes) = 0;
   virtual void download(void* toHost, const void* from, std::size_t bytes) = 0;

@@ -63,6 +63,7 @@ class Profiler final : public EveryOp<Profiler, ProfilingBackend> {
     return memory;
   }
   void release(void* memory) noexcept override { backend_->release(memory); }
+  std::size_t scratchBytes() const override { return backend_->scratchBytes(); }
   void zero(void* memory, std::size_t bytes) override {
     record("zero", moving(bytes), [&] { backend_->zero(memory, bytes); });
   }

@@ -1,0 +1,45 @@
+// Memory of a model and its calls: told before any of it is taken, or taken at once.
+#include "addon/calls.h"
+#include "addon/inputs.h"
+#include "addon/objects.h"
+#include "cpu/cpu_backend.h"
+
+namespace ddsc::addon {
+
+namespace {
+
+Napi::Value planObject(Napi::Env env, MemoryPlan& plan) {
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("parameters", static_cast<double>(plan.parameters));
+  result.Set("activations", static_cast<double>(plan.activations));
+  result.Set("scratch", static_cast<double>(plan.scratch));
+  return result;
+}
+
+}  // namespace
+
+Napi::Value DenoiserObject::reserve(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const auto work = [load = workload(argument(info, 0, "workload"))](Model& m) {
+      const MemoryPlan plan = planMemory(m.config(), m.compute(), load, m.backend().threads());
+      m.reserve(plan.workspace);
+      return plan;
+    };
+    return start(info, model(), work, planObject);
+  });
+}
+
+Napi::Value estimateMemory(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const Field options = argument(info, 0, "options");
+    return Job<MemoryPlan>::start(
+        info.Env(),
+        [config = denoiserConfig(options["config"]), type = dtype(options["dtype"]),
+         load = workload(options["workload"])] {
+          return planMemory(config, type, load, cpu::makeCpuBackend()->threads());
+        },
+        planObject);
+  });
+}
+
+}  // namespace ddsc::addon

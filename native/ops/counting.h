@@ -1,0 +1,77 @@
+#pragma once
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ops/every_op.h"
+
+namespace ddsc {
+
+/// A backend that allocates nothing and runs nothing: what is planned on it shows what memory it would take.
+/// Addresses are numbers; what is downloaded is left as it is; a sum of squares is 0.
+class CountingBackend final : public EveryOp<CountingBackend> {
+ public:
+  /// `threads`: of the backend that it stands for.
+  explicit CountingBackend(int threads) : threads_(threads) {}
+
+  /// An estimate of what the ops so far would make the CPU hold at most: an operand packed in float32, sums
+  /// over chunks of rows, for each thread its part of a product or the heads of the longest cell; and packed
+  /// copies of all weights that were used more than once in one version.
+  std::size_t scratchBytes() const override;
+
+  std::string describe() const override { return "none: memory is only counted"; }
+  int threads() const override { return threads_; }
+  Limits measureLimits() override { return {}; }
+  void* allocate(std::size_t bytes) override;
+  void release(void*) noexcept override {}
+  void zero(void*, std::size_t) override {}
+  void upload(void*, const void*, std::size_t) override {}
+  void download(void*, const void*, std::size_t) override {}
+
+  template <class Op>
+  void handle(const Op& op) {
+    note(op);
+    if constexpr (requires { *op.result; }) *op.result = 0;
+  }
+
+ private:
+  template <class Op>
+  void note(const Op&) {}
+  void note(const Linear& op) { noteWeight(op.weight, true, versionOf(op)); }
+  void note(const LinearInputGradient& op) { noteWeight(op.weight, false, versionOf(op)); }
+  void note(const LinearWeightGradient& op);
+  void note(const Attention& op) { noteHeads(op.cells, op.out.cols / op.heads, 3); }
+  void note(const AttentionGradient& op) { noteHeads(op.cells, op.out.cols / op.heads, 6); }
+  void note(const NormModulateGradient& op) { noteSums(op.dx, 3); }
+  void note(const GateResidualGradient& op) { noteSums(op.dy, 1); }
+
+  template <class Op>
+  static std::uint64_t versionOf(const Op& op) {
+    if constexpr (requires { op.weightVersion; }) return op.weightVersion;
+    return 0;
+  }
+  /// A weight as forward (`rows` true) or backward reads it.
+  void noteWeight(const ConstMatrix& weight, bool rows, std::uint64_t version);
+  /// `arrays` of [longest, headDim] for each thread.
+  void noteHeads(const Ragged& cells, std::int64_t headDim, std::int64_t arrays);
+  /// `arrays` of a row each, for each chunk of a cell's rows.
+  void noteSums(const ConstMatrix& rows, std::int64_t arrays);
+  void noteShared(std::int64_t floats) { shared_ = std::max(shared_, floats); }
+  void noteWorker(std::int64_t floats) { worker_ = std::max(worker_, floats); }
+
+  struct UsedWeight {
+    const void* data;
+    bool rows;
+    bool kept;
+  };
+
+  int threads_;
+  std::uintptr_t next_ = std::uintptr_t{1} << 20;  // address
+  std::int64_t shared_ = 0, worker_ = 0;           // floats, of the largest op
+  std::vector<UsedWeight> weights_;                // in this version
+  std::uint64_t version_ = 0;
+  std::int64_t kept_ = 0, mostKept_ = 0;  // floats
+};
+
+}  // namespace ddsc
