@@ -34,6 +34,8 @@ export interface CommandSpec<N extends OptionName, R extends N> {
   readonly details?: string;
   /** Positional argument FILE, given to `run` as `options.file`. */
   readonly file?: string;
+  /** Whether FILE may be left out; `options.file` is then "". */
+  readonly isFileOptional?: boolean;
   readonly options: readonly N[];
   readonly required: readonly R[];
   /** Defaults other than the table's. */
@@ -59,7 +61,8 @@ export function addCommand<N extends OptionName, R extends N>(
   const defaults: Readonly<Record<string, OptionValue<OptionSpec> | undefined>> = spec.defaults ?? {};
   for (const name of names) specs[name] = withDefault(OPTIONS[name], defaults[name]);
   const command = program.command(spec.name).description(spec.summary);
-  if (spec.file !== undefined) command.argument("<file>", spec.file);
+  if (spec.file !== undefined)
+    command.argument(spec.isFileOptional === true ? "[file]" : "<file>", spec.file);
   if (spec.details !== undefined) command.addHelpText("after", `\n${spec.details}`);
   for (const [name, option] of Object.entries(specs)) {
     const required = (spec.required as readonly string[]).includes(name);
@@ -71,7 +74,7 @@ export function addCommand<N extends OptionName, R extends N>(
   command.action(async (...given: unknown[]) => {
     const typed = command.opts<Record<string, OptionValue<OptionSpec> | undefined>>();
     const config = typeof typed.config === "string" ? await readConfigFile(typed.config, specs) : new Map();
-    const known: Record<string, unknown> = { file: spec.file === undefined ? "" : given[0] };
+    const known: Record<string, unknown> = { file: spec.file === undefined ? "" : (given[0] ?? "") };
     for (const [name, option] of Object.entries(specs)) {
       known[name] = typed[name] ?? config.get(name) ?? (option.kind === "flag" ? false : option.default);
     }

@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { DdscError } from "../errors.js";
 import { packageVersion } from "../model/version.js";
 import { addCommand, isUsage, type JsonResult } from "./command.js";
+import { convert } from "./convert.js";
 import { demo } from "./demo.js";
 import { devices } from "./devices.js";
 import { evaluate } from "./evaluate.js";
@@ -32,6 +33,7 @@ function buildProgram(): Command {
   addCommand(program, impute, finish);
   addCommand(program, generate, finish);
   addCommand(program, inspect, finish);
+  addCommand(program, convert, finish);
   addCommand(program, devices, finish);
   addCommand(program, profile, finish);
   addCommand(program, demo, finish);

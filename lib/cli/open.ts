@@ -1,6 +1,8 @@
 import { isUrl } from "../data/content.js";
 import { openCells } from "../data/index.js";
 import type { CellSource } from "../data/source.js";
+import { subsetSource } from "../data/subset.js";
+import { rowsWhere } from "../data/where.js";
 import { Denoiser } from "../model/denoiser.js";
 import { exists } from "../model/model_files.js";
 import type { OptionValues } from "./options.js";
@@ -31,6 +33,22 @@ export async function openData(
       ? {}
       : { metadataColumns: metadataColumns.split(",").map((name) => name.trim()) }),
   });
+}
+
+/** As `openData`, only the cells for which `--where` holds. Throws also as `rowsWhere`. */
+export async function openSelected(
+  path: string,
+  options: OptionValues<(typeof DATA_OPTIONS)[number] | "where">,
+): Promise<CellSource> {
+  const source = await openData(path, options);
+  if (options.where === undefined) return source;
+  try {
+    const rows = await rowsWhere(source, options.where);
+    return subsetSource(source, rows, () => source[Symbol.dispose]());
+  } catch (error) {
+    source[Symbol.dispose]();
+    throw error;
+  }
 }
 
 async function splitPaths(path: string): Promise<string | string[]> {

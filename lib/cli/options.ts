@@ -71,6 +71,9 @@ export const OPTIONS = {
     default: 0.9999,
   }),
   accumulate: whole("batches a step", { min: 1, max: 4096, default: 1 }),
+  recompute: flag(
+    "keep less memory: compute activations again in backward (about a quarter slower, same result)",
+  ),
   validation: real("share of the cells held out for validation and evaluation; 0 for none", {
     min: 0,
     max: 0.9,
@@ -140,6 +143,11 @@ export const OPTIONS = {
     default: 20_000,
   }),
   repeats: whole("runs of which the fastest counts", { min: 1, max: 1000, default: 5 }),
+
+  // Conversion.
+  simulate: whole("simulate so many cells", { min: 1, max: 1e7 }),
+  simulatedGenes: whole("genes of simulated cells", { min: 8, max: 1e6, default: 400 }),
+  cellsPerFile: whole("cells a Parquet file", { min: 1, max: 2 ** 31 - 1, default: 100_000 }),
 
   // Demo.
   short: flag("a few seconds of everything, to see that it works"),

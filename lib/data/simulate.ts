@@ -1,9 +1,10 @@
 import {
   cellStream,
   checkedStudy,
+  drawCell,
   drawCounts,
-  drawExpected,
   drawParts,
+  fillExpected,
   label,
   type Study,
   simulatedGenes,
@@ -68,7 +69,9 @@ export function simulateCells(options: SimulateOptions = {}): { cells: MemoryCel
   const librarySizes = new Float64Array(cells);
   for (let cell = 0; cell < cells; cell++) {
     const stream = cellStream(study, cell);
-    librarySizes[cell] = drawExpected(study, parts, truth, cell, stream);
+    const librarySize = drawCell(study, parts, truth, cell, stream);
+    librarySizes[cell] = librarySize;
+    fillExpected(study, parts, truth, cell, librarySize);
     const drawn = drawCounts(study, truth.expected.subarray(cell * genes, (cell + 1) * genes), stream);
     columns.push(drawn.columns);
     counts.push(drawn.counts);

@@ -6,9 +6,10 @@ import type { SimulateOptions, SimulationTruth } from "./simulate.js";
 import {
   cellStream,
   checkedStudy,
+  drawCell,
   drawCounts,
-  drawExpected,
   drawParts,
+  fillExpected,
   label,
   type Parts,
   type Study,
@@ -89,7 +90,8 @@ export class SimulatedSource implements CellSource {
     const offsets = new Int32Array(rows.length + 1);
     const drawn = Array.from(rows, (row, i) => {
       signal?.throwIfAborted();
-      const { stream } = this.#draw(row);
+      const { stream, librarySize } = this.#draw(row);
+      fillExpected(this.#study, this.#parts, this.#truth, 0, librarySize);
       const cell = drawCounts(this.#study, this.#truth.expected, stream);
       offsets[i + 1] = (offsets[i] ?? 0) + cell.counts.length;
       return cell;
@@ -110,11 +112,11 @@ export class SimulatedSource implements CellSource {
   /** Nothing to release. */
   [Symbol.dispose](): void {}
 
-  /** Fills `#truth` with a cell; the stream goes on with its counts. */
+  /** Fills `#truth` with a cell, but for its expected counts; the stream goes on with its counts. */
   #draw(row: number): { readonly librarySize: number; readonly stream: ReturnType<typeof cellStream> } {
     const stream = cellStream(this.#study, row);
     this.#truth.activity.fill(0);
-    const librarySize = drawExpected(this.#study, this.#parts, this.#truth, 0, stream);
+    const librarySize = drawCell(this.#study, this.#parts, this.#truth, 0, stream);
     return { librarySize, stream };
   }
 }

@@ -98,18 +98,15 @@ export function drawParts(study: Study): Parts {
   return { base, shifts, loadings, on };
 }
 
-/**
- * Draws type, activities and library size of a cell, fills its place in `truth` (whose activities are 0 before), returns the
- * library size.
- */
-export function drawExpected(
+/** Draws type and activities of a cell into its place in `truth`, whose activities are 0 before; returns the library size. */
+export function drawCell(
   study: Study,
   parts: Parts,
   truth: SimulationTruth,
   cell: number,
   stream: RandomStream,
 ): number {
-  const { genes, programmes, types, librarySize } = study;
+  const { programmes, types, librarySize } = study;
   const type = stream.below(types);
   truth.types[cell] = type;
   const activity = truth.activity.subarray(cell * programmes, (cell + 1) * programmes);
@@ -118,7 +115,19 @@ export function drawExpected(
     const accident = stream.uniform() < 0.05;
     if (parts.on[type * programmes + programme] === 1 || accident) activity[programme] = 0.4 + 0.6 * level;
   }
-  const library = librarySize * Math.exp(LIBRARY_SPREAD * stream.normal());
+  return librarySize * Math.exp(LIBRARY_SPREAD * stream.normal());
+}
+
+/** Fills the expected counts of a cell that was drawn; their sum is its library size. */
+export function fillExpected(
+  { genes, programmes }: Study,
+  parts: Parts,
+  truth: SimulationTruth,
+  cell: number,
+  library: number,
+): void {
+  const type = truth.types[cell] ?? 0;
+  const activity = truth.activity.subarray(cell * programmes, (cell + 1) * programmes);
   const expected = truth.expected.subarray(cell * genes, (cell + 1) * genes);
   let total = 0;
   for (let gene = 0; gene < genes; gene++) {
@@ -131,7 +140,6 @@ export function drawExpected(
     total += mean;
   }
   for (let gene = 0; gene < genes; gene++) expected[gene] = ((expected[gene] ?? 0) / total) * library;
-  return library;
 }
 
 /** Draws the counts of a cell from its expected ones; columns ascending, zeros left out. */

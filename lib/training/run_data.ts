@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 import { isUrl } from "../data/content.js";
+import { fingerprintOf, type SourceFingerprint } from "../data/fingerprint.js";
 import { openSource } from "../data/index.js";
 import { joinRows, rowSpans } from "../data/parts.js";
 import { type CellSelection, CellSelector, type HeldOut } from "../data/selection.js";
@@ -17,24 +17,17 @@ export interface RunCells {
 }
 
 /** What a run remembers of its cells; plain JSON. */
-export interface DataRecord extends RunCells {
+export interface DataRecord extends RunCells, SourceFingerprint {
   /** Name of the source, for messages. */
   readonly name: string;
   /** How to open the files again, their paths absolute; null for cells that were in memory. */
   readonly source: SourceDescriptor | null;
   readonly cells: number;
   readonly genes: number;
-  /** SHA-256 (hex) of the gene identifiers and the names of some cells, evenly spread. */
-  readonly digest: string;
-  /** SHA-256 (hex) of the bounds of the source's parts, on which the order of training depends. */
-  readonly parts: string;
 }
 
 /** A run's cells of one kind. */
 export type RunSide = "train" | "validation";
-
-/** Cells whose names a record tells sources apart by: few, as reading one may mean reading its part. */
-const NAMED_CELLS = 16;
 
 /** Remembers a source and which of its cells are used and held out. */
 export async function recordData(source: CellSource, cells: RunCells): Promise<DataRecord> {
@@ -43,8 +36,7 @@ export async function recordData(source: CellSource, cells: RunCells): Promise<D
     source: filesOf(source),
     cells: source.cellCount,
     genes: source.genes.length,
-    digest: await digestOf(source),
-    parts: createHash("sha256").update(bytesOf(source.partBounds)).digest("hex"),
+    ...(await fingerprintOf(source)),
     where: cells.where,
     heldOut: cells.heldOut,
   };
@@ -137,21 +129,4 @@ function withAbsolutePaths(descriptor: SourceDescriptor): SourceDescriptor | nul
     case "subset":
       return null;
   }
-}
-
-function bytesOf({ buffer, byteOffset, byteLength }: Float64Array): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
-}
-
-async function digestOf(source: CellSource): Promise<string> {
-  const hash = createHash("sha256");
-  for (const { id } of source.genes) hash.update(`${id}\n`);
-  hash.update("\n");
-  const { cellCount } = source;
-  const named = Math.min(cellCount, NAMED_CELLS);
-  const rows = Int32Array.from({ length: named }, (_, i) =>
-    named === 1 ? 0 : Math.floor((i * (cellCount - 1)) / (named - 1)),
-  );
-  for (const id of await source.cellIds(rows)) hash.update(`${id}\n`);
-  return hash.digest("hex");
 }

@@ -1,0 +1,71 @@
+import { convertCells } from "../data/convert.js";
+import { SimulatedSource } from "../data/simulated_source.js";
+import type { CellSource } from "../data/source.js";
+import { defineCommand } from "./command.js";
+import { DATA_OPTIONS, noteSource, openSelected } from "./open.js";
+import { checkOutFile } from "./out_path.js";
+import { withThousands } from "./output.js";
+import { CellProgress } from "./progress.js";
+import { UsageError } from "./usage_error.js";
+
+/** `ddsc convert`: writes cells of any format as Parquet files or .h5ad. */
+export const convert = defineCommand({
+  name: "convert",
+  summary: "write cells of any format, or simulated ones, as a folder of Parquet files or as .h5ad",
+  details: `--out NAME.h5ad gets an AnnData file; any other --out a folder of Parquet files in the layout of Tahoe-100M, with the table
+of their genes beside them. Cells, metadata and the order of both are kept. A conversion to Parquet that was stopped goes on
+where it was when the same command is given again.
+
+Examples: ddsc convert filtered_feature_bc_matrix/ --out cells.h5ad
+          ddsc convert "data/*.h5ad" --out shards --where "drug = 'DMSO'"
+          ddsc convert --simulate 1000000 --out simulated`,
+  file: "a file, folder, address or pattern; several separated by commas",
+  isFileOptional: true,
+  options: [
+    "out",
+    ...DATA_OPTIONS,
+    "where",
+    "simulate",
+    "simulatedGenes",
+    "seed",
+    "cellsPerFile",
+    "overwrite",
+  ],
+  required: ["out"],
+  run: async (options, { output, signal }) => {
+    const { out, overwrite } = options;
+    if (out.endsWith(".h5ad")) await checkOutFile(out, overwrite);
+    using source = await openInput(options);
+    using progress = new CellProgress(output, source.cellCount);
+    const { cells, genes, files, kept, notes } = await convertCells(source, out, {
+      cellsPerFile: options.cellsPerFile,
+      overwrite,
+      signal,
+      onProgress: (done) => progress.update(done),
+    });
+    progress.clear();
+    noteSource(source, output);
+    for (const note of notes) output.note(note);
+    const many = files === 1 ? "one file" : `${withThousands(files)} files`;
+    const before = kept === 0 ? "" : `, ${withThousands(kept)} of them from before`;
+    output.line(`${out}: ${withThousands(cells)} cells x ${withThousands(genes)} genes in ${many}${before}`);
+    return { out, cells, genes, files, kept };
+  },
+});
+
+async function openInput(
+  options: Parameters<typeof openSelected>[1] & {
+    readonly file: string;
+    readonly simulate: number | undefined;
+    readonly simulatedGenes: number;
+    readonly seed: number;
+  },
+): Promise<CellSource> {
+  const { file, simulate, simulatedGenes, seed } = options;
+  if (simulate !== undefined && file !== "") {
+    throw new UsageError("a file and --simulate exclude each other; give one of them");
+  }
+  if (simulate !== undefined) return new SimulatedSource({ cells: simulate, genes: simulatedGenes, seed });
+  if (file === "") throw new UsageError("convert needs a file of cells, or --simulate <N>");
+  return openSelected(file, options);
+}
