@@ -8,10 +8,10 @@
 namespace ddsc::bench {
 
 void measureAgainstPeak(const Context& context, double flops, const std::function<void()>& body,
-                        const std::string& part) {
+                        const std::string& part, DType operands) {
   context.measure({.flops = flops}, body, part);
   cpu::ThreadPool pool(context.settings().threads);
-  const double peakFlops = cpu::peakFlops(cpu::chooseInstructionSet("").name, DType::f32, pool);
+  const double peakFlops = cpu::peakFlops(cpu::chooseInstructionSet("").name, operands, pool);
   const double rate = flops / cpu::fastestSeconds(body, pool.threads());
   if (context.settings().json) {
     std::printf(R"({"shareOfPeak":%.4g,"gflops":%.6g,"peakGflops":%.6g})"

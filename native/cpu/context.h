@@ -1,10 +1,11 @@
 #pragma once
-// What a CPU kernel gets beside its op: the threads and scratch memory.
+// What a CPU kernel gets beside its op: the threads, scratch memory and weights packed before.
 
 #include <cstddef>
 #include <memory>
 #include <vector>
 
+#include "cpu/packed_weights.h"
 #include "cpu/thread_pool.h"
 #include "ops/ops.h"
 
@@ -35,6 +36,7 @@ class Scratch {
 struct Context {
   ThreadPool& pool;
   Scratch& scratch;
+  PackedWeights& weights;
 };
 
 /// Every op of one instruction set. Filled in cpu/ops/table.cpp, compiled once for each.

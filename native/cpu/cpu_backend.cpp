@@ -52,7 +52,10 @@ class CpuBackend final : public Backend {
 
   void* allocate(std::size_t bytes) override { return allocateAligned(bytes); }
   std::size_t scratchBytes() const override { return scratch_.bytes(); }
-  void release(void* memory) noexcept override { releaseAligned(memory); }
+  void release(void* memory) noexcept override {
+    weights_.forget(memory, alignedBytes(memory));
+    releaseAligned(memory);
+  }
   void zero(void* memory, std::size_t bytes) override {
     if (bytes > 0) std::memset(memory, 0, bytes);
   }
@@ -89,7 +92,8 @@ class CpuBackend final : public Backend {
   InstructionSet instructionSet_;
   ThreadPool pool_;
   Scratch scratch_;
-  Context context_{pool_, scratch_};
+  PackedWeights weights_;
+  Context context_{pool_, scratch_, weights_};
 };
 
 }  // namespace

@@ -8,8 +8,8 @@
 
 namespace ddsc::cpu {
 
-/// Instruction sets compiled in and usable on this machine, best first, of (x86-64) "amx", "avx512_bf16",
-/// "avx512", "avx2", "generic".
+/// Instruction sets compiled in and usable on this machine, best first, of (x86-64) "amx", "avx512_bf16"
+/// (after "avx512" where that multiplies faster), "avx512", "avx2", "generic".
 std::vector<std::string> instructionSets();
 
 /// The CPU backend for an instruction set ("" : DDSC_ISA from the environment, else the best). Throws Error

@@ -55,8 +55,10 @@ std::vector<InstructionSet> usable() {
   std::vector<InstructionSet> sets;
 #if defined(__x86_64__)
   if (mayUseAmx()) sets.push_back({"amx", extended(amx::extend)});
-  if (hasAvx512Bf16()) sets.push_back({"avx512_bf16", extended(avx512_bf16::extend)});
+  const InstructionSet pairs{"avx512_bf16", extended(avx512_bf16::extend)};
+  if (multipliesPairsFast()) sets.push_back(pairs);
   if (hasAvx512()) sets.push_back({"avx512", avx512::opTable});
+  if (hasAvx512Bf16() && !multipliesPairsFast()) sets.push_back(pairs);
   if (hasAvx2()) sets.push_back({"avx2", avx2::opTable});
 #endif
   sets.push_back({"generic", generic::opTable});

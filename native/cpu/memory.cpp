@@ -5,7 +5,10 @@
 #include <string>
 
 #if defined(__linux__)
+#include <malloc.h>
 #include <sys/mman.h>
+#elif defined(__APPLE__)
+#include <malloc/malloc.h>
 #endif
 
 #include "core/errors.h"
@@ -37,5 +40,13 @@ void* allocateAligned(std::size_t bytes) {
 }
 
 void releaseAligned(void* memory) noexcept { std::free(memory); }
+
+std::size_t alignedBytes(void* memory) noexcept {
+#if defined(__APPLE__)
+  return malloc_size(memory);
+#else
+  return malloc_usable_size(memory);
+#endif
+}
 
 }  // namespace ddsc::cpu

@@ -8,4 +8,7 @@ namespace ddsc::cpu {
 void* allocateAligned(std::size_t bytes);
 void releaseAligned(void* memory) noexcept;
 
+/// Size of a block of allocateAligned's: what was asked for or a little more; 0 for null.
+std::size_t alignedBytes(void* memory) noexcept;
+
 }  // namespace ddsc::cpu

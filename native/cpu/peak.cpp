@@ -10,6 +10,8 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+
+#include "cpu/simd/tiles.h"
 #endif
 
 #include "cpu/memory.h"
@@ -57,22 +59,63 @@ float chainsGeneric() {
   for (int i = 1; i < kChains; ++i) sums[0] = _mm512_add_ps(sums[0], sums[i]);
   return _mm512_cvtss_f32(sums[0]);
 }
+
+[[gnu::target("avx512f,avx512bf16")]] float chainsAvx512Bf16() {
+  const auto factor = (__m512bh)_mm512_set1_ps(0.999f), term = (__m512bh)_mm512_set1_ps(0.001f);
+  __m512 sums[kChains];
+  for (__m512& sum : sums) sum = _mm512_setzero_ps();
+  for (std::int64_t step = 0; step < kSteps; ++step)
+#pragma GCC unroll 12
+    for (__m512& sum : sums) sum = _mm512_dpbf16_ps(sum, factor, term);
+  for (int i = 1; i < kChains; ++i) sums[0] = _mm512_add_ps(sums[0], sums[i]);
+  return _mm512_cvtss_f32(sums[0]);
+}
+
+constexpr std::int64_t kTileCalls = 100'000;
+constexpr int kTileProducts = 4;
+
+[[gnu::target("amx-tile,amx-bf16")]] float tileProducts() {
+  alignas(64) float result[generic::kTileRegisterRows][generic::kTileRegisterBytes / sizeof(float)] = {};
+  const generic::TileSession session;
+  generic::tileLoad<4>(result, generic::kTileRegisterBytes);
+  generic::tileLoad<5>(result, generic::kTileRegisterBytes);
+  generic::tileZero<0>();
+  generic::tileZero<1>();
+  generic::tileZero<2>();
+  generic::tileZero<3>();
+  for (std::int64_t call = 0; call < kTileCalls; ++call) {
+    generic::tileMultiply<0, 4, 5>();
+    generic::tileMultiply<1, 4, 5>();
+    generic::tileMultiply<2, 4, 5>();
+    generic::tileMultiply<3, 4, 5>();
+  }
+  generic::tileStore<0>(result, generic::kTileRegisterBytes);
+  return result[0][0];
+}
 #endif
 
 struct Loop {
   float (*run)();
-  int lanes;
+  double flops;  // of a call
 };
 
-/// bf16 operands are widened to float32 before they are multiplied, so both types have the same loop.
+Loop vectorLoop(float (*run)(), int productsAStep) {
+  return {run, 2.0 * kChains * static_cast<double>(kSteps) * productsAStep};
+}
+
+/// Without units of their own, bf16 operands are widened to float32 before they are multiplied.
 Loop loopOf(std::string_view instructionSet, DType operands) {
-  static_cast<void>(operands);
 #if defined(__x86_64__)
-  if (instructionSet == "avx512") return {chainsAvx512, 16};
-  if (instructionSet == "avx2") return {chainsAvx2, 8};
+  if (operands == DType::bf16 && instructionSet == "amx")
+    return {tileProducts, 2.0 * 16 * 16 * 32 * kTileProducts * static_cast<double>(kTileCalls)};
+  if (operands == DType::bf16 && instructionSet == "avx512_bf16") return vectorLoop(chainsAvx512Bf16, 32);
+  if (instructionSet.starts_with("avx512") || instructionSet.starts_with("amx"))
+    return vectorLoop(chainsAvx512, 16);
+  if (instructionSet == "avx2") return vectorLoop(chainsAvx2, 8);
 #endif
   static_cast<void>(instructionSet);
-  return {chainsGeneric, 4};
+  static_cast<void>(operands);
+  return vectorLoop(chainsGeneric, 4);
 }
 
 /// One part a thread, of memory that is released with it.
@@ -107,8 +150,7 @@ double peakFlops(std::string_view instructionSet, DType operands, ThreadPool& po
       if (index == 0) sink = result;
     });
   };
-  return 2.0 * kChains * static_cast<double>(kSteps) * loop.lanes * pool.threads() /
-         fastestSeconds(body, pool.threads());
+  return loop.flops * pool.threads() / fastestSeconds(body, pool.threads());
 }
 
 double peakBandwidth(ThreadPool& pool) {

@@ -64,6 +64,12 @@ bool hasAvx512Bf16() {
   return hasAvx512() && hasBit(cpuid(7, 1).eax, bf16);
 }
 
+bool multipliesPairsFast() {
+  const Leaf vendor = cpuid(0, 0);
+  constexpr unsigned auth = 0x68747541, enti = 0x69746E65, cAmd = 0x444D4163;  // "AuthenticAMD"
+  return hasAvx512Bf16() && vendor.ebx == auth && vendor.edx == enti && vendor.ecx == cAmd;
+}
+
 bool hasAmx() {
   constexpr int amxBf16 = 22, amxTile = 24;
   const unsigned features = cpuid(7, 0).edx;
@@ -76,6 +82,7 @@ bool hasAmx() {
 bool hasAvx2() { return false; }
 bool hasAvx512() { return false; }
 bool hasAvx512Bf16() { return false; }
+bool multipliesPairsFast() { return false; }
 bool hasAmx() { return false; }
 
 #endif

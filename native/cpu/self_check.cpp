@@ -31,7 +31,8 @@ Matrix view(float* values, std::int64_t rows, std::int64_t cols) {
 std::vector<float> layer(const OpTable& ops) {
   ThreadPool pool(1);
   Scratch scratch(1);
-  Context context{pool, scratch};
+  PackedWeights weights;
+  Context context{pool, scratch, weights};
   const std::vector<bf16> x = pattern(kRows, kInputs, 1), weight = pattern(kOutputs, kInputs, 2),
                           dy = pattern(kRows, kOutputs, 3);
   std::vector<float> results(kRows * kOutputs + kRows * kInputs + kOutputs * kInputs + kOutputs, 0.0f);

@@ -98,7 +98,7 @@ void Denoiser::condition(const ParameterStore& p, WeightSource source, const Den
   const auto linear = [&](const char* place, const Matrix& x, const Parameter& weight, const Parameter& bias,
                           Activation activation, const Matrix& pre, const Matrix& y) {
     backend_->at(place).run(
-        Linear{x, p.master(weight, source), p.vector(bias, source), activation, pre, {}, y});
+        Linear{x, p.master(weight, source), p.vector(bias, source), activation, pre, {}, y, p.version()});
   };
   linear("time in + silu", a.features, names.timeIn, names.timeInBias, Activation::silu, a.timeHiddenPre,
          a.timeHidden);
@@ -121,14 +121,20 @@ void Denoiser::block(std::size_t index, const ParameterStore& p, WeightSource so
 
   run("attention", NormModulate{s.x, vector(names.norm1), m.shift1, m.scale1, input.cells.cell, s.normed1,
                                 s.mean1, s.rstd1});
-  run("qkv", Linear{s.normed1, weight(names.qkv), {}, Activation::none, {}, {}, s.qkv});
+  run("qkv", Linear{s.normed1, weight(names.qkv), {}, Activation::none, {}, {}, s.qkv, p.version()});
   backend_->run(Attention{s.qkv, input.cells, config_.heads, a.rotary, s.attended, s.logSumExp});
   if (last) {
     backend_->run(GatherRows{s.x, input.selected, s.tailX});
     backend_->run(GatherRows{s.attended, input.selected, s.tailAttended});
   }
-  run("attention out",
-      Linear{s.tailAttended, weight(names.attentionOut), {}, Activation::none, {}, {}, s.projected});
+  run("attention out", Linear{s.tailAttended,
+                              weight(names.attentionOut),
+                              {},
+                              Activation::none,
+                              {},
+                              {},
+                              s.projected,
+                              p.version()});
   run("attention", GateResidual{s.tailX, s.projected, m.gate1, tail, dropoutOf(input, index, 0), s.middle});
 
   run("mlp", NormModulate{s.middle, vector(names.norm2), m.shift2, m.scale2, tail.cell, s.normed2, s.mean2,
@@ -139,10 +145,16 @@ void Denoiser::block(std::size_t index, const ParameterStore& p, WeightSource so
                               Activation::geluTanh,
                               s.preactivation,
                               {},
-                              s.activated});
-  run("mlp out",
-      Linear{
-          s.activated, weight(names.mlpOut), vector(names.mlpOutBias), Activation::none, {}, {}, s.expanded});
+                              s.activated,
+                              p.version()});
+  run("mlp out", Linear{s.activated,
+                        weight(names.mlpOut),
+                        vector(names.mlpOutBias),
+                        Activation::none,
+                        {},
+                        {},
+                        s.expanded,
+                        p.version()});
 }
 
 DenoiserActivations Denoiser::forward(const ParameterStore& p, WeightSource source,
@@ -195,7 +207,8 @@ DenoiserActivations Denoiser::forward(const ParameterStore& p, WeightSource sour
                      Activation::none,
                      {},
                      {},
-                     a.logits});
+                     a.logits,
+                     p.version()});
   return a;
 }
 

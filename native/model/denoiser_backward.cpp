@@ -25,7 +25,7 @@ struct LinearBackward {
     if (!dx) return;
     const ConstMatrix w = master ? parameters.master(weight, WeightSource::weights)
                                  : parameters.weight(weight, WeightSource::weights);
-    backend.at(place).run(LinearInputGradient{dy, w, activation, preactivation, dx});
+    backend.at(place).run(LinearInputGradient{dy, w, activation, preactivation, dx, parameters.version()});
   }
 };
 

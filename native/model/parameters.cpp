@@ -184,6 +184,7 @@ ParameterStore::UpdateResult ParameterStore::update(const UpdateOptions& o) {
   backend_->run(op);
   copyStale_ = false;
   emaCopyStale_ = true;
+  ++version_;
   return {norm, true};
 }
 
@@ -210,6 +211,7 @@ void ParameterStore::write(const std::string& name, std::int64_t offset, Span<co
           "the range lies outside of the buffer");
   backend_->upload(to.as<float>() + offset, from.data, static_cast<std::size_t>(from.size) * sizeof(float));
   copyStale_ = emaCopyStale_ = true;
+  ++version_;
 }
 
 void ParameterStore::prepare(WeightSource source) {
@@ -223,6 +225,7 @@ void ParameterStore::prepare(WeightSource source) {
   backend_->run(Convert{{floats(source), 1, layout_.size, layout_.size, DType::f32},
                         {copy.as<void>(), 1, layout_.size, layout_.size, DType::bf16}});
   stale = false;
+  ++version_;
 }
 
 const float* ParameterStore::floats(WeightSource source) const {

@@ -77,6 +77,10 @@ class ParameterStore {
   void read(const std::string& buffer, std::int64_t offset, Span<float> to);
   void write(const std::string& buffer, std::int64_t offset, Span<const float> from);
 
+  /// Names the contents of the weights, the moving average and their compute copies: another number whenever
+  /// any of them may have changed. Never 0.
+  std::uint64_t version() const { return version_; }
+
   /// Makes the compute copies of a source current; call before taking `weight` views of it.
   void prepare(WeightSource source);
   /// A matrix in the compute type.
@@ -98,6 +102,7 @@ class ParameterStore {
   Buffer weights_, gradient_, firstMoment_, secondMoment_, ema_;
   Buffer copy_, emaCopy_;  // bf16, when that is the compute type
   bool copyStale_ = true, emaCopyStale_ = true;
+  std::uint64_t version_ = 1;
 };
 
 }  // namespace ddsc

@@ -40,6 +40,9 @@ struct EmbedGradient {
 
 enum class Activation : std::uint8_t { none, geluTanh, silu };
 
+// `weightVersion` names the contents of all weights: while it stays the same, a backend may keep what it made
+// of a weight for the next use. 0: it may not.
+
 /// y = activation(x wᵀ + bias) + residual, accumulated in float32, rounded once to y's type.
 struct Linear {
   ConstMatrix x;           // [M, K] float or bf16
@@ -49,6 +52,7 @@ struct Linear {
   Matrix preactivation;  // [M, N] x wᵀ + bias, kept for backward; empty: not kept
   ConstMatrix residual;  // [M, N] float or empty
   Matrix y;              // [M, N] float or bf16
+  std::uint64_t weightVersion = 0;
 };
 
 /// dx = (dy w) * activation'(preactivation); preactivation belongs to the op that produced x, so that its
@@ -59,6 +63,7 @@ struct LinearInputGradient {
   Activation activation = Activation::none;
   ConstMatrix preactivation;  // [M, K] when activation is not none
   Matrix dx;                  // [M, K] float or bf16
+  std::uint64_t weightVersion = 0;
 };
 
 /// dweight += dyᵀ x; dbias += column sums of dy. Summed over rows in a fixed order.

@@ -13,9 +13,9 @@ struct Shape {
 };
 
 // Single rows and columns, the conditioning (few rows), the head (54 outputs), sums of several chunks, edges
-// of tiles.
-const std::vector<Shape> shapes = {{1, 1, 1},    {3, 2, 5},    {4, 128, 96},  {17, 31, 54},
-                                   {45, 33, 67}, {5, 600, 33}, {300, 64, 54}, {70, 520, 130}};
+// of tiles, sums so long that they are cut once more.
+const std::vector<Shape> shapes = {{1, 1, 1},    {3, 2, 5},     {4, 128, 96},   {17, 31, 54},  {45, 33, 67},
+                                   {5, 600, 33}, {300, 64, 54}, {70, 520, 130}, {5, 4500, 20}, {7, 20, 2300}};
 
 double activate(Activation activation, double x) {
   switch (activation) {
@@ -174,35 +174,41 @@ DDSC_TEST("the derivatives the linear tests expect agree with finite differences
   }
 }
 
+/// What a layer's forward and backward passes give, end to end.
+std::vector<float> everything(Backend& backend, const Shape& s, DType type) {
+  const Tensor x = Tensor::random(1, s.rows, s.inputs, type),
+               weight = Tensor::random(2, s.outputs, s.inputs, type);
+  Tensor bias = Tensor::random(3, 1, s.outputs), y(s.rows, s.outputs, type), dx(s.rows, s.inputs, type);
+  Tensor dweight(s.outputs, s.inputs), dbias(1, s.outputs);
+  dweight.fill(0);
+  dbias.fill(0);
+  backend.run(Linear{.x = x.view(),
+                     .weight = weight.view(),
+                     .bias = bias.span(),
+                     .activation = Activation::geluTanh,
+                     .preactivation = {},
+                     .residual = {},
+                     .y = y.view()});
+  backend.run(LinearInputGradient{.dy = y.view(),
+                                  .weight = weight.view(),
+                                  .activation = Activation::none,
+                                  .preactivation = {},
+                                  .dx = dx.view()});
+  backend.run(
+      LinearWeightGradient{.dy = y.view(), .x = x.view(), .dweight = dweight.view(), .dbias = dbias.span()});
+  std::vector<float> all = y.values();
+  for (const Tensor* part : {&dx, &dweight, &dbias}) {
+    const auto values = part->values();
+    all.insert(all.end(), values.begin(), values.end());
+  }
+  return all;
+}
+
 DDSC_TEST("linear layers give the same bits on any number of threads") {
-  for (const Shape& s : {Shape{1000, 300, 130}, Shape{37, 700, 54}, Shape{300, 64, 700}}) {
-    checkThreadsAgree([&](Backend& backend) {
-      const Tensor x = Tensor::random(1, s.rows, s.inputs), weight = Tensor::random(2, s.outputs, s.inputs);
-      Tensor bias = Tensor::random(3, 1, s.outputs), y(s.rows, s.outputs), dx(s.rows, s.inputs);
-      Tensor dweight(s.outputs, s.inputs), dbias(1, s.outputs);
-      dweight.fill(0);
-      dbias.fill(0);
-      backend.run(Linear{.x = x.view(),
-                         .weight = weight.view(),
-                         .bias = bias.span(),
-                         .activation = Activation::geluTanh,
-                         .preactivation = {},
-                         .residual = {},
-                         .y = y.view()});
-      backend.run(LinearInputGradient{.dy = y.view(),
-                                      .weight = weight.view(),
-                                      .activation = Activation::none,
-                                      .preactivation = {},
-                                      .dx = dx.view()});
-      backend.run(LinearWeightGradient{
-          .dy = y.view(), .x = x.view(), .dweight = dweight.view(), .dbias = dbias.span()});
-      std::vector<float> all = y.values();
-      for (const Tensor* part : {&dx, &dweight, &dbias}) {
-        const auto values = part->values();
-        all.insert(all.end(), values.begin(), values.end());
-      }
-      return all;
-    });
+  for (const Shape& s :
+       {Shape{1000, 300, 130}, Shape{37, 700, 54}, Shape{300, 64, 700}, Shape{2100, 40, 70}}) {
+    for (const DType type : {DType::f32, DType::bf16})
+      checkThreadsAgree([&](Backend& backend) { return everything(backend, s, type); });
   }
 }
 

@@ -19,7 +19,16 @@ struct Product {
   Operand a, b;
   std::int64_t rows = 0, cols = 0, steps = 0;
   Packing packing = Packing::shared;
-  Span<float> rowSums = {};  // [rows] or empty: += sum of A over the steps
+  Span<float> rowSums = {};         // [rows] or empty: += sum of A over the steps
+  std::uint64_t weightVersion = 0;  // of B, where that is a weight
+
+  /// Where B packed whole belongs, and whether it is there.
+  DDSC_INLINE PackedWeights::Place placeOfB(Context& context, std::int64_t bytes) const {
+    const auto size = static_cast<std::size_t>(bytes);
+    const PackedWeights::Place kept =
+        context.weights.use({b.data, cols, steps, b.stride, b.type, b.stepsContiguous}, weightVersion, size);
+    return kept.memory != nullptr ? kept : PackedWeights::Place{context.scratch.shared(size), false};
+  }
 };
 
 /// How a product is cut up.
@@ -81,8 +90,10 @@ DDSC_INLINE void addPanelSums(const float* panel, std::int64_t steps, float* sum
 
 DDSC_INLINE float* packShared(Context& context, const Product& product, const Blocking& blocking) {
   const std::int64_t paddedCols = blocking.colPanels * kTileCols;
-  auto* packed = static_cast<float*>(
-      context.scratch.shared(static_cast<std::size_t>(paddedCols * product.steps) * sizeof(float)));
+  const PackedWeights::Place place =
+      product.placeOfB(context, paddedCols * product.steps * sizeOf(DType::f32));
+  auto* packed = static_cast<float*>(place.memory);
+  if (place.packed) return packed;
   constexpr std::int64_t panelsAtOnce = 8;
   const std::int64_t groups = ceilDivide(blocking.colPanels, panelsAtOnce);
   context.pool.parallel(blocking.chunks * groups, [&](std::int64_t index, int) {

@@ -79,8 +79,10 @@ struct PairBlocking {
 DDSC_INLINE const bf16* packSharedPairs(Context& context, const Product& product,
                                         const PairBlocking& blocking) {
   const std::int64_t panelStride = kPairCols * blocking.paddedSteps;
-  auto* packed = static_cast<bf16*>(
-      context.scratch.shared(static_cast<std::size_t>(blocking.colPanels * panelStride) * sizeof(bf16)));
+  const PackedWeights::Place place =
+      product.placeOfB(context, blocking.colPanels * panelStride * sizeOf(DType::bf16));
+  auto* packed = static_cast<bf16*>(place.memory);
+  if (place.packed) return packed;
   constexpr std::int64_t panelsAtOnce = 8;
   const std::int64_t groups = ceilDivide(blocking.colPanels, panelsAtOnce);
   context.pool.parallel(blocking.chunks * groups, [&](std::int64_t index, int) {
@@ -178,6 +180,7 @@ class PairTask {
     for (std::int64_t i = 0; i < rowTiles_; ++i, a += kPairRowSpace * steps) {
       const std::int64_t rows = least(kPairRows, rows_ - i * kPairRows);
       float* tile = tileOf(panel, i);
+      if (last) epilogue_.prepare(row_ + i * kPairRows, col, rows);
       multiplyPairTile(rows, steps, a, b, tile, chunk == 0 ? Tile::overwrite : Tile::add,
                        [this](std::int64_t part, std::int64_t parts)
                            __attribute__((always_inline)) { finishPending(part, parts); });

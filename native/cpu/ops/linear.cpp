@@ -14,7 +14,8 @@ void linear(Context& context, const Linear& op) {
                            .b = {op.weight.data, op.weight.stride, op.weight.type, true},
                            .rows = op.x.rows,
                            .cols = op.weight.rows,
-                           .steps = op.x.cols};
+                           .steps = op.x.cols,
+                           .weightVersion = op.weightVersion};
   const RowSink preactivation(context, op.preactivation), y(context, op.y);
   const RowSource residual(op.residual);
   // By value, so that the compiler need not read them again after every store.
@@ -36,7 +37,8 @@ void linearInputGradient(Context& context, const LinearInputGradient& op) {
                            .b = {op.weight.data, op.weight.stride, op.weight.type, false},
                            .rows = op.dy.rows,
                            .cols = op.weight.cols,
-                           .steps = op.dy.cols};
+                           .steps = op.dy.cols,
+                           .weightVersion = op.weightVersion};
   const RowSink dx(context, op.dx);
   const RowSource preactivation(op.preactivation);
   const auto finish = [=, activation = op.activation](std::int64_t row, std::int64_t col, TileRow values,

@@ -90,22 +90,24 @@ inline void multiplyRegisters(int sum, int left, int right) {
                    shape.bytesPerRow[left] == 4 * shape.rows[right],
                "tiles that cannot be multiplied");
   for (int m = 0; m < shape.rows[sum]; ++m) {
-    F even = zero(), odd = zero();
-    for (int k = 0; k < shape.rows[right]; ++k) {
-      std::uint32_t pair;
-      __builtin_memcpy(&pair, &state.rows[left][m][k], sizeof(pair));
-      const I pairs = bitsOf(load(state.rows[right][k]));
-      const float evenFactor = flushed(__builtin_bit_cast(float, pair << 16));
-      const float oddFactor = flushed(__builtin_bit_cast(float, pair & 0xFFFF0000u));
-      even = flushed(fma(set1(evenFactor), flushed(fromBits(shiftLeft<16>(pairs))), even));
-      odd = flushed(fma(set1(oddFactor), flushed(fromBits(pairs & setInt(0xFFFF0000u))), odd));
+    for (int n = 0; n < kTileRegisterBytes / 4; n += static_cast<int>(kWidth)) {
+      F even = zero(), odd = zero();
+      for (int k = 0; k < shape.rows[right]; ++k) {
+        const auto pair = __builtin_bit_cast(std::uint32_t, state.rows[left][m][k]);
+        const I pairs = bitsOf(load(state.rows[right][k] + n));
+        const float evenFactor = flushed(__builtin_bit_cast(float, pair << 16));
+        const float oddFactor = flushed(__builtin_bit_cast(float, pair & 0xFFFF0000u));
+        even = flushed(fma(set1(evenFactor), flushed(fromBits(shiftLeft<16>(pairs))), even));
+        odd = flushed(fma(set1(oddFactor), flushed(fromBits(pairs & setInt(0xFFFF0000u))), odd));
+      }
+      const F before = flushed(load(state.rows[sum][m] + n));
+      store(state.rows[sum][m] + n, flushed(before + flushed(even + odd)));
     }
-    const F before = flushed(load(state.rows[sum][m]));
-    store(state.rows[sum][m], flushed(before + flushed(even + odd)));
   }
   // Columns past the configured ones held zero and have products with zeros alone; rows past them are
   // cleared.
-  for (int m = shape.rows[sum]; m < kTileRegisterRows; ++m) store(state.rows[sum][m], zero());
+  for (int m = shape.rows[sum]; m < kTileRegisterRows; ++m)
+    for (float& value : state.rows[sum][m]) value = 0;
 }
 
 template <int tile>
