@@ -155,19 +155,20 @@ export class ArrowColumns {
   ): Promise<NumberValues> {
     if (type.kind !== "int" && type.kind !== "float")
       throw this.#file.corrupt("numbers are expected, a column holds something else");
-    const bytes = await this.#file.read(place, first, count, type.bits, signal);
-    const { buffer } = bytes;
+    const read = await this.#file.read(place, first, count, type.bits, signal);
+    // Numbers of eight bytes can only be viewed at a multiple of eight.
+    const { buffer, byteOffset: at } = read.byteOffset % 8 === 0 ? read : new Uint8Array(read);
     if (type.kind === "float")
-      return type.bits === 32 ? new Float32Array(buffer, 0, count) : new Float64Array(buffer, 0, count);
+      return type.bits === 32 ? new Float32Array(buffer, at, count) : new Float64Array(buffer, at, count);
     switch (type.bits) {
       case 8:
-        return type.signed ? new Int8Array(buffer, 0, count) : new Uint8Array(buffer, 0, count);
+        return type.signed ? new Int8Array(buffer, at, count) : new Uint8Array(buffer, at, count);
       case 16:
-        return type.signed ? new Int16Array(buffer, 0, count) : new Uint16Array(buffer, 0, count);
+        return type.signed ? new Int16Array(buffer, at, count) : new Uint16Array(buffer, at, count);
       case 32:
-        return type.signed ? new Int32Array(buffer, 0, count) : new Uint32Array(buffer, 0, count);
+        return type.signed ? new Int32Array(buffer, at, count) : new Uint32Array(buffer, at, count);
       case 64:
-        return new BigInt64Array(buffer, 0, count);
+        return new BigInt64Array(buffer, at, count);
     }
   }
 

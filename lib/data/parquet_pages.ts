@@ -48,7 +48,7 @@ export function parsePageHeader(bytes: Uint8Array, at: number): ParquetPage {
     else if (id === 8) readDataV2Header(reader, page);
     else reader.skip(type);
   });
-  if (page.compressedBytes < 0 || page.uncompressedBytes < 0 || page.values < 0)
+  if (page.compressedBytes < 0 || page.uncompressedBytes < 0 || page.values < 0 || page.encoding < 0)
     throw new ThriftError("a page has no size");
   if (page.definitionBytes < 0 || page.repetitionBytes < 0)
     throw new ThriftError("a page's levels have no size");

@@ -1,0 +1,220 @@
+/**
+ * Feeds damaged Parquet and Arrow files, and damaged compressed blocks, to their readers:
+ * npx tsx scripts/fuzz_data.ts [--inputs 10000] [--first 0] [--format parquet|arrow]
+ *
+ * Each must end in a DdscError or in well-formed cells, in bounded time and memory. Every format runs in a process of its
+ * own, which is ended when it is silent for too long; a failure names the input, which --first N --inputs 1 repeats.
+ */
+import { spawn } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { openArrow } from "../lib/data/arrow.js";
+import { openParquet } from "../lib/data/parquet.js";
+import { rowRange } from "../lib/data/parts.js";
+import { checkRange, closedError, type RandomAccess } from "../lib/data/random_access.js";
+import type { CellSource } from "../lib/data/source.js";
+import { DdscError } from "../lib/errors.js";
+import { Purpose, RandomStream } from "../lib/random.js";
+
+const FIXTURES = fileURLToPath(new URL("../test/fixtures/tahoe/", import.meta.url));
+const FORMATS = ["parquet", "arrow"] as const;
+type Format = (typeof FORMATS)[number];
+
+/** A single input may take so long, and the process so much memory. */
+const SILENCE_MS = 60_000;
+const INPUT_MS = 10_000;
+const MEMORY_BYTES = 1.5e9;
+/** Rows of an input that are read: a header may claim billions. */
+const MOST_ROWS = 200;
+
+/** A whole number below the one given, the same each time for a seed. */
+type Random = (below: number) => number;
+
+/** Bytes in memory in place of a file. */
+class MemoryFile implements RandomAccess {
+  readonly name: string;
+  readonly remote = false;
+  readonly #bytes: Uint8Array;
+  #closed = false;
+
+  constructor(name: string, bytes: Uint8Array) {
+    this.name = name;
+    // A plain copy: a Buffer's slices would share its memory.
+    this.#bytes = new Uint8Array(bytes);
+  }
+
+  get size(): number {
+    return this.#bytes.length;
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    checkRange(this.name, this.size, offset, length);
+    if (this.#closed) throw closedError(this.name);
+    return this.#bytes.slice(offset, offset + length);
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+}
+
+/** Numbers that break arithmetic where a format stores a size. */
+const SIZES = [0, 1, 0x7f, 0x80, 0xff, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff];
+
+/** Damages bytes: half of the time a single place, else pieces cut off, repeated, removed or overwritten. Some of it is near the end, where footers are. */
+function damaged(bytes: Buffer, random: Random): Buffer {
+  let result: Buffer = Buffer.from(bytes);
+  const gentle = random(2) === 0;
+  const most = gentle ? 1 : 6;
+  for (let times = 1 + random(most); times > 0 && result.length > 0; times--) {
+    const near = Math.min(result.length, 1 << (4 + random(9)));
+    const at = random(8) === 0 ? result.length - 1 - random(near) : random(result.length);
+    const length = Math.min(1 + random(random(4) === 0 ? 200 : 8), result.length - at);
+    switch (gentle ? 4 + random(3) : random(7)) {
+      case 0:
+        result = result.subarray(0, at);
+        break;
+      case 1:
+        result = Buffer.concat([result.subarray(0, at), result.subarray(at + length)]);
+        break;
+      case 2:
+        result = Buffer.concat([result.subarray(0, at + length), result.subarray(at)]);
+        break;
+      case 3:
+        result.fill(random(2) === 0 ? 0 : 255, at, at + length);
+        break;
+      case 4:
+        if (at + 4 <= result.length) result.writeUInt32LE(SIZES[random(SIZES.length)] ?? 0, at);
+        break;
+      case 5:
+        result[at] = (result[at] ?? 0) ^ (1 << random(8));
+        break;
+      default:
+        result[at] = random(256);
+    }
+  }
+  return Buffer.from(result);
+}
+
+/** The damaged input of a number. */
+function inputOf(format: Format, number: number, originals: ReadonlyMap<string, Buffer>): MemoryFile {
+  const stream = new RandomStream(number, Purpose.draw);
+  const random: Random = (below) => stream.below(below);
+  const names = [...originals.keys()].filter((name) => name.endsWith(`.${format}`));
+  const name = names[random(names.length)] ?? "";
+  // The table of genes is looked for beside the file.
+  return new MemoryFile(join(FIXTURES, name), damaged(originals.get(name) ?? Buffer.alloc(0), random));
+}
+
+/** Reads what an opened source gives, and checks that it is well-formed. */
+async function readAll(opened: CellSource): Promise<void> {
+  using source = opened;
+  const count = Math.min(source.cellCount, MOST_ROWS);
+  const ends = rowRange(Math.max(count, source.cellCount - 5), source.cellCount);
+  for (const rows of [rowRange(0, count), ends]) {
+    const { offsets, genes, counts } = await source.read(rows);
+    if (offsets.length !== rows.length + 1 || offsets[0] !== 0)
+      throw new Error("offsets do not fit the rows");
+    for (let cell = 0; cell < rows.length; cell++) {
+      const start = offsets[cell] ?? -1;
+      const end = offsets[cell + 1] ?? -1;
+      if (end < start || end > genes.length || end > counts.length)
+        throw new Error(`cell ${cell} has bad bounds`);
+      for (let i = start; i < end; i++) {
+        const gene = genes[i] ?? -1;
+        const value = counts[i] ?? Number.NaN;
+        if (gene < 0 || gene >= source.genes.length || (i > start && gene <= (genes[i - 1] ?? 0)))
+          throw new Error(`cell ${cell} has genes out of range or order`);
+        if (!(value > 0 && value < Number.POSITIVE_INFINITY)) throw new Error(`cell ${cell} has a bad count`);
+      }
+    }
+    if ((await source.cellIds(rows)).length !== rows.length) throw new Error("names do not fit the rows");
+    const table = await source.metadata({ rows });
+    if (source.metadataColumns.length > 0 && table.numRows !== rows.length)
+      throw new Error("metadata does not fit");
+  }
+}
+
+/** Runs inputs one after the other; ends the process at the first that is not dealt with. */
+async function work(format: Format, first: number, inputs: number): Promise<void> {
+  const names = readdirSync(FIXTURES).filter(
+    (name) => name.endsWith(`.${format}`) && name !== "gene_metadata.parquet",
+  );
+  const originals = new Map(names.map((name) => [name, readFileSync(join(FIXTURES, name))]));
+  const outcomes = new Map<string, number>();
+  let slowest = 0;
+  let largest = 0;
+  for (let number = first; number < first + inputs; number++) {
+    const start = performance.now();
+    let outcome = "read whole";
+    try {
+      const file = inputOf(format, number, originals);
+      await readAll(await (format === "arrow" ? openArrow(file, {}) : openParquet(file, {})));
+    } catch (error) {
+      if (!(error instanceof DdscError)) {
+        console.error(`${format} input ${number}:`, error);
+        process.exit(1);
+      }
+      outcome = error.code;
+    }
+    outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+    slowest = Math.max(slowest, performance.now() - start);
+    largest = Math.max(largest, process.memoryUsage.rss());
+    if (slowest > INPUT_MS || largest > MEMORY_BYTES) {
+      console.error(
+        `${format} input ${number}: ${slowest.toFixed(0)} ms, ${(largest / 2 ** 20).toFixed(0)} MiB`,
+      );
+      process.exit(1);
+    }
+    if (number % 500 === 0) console.log(`${format} ${number}`);
+  }
+  const counted = [...outcomes].sort(([, a], [, b]) => b - a).map(([code, count]) => `${code} ${count}`);
+  console.log(
+    `${format}: ${inputs} inputs, slowest ${slowest.toFixed(0)} ms, at most ${(largest / 2 ** 20).toFixed(0)} MiB; ${counted.join(", ")}`,
+  );
+}
+
+/** Runs a format in a process of its own; whether all went well. */
+function run(format: Format, first: number, inputs: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const options = ["--worker", "--format", format, "--first", String(first), "--inputs", String(inputs)];
+    const child = spawn(process.execPath, [...process.execArgv, fileURLToPath(import.meta.url), ...options], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    let last = "";
+    const alarm = setTimeout(() => {
+      console.error(`${format}: silent for ${SILENCE_MS / 1000} s after "${last}"`);
+      child.kill("SIGKILL");
+    }, SILENCE_MS);
+    child.stdout.on("data", (text: Buffer) => {
+      alarm.refresh();
+      last = text.toString().trim().split("\n").at(-1) ?? last;
+      if (last.includes("inputs")) console.log(last);
+    });
+    child.on("exit", (code, signal) => {
+      clearTimeout(alarm);
+      if (code !== 0) console.error(`${format}: ended with ${signal ?? code} after "${last}"`);
+      resolve(code === 0);
+    });
+  });
+}
+
+const { values } = parseArgs({
+  options: {
+    inputs: { type: "string", default: "10000" },
+    first: { type: "string", default: "0" },
+    format: { type: "string" },
+    worker: { type: "boolean", default: false },
+  },
+});
+const chosen = FORMATS.filter((format) => values.format === undefined || values.format === format);
+if (values.worker && chosen[0] !== undefined) {
+  await work(chosen[0], Number(values.first), Number(values.inputs));
+} else {
+  let good = chosen.length > 0;
+  for (const format of chosen)
+    good = (await run(format, Number(values.first), Number(values.inputs))) && good;
+  process.exitCode = good ? 0 : 1;
+}
