@@ -1,9 +1,11 @@
 import { DdscError } from "../errors.js";
 import { FieldBounds, fieldText, splitFields } from "./delimited_fields.js";
-import { type DelimitedLayout, isMissing } from "./delimited_layout.js";
+import { type DelimitedLayout, isMissing, NO_COUNT } from "./delimited_layout.js";
 import { type Column, textCategories } from "./frame.js";
 import { numberAt } from "./number_text.js";
 
+const QUOTE = 34;
+const SPACE = 32;
 const ZERO = 48;
 
 /** Where counts of a line go; `columns` are places in the layout's `counted`. */
@@ -57,41 +59,73 @@ export class LineParser {
     });
   }
 
-  #parse(record: Buffer, sink: CountSink): { code: string; text: string } | undefined {
-    const { fields, roles, counted } = this.#layout;
-    const found = splitFields(record, this.#delimiter, this.#bounds);
-    if (found !== fields) {
-      return {
-        code: "DATA_SHAPE",
-        text: `: has ${found} fields but the lines before have ${fields}; write the file again`,
-      };
-    }
+  /** Gives what is wrong with the line; undefined if nothing, and then the sink has its counts. */
+  #parse(record: Buffer, sink: CountSink): Problem | undefined {
+    const { fields, counted } = this.#layout;
     makeRoom(sink, counted.length);
-    let { count } = sink;
-    for (let field = 0; field < fields; field++) {
-      const role = roles[field] ?? -1;
-      if (role < 0) continue;
-      const start = this.#bounds.start(field);
-      const end = this.#bounds.end(field);
-      if (end === start + 1 && record[start] === ZERO) continue;
-      const value = numberAt(record, start, end);
-      if (value === undefined) {
-        const text = oneLine(fieldText(record, start, Math.min(end, start + 40)));
-        const what = text === "" ? "is empty" : `is "${text}", no number`;
-        const remedy =
-          "fill missing counts with 0 first; name a column that holds no counts with --metadata-columns";
-        return {
-          code: "DATA_TYPE",
-          text: `, column ${field + 1} ("${oneLine(counted[role] ?? "")}"): ${what}; ${remedy}`,
-        };
-      }
-      if (value === 0) continue;
-      sink.columns[count] = role;
-      sink.values[count++] = value;
-    }
+    const { count } = sink;
+    const plain = !record.includes(QUOTE) && !record.includes(SPACE);
+    const found = plain ? this.#parsePlain(record, sink) : this.#parseQuoted(record, sink);
+    if (found === fields) return undefined;
     sink.count = count;
+    if (typeof found !== "number") return found;
+    const text = `: has ${found} fields but the lines before have ${fields}; write the file again`;
+    return { code: "DATA_SHAPE", text };
+  }
+
+  /** A line without quotes and blanks, as most are: fields of 0 are passed over. Gives their number. */
+  #parsePlain(record: Buffer, sink: CountSink): number | Problem {
+    const delimiter = this.#delimiter;
+    let field = 0;
+    for (let at = 0; ; field++) {
+      if (record[at] === ZERO && record[at + 1] === delimiter) {
+        at += 2;
+        continue;
+      }
+      let end = at;
+      while (end < record.length && record[end] !== delimiter) end++;
+      const problem = this.#take(record, field, at, end, sink);
+      if (problem !== undefined) return problem;
+      if (end === record.length) return field + 1;
+      at = end + 1;
+    }
+  }
+
+  #parseQuoted(record: Buffer, sink: CountSink): number | Problem {
+    const fields = splitFields(record, this.#delimiter, this.#bounds);
+    for (let field = 0; field < fields; field++) {
+      const problem = this.#take(record, field, this.#bounds.start(field), this.#bounds.end(field), sink);
+      if (problem !== undefined) return problem;
+    }
+    return fields;
+  }
+
+  /** Appends the count of a field that has one; there is room. */
+  #take(record: Buffer, field: number, start: number, end: number, sink: CountSink): Problem | undefined {
+    const { roles, counted } = this.#layout;
+    const role = roles[field] ?? NO_COUNT;
+    if (role === NO_COUNT) return undefined;
+    const value = numberAt(record, start, end);
+    if (value === undefined) {
+      const text = oneLine(fieldText(record, start, Math.min(end, start + 40)));
+      const what = text === "" ? "is empty" : `is "${text}", no number`;
+      const remedy =
+        "fill missing counts with 0 first; name a column that holds no counts with --metadata-columns";
+      const where = `, column ${field + 1} ("${oneLine(counted[role] ?? "")}")`;
+      return { code: "DATA_TYPE", text: `${where}: ${what}; ${remedy}` };
+    }
+    if (value === 0) return undefined;
+    sink.columns[sink.count] = role;
+    sink.values[sink.count++] = value;
     return undefined;
   }
+}
+
+/** What is wrong with a line. */
+interface Problem {
+  readonly code: string;
+  /** What comes after the line's number in the message. */
+  readonly text: string;
 }
 
 /** Text for a message. */
