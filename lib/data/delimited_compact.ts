@@ -51,7 +51,7 @@ export async function readCellLines(
       const start = batch.sink.count;
       await parser.counts(bytes, batch.sink, () => line);
       await batch.added(start, cell++, "rows");
-      if (names !== undefined) names.push(Buffer.from(parser.values(bytes, [0])[0] ?? ""));
+      if (names !== undefined) names.push(Buffer.from(parser.name(bytes)));
       if (fields.length === 0) continue;
       for (const [i, value] of parser.values(bytes, fields).entries()) builders[i]?.push(value);
     }
@@ -99,7 +99,7 @@ export async function readGeneLines(
       const start = batch.sink.count;
       await parser.counts(bytes, batch.sink, () => line);
       await batch.added(start, genes.length, "columns");
-      genes.push(parser.values(bytes, [0])[0] ?? "");
+      genes.push(parser.name(bytes));
     }
     await batch.flush();
     const names = new PackedStrings();

@@ -68,6 +68,16 @@ export function fieldText(record: Buffer, start: number, end: number): string {
   return text.includes('""') ? text.replaceAll('""', '"') : text;
 }
 
+/** The first field of a record as text; no more of the record is looked at than that. */
+export function firstFieldText(record: Buffer, delimiter: number, bounds: FieldBounds): string {
+  let start = 0;
+  while (record[start] === SPACE) start++;
+  const end = record[start] === QUOTE ? -1 : record.indexOf(delimiter);
+  const part = end === -1 ? record : record.subarray(0, end);
+  splitFields(part, delimiter, bounds);
+  return fieldText(part, bounds.start(0), bounds.end(0));
+}
+
 /** All fields of a record as text. */
 export function fieldTexts(record: Buffer, delimiter: number): string[] {
   const bounds = new FieldBounds();

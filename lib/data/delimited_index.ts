@@ -1,7 +1,7 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { DdscError } from "../errors.js";
 import { positionsByRow, type RawRows, rowRuns } from "./count_matrix.js";
-import { FieldBounds, splitFields } from "./delimited_fields.js";
+import { FieldBounds, firstFieldText } from "./delimited_fields.js";
 import type { DelimitedLayout } from "./delimited_layout.js";
 import { textRecords } from "./delimited_records.js";
 import { ColumnBuilder, countSink, LineParser } from "./delimited_rows.js";
@@ -51,18 +51,10 @@ export async function indexLines(
     starts[count++] = record.start;
     end = record.end;
     if (names === undefined) continue;
-    splitFields(firstField(record.bytes, delimiter), delimiter, bounds);
-    names.push(record.bytes.subarray(bounds.start(0), bounds.end(0)));
+    names.push(Buffer.from(firstFieldText(record.bytes, delimiter, bounds)));
   }
   starts[count] = end;
   return { starts: starts.slice(0, count + 1), names };
-}
-
-/** A record up to the first delimiter that may end its first field. */
-function firstField(record: Buffer, delimiter: number): Buffer {
-  const quoted = record.subarray(0, 64).includes(34);
-  const end = record.indexOf(delimiter);
-  return quoted || end === -1 ? record : record.subarray(0, end);
 }
 
 /** An uncompressed table of cells by genes, read by its index of lines. */

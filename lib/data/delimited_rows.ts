@@ -1,5 +1,5 @@
 import { DdscError } from "../errors.js";
-import { FieldBounds, fieldText, splitFields } from "./delimited_fields.js";
+import { FieldBounds, fieldText, firstFieldText, splitFields } from "./delimited_fields.js";
 import { type DelimitedLayout, isMissing, NO_COUNT } from "./delimited_layout.js";
 import { type Column, textCategories } from "./frame.js";
 import { numberAt } from "./number_text.js";
@@ -47,6 +47,11 @@ export class LineParser {
     throw new DdscError(problem.code, `${this.#path}: line ${await line()}${problem.text}`, {
       file: this.#path,
     });
+  }
+
+  /** The name of a line: its first field. */
+  name(record: Buffer): string {
+    return firstFieldText(record, this.#delimiter, this.#bounds);
   }
 
   /** The values of some columns of a line (numbers of fields), as text; undefined where missing. */

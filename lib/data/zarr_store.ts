@@ -1,4 +1,4 @@
-import { type FileHandle, open, readdir, readFile, stat } from "node:fs/promises";
+import { open, readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DdscError } from "../errors.js";
 import { unreadable } from "./content.js";
@@ -74,8 +74,6 @@ function plain(bytes: Uint8Array): Uint8Array {
 /** A hierarchy in a folder: an object a file. */
 class FolderStore implements ZarrStore {
   readonly name: string;
-  /** The shard read last stays open: its chunks are read one after the other. */
-  #open: { readonly key: string; readonly file: Promise<FileHandle | undefined> } | undefined;
 
   constructor(path: string) {
     this.name = path;
@@ -94,17 +92,22 @@ class FolderStore implements ZarrStore {
   async getRange(key: string, range: ObjectRange): Promise<Uint8Array | undefined> {
     const path = this.#path(key);
     try {
-      const file = await this.#openFile(key, path);
-      if (file === undefined) return undefined;
-      const { offset, length } = place(this.name, key, (await file.stat()).size, range);
-      const bytes = new Uint8Array(length);
-      for (let done = 0; done < length; ) {
-        const { bytesRead } = await file.read(bytes, done, length - done, offset + done);
-        if (bytesRead === 0)
-          throw new DdscError("DATA_TRUNCATED", `${path}: became shorter while it was read`);
-        done += bytesRead;
+      const file = await open(path, "r");
+      try {
+        const { offset, length } = place(this.name, key, (await file.stat()).size, range);
+        const bytes = new Uint8Array(length);
+        for (let done = 0; done < length; ) {
+          const { bytesRead } = await file.read(bytes, done, length - done, offset + done);
+          if (bytesRead === 0) {
+            const text = `${path}: has become shorter while it was read; open it again`;
+            throw new DdscError("DATA_TRUNCATED", text, { file: this.name });
+          }
+          done += bytesRead;
+        }
+        return bytes;
+      } finally {
+        await file.close();
       }
-      return bytes;
     } catch (error) {
       return this.#absent(path, error);
     }
@@ -130,19 +133,8 @@ class FolderStore implements ZarrStore {
     return bytes;
   }
 
-  close(): void {
-    const held = this.#open;
-    this.#open = undefined;
-    void held?.file.then((file) => file?.close()).catch(() => undefined);
-  }
-
-  #openFile(key: string, path: string): Promise<FileHandle | undefined> {
-    if (this.#open?.key !== key) {
-      this.close();
-      this.#open = { key, file: open(path, "r").catch((error: unknown) => this.#absent(path, error)) };
-    }
-    return this.#open.file;
-  }
+  /** No file stays open. */
+  close(): void {}
 
   #path(key: string): string {
     return join(this.name, ...key.split("/"));

@@ -112,6 +112,17 @@ it("names of lines and columns tell which way the table is, unless that is said"
   ]);
 });
 
+it("names are told from missing values, and may hold quotes and delimiters", async () => {
+  const names = ["NA", 'a "b", c', "", "nan"];
+  const text = names.map((name) => `"${name.replaceAll('"', '""')}",1,2\n`).join("");
+  for (const gzipped of [false, true]) {
+    using cells = await openCells(written(`cell,A,B\n${text}`, gzipped));
+    expect(await allIds(cells)).toEqual(names);
+    using genes = await openCells(written(`gene,A,B\n${text}`, gzipped), { transpose: true });
+    expect(genes.genes.map(({ id }) => id)).toEqual(names);
+  }
+});
+
 it("columns of numbers can be declared metadata", async () => {
   const path = written("cell,A,dose,B\nx,1,0.5,2\ny,3,NA,4\n");
   using source = await openCells(path, { metadataColumns: ["dose"] });

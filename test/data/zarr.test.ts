@@ -117,6 +117,14 @@ it("ordered categories stay ordered in the frames that are written again", async
   expect(obs.columns.get("cell_type")).toMatchObject({ kind: "categories", ordered: false });
 });
 
+it("reads that run at the same time do not disturb each other", async () => {
+  for (const name of ["v3_sharded.zarr", "v3_sharded.zarr.zip", "v2_csc.zarr.zip"]) {
+    using source = await openCells(store(name), LAYER);
+    const reads = CELLS.map((_, row) => denseRows(source, [row, 5 - row]));
+    expect(await Promise.all(reads)).toEqual(CELLS.map((_, row) => [COUNTS[row], COUNTS[5 - row]]));
+  }
+});
+
 it("bounds of parts ascend from the first row to the last", async () => {
   for (const name of ["v2_csr.zarr.zip", "v2_csc.zarr.zip", "v2_dense.zarr.zip"]) {
     using source = await openCells(store(name), LAYER);
