@@ -3,22 +3,25 @@ import { summaryText } from "../data/summary_text.js";
 import { DdscError } from "../errors.js";
 import { findModel, readDescription } from "../model/model_files.js";
 import { defineCommand, type JsonResult } from "./command.js";
-import { DATA_OPTIONS, openData } from "./open.js";
+import { DATA_OPTIONS, openSelected } from "./open.js";
 import { type Output, withThousands } from "./output.js";
+import { CellProgress } from "./progress.js";
 
 /** `ddsc inspect PATH`: what is in a file or folder of cells, or in the folder of a model or run. */
 export const inspect = defineCommand({
   name: "inspect",
   summary: "show what is in a file of counts or in a model's folder",
-  file: "a file or folder of cells, or the folder of a model or run",
-  options: [...DATA_OPTIONS],
+  file: "a file, folder, address or pattern of cells, or the folder of a model or run",
+  options: [...DATA_OPTIONS, "where"],
   required: [],
-  run: async (options, { output }) => {
+  run: async (options, { output, signal }) => {
     const { file } = options;
     const model = await modelIn(file);
     if (model !== undefined) return await inspectModel(model, output);
-    using source = await openData(file, options);
-    const summary = await summarise(source);
+    using source = await openSelected(file, options);
+    using progress = new CellProgress(output, source.cellCount);
+    const summary = await summarise(source, { signal, onProgress: (cells) => progress.update(cells) });
+    progress.clear();
     output.line(summaryText(summary));
     return { ...summary };
   },

@@ -1,37 +1,7 @@
-import { type Column, columnLength, columnText } from "./frame.js";
-import { framesOf } from "./frames.js";
-import { rowRange } from "./parts.js";
-import type { CellSource } from "./source.js";
-
-/** Minimum, quartiles, maximum and mean of a quantity. */
-export interface Quantiles {
-  readonly min: number;
-  readonly q25: number;
-  readonly median: number;
-  readonly q75: number;
-  readonly max: number;
-  readonly mean: number;
-}
-
-/** A value of a metadata column and how many cells have it. */
-export interface ValueCount {
-  readonly value: string;
-  readonly cells: number;
-}
-
-/** A metadata column: its most frequent values, or the range of its numbers. */
-export interface ColumnSummary {
-  readonly name: string;
-  readonly kind: "categories" | "strings" | "booleans" | "numbers";
-  /** Cells without a value. */
-  readonly missing: number;
-  /** Number of different values; absent for numbers. */
-  readonly distinct?: number;
-  /** Most frequent values, at most 5; absent for numbers. */
-  readonly top?: readonly ValueCount[];
-  /** Present for numbers, unless all are missing. */
-  readonly range?: { readonly min: number; readonly max: number };
-}
+import { readBlocks } from "./blocks.js";
+import { ColumnCounter, type ColumnSummary } from "./column_counter.js";
+import type { CellBlock, CellSource } from "./source.js";
+import { interpolate, type Quantiles, Spread } from "./spread.js";
 
 /** What is in a source, as plain data for `inspect --json`. */
 export interface SourceSummary {
@@ -50,7 +20,7 @@ export interface SourceSummary {
     readonly to: number;
     readonly cells: number;
   }[];
-  /** Total counts a cell. */
+  /** Total counts a cell; quartiles are those of a random 65,536 cells where there are more. */
   readonly countsPerCell: Quantiles;
   /** Share of the counts above 0 that are 1, 2, 3-5, 6-10, 11-100 and more; fractions count as the next whole number. */
   readonly countValues: readonly { readonly upTo: number | null; readonly share: number }[];
@@ -64,116 +34,109 @@ export interface SourceSummary {
   readonly notes: readonly string[];
 }
 
-const BLOCK_CELLS = 1024;
 const BINS = 10;
-const TOP = 5;
 const COUNT_LIMITS = [1, 2, 5, 10, 100, Number.POSITIVE_INFINITY] as const;
 
+/** What `summarise` may be told. */
+export interface SummariseOptions {
+  /** Ends the work with the signal's reason. */
+  readonly signal?: AbortSignal;
+  /** Told how many cells have been looked at. */
+  readonly onProgress?: (cells: number) => void;
+}
+
 /**
- * Reads a source once, block by block, and summarises it. Memory: two numbers a cell, one a gene and one block.
- * Throws what reading throws (`DATA_NEGATIVE_COUNT`, ...).
+ * Reads a source once, part by part, and summarises it. Memory does not grow with the number of cells: a few numbers a gene, a
+ * sample of cells, and at most 10,000 values of each metadata column. Throws what reading throws (`DATA_NEGATIVE_COUNT`, ...).
  */
-export async function summarise(source: CellSource): Promise<SourceSummary> {
-  const { cellCount } = source;
-  const expressed = new Float64Array(cellCount);
-  const totals = new Float64Array(cellCount);
-  const seen = new Uint8Array(source.genes.length);
-  const values = new Float64Array(COUNT_LIMITS.length);
-  let wholeNumbers = true;
-  for (let start = 0; start < cellCount; start += BLOCK_CELLS) {
-    const rows = rowRange(start, Math.min(start + BLOCK_CELLS, cellCount));
-    const block = await source.read(rows);
-    for (const gene of block.genes) seen[gene] = 1;
-    for (const [i, row] of rows.entries()) {
-      const counts = block.counts.subarray(block.offsets[i], block.offsets[i + 1]);
-      expressed[row] = counts.length;
-      for (const count of counts) {
-        totals[row] = (totals[row] ?? 0) + count;
-        wholeNumbers &&= Number.isInteger(count);
-        const bin = COUNT_LIMITS.findIndex((limit) => count <= limit);
-        values[bin] = (values[bin] ?? 0) + 1;
-      }
-    }
+export async function summarise(source: CellSource, options: SummariseOptions = {}): Promise<SourceSummary> {
+  const counts = new CountsSummary(source.genes.length);
+  const columns = source.metadataColumns.map((column) => new ColumnCounter(column));
+  for await (const block of readBlocks(source, options)) {
+    counts.add(block);
+    if (columns.length === 0) continue;
+    const table = await source.metadata({ rows: block.rows });
+    for (const column of columns) column.add(table);
   }
-  const counts = expressed.reduce((sum, length) => sum + length, 0);
-  const entries = cellCount * source.genes.length;
   return {
     name: source.name,
-    cells: cellCount,
+    cells: source.cellCount,
     genes: source.genes.length,
-    counts,
-    density: entries === 0 ? 0 : counts / entries,
-    genesPerCell: quantiles(expressed),
-    genesPerCellHistogram: histogram(expressed),
-    countsPerCell: quantiles(totals),
-    countValues: COUNT_LIMITS.map((limit, bin) => ({
-      upTo: Number.isFinite(limit) ? limit : null,
-      share: counts === 0 ? 0 : (values[bin] ?? 0) / counts,
-    })),
-    wholeNumbers,
-    emptyCells: expressed.reduce((sum, length) => sum + Number(length === 0), 0),
-    silentGenes: seen.reduce((sum, flag) => sum + Number(flag === 0), 0),
-    columns: [...(await framesOf(source)).obs.columns].map(([name, column]) => summariseColumn(name, column)),
+    ...counts.result(source.cellCount),
+    columns: columns.map((column) => column.result()),
     notes: [...source.notes],
   };
 }
 
-/** Quantiles by linear interpolation between order statistics, as NumPy's default. */
-function quantiles(values: Float64Array): Quantiles {
-  const sorted = values.slice().sort();
-  const at = (share: number): number => {
-    const position = share * Math.max(0, sorted.length - 1);
-    const low = sorted[Math.floor(position)] ?? 0;
-    const high = sorted[Math.ceil(position)] ?? 0;
-    return low + (high - low) * (position - Math.floor(position));
-  };
-  const sum = sorted.reduce((total, value) => total + value, 0);
-  const mean = sorted.length === 0 ? 0 : sum / sorted.length;
-  return { min: at(0), q25: at(0.25), median: at(0.5), q75: at(0.75), max: at(1), mean };
+/** The part of a summary that is about counts, added up block by block. */
+class CountsSummary {
+  /** Cells by number of expressed genes, [genes + 1]. */
+  readonly #cellsWith: Float64Array;
+  /** 1 for a gene that some cell expresses. */
+  readonly #seen: Uint8Array;
+  readonly #totals = new Spread();
+  readonly #values = new Float64Array(COUNT_LIMITS.length);
+  #wholeNumbers = true;
+
+  constructor(genes: number) {
+    this.#cellsWith = new Float64Array(genes + 1);
+    this.#seen = new Uint8Array(genes);
+  }
+
+  add({ rows, offsets, genes, counts }: CellBlock): void {
+    for (const gene of genes) this.#seen[gene] = 1;
+    for (let cell = 0; cell < rows.length; cell++) {
+      const own = counts.subarray(offsets[cell], offsets[cell + 1]);
+      this.#cellsWith[own.length] = (this.#cellsWith[own.length] ?? 0) + 1;
+      let total = 0;
+      for (const count of own) {
+        total += count;
+        this.#wholeNumbers &&= Number.isInteger(count);
+        const bin = COUNT_LIMITS.findIndex((limit) => count <= limit);
+        this.#values[bin] = (this.#values[bin] ?? 0) + 1;
+      }
+      this.#totals.add(total);
+    }
+  }
+
+  result(cells: number): Omit<SourceSummary, "name" | "cells" | "genes" | "columns" | "notes"> {
+    const counts = this.#values.reduce((sum, number) => sum + number, 0);
+    const entries = cells * this.#seen.length;
+    return {
+      counts,
+      density: entries === 0 ? 0 : counts / entries,
+      genesPerCell: quantilesOf(this.#cellsWith, cells),
+      genesPerCellHistogram: histogram(this.#cellsWith),
+      countsPerCell: this.#totals.quantiles(),
+      countValues: COUNT_LIMITS.map((limit, bin) => ({
+        upTo: Number.isFinite(limit) ? limit : null,
+        share: counts === 0 ? 0 : (this.#values[bin] ?? 0) / counts,
+      })),
+      wholeNumbers: this.#wholeNumbers,
+      emptyCells: this.#cellsWith[0] ?? 0,
+      silentGenes: this.#seen.reduce((sum, flag) => sum + Number(flag === 0), 0),
+    };
+  }
 }
 
-function histogram(values: Float64Array): { from: number; to: number; cells: number }[] {
-  const highest = values.reduce((most, value) => Math.max(most, value), 0);
+/** Quantiles of cells by a whole number, from how many cells have each number. */
+function quantilesOf(cellsWith: Float64Array, cells: number): Quantiles {
+  const below = new Float64Array(cellsWith.length + 1);
+  for (const [number, count] of cellsWith.entries()) below[number + 1] = (below[number] ?? 0) + count;
+  const at = (place: number): number => below.findIndex((before) => before > place) - 1;
+  const sum = cellsWith.reduce((total, count, number) => total + count * number, 0);
+  return interpolate(cells, at, cells === 0 ? 0 : sum / cells);
+}
+
+function histogram(cellsWith: Float64Array): { from: number; to: number; cells: number }[] {
+  const highest = Math.max(
+    0,
+    cellsWith.findLastIndex((cells) => cells > 0),
+  );
   const width = Math.max(1, Math.ceil((highest + 1) / BINS));
-  const bins = Array.from({ length: Math.ceil((highest + 1) / width) }, (_, bin) => ({
+  return Array.from({ length: Math.ceil((highest + 1) / width) }, (_, bin) => ({
     from: bin * width,
     to: (bin + 1) * width,
-    cells: 0,
+    cells: cellsWith.subarray(bin * width, (bin + 1) * width).reduce((sum, cells) => sum + cells, 0),
   }));
-  for (const value of values) {
-    const bin = bins[Math.floor(value / width)];
-    if (bin !== undefined) bin.cells++;
-  }
-  return bins;
-}
-
-function summariseColumn(name: string, column: Column): ColumnSummary {
-  const length = columnLength(column);
-  if (column.kind === "numbers") {
-    let missing = 0;
-    let min = Number.POSITIVE_INFINITY;
-    let max = Number.NEGATIVE_INFINITY;
-    for (let row = 0; row < length; row++) {
-      const value = Number(column.values[row]);
-      if (column.missing?.[row] === 1 || Number.isNaN(value)) {
-        missing++;
-        continue;
-      }
-      min = Math.min(min, value);
-      max = Math.max(max, value);
-    }
-    return { name, kind: column.kind, missing, ...(missing === length ? {} : { range: { min, max } }) };
-  }
-  const counts = new Map<string, number>();
-  let missing = 0;
-  for (let row = 0; row < length; row++) {
-    const value = columnText(column, row);
-    if (value === undefined) missing++;
-    else counts.set(value, (counts.get(value) ?? 0) + 1);
-  }
-  const top = [...counts]
-    .sort(([a, cellsA], [b, cellsB]) => cellsB - cellsA || (a < b ? -1 : 1))
-    .slice(0, TOP)
-    .map(([value, cells]) => ({ value, cells }));
-  return { name, kind: column.kind, missing, distinct: counts.size, top };
 }

@@ -1,4 +1,6 @@
-import type { ColumnSummary, Quantiles, SourceSummary } from "./summary.js";
+import type { ColumnSummary } from "./column_counter.js";
+import type { Quantiles } from "./spread.js";
+import type { SourceSummary } from "./summary.js";
 
 const BAR_WIDTH = 30;
 
@@ -35,7 +37,8 @@ function columnLine(column: ColumnSummary): string {
   }
   const values = column.top.map(({ value, cells }) => `${value} ${number(cells)}`).join(", ");
   const more = (column.distinct ?? 0) > column.top.length ? ", ..." : "";
-  return `  ${column.name}: ${number(column.distinct ?? 0)} values${missing}: ${values}${more}`;
+  const atLeast = column.manyValues === true ? "more than " : "";
+  return `  ${column.name}: ${atLeast}${number(column.distinct ?? 0)} values${missing}: ${values}${more}`;
 }
 
 /** The summary as lines of text for a terminal. */

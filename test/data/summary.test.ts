@@ -1,5 +1,8 @@
+import { Table, vectorFromArray } from "apache-arrow";
 import { expect, it } from "vitest";
+import { ColumnCounter } from "../../lib/data/column_counter.js";
 import { openCells } from "../../lib/data/index.js";
+import { Spread } from "../../lib/data/spread.js";
 import { summarise } from "../../lib/data/summary.js";
 import { summaryText } from "../../lib/data/summary_text.js";
 import { fixture } from "./support.js";
@@ -30,7 +33,7 @@ it("columns of metadata show their values, their range and what is missing", asy
   const columns = new Map((await summarise(source)).columns.map((column) => [column.name, column]));
   expect(columns.get("cell_type")).toEqual({
     name: "cell_type",
-    kind: "categories",
+    kind: "text",
     missing: 0,
     distinct: 2,
     top: [
@@ -53,6 +56,32 @@ it("the text says the same, skipped cells and notes included", async () => {
   expect(text).toContain("stage: 2 values, 1 missing: late 3, early 2");
   expect(text).toContain("counts are not whole numbers");
   expect(text).toContain("(not whole numbers)");
+});
+
+it("quantiles of many cells are near those of all", () => {
+  const spread = new Spread();
+  const count = 200_000;
+  for (let i = 0; i < count; i++) spread.add((i * 7919) % count);
+  const { min, q25, median, q75, max, mean } = spread.quantiles();
+  expect([min, max]).toEqual([0, count - 1]);
+  expect(mean).toBeCloseTo((count - 1) / 2, 6);
+  // Five standard errors of a quartile of 65,536 uniform numbers: 5 sqrt(0.25 * 0.75 / 65,536).
+  for (const [found, share] of [
+    [q25, 0.25],
+    [median, 0.5],
+    [q75, 0.75],
+  ] as const) {
+    expect(Math.abs(found / count - share)).toBeLessThan(0.01);
+  }
+});
+
+it("a column of very many values is counted to a limit", () => {
+  const counter = new ColumnCounter({ name: "id", kind: "text" });
+  for (let part = 0; part < 3; part++) {
+    const values = Array.from({ length: 6000 }, (_, i) => `cell ${6000 * part + i}`);
+    counter.add(new Table({ id: vectorFromArray(values) }));
+  }
+  expect(counter.result()).toMatchObject({ distinct: 10_000, manyValues: true, missing: 0 });
 });
 
 it("a summary is plain data", async () => {
