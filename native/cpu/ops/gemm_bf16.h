@@ -3,99 +3,20 @@
 // contract: finished tiles go to the epilogue, and no result depends on the number of threads. These units
 // are so fast that what is around them binds, hence:
 //   - B is packed whole, once, by all threads, in panels that lie in the order in which they are read;
-//   - a task owns a block of C, packs its part of A for a sweep of the sum into the second-level cache, keeps
-//   a
-//     chunk of B's panel in the first level while A's panels stream past it, and goes on to the next panel;
-//   - the epilogue of a finished tile runs while the next one is multiplied.
+//   - a task owns a block of C and walks the sum in sweeps of chunks: its rows of A for a sweep are packed
+//     into the second-level cache, and a chunk of B's panel stays in the first while A's panels pass;
+//   - the epilogue of a finished tile runs, and the next sweep of A is packed, while tiles are multiplied.
 
 #include "cpu/ops/gemm.h"
 #include "cpu/ops/gemm_bf16_kernel.h"
 
+#if defined(DDSC_PAIR_UNITS)
+#include "cpu/ops/gemm_bf16_packing.h"
+#endif
+
 namespace ddsc::cpu::DDSC_ISA {
 
 #if defined(DDSC_PAIR_UNITS)
-
-DDSC_INLINE constexpr std::int64_t roundUp(std::int64_t a, std::int64_t to) { return ceilDivide(a, to) * to; }
-
-/// How a product of pairs is cut up: the sum into chunks (a panel of B fits the first-level cache beside one
-/// of A) and sweeps of chunks (a task's rows of A fit the second), C into tasks. Cuts of the sum follow from
-/// the number of its steps alone.
-struct PairBlocking {
-  static constexpr std::int64_t kMostChunkSteps = 256, kMostSweepSteps = 1024, kMostSingleSweepSteps = 2048;
-  static constexpr std::int64_t kMostRows = 256, kMostColsOfSweeps = 1024;
-
-  std::int64_t steps, chunkSteps, chunks, chunksPerSweep, sweeps, paddedSteps;
-  std::int64_t rowTilesPerTask, colPanelsPerTask, rowTasks, colTasks, colPanels;
-
-  DDSC_INLINE PairBlocking(const Product& product, std::int64_t threads) {
-    steps = product.steps;
-    chunkSteps = roundUp(ceilDivide(steps, ceilDivide(steps, kMostChunkSteps)), kTileSteps);
-    chunks = ceilDivide(steps, chunkSteps);
-    sweeps = steps <= kMostSingleSweepSteps ? 1 : ceilDivide(steps, kMostSweepSteps);
-    chunksPerSweep = ceilDivide(chunks, sweeps);
-    sweeps = ceilDivide(chunks, chunksPerSweep);
-    paddedSteps = roundUp(steps, kPairSteps);
-
-    colPanels = ceilDivide(product.cols, kPairCols);
-    const std::int64_t rowPanels = ceilDivide(product.rows, kPairRows);
-    std::int64_t rowTiles = least(kMostRows / kPairRows, rowPanels);
-    // Of more than one sweep, all unfinished tiles are kept, in the second-level cache.
-    std::int64_t colTiles = sweeps == 1 ? colPanels : least(kMostColsOfSweeps / kPairCols, colPanels);
-    // Enough tasks to keep all threads busy to the end.
-    const std::int64_t wanted = threads == 1 ? 1 : 4 * threads;
-    while (ceilDivide(rowPanels, rowTiles) * ceilDivide(colPanels, colTiles) < wanted &&
-           rowTiles * colTiles > 8) {
-      if (rowTiles * kPairRows > colTiles * kPairCols || colTiles == 1) {
-        rowTiles = ceilDivide(rowTiles, 2);
-      } else {
-        colTiles = ceilDivide(colTiles, 2);
-      }
-    }
-    // Even shares.
-    rowTilesPerTask = ceilDivide(rowPanels, ceilDivide(rowPanels, rowTiles));
-    colPanelsPerTask = ceilDivide(colPanels, ceilDivide(colPanels, colTiles));
-    rowTasks = ceilDivide(rowPanels, rowTilesPerTask);
-    colTasks = ceilDivide(colPanels, colPanelsPerTask);
-  }
-
-  DDSC_INLINE std::int64_t firstStep(std::int64_t chunk) const { return chunk * chunkSteps; }
-  DDSC_INLINE std::int64_t stepsOf(std::int64_t chunk) const {
-    return least(chunkSteps, steps - firstStep(chunk));
-  }
-  DDSC_INLINE std::int64_t paddedStepsOf(std::int64_t chunk) const {
-    return roundUp(stepsOf(chunk), kPairSteps);
-  }
-  /// Unfinished and finished tiles that a task keeps.
-  DDSC_INLINE std::int64_t tilesKept() const {
-    if (chunks == 1) return 1;
-    return sweeps == 1 ? rowTilesPerTask : rowTilesPerTask * colPanelsPerTask;
-  }
-  DDSC_INLINE std::int64_t packedRowElements() const {
-    return rowTilesPerTask * kPairRowSpace * chunksPerSweep * chunkSteps;
-  }
-};
-
-/// All of B in panels of kPairCols columns, each with all steps.
-DDSC_INLINE const bf16* packSharedPairs(Context& context, const Product& product,
-                                        const PairBlocking& blocking) {
-  const std::int64_t panelStride = kPairCols * blocking.paddedSteps;
-  const PackedWeights::Place place =
-      product.placeOfB(context, blocking.colPanels * panelStride * sizeOf(DType::bf16));
-  auto* packed = static_cast<bf16*>(place.memory);
-  if (place.packed) return packed;
-  constexpr std::int64_t panelsAtOnce = 8;
-  const std::int64_t groups = ceilDivide(blocking.colPanels, panelsAtOnce);
-  context.pool.parallel(blocking.chunks * groups, [&](std::int64_t index, int) {
-    const std::int64_t chunk = index / groups, panel = index % groups * panelsAtOnce;
-    const std::int64_t first = panel * kPairCols,
-                       count = least(panelsAtOnce * kPairCols, product.cols - first);
-    const std::int64_t firstStep = blocking.firstStep(chunk);
-    packPanels<kPairCols, kPairCols>(
-        PairBlock(product.b, first, count, firstStep, blocking.stepsOf(chunk), blocking.paddedStepsOf(chunk)),
-        panelStride, packed + panel * panelStride + firstStep * kPairCols);
-  });
-  return packed;
-}
 
 /// A finished tile whose epilogue is still to run.
 struct PendingTile {
@@ -103,24 +24,16 @@ struct PendingTile {
   const float* tile = nullptr;
 };
 
-/// One task's block of C.
+/// One thread's part of a product: takes tasks until none is left.
 template <class Epilogue>
-class PairTask {
+class PairWorker {
  public:
-  DDSC_INLINE PairTask(const Product& product, const PairBlocking& blocking, const bf16* packedB,
-                       const Epilogue& epilogue, std::int64_t index)
-      : product_(product),
-        blocking_(blocking),
-        packedB_(packedB),
-        epilogue_(epilogue),
-        row_(index / blocking.colTasks * blocking.rowTilesPerTask * kPairRows),
-        firstPanel_(index % blocking.colTasks * blocking.colPanelsPerTask),
-        rows_(least(blocking.rowTilesPerTask * kPairRows, product.rows - row_)),
-        panels_(least(blocking.colPanelsPerTask, blocking.colPanels - firstPanel_)),
-        rowTiles_(ceilDivide(rows_, kPairRows)) {}
+  DDSC_INLINE PairWorker(const Product& product, const PairBlocking& blocking, const bf16* packedB,
+                         const Epilogue& epilogue, std::int64_t& nextTask)
+      : product_(product), blocking_(blocking), packedB_(packedB), epilogue_(epilogue), nextTask_(nextTask) {}
 
   DDSC_INLINE static std::size_t scratchBytes(const PairBlocking& blocking) {
-    return static_cast<std::size_t>(blocking.packedRowElements()) * sizeof(bf16) +
+    return static_cast<std::size_t>(2 * blocking.packedRowElements()) * sizeof(bf16) +
            static_cast<std::size_t>(blocking.tilesKept() * kTileFloats +
                                     blocking.rowTilesPerTask * kPairRows) *
                sizeof(float);
@@ -128,65 +41,115 @@ class PairTask {
 
   DDSC_INLINE void run(void* scratch) {
     packedA_ = static_cast<bf16*>(scratch);
-    tiles_ = reinterpret_cast<float*>(packedA_ + blocking_.packedRowElements());
-    float* sums = tiles_ + blocking_.tilesKept() * kTileFloats;
-    const bool sumRows = product_.rowSums && firstPanel_ == 0;
-    if (sumRows)
-      for (std::int64_t i = 0; i < rowTiles_ * kPairRows; ++i) sums[i] = 0;
+    bf16* otherA = packedA_ + blocking_.packedRowElements();
+    tiles_ = reinterpret_cast<float*>(otherA + blocking_.packedRowElements());
+    sums_ = tiles_ + blocking_.tilesKept() * kTileFloats;
 
+    sweep_ = takeTask();
+    if (!sweep_) return;
+    RowPacking first(product_, blocking_, sweep_, packedA_);
+    first.packUntil(first.pieces());
     const PairSession session;
-    for (std::int64_t sweep = 0; sweep < blocking_.sweeps; ++sweep) {
-      const std::int64_t firstChunk = sweep * blocking_.chunksPerSweep;
-      const std::int64_t endChunk = least(firstChunk + blocking_.chunksPerSweep, blocking_.chunks);
-      for (std::int64_t chunk = firstChunk; chunk < endChunk; ++chunk) {
-        bf16* packed = packedChunk(firstChunk, chunk);
-        const std::int64_t padded = blocking_.paddedStepsOf(chunk);
-        packPairRows(
-            PairBlock(product_.a, row_, rows_, blocking_.firstStep(chunk), blocking_.stepsOf(chunk), padded),
-            packed);
-        if (sumRows)
-          for (std::int64_t i = 0; i < rowTiles_; ++i)
-            addPairRowSums(packed + i * kPairRowSpace * padded, padded, sums + i * kPairRows);
-      }
-      for (std::int64_t panel = 0; panel < panels_; ++panel)
-        for (std::int64_t chunk = firstChunk; chunk < endChunk; ++chunk)
-          multiplyPanel(panel, firstChunk, chunk);
+    while (sweep_) {
+      const PairSweep after = following();
+      ahead_ = after ? RowPacking(product_, blocking_, after, otherA) : RowPacking();
+      if (product_.rowSums && sweep_.firstPanel == 0) addRowSums();
+      multiplySweep();
+      ahead_.packUntil(ahead_.pieces());
+      bf16* const used = packedA_;
+      packedA_ = otherA;
+      otherA = used;
+      sweep_ = after;
     }
     finishPending(0, 1);
-    if (sumRows)
-      for (std::int64_t i = 0; i < rows_; ++i) product_.rowSums[row_ + i] += sums[i];
   }
 
  private:
   static constexpr std::int64_t kTileFloats = kPairRows * kPairCols;
 
-  DDSC_INLINE bf16* packedChunk(std::int64_t firstChunk, std::int64_t chunk) const {
-    return packedA_ + (chunk - firstChunk) * blocking_.chunkSteps * kPairRowSpace * rowTiles_;
+  DDSC_INLINE PairSweep takeTask() const {
+    return {product_, blocking_, __atomic_fetch_add(&nextTask_, 1, __ATOMIC_RELAXED), 0};
+  }
+  DDSC_INLINE PairSweep following() const {
+    if (sweep_.endChunk == blocking_.chunks) return takeTask();
+    return {product_, blocking_, sweep_.task, sweep_.endChunk / blocking_.chunksPerSweep};
   }
 
+  DDSC_INLINE const bf16* packedChunk(std::int64_t chunk) const {
+    return packedA_ + (chunk - sweep_.firstChunk) * blocking_.chunkSteps * kPairRowSpace * sweep_.rowTiles;
+  }
   DDSC_INLINE float* tileOf(std::int64_t panel, std::int64_t rowTile) const {
     if (blocking_.chunks == 1) return tiles_;
     return tiles_ + ((blocking_.sweeps == 1 ? 0 : panel * blocking_.rowTilesPerTask) + rowTile) * kTileFloats;
   }
 
-  /// A chunk of the sum, for one panel of columns and all rows.
-  DDSC_INLINE void multiplyPanel(std::int64_t panel, std::int64_t firstChunk, std::int64_t chunk) {
-    const std::int64_t steps = blocking_.paddedStepsOf(chunk);
-    const std::int64_t wholePanel = firstPanel_ + panel, col = wholePanel * kPairCols;
-    const bf16* a = packedChunk(firstChunk, chunk);
-    const bf16* b =
-        packedB_ + wholePanel * kPairCols * blocking_.paddedSteps + blocking_.firstStep(chunk) * kPairCols;
-    const bool last = chunk + 1 == blocking_.chunks;
-    for (std::int64_t i = 0; i < rowTiles_; ++i, a += kPairRowSpace * steps) {
-      const std::int64_t rows = least(kPairRows, rows_ - i * kPairRows);
-      float* tile = tileOf(panel, i);
-      if (last) epilogue_.prepare(row_ + i * kPairRows, col, rows);
-      multiplyPairTile(rows, steps, a, b, tile, chunk == 0 ? Tile::overwrite : Tile::add,
-                       [this](std::int64_t part, std::int64_t parts)
-                           __attribute__((always_inline)) { finishPending(part, parts); });
-      pending_.rows = 0;
-      if (last) pending_ = {row_ + i * kPairRows, col, rows, least(kPairCols, product_.cols - col), tile};
+  /// The row sums of this sweep; with the last one they are added to the result.
+  DDSC_INLINE void addRowSums() const {
+    const std::int64_t rows = sweep_.rowTiles * kPairRows;
+    if (sweep_.firstChunk == 0)
+      for (std::int64_t i = 0; i < rows; ++i) sums_[i] = 0;
+    for (std::int64_t chunk = sweep_.firstChunk; chunk < sweep_.endChunk; ++chunk) {
+      const std::int64_t steps = blocking_.paddedStepsOf(chunk);
+      for (std::int64_t i = 0; i < sweep_.rowTiles; ++i)
+        addPairRowSums(packedChunk(chunk) + i * kPairRowSpace * steps, steps, sums_ + i * kPairRows);
     }
+    if (sweep_.endChunk == blocking_.chunks)
+      for (std::int64_t i = 0; i < sweep_.rows; ++i) product_.rowSums[sweep_.row + i] += sums_[i];
+  }
+
+  /// All tiles of the sweep: a chunk of one panel of B stays near while A's panels pass.
+  DDSC_INLINE void multiplySweep() {
+    const std::int64_t piecesAProduct = ceilDivide(ahead_.pieces(), sweep_.products());
+    piecesDue_ = 0;
+    for (std::int64_t panel = 0; panel < sweep_.panels; ++panel) {
+      for (std::int64_t chunk = sweep_.firstChunk; chunk < sweep_.endChunk; ++chunk) {
+        const std::int64_t steps = blocking_.paddedStepsOf(chunk);
+        const bf16* a = packedChunk(chunk);
+        const bf16* b = panelOf(panel) + blocking_.firstStep(chunk) * kPairCols;
+        const bool moreChunks = chunk + 1 < sweep_.endChunk;
+        const bf16* nextB = moreChunks
+                                ? b + steps * kPairCols
+                                : panelOf(panel + 1) + blocking_.firstStep(sweep_.firstChunk) * kPairCols;
+        const bool anyNext = moreChunks || panel + 1 < sweep_.panels;
+        const std::int64_t linesOfB =
+            anyNext ? ceilDivide(steps * kPairCols / kLineElements, sweep_.rowTiles) : 0;
+        for (std::int64_t i = 0; i < sweep_.rowTiles; ++i, a += kPairRowSpace * steps) {
+          piecesDue_ = least(piecesDue_ + piecesAProduct, ahead_.pieces());
+          multiplyTileOf(panel, i, chunk, steps, a, b, nextB + i * linesOfB * kLineElements, linesOfB);
+        }
+      }
+    }
+  }
+
+  /// Elements of a cache line.
+  static constexpr std::int64_t kLineElements = 32;
+
+  DDSC_INLINE const bf16* panelOf(std::int64_t panel) const {
+    return packedB_ + (sweep_.firstPanel + panel) * kPairCols * blocking_.paddedSteps;
+  }
+
+  /// A chunk of the sum of one tile. Beside it: the epilogue of the tile before it, the packing of the next
+  /// sweep's rows, and asking for the lines of B that come next.
+  DDSC_INLINE void multiplyTileOf(std::int64_t panel, std::int64_t rowTile, std::int64_t chunk,
+                                  std::int64_t steps, const bf16* a, const bf16* b, const bf16* nextB,
+                                  std::int64_t linesOfB) {
+    const std::int64_t row = sweep_.row + rowTile * kPairRows;
+    const std::int64_t rows = least(kPairRows, sweep_.rows - rowTile * kPairRows);
+    const std::int64_t col = (sweep_.firstPanel + panel) * kPairCols;
+    const bool last = chunk + 1 == blocking_.chunks;
+    float* tile = tileOf(panel, rowTile);
+    if (last) epilogue_.prepare(row, col, rows);
+    const std::int64_t linesAPart = ceilDivide(linesOfB * kPieceSteps, steps);
+    multiplyPairTile(rows, steps, a, b, tile, chunk == 0 ? Tile::overwrite : Tile::add,
+                     [&](std::int64_t part, std::int64_t parts) __attribute__((always_inline)) {
+                       for (std::int64_t line = part * linesAPart;
+                            line < least(linesOfB, (part + 1) * linesAPart); ++line)
+                         __builtin_prefetch(nextB + line * kLineElements, 0, 2);
+                       finishPending(part, parts);
+                       if (part + 1 == parts) ahead_.packUntil(piecesDue_);
+                     });
+    pending_.rows = 0;
+    if (last) pending_ = {row, col, rows, least(kPairCols, product_.cols - col), tile};
   }
 
   /// A part of the pending tile's epilogue.
@@ -202,9 +165,13 @@ class PairTask {
   const PairBlocking& blocking_;
   const bf16* packedB_;
   const Epilogue& epilogue_;
-  std::int64_t row_, firstPanel_, rows_, panels_, rowTiles_;
+  std::int64_t& nextTask_;
+  PairSweep sweep_;
+  RowPacking ahead_;
+  std::int64_t piecesDue_ = 0;
   bf16* packedA_ = nullptr;
   float* tiles_ = nullptr;
+  float* sums_ = nullptr;
   PendingTile pending_;
 };
 
@@ -214,9 +181,11 @@ void multiplyPairs(Context& context, const Product& product, const Epilogue& epi
   if (product.rows == 0 || product.cols == 0 || product.steps == 0) return;
   const PairBlocking blocking(product, context.pool.threads());
   const bf16* packedB = packSharedPairs(context, product, blocking);
-  context.pool.parallel(blocking.rowTasks * blocking.colTasks, [&](std::int64_t index, int worker) {
-    PairTask<Epilogue> task(product, blocking, packedB, epilogue, index);
-    task.run(context.scratch.worker(worker, PairTask<Epilogue>::scratchBytes(blocking)));
+  const std::size_t scratchBytes = PairWorker<Epilogue>::scratchBytes(blocking);
+  std::int64_t nextTask = 0;
+  context.pool.parallel(least(context.pool.threads(), blocking.tasks()), [&](std::int64_t, int worker) {
+    PairWorker<Epilogue> part(product, blocking, packedB, epilogue, nextTask);
+    part.run(context.scratch.worker(worker, scratchBytes));
   });
 }
 
@@ -248,7 +217,7 @@ DDSC_INLINE void accumulateByType(Context& context, const Product& product, cons
 #if defined(DDSC_PAIR_UNITS)
   if (product.a.type == DType::bf16) {
     const std::int64_t pieces = most(1, ceilDivide(product.steps, kMostStepsAtOnce));
-    const std::int64_t atOnce = roundUp(ceilDivide(product.steps, pieces), kTileSteps);
+    const std::int64_t atOnce = roundUp(ceilDivide(product.steps, pieces), kPieceSteps);
     for (std::int64_t first = 0; first < product.steps; first += atOnce) {
       Product piece = product;
       piece.a = stepsFrom(product.a, first);

@@ -24,23 +24,29 @@ inline constexpr std::int64_t kPairCols = kTileCols;
 
 #if defined(DDSC_TILES)
 
-inline constexpr std::int64_t kPairRows = kTilePanelRows;
+/// Rows of C a micro-kernel computes, of a panel of A. A panel's pieces, and its elements a step.
+inline constexpr std::int64_t kPairRows = 2 * kPieceRows;
+inline constexpr std::int64_t kPanelPieces = 2;
+inline constexpr std::int64_t kPairRowSpace = kPairRows;
+/// Rows of C whose operands a piece holds.
+inline constexpr std::int64_t kPairPieceRows = kPieceRows;
 /// Steps the unit takes at once: what a sum is padded to.
-inline constexpr std::int64_t kPairSteps = kTileSteps;
-/// A's panel per step, in elements.
-inline constexpr std::int64_t kPairRowSpace = kTilePanelRows;
+inline constexpr std::int64_t kPairSteps = kPieceSteps;
 
 /// What a task holds while it multiplies.
 using PairSession = TileSession;
 
-DDSC_INLINE void packPairRows(const PairBlock& block, bf16* out) { packTiles(block, out); }
+/// Packs one of the pieces of A that lie side by side in a panel, of `steps` padded steps, at its first step.
+DDSC_INLINE void packRowPiece(const PairPiece& piece, std::int64_t, std::int64_t which, bf16* out) {
+  packPiece<PieceOrder::byRow>(piece, kPieceRows, kPieceSteps, out + which * kPieceRows * kPieceSteps);
+}
 
 /// sums[row] += sum of a packed panel over its steps (a multiple of 32).
 DDSC_INLINE void addPairRowSums(const bf16* panel, std::int64_t steps, float* sums) {
   for (std::int64_t row = 0; row < kPairRows; ++row) {
     F total = zero();
-    for (std::int64_t step = 0; step < steps; step += kTileSteps)
-      total = total + sumOfPairs(panel + step * kPairRows + row * kTileSteps);
+    for (std::int64_t step = 0; step < steps; step += kPieceSteps)
+      total = total + sumOfPairs(panel + step * kPairRows + row * kPieceSteps);
     sums[row] += sum(total);
   }
 }
@@ -68,21 +74,21 @@ DDSC_INLINE void multiplyTiles(std::int64_t steps, const bf16* a, const bf16* b,
       tileLoad<3>(lowerRight, colBytes);
     }
   }
-  const std::int64_t blocks = steps / kTileSteps;
+  const std::int64_t blocks = steps / kPieceSteps;
   for (std::int64_t block = 0; block < blocks; ++block) {
     tileLoad<6>(b, colBytes);
     tileLoad<4>(a, rowBytes);
     tileMultiply<0, 4, 6>();
-    tileLoad<7>(b + kTileSteps, colBytes);
+    tileLoad<7>(b + kPieceSteps, colBytes);
     tileMultiply<1, 4, 7>();
     if constexpr (rowTiles == 2) {
-      tileLoad<5>(a + half * kTileSteps, rowBytes);
+      tileLoad<5>(a + half * kPieceSteps, rowBytes);
       tileMultiply<2, 5, 6>();
       tileMultiply<3, 5, 7>();
     }
     beside(block, blocks);
-    a += kTilePanelRows * kTileSteps;
-    b += kPairCols * kTileSteps;
+    a += kPairRows * kPieceSteps;
+    b += kPairCols * kPieceSteps;
   }
   tileStore<0>(c, colBytes);
   tileStore<1>(upperRight, colBytes);
@@ -106,8 +112,10 @@ DDSC_INLINE void multiplyPairTile(std::int64_t rows, std::int64_t steps, const b
 #elif defined(__AVX512BF16__)
 
 inline constexpr std::int64_t kPairRows = 14;
+inline constexpr std::int64_t kPanelPieces = 1;
+inline constexpr std::int64_t kPairRowSpace = kPieceRows;
+inline constexpr std::int64_t kPairPieceRows = kPairRows;
 inline constexpr std::int64_t kPairSteps = 2;
-inline constexpr std::int64_t kPairRowSpace = kWidth;
 
 /// Nothing is held.
 struct PairSession {
@@ -117,8 +125,8 @@ struct PairSession {
   PairSession& operator=(const PairSession&) = delete;
 };
 
-DDSC_INLINE void packPairRows(const PairBlock& block, bf16* out) {
-  packPanels<kPairRows, kPairRowSpace>(block, kPairRowSpace * block.paddedSteps, out);
+DDSC_INLINE void packRowPiece(const PairPiece& piece, std::int64_t steps, std::int64_t, bf16* out) {
+  packPiece<PieceOrder::byPair>(piece, steps / 2, 2 * kPairRowSpace, out);
 }
 
 DDSC_INLINE void addPairRowSums(const bf16* panel, std::int64_t steps, float* sums) {
