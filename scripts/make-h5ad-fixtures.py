@@ -58,6 +58,14 @@ def full(name, X):
     data.write_h5ad(OUT / name)
 
 
+def scaled():
+    """X holds negative values; the counts are in a layer."""
+    obs, var = tables()
+    data = anndata.AnnData(sparse.csr_matrix(COUNTS - 1), obs=obs[["cell_type"]], var=var)
+    data.layers["raw_counts"] = sparse.csr_matrix(COUNTS)
+    data.write_h5ad(OUT / "scaled.h5ad")
+
+
 def dense_compressed():
     """Whole numbers in compressed chunks."""
     obs, var = tables()
@@ -214,6 +222,7 @@ def main():
     full("csr.h5ad", sparse.csr_matrix)
     full("csc.h5ad", sparse.csc_matrix)
     full("dense.h5ad", np.asarray)
+    scaled()
     dense_compressed()
     old_07()
     unannotated()

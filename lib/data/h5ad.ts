@@ -2,6 +2,7 @@ import type { Table } from "apache-arrow";
 import { DdscError } from "../errors.js";
 import { CountFindings, checkedBlock, checkRows } from "./checked_counts.js";
 import type { CountMatrix } from "./count_matrix.js";
+import { countsLayer, insteadOfX, insteadOfXNote } from "./counts_layer.js";
 import { type Frame, frameColumns, frameTable, selectFrame } from "./frame.js";
 import { duplicateCellNote, genesOf } from "./gene_names.js";
 import { DenseMatrix } from "./h5ad_dense.js";
@@ -43,21 +44,23 @@ export class H5adSource implements CellSource {
   readonly #openingNotes: readonly string[];
   readonly #findings = new CountFindings();
 
-  private constructor(file: Hdf5File, options: OpenOptions) {
+  /** `instead` is the layer to read although `options` do not name it. */
+  private constructor(file: Hdf5File, options: OpenOptions, instead?: string) {
+    const chosen = instead === undefined ? options : { ...options, layer: instead };
     this.name = file.path;
     this.#file = file;
     this.#options = options;
     checkIsAnnData(file);
-    const paths = matrixPaths(file, options);
+    const paths = matrixPaths(file, chosen);
     this.#matrix = openMatrix(file, paths.matrix);
     this.cellCount = this.#matrix.rows;
-    const notes: string[] = [];
+    const notes: string[] = instead === undefined ? [] : [insteadOfXNote(instead)];
     this.obs = readFrame(file, "/obs", this.#matrix.rows, notes);
     this.var = readFrame(file, paths.genes, this.#matrix.columns, notes);
     checkGeneColumn(file, this.var, options);
     const { genes, note } = genesOf(this.var, options.geneColumn);
     this.genes = genes;
-    this.remedy = remedyFor(file, options);
+    this.remedy = remedyFor(file, chosen);
     for (const text of [note, duplicateCellNote(this.obs.index)]) if (text !== undefined) notes.push(text);
     this.#openingNotes = notes;
     this.partBounds = fixedParts(this.cellCount);
@@ -65,7 +68,8 @@ export class H5adSource implements CellSource {
   }
 
   /**
-   * Opens an AnnData file. Throws `DATA_CORRUPT`, `DATA_TRUNCATED`, `DATA_FORMAT` (HDF5, but not AnnData),
+   * Opens an AnnData file: X, or the matrix that `options` name; where X turns out to hold no counts (negative or not
+   * finite) and there is a layer of counts, that layer, with a note. Throws `DATA_CORRUPT`, `DATA_TRUNCATED`, `DATA_FORMAT` (HDF5, but not AnnData),
    * `DATA_MISSING_MATRIX`, `DATA_MISSING_LAYER`, `DATA_MISSING_COLUMN`, `DATA_SHAPE`, `DATA_TYPE`, and the
    * errors of `read` for the first cells.
    */
@@ -73,8 +77,18 @@ export class H5adSource implements CellSource {
     const file = await Hdf5File.open(path);
     try {
       const source = new H5adSource(file, options);
-      await source.read(rowRange(0, Math.min(PROBED_CELLS, source.cellCount)));
-      return source;
+      const layer = await source.#probe().then(
+        () => undefined,
+        (error: unknown) => {
+          const counts = insteadOfX(error, options, layerNames(file));
+          if (counts === undefined) throw error;
+          return counts;
+        },
+      );
+      if (layer === undefined) return source;
+      const other = new H5adSource(file, options, layer);
+      await other.#probe();
+      return other;
     } catch (error) {
       file[Symbol.dispose]();
       throw error;
@@ -104,6 +118,11 @@ export class H5adSource implements CellSource {
     signal?.throwIfAborted();
     checkRows(rows, this.cellCount, this.name);
     return checkedBlock(this.#matrix.read(rows), rows, this, this.#findings);
+  }
+
+  /** Reads the first cells. */
+  async #probe(): Promise<void> {
+    await this.read(rowRange(0, Math.min(PROBED_CELLS, this.cellCount)));
   }
 
   descriptor(): SourceDescriptor {
@@ -230,7 +249,7 @@ function checkGeneColumn(file: Hdf5File, genes: Frame, options: OpenOptions): vo
 /** Other matrices of the file that may hold raw counts, as advice. */
 function remedyFor(file: Hdf5File, options: OpenOptions): string {
   const layers = layerNames(file).filter((name) => name !== options.layer);
-  const counts = layers.find((name) => /count|raw|umi/i.test(name));
+  const counts = countsLayer(layers);
   if (counts !== undefined) return `Pass --layer ${counts}`;
   const hasRaw = ["/raw/X", "/raw.X"].some((path) => file.kind(path) !== "missing");
   if (hasRaw && options.raw !== true) return "Pass --raw";

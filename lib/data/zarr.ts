@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { DdscError } from "../errors.js";
+import { countsLayer, insteadOfX, insteadOfXNote } from "./counts_layer.js";
 import { FileSource } from "./file_source.js";
 import type { CellFormat } from "./format.js";
 import type { OpenOptions } from "./source.js";
@@ -21,8 +22,6 @@ export const zarrStore: CellFormat = {
   open: openZarr,
 };
 
-const COUNTS_LAYER = /count|raw|umi/i;
-
 /**
  * Opens the cells of an AnnData store: X, or `options.layer`, or `options.raw`; where X turns out to hold no counts
  * (negative or not finite) and there is a layer of counts, that layer, with a note. Counts and metadata are read by chunks.
@@ -34,10 +33,9 @@ export async function openZarr(path: string, options: OpenOptions = {}): Promise
   try {
     return await openMatrixOf(path, options, options, []);
   } catch (error) {
-    const layer = await countsInstead(path, options, error);
+    const layer = insteadOfX(error, options, await layersOf(path));
     if (layer === undefined) throw error;
-    const note = `X holds no counts: the layer "${layer}" was taken; choose with --layer`;
-    return openMatrixOf(path, { ...options, layer }, options, [note]);
+    return openMatrixOf(path, { ...options, layer }, options, [insteadOfXNote(layer)]);
   }
 }
 
@@ -84,18 +82,12 @@ async function openMatrixOf(
   }
 }
 
-/** The layer to take where X cannot be used; undefined if the user chose, it is another error or there is none. */
-async function countsInstead(
-  path: string,
-  options: OpenOptions,
-  error: unknown,
-): Promise<string | undefined> {
-  const noCounts =
-    error instanceof DdscError && (error.code === "DATA_NEGATIVE_COUNT" || error.code === "DATA_NOT_FINITE");
-  if (!noCounts || options.layer !== undefined || options.raw === true) return undefined;
-  const file = await ZarrFile.open(path);
+/** The layers of a store that is not open; none if it cannot be opened. */
+async function layersOf(path: string): Promise<string[]> {
+  const file = await ZarrFile.open(path).catch(() => undefined);
+  if (file === undefined) return [];
   try {
-    return (await layerNames(file)).find((name) => COUNTS_LAYER.test(name));
+    return await layerNames(file);
   } finally {
     file.close();
   }
@@ -147,7 +139,7 @@ async function matrixPaths(
 /** Other matrices of the store that may hold raw counts, as advice. */
 async function remedyFor(file: ZarrFile, options: OpenOptions, layers: readonly string[]): Promise<string> {
   const others = layers.filter((name) => name !== options.layer);
-  const counts = others.find((name) => COUNTS_LAYER.test(name));
+  const counts = countsLayer(others);
   if (counts !== undefined) return `Pass --layer ${counts}`;
   const hasRaw = (await file.kind("/raw")) === "group" && (await file.kind("/raw/X")) !== "missing";
   if (hasRaw && options.raw !== true) return "Pass --raw";

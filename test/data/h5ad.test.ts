@@ -69,6 +69,16 @@ it("values that are not whole numbers are read as they are and noted, with where
   expect(source.notes[0]).toContain("Pass --layer counts");
 });
 
+it("where X holds no counts the layer of counts is taken, and said so, unless a matrix was chosen", async () => {
+  using source = await openCells(fixture("scaled"));
+  expect(await denseAll(source)).toEqual(COUNTS);
+  expect(source.notes).toEqual(['X holds no counts: the layer "raw_counts" was taken; choose with --layer']);
+  using again = await openSource(structuredClone(source.descriptor()));
+  expect(await denseAll(again)).toEqual(COUNTS);
+  using chosen = await openCells(fixture("scaled"), { layer: "raw_counts" });
+  expect(chosen.notes).toEqual([]);
+});
+
 it("columns of cells keep their types and missing values", async () => {
   using source = await openCells(fixture("csr"), { layer: "counts" });
   const { obs } = await framesOf(source);
@@ -172,7 +182,6 @@ describe("what is no .h5ad", () => {
   it.each([
     ["an empty file", ""],
     ["a gzip file", "\x1f\x8brest"],
-    ["a Parquet file", "PAR1rest"],
     ["a text file", "genes and cells\n1 2\n"],
     ["a binary file of an unknown kind", "\x00\x01\x02\x03\x04\x05\x06\x07\x08"],
   ])("%s is refused by what it is", async (what, content) => {
