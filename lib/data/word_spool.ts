@@ -7,10 +7,15 @@ import { fileWriteError } from "../files.js";
 
 /** Words of a block held in memory, and of a read from the file: 4 MiB. */
 const BLOCK_WORDS = 1 << 20;
+/** Words that all lists of a thread may hold in memory together: 128 MiB. */
+const THREAD_WORDS = 1 << 25;
+
+/** Words held in memory now. */
+let heldWords = 0;
 
 /**
- * A long list of 32-bit words that is written at its end and read anywhere: in memory up to a limit, beyond it in a
- * temporary file, which has no name (nothing is left behind, however the process ends) and goes when disposed.
+ * A long list of 32-bit words that is written at its end and read anywhere: in memory up to a limit (and one for all lists
+ * together), beyond it in a temporary file, which has no name (nothing is left behind, however the process ends) and goes when disposed.
  */
 export class WordSpool {
   readonly #memoryWords: number;
@@ -19,7 +24,7 @@ export class WordSpool {
   #file: FileHandle | undefined;
   #closed = false;
 
-  /** The list moves to a file when it has more than `memoryWords` words. */
+  /** The list moves to a file when it has more than `memoryWords` words, or when all lists hold too much. */
   constructor(memoryWords: number) {
     this.#memoryWords = memoryWords;
   }
@@ -36,7 +41,8 @@ export class WordSpool {
 
   /** Appends words, which are copied. Throws `FILE_WRITE` if the temporary file cannot be made or grown. */
   async append(words: Int32Array): Promise<void> {
-    if (this.#file === undefined && this.#length + words.length > this.#memoryWords) await this.#moveToFile();
+    const full = this.#length + words.length > this.#memoryWords || heldWords + words.length > THREAD_WORDS;
+    if (this.#file === undefined && full) await this.#moveToFile();
     if (this.#file !== undefined) {
       await this.#write(this.#file, words, this.#length);
     } else {
@@ -47,6 +53,7 @@ export class WordSpool {
         this.#blocks.at(-1)?.set(words.subarray(done, done + count), at);
         done += count;
       }
+      heldWords += words.length;
     }
     this.#length += words.length;
   }
@@ -97,7 +104,7 @@ export class WordSpool {
   /** Frees memory and file. */
   [Symbol.dispose](): void {
     this.#closed = true;
-    this.#blocks.length = 0;
+    this.#freeBlocks();
     // The file has no name any more: closing it frees its space.
     void this.#file?.close().catch(() => undefined);
     this.#file = undefined;
@@ -118,6 +125,11 @@ export class WordSpool {
       await this.#write(this.#file, block.subarray(0, count), position);
       position += count;
     }
+    this.#freeBlocks();
+  }
+
+  #freeBlocks(): void {
+    if (this.#blocks.length > 0) heldWords -= this.#length;
     this.#blocks.length = 0;
   }
 

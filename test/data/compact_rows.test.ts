@@ -86,6 +86,22 @@ it("a list of words is the same in memory and in a file, over many blocks", asyn
   }
 });
 
+it("lists together keep to one limit of memory, which disposal frees again", async () => {
+  const words = new Int32Array(1 << 23).fill(7);
+  const fill = async (count: number): Promise<boolean[]> => {
+    const spools = Array.from({ length: count }, () => new WordSpool(Number.POSITIVE_INFINITY));
+    try {
+      for (const spool of spools) await spool.append(words);
+      expect((await spools.at(-1)!.read(words.length - 1, words.length))[0]).toBe(7);
+      return spools.map((spool) => spool.onDisk);
+    } finally {
+      for (const spool of spools) spool[Symbol.dispose]();
+    }
+  };
+  expect(await fill(5)).toEqual([false, false, false, false, true]);
+  expect(await fill(4)).toEqual([false, false, false, false]);
+});
+
 it("reading after disposal is an error", async () => {
   const matrix = await compact([[{ row: 0, column: 0, value: 1 }]], 10);
   matrix[Symbol.dispose]();
