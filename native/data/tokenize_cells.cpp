@@ -26,14 +26,15 @@ class Words {
 
   /// Whole number in [0, bound), exactly uniform.
   std::uint32_t below(std::uint32_t bound) {
-    const std::uint64_t limit = (std::uint64_t{1} << 32) - (std::uint64_t{1} << 32) % bound;
     for (;;) {
       if (used_ == 4) {
         block_ = philox(stream_, position_++);
         used_ = 0;
       }
       const std::uint32_t word = block_.word[used_++];
-      if (word < limit) return word % bound;
+      // Words from the greatest multiple of `bound` on are passed over; that it lies above the last `bound`
+      // of them spares the division nearly always.
+      if (word < 0u - bound || word <= ~((0u - bound) % bound)) return word % bound;
     }
   }
 
@@ -63,12 +64,20 @@ class Tokenizer {
     }
     ranks_.resize(expressed);
     ranker_.rank(counts_, ranks_);
-    if (options_.cls) put(kClsGene, kSpecialToken);
-    if (expressed <= options_.room) {
-      for (std::size_t i = 0; i < expressed; ++i) put(ids_[i], ranks_[i] + kFirstRankToken);
+    const std::size_t kept = std::min(expressed, options_.room), start = result_.genes.size();
+    result_.genes.resize(start + kept + (options_.cls ? 1 : 0));
+    result_.tokens.resize(result_.genes.size());
+    nextGene_ = result_.genes.data() + start;
+    nextToken_ = result_.tokens.data() + start;
+    if (options_.cls) {
+      *nextGene_++ = kClsGene;
+      *nextToken_++ = kSpecialToken;
+    }
+    if (kept == expressed) {
+      for (std::size_t i = 0; i < expressed; ++i) put(i);
     } else {
       ++result_.shortenedCells;
-      result_.leftOutGenes += expressed - options_.room;
+      result_.leftOutGenes += expressed - kept;
       putSome(row);
     }
     result_.cells.push_back(row);
@@ -77,15 +86,18 @@ class Tokenizer {
   }
 
  private:
-  void put(std::int32_t gene, std::int32_t token) {
-    result_.genes.push_back(gene);
-    result_.tokens.push_back(token);
+  /// Writes the token of a gene of the cell.
+  void put(std::size_t i) {
+    *nextGene_++ = ids_[i];
+    *nextToken_++ = ranks_[i] + kFirstRankToken;
   }
 
   /// Ids and counts of the cell's expressed genes, by ascending id.
   bool collect(const CellSlice& cells, std::size_t first, std::size_t last, bool& stored) {
-    ids_.clear();
-    counts_.clear();
+    ids_.resize(last - first);
+    counts_.resize(last - first);
+    std::size_t found = 0;
+    std::int32_t before = -1;
     bool ascending = true;
     for (std::size_t i = first; i < last; ++i) {
       const float count = cells.counts[i];
@@ -100,10 +112,13 @@ class Tokenizer {
         addExample(result_.unknownColumns, cells.columns[i]);
         continue;
       }
-      ascending = ascending && (ids_.empty() || id > ids_.back());
-      ids_.push_back(id);
-      counts_.push_back(count);
+      ascending = ascending && id > before;
+      before = id;
+      ids_[found] = id;
+      counts_[found++] = count;
     }
+    ids_.resize(found);
+    counts_.resize(found);
     return ascending || sortById();
   }
 
@@ -129,7 +144,7 @@ class Tokenizer {
   void putSome(std::int32_t row) {
     const std::size_t total = ids_.size();
     if (!options_.sample) {
-      for (std::size_t i = 0; i < options_.room; ++i) put(ids_[i], ranks_[i] + kFirstRankToken);
+      for (std::size_t i = 0; i < options_.room; ++i) put(i);
       return;
     }
     Words words(Stream(options_.seed, Purpose::geneSample, options_.epoch, static_cast<std::uint64_t>(row)));
@@ -145,7 +160,7 @@ class Tokenizer {
     }
     const std::uint8_t wanted = leaveOut ? 0 : 1;
     for (std::size_t i = 0; i < total; ++i) {
-      if (drawn_[i] == wanted) put(ids_[i], ranks_[i] + kFirstRankToken);
+      if (drawn_[i] == wanted) put(i);
     }
   }
 
@@ -153,6 +168,7 @@ class Tokenizer {
   TokenizedCells& result_;
   QuantileRanker ranker_;
   std::vector<std::int32_t> ids_, ranks_;
+  std::int32_t *nextGene_ = nullptr, *nextToken_ = nullptr;
   std::vector<float> counts_;
   std::vector<std::uint32_t> order_;
   std::vector<std::uint8_t> drawn_;
