@@ -11,12 +11,13 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { crc32, gunzipSync, gzipSync } from "node:zlib";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { openCells } from "../lib/data/index.js";
 import { rowRange } from "../lib/data/parts.js";
 import type { OpenOptions } from "../lib/data/source.js";
 import { DdscError } from "../lib/errors.js";
 import { Purpose, RandomStream } from "../lib/random.js";
+import { zipArchive } from "../test/data/zip_support.js";
 
 const FIXTURES = fileURLToPath(new URL("../test/fixtures/", import.meta.url));
 /** A single input may take so long, and the process so much memory. */
@@ -171,41 +172,11 @@ const writers: Readonly<Record<Format, Writer>> = {
       const bytes = readFileSync(file);
       return { name: file.slice(root.length + 1), bytes: victims.has(file) ? damaged(bytes, random) : bytes };
     });
-    writeFileSync(path, storedZip(entries));
+    // Checksums that fit: damage gets past them to the reader of zarr.
+    writeFileSync(path, zipArchive(entries));
     return { path, options };
   },
 };
-
-/** A zip archive without compression, whose checksums fit: damage gets past them to the reader of zarr. */
-function storedZip(entries: readonly { readonly name: string; readonly bytes: Buffer }[]): Buffer {
-  const files: Buffer[] = [];
-  const directory: Buffer[] = [];
-  let offset = 0;
-  for (const { name, bytes } of entries) {
-    const common = Buffer.alloc(26);
-    common.writeUInt16LE(20, 0);
-    common.writeUInt32LE(crc32(bytes), 10);
-    common.writeUInt32LE(bytes.length, 14);
-    common.writeUInt32LE(bytes.length, 18);
-    common.writeUInt16LE(Buffer.byteLength(name), 22);
-    const local = Buffer.concat([Buffer.from("PK\x03\x04"), common, Buffer.from(name), bytes]);
-    const rest = Buffer.alloc(14);
-    rest.writeUInt32LE(offset, 10);
-    directory.push(
-      Buffer.concat([Buffer.from("PK\x01\x02"), Buffer.of(20, 0), common, rest, Buffer.from(name)]),
-    );
-    files.push(local);
-    offset += local.length;
-  }
-  const list = Buffer.concat(directory);
-  const end = Buffer.alloc(22);
-  end.write("PK\x05\x06", "latin1");
-  end.writeUInt16LE(entries.length, 8);
-  end.writeUInt16LE(entries.length, 10);
-  end.writeUInt32LE(list.length, 12);
-  end.writeUInt32LE(offset, 16);
-  return Buffer.concat([...files, list, end]);
-}
 
 /** Opens a source and reads all of it; throws where what it gives contradicts its contract. */
 async function readAll(path: string, options: OpenOptions): Promise<void> {

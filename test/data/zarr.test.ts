@@ -1,6 +1,7 @@
-import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { deflateSync, gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { framesOf } from "../../lib/data/frames.js";
@@ -18,6 +19,7 @@ import {
   SYMBOLS,
   temporaryFolder,
 } from "./support.js";
+import { zipArchive } from "./zip_support.js";
 
 const LAYER = { layer: "counts" };
 const TYPES = ["neuron", "glia", "neuron", "neuron", "glia", "neuron"];
@@ -38,7 +40,10 @@ interface Document {
   shape: number[];
   data_type: string;
   chunk_grid: { configuration: { chunk_shape: number[] } };
-  codecs: { configuration: { chunk_shape: number[]; codecs: { name: string }[] } }[];
+  codecs: {
+    name: string;
+    configuration: { endian?: string; chunk_shape?: number[]; codecs?: { name: string }[] };
+  }[];
   attributes: Record<string, unknown>;
 }
 
@@ -125,6 +130,29 @@ it("reads that run at the same time do not disturb each other", async () => {
   }
 });
 
+it("archives of more than 4 GiB, archives with a folder around the store and comments at the end are read", async () => {
+  const root = store("v3_sharded.zarr");
+  const entries = readdirSync(root, { recursive: true, withFileTypes: true }).filter((entry) =>
+    entry.isFile(),
+  );
+  const paths = entries.map((entry) => join(entry.parentPath, entry.name));
+  const inFolder = (folder: string) =>
+    paths.map((path) => ({ name: folder + path.slice(root.length + 1), bytes: readFileSync(path) }));
+  const commented = zipArchive(inFolder(""));
+  commented.writeUInt16LE(5, commented.length - 2);
+  const archives = [
+    zipArchive(inFolder(""), true),
+    zipArchive([{ name: "notes/readme.txt", bytes: Buffer.from("x") }, ...inFolder("cells.zarr/")]),
+    Buffer.concat([commented, Buffer.from("hello")]),
+  ];
+  for (const bytes of archives) {
+    const path = join(temporaryFolder(), "cells.zip");
+    writeFileSync(path, bytes);
+    using source = await openCells(path, LAYER);
+    expect(await denseAll(source)).toEqual(COUNTS);
+  }
+});
+
 it("bounds of parts ascend from the first row to the last", async () => {
   for (const name of ["v2_csr.zarr.zip", "v2_csc.zarr.zip", "v2_dense.zarr.zip"]) {
     using source = await openCells(store(name), LAYER);
@@ -203,7 +231,7 @@ describe("each fault has its code and says where", () => {
       "an unknown codec",
       () =>
         changed("layers/counts/data", (node) => {
-          node.codecs[0]!.configuration.codecs[1]!.name = "pcodec";
+          node.codecs[0]!.configuration.codecs![1]!.name = "pcodec";
         }),
       "DATA_FORMAT",
       "pcodec",
@@ -307,6 +335,33 @@ describe("each fault has its code and says where", () => {
     );
     expect((await failure(() => openCells(path))).code).toBe("DATA_FORMAT");
   });
+});
+
+it("a chunk that decompresses to more than it can hold is refused before memory is taken for it", async () => {
+  // 256 MiB of zeros in place of 13 numbers; the Zstandard frame claims a terabyte.
+  const zstd = Buffer.from("28b52ffde000000000000100000100000000", "hex");
+  const bombs: readonly [string, Buffer][] = [
+    ["gzip", gzipSync(Buffer.alloc(1 << 28))],
+    ["zlib", deflateSync(Buffer.alloc(1 << 28))],
+    ["zstd", zstd],
+    ["blosc", Buffer.from("02019104000000f000000100120000000000", "hex")],
+    ["lz4", Buffer.from("000000f010000000", "hex")],
+  ];
+  for (const [name, bytes] of bombs) {
+    const path = changed("layers/counts/data", (node) => {
+      node.codecs = [
+        { name: "bytes", configuration: { endian: "little" } },
+        { name, configuration: {} },
+      ];
+      node.chunk_grid.configuration.chunk_shape = [13];
+    });
+    writeFileSync(join(path, "layers/counts/data/c/0"), bytes);
+    const before = process.memoryUsage().arrayBuffers;
+    const error = await failure(() => openCells(path, LAYER));
+    expect(error.code, name).toBe("DATA_CORRUPT");
+    expect(error.message, name).toMatch(/claims \d+ bytes where|larger than/);
+    expect(process.memoryUsage().arrayBuffers - before, name).toBeLessThan(1 << 27);
+  }
 });
 
 it("the checksum of a shard's index is CRC-32C", () => {
