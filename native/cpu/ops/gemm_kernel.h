@@ -58,8 +58,11 @@ DDSC_INLINE void multiplyTile(std::int64_t steps, const float* a, const float* b
   std::int64_t step = 0;
   for (; step + 4 <= steps; step += 4, a += 4 * aStep, b += 4 * kTileCols) {
 #pragma GCC unroll 4
-    for (std::int64_t ahead = 0; ahead < 4; ++ahead)
+    for (std::int64_t ahead = 0; ahead < 4; ++ahead) {
       multiplyStep<aRow>(a + ahead * aStep, b + ahead * kTileCols, left, right);
+      // Mixed by the compiler, four steps want more registers than AVX2 has.
+      asm volatile("" ::: "memory");
+    }
   }
 #pragma GCC unroll 1
   for (; step < steps; ++step, a += aStep, b += kTileCols) multiplyStep<aRow>(a, b, left, right);
