@@ -11,6 +11,8 @@ import { fixedParts } from "./parts.js";
 import type { OpenOptions } from "./source.js";
 
 const GIB = 2 ** 30;
+/** Fields looked at to tell what columns hold, but for those of one line. */
+const MOST_PROBED = 1 << 20;
 
 /** Tables of text: cells by genes or genes by cells, a header first, delimited by comma, tab, semicolon or bar; also gzipped. */
 export const delimited: CellFormat = {
@@ -89,7 +91,7 @@ async function probe(
     }
     const fields = fieldTexts(bytes, delimiter);
     if (header === undefined) header = fields;
-    else if (records.push(fields) === PROBED_RECORDS) break;
+    else if (records.push(fields) === PROBED_RECORDS || records.length * fields.length > MOST_PROBED) break;
   }
   return { layout: findLayout(path, header ?? [], records, options), delimiter: delimiter ?? 0 };
 }
