@@ -9,11 +9,14 @@ import type { OptionSpec, OptionValue } from "./option_kinds.js";
  */
 export const OPTIONS = {
   // Files and folders.
-  data: text("FILE", "counts: an .h5ad file of cells x genes"),
+  data: text("FILE", "cells: a file, folder, address or pattern of any format; several separated by commas"),
   model: text("DIR", "a trained run: the folder given to `ddsc train --out`"),
   out: text("PATH", "where the result goes: a new folder for train, an .h5ad file otherwise"),
   layer: text("NAME", "read layers/NAME instead of X", { defaultText: "X" }),
   raw: flag("read raw/X instead of X"),
+  geneTable: text("FILE", "Parquet and Arrow: the table that names gene tokens", {
+    defaultText: "found beside the data",
+  }),
   geneColumn: text("NAME", "column of var that holds the gene identifiers", { defaultText: "the var index" }),
   genome: text("NAME", "10x files of several genomes: use the genes of this one"),
   transpose: flag("text tables: a line is a gene, not a cell"),

@@ -104,6 +104,24 @@ describe("ddsc evaluate", () => {
     expect(alone.stdout).toContain("gene's rank distribution");
   });
 
+  it("scores groups of the cells for which a condition holds", async () => {
+    const words = ["--where", "cell_type in ('type-1', 'type-2')", "--by", "cell_type"];
+    const result = await ddsc("evaluate", "--model", run, "--data", data, ...words, "--json");
+    expect(result.code).toBe(0);
+    const { groups, cells } = result.json() as unknown as {
+      groups: Record<string, { cells: number }>;
+      cells: number;
+    };
+    expect(
+      Object.keys(groups)
+        .sort()
+        .every((group) => ["type-1", "type-2"].includes(group)),
+    ).toBe(true);
+    expect(Object.values(groups).reduce((sum, group) => sum + group.cells, 0)).toBe(cells);
+    const unknown = await ddsc("evaluate", "--model", run, "--by", "cel_type");
+    expect(unknown.stderr).toContain("DATA_MISSING_COLUMN: ");
+  });
+
   it("takes all cells of other data", async () => {
     const other = join(folder, "other.h5ad");
     await writeStudy(other, { cells: 10 });
@@ -246,5 +264,71 @@ describe("ddsc inspect, devices and demo", () => {
     expect(code).toBe(0);
     for (const flag of ["--data <FILE>", "--learning-rate <N>", "--resume", "--config <FILE>"])
       expect(stdout).toContain(flag);
+  });
+});
+
+describe("conditions on cells", () => {
+  it("choose what is trained on and what is held out, and are remembered", async () => {
+    const out = join(folder, "chosen");
+    const words = ["--where", "library_size > 0", "--holdout", "cell_type = 'type-3'", "--batch", "8"];
+    const trained = await ddsc("train", "--data", data, ...words, "--steps", "2", "--out", out);
+    expect(trained.code).toBe(0);
+    const { data: record } = JSON.parse(await readFile(join(out, "last", "training.json"), "utf8"));
+    expect(record.where).toBe("library_size > 0");
+    expect(record.heldOut).toEqual({ kind: "where", where: "cell_type = 'type-3'" });
+    const evaluated = await ddsc("evaluate", "--model", out, "--by", "cell_type", "--json");
+    const { groups } = evaluated.json() as unknown as { groups: Record<string, unknown> };
+    expect(Object.keys(groups)).toEqual(["type-3"]);
+  });
+
+  it("are refused with their place and exit code 2", async () => {
+    const { code, stderr } = await ddsc("inspect", data, "--where", "cell_type = ");
+    expect(code).toBe(2);
+    expect(stderr).toMatch(
+      /^ddsc: ARGUMENT_WHERE: expected a value but found the end, at character 13 of: .*\n$/,
+    );
+  });
+});
+
+describe("ddsc convert", () => {
+  it("writes chosen cells as Parquet files, which are inspected and trained on like any", async () => {
+    const shards = join(folder, "shards");
+    const converted = await ddsc("convert", data, "--out", shards, "--cells-per-file", "20", "--json");
+    expect(converted.json()).toMatchObject({ out: shards, cells: 60, files: 3 });
+    const inspected = await ddsc("inspect", shards, "--json");
+    expect(inspected.json()).toMatchObject({ cells: 60, genes: 24 });
+    const trained = await ddsc(
+      "train",
+      "--data",
+      shards,
+      "--batch",
+      "8",
+      "--steps",
+      "2",
+      "--out",
+      join(folder, "sharded"),
+    );
+    expect(trained.code).toBe(0);
+    const again = await ddsc("convert", data, "--out", shards);
+    expect(again.stderr).toMatch(/^ddsc: FILE_EXISTS: .*is not empty/);
+  });
+
+  it("simulates cells, and goes back to .h5ad", async () => {
+    const simulated = join(folder, "simulated");
+    await ddsc("convert", "--simulate", "50", "--simulated-genes", "20", "--out", simulated);
+    const back = join(folder, "simulated.h5ad");
+    const condition = ["--where", "cell_type = 'type-0'"];
+    const { code } = await ddsc("convert", simulated, "--out", back, ...condition);
+    expect(code).toBe(0);
+    using source = await openCells(back);
+    expect(source.genes).toHaveLength(20);
+    expect(new Set((await source.metadata()).getChild("cell_type"))).toEqual(new Set(["type-0"]));
+  });
+
+  it("needs cells from one place", async () => {
+    const none = await ddsc("convert", "--out", join(folder, "none"));
+    expect(none.stderr).toMatch(/^ddsc: USAGE: convert needs a file of cells, or --simulate/);
+    const two = await ddsc("convert", data, "--simulate", "5", "--out", join(folder, "none"));
+    expect(two.stderr).toMatch(/^ddsc: USAGE: a file and --simulate exclude each other/);
   });
 });

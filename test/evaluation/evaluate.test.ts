@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { RaggedBatch } from "../../lib/batching/batch.js";
-import { splitBatch } from "../../lib/batching/collate.js";
+import { selectCells, splitBatch } from "../../lib/batching/collate.js";
 import { noiseSchedule } from "../../lib/diffusion/index.js";
-import { evaluate, RankBaselines, renderTable } from "../../lib/evaluation/index.js";
+import { evaluate, RankBaselines, renderGroups, renderTable } from "../../lib/evaluation/index.js";
 import { sample } from "../../lib/sampling/index.js";
 import { correlated, KnownJoint } from "../known_joint.js";
 import { jointModel, maskedJointCells } from "../sampling/joint_model.js";
@@ -48,6 +48,27 @@ describe("an evaluation", () => {
       expect(split.ratios[ratio]!.maskedAccuracy).toBe(whole.ratios[ratio]!.maskedAccuracy);
       expect(split.baselines.geneMode!.ratios[ratio]).toEqual(whole.baselines.geneMode!.ratios[ratio]);
     }
+  });
+
+  it("scores groups of cells by themselves", async () => {
+    const heldOut = await drawn(1);
+    const groupsOf = async (cells: Float64Array) =>
+      Array.from(cells, (cell) => (cell % 3 === 0 ? "third" : "other"));
+    const parts = splitBatch(heldOut, { kind: "cells", cells: 700 });
+    const { groups, ratios } = await evaluate(model, parts, { ratios: [0.5], groupsOf });
+    expect(Object.keys(groups!)).toEqual(["other", "third"]);
+    expect(groups).toMatchObject({
+      third: { cells: CELLS / 3, tokens: CELLS },
+      other: { cells: (2 * CELLS) / 3 },
+    });
+    const third = heldOut.cells.map((_, place) => place).filter((place) => heldOut.cells[place]! % 3 === 0);
+    const alone = await evaluate(model, [selectCells(heldOut, third)], { ratios: [0.5] });
+    expect(groups!.third!.ratios["0.5"]!.maskedAccuracy).toBe(alone.ratios["0.5"]!.maskedAccuracy);
+    expect(groups!.third!.ratios["0.5"]!.crossEntropy).toBeCloseTo(alone.ratios["0.5"]!.crossEntropy!, 10);
+    expect(groups!.third!.ratios["0.5"]).not.toEqual(ratios["0.5"]);
+    expect(renderGroups(groups!, "kind").split("\n")[2]).toMatch(/^other +4000 +0\.5 /);
+    const named = evaluate(model, parts, { groupsOf: async (cells) => Array.from(cells, String) });
+    await expect(named).rejects.toThrow(/EVALUATION_GROUPS/);
   });
 
   it("puts the baselines beside the model, on the same tokens and on all", async () => {
