@@ -9,7 +9,15 @@ import type { OptionValues } from "./options.js";
 import type { Output } from "./output.js";
 
 /** Options of a command that reads a file of counts. */
-export const DATA_OPTIONS = ["layer", "raw", "geneColumn", "genome", "transpose", "metadataColumns"] as const;
+export const DATA_OPTIONS = [
+  "layer",
+  "raw",
+  "geneTable",
+  "geneColumn",
+  "genome",
+  "transpose",
+  "metadataColumns",
+] as const;
 /** Options of a command that loads a model. */
 export const MODEL_OPTIONS = ["model", "device", "dtype"] as const;
 
@@ -21,10 +29,11 @@ export async function openData(
   path: string,
   options: OptionValues<(typeof DATA_OPTIONS)[number]>,
 ): Promise<CellSource> {
-  const { layer, raw, geneColumn, genome, transpose, metadataColumns } = options;
+  const { layer, raw, geneTable, geneColumn, genome, transpose, metadataColumns } = options;
   return openCells(await splitPaths(path), {
     raw,
     ...(layer === undefined ? {} : { layer }),
+    ...(geneTable === undefined ? {} : { geneTable }),
     ...(geneColumn === undefined ? {} : { geneColumn }),
     ...(genome === undefined ? {} : { genome }),
     // Left out, the names tell.
