@@ -1,7 +1,6 @@
 // npm run bench:vs-torch: training steps, forward passes and inpainting beside PyTorch, in turn on the same cores. Needs a
 // Python that has torch, named by DDSC_TORCH_PYTHON.
 import { spawnSync } from "node:child_process";
-import { readFile, writeFile } from "node:fs/promises";
 import { availableParallelism, cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -10,14 +9,9 @@ import { NON_RANK_TOKENS, presets } from "../lib/model/config.js";
 import { DEFAULT_RANKS } from "../lib/tokenizer/index.js";
 import { LineWorker, ownWorker, type Run } from "./line_worker.js";
 import { orFail, orUsage, wholeOption } from "./options.js";
+import { record } from "./record.js";
 import { type Comparison, comparisons } from "./vs_torch_cases.js";
-import {
-  type ComparisonRow,
-  comparisonRow,
-  reportSection,
-  rowInWords,
-  withSection,
-} from "./vs_torch_report.js";
+import { type ComparisonRow, comparisonRow, reportSection, rowInWords } from "./vs_torch_report.js";
 
 const USAGE =
   "usage: DDSC_TORCH_PYTHON=PYTHON npm run bench:vs-torch -- [--quick] [--only PART,...] [--pairs N] [--threads N] " +
@@ -29,7 +23,6 @@ const USAGE =
   "  --sampling-steps  runs of the network in inpainting (default 2)\n" +
   "  --compile         let PyTorch compile its model\n" +
   "  --record          write the table into docs/performance.md";
-const RECORD = "docs/performance.md";
 const GENES = 20_000;
 
 const options = orUsage(USAGE, () => {
@@ -81,7 +74,7 @@ function findTorch(python: string | undefined): string {
 
 function torchWorker(python: string, env: Readonly<Record<string, string>>): LineWorker {
   const script = fileURLToPath(new URL("./peer/worker.py", import.meta.url));
-  return new LineWorker("PyTorch", [python, script], env);
+  return new LineWorker("PyTorch", [python, script], { ...env, PYTHONDONTWRITEBYTECODE: "1" });
 }
 
 let device = "";
@@ -146,15 +139,13 @@ async function main(): Promise<void> {
     }
   }
   if (!options.record) return;
-  const section = reportSection(rows, {
+  const section = reportSection(rows, peerName, {
     date: new Date().toISOString().slice(0, 10),
     cpu: cpus()[0]?.model ?? "an unknown processor",
     device,
-    peer: peerName,
     command: ["DDSC_TORCH_PYTHON=PYTHON npm run bench:vs-torch --", ...process.argv.slice(2)].join(" "),
   });
-  await writeFile(RECORD, withSection(await readFile(RECORD, "utf8"), RECORD, section));
-  console.log(`${RECORD}: recorded`);
+  await record("vs-torch", section);
 }
 
 await orFail(main);

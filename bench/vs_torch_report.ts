@@ -1,4 +1,4 @@
-import { DdscError } from "../lib/errors.js";
+import type { Circumstances } from "./record.js";
 import { median, rounded } from "./statistics.js";
 import type { Comparison } from "./vs_torch_cases.js";
 
@@ -28,17 +28,6 @@ export interface ComparisonRow {
   readonly ratio: number;
   readonly ratioMin: number;
   readonly ratioMax: number;
-}
-
-/** Where and how it was measured. */
-export interface Circumstances {
-  readonly date: string;
-  readonly cpu: string;
-  /** Ours: "cpu (avx512, 2 threads)". */
-  readonly device: string;
-  /** Name and version. */
-  readonly peer: string;
-  readonly command: string;
 }
 
 /** The figures of a comparison. */
@@ -72,9 +61,9 @@ export function rowInWords(row: ComparisonRow, peer: string): string {
 }
 
 /** The section of docs/performance.md. */
-export function reportSection(rows: readonly ComparisonRow[], about: Circumstances): string {
+export function reportSection(rows: readonly ComparisonRow[], peer: string, about: Circumstances): string {
   const lines = [
-    `Measured on ${about.date} on ${about.cpu}, ${about.device}, against ${about.peer} on as many threads, with`,
+    `Measured on ${about.date} on ${about.cpu}, ${about.device}, against ${peer} on as many threads, with`,
     "",
     "```sh",
     about.command,
@@ -96,23 +85,4 @@ export function reportSection(rows: readonly ComparisonRow[], about: Circumstanc
 function caseInWords({ what, preset, batch, length, dtype, avx2, evaluations }: ComparisonRow): string {
   const runs = evaluations === null ? "" : `, ${evaluations} runs of the network a cell`;
   return `${what}, ${preset} ${batch} x ${length}, ${dtype}${avx2 ? ", AVX2 only" : ""}${runs}`;
-}
-
-const BEGIN = "<!-- bench:vs-torch -->";
-const END = "<!-- /bench:vs-torch -->";
-
-/** A document with what stands between its two marks replaced. Throws `BENCH_RECORD` where the marks are missing. */
-export function withSection(document: string, file: string, section: string): string {
-  const begin = document.indexOf(BEGIN);
-  const end = document.indexOf(END, begin);
-  if (begin < 0 || end < 0) {
-    throw new DdscError(
-      "BENCH_RECORD",
-      `${file}: the marks ${BEGIN} and ${END} are missing; put them where figures go`,
-      {
-        file,
-      },
-    );
-  }
-  return `${document.slice(0, begin + BEGIN.length)}\n${section}\n${document.slice(end)}`;
 }

@@ -44,11 +44,11 @@ export function samplingOptions(
   };
 }
 
-/** A command's own default number of steps is for its own default sampler. */
+/** A command's own default number of steps is for its own default sampler; first-hitting is exact unless it is told one. */
 function samplerOf(
   { sampler: kind, samplingSteps }: SamplingValues,
   { given }: CommandContext,
 ): SamplerConfig {
-  const steps = given("sampler") && !given("samplingSteps") ? DEFAULT_STEPS : samplingSteps;
-  return { kind, steps };
+  if (kind === "first-hitting") return given("samplingSteps") ? { kind, steps: samplingSteps } : { kind };
+  return { kind, steps: given("sampler") && !given("samplingSteps") ? DEFAULT_STEPS : samplingSteps };
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { withSection } from "../../bench/record.js";
 import { comparisons } from "../../bench/vs_torch_cases.js";
-import { comparisonRow, reportSection, rowInWords, withSection } from "../../bench/vs_torch_report.js";
+import { comparisonRow, reportSection, rowInWords } from "../../bench/vs_torch_report.js";
 
 const ids = (only: readonly string[], quick = false) =>
   comparisons({ quick, only, pairs: 3 }).map(({ id }) => id);
@@ -85,11 +86,10 @@ describe("a row of the comparison", () => {
 });
 
 describe("the recorded section", () => {
-  const section = reportSection([row, { ...row, avx2: true, evaluations: 2 }], {
+  const section = reportSection([row, { ...row, avx2: true, evaluations: 2 }], "PyTorch 1", {
     date: "2026-01-02",
     cpu: "a processor",
     device: "cpu (avx512, 2 threads)",
-    peer: "PyTorch 1",
     command: "npm run x",
   });
 
@@ -102,12 +102,12 @@ describe("the recorded section", () => {
 
   it("takes the place of the one before, and of nothing else", () => {
     const document = "# A\n<!-- bench:vs-torch -->\nold\n<!-- /bench:vs-torch -->\nafter\n";
-    const once = withSection(document, "a.md", section);
+    const once = withSection(document, "a.md", "vs-torch", section);
     expect(once).toBe(`# A\n<!-- bench:vs-torch -->\n${section}\n<!-- /bench:vs-torch -->\nafter\n`);
-    expect(withSection(once, "a.md", section)).toBe(once);
+    expect(withSection(once, "a.md", "vs-torch", section)).toBe(once);
   });
 
   it("is refused by a document without marks", () => {
-    expect(() => withSection("# A\n", "a.md", section)).toThrow("BENCH_RECORD: a.md: the marks");
+    expect(() => withSection("# A\n", "a.md", "vs-torch", section)).toThrow("BENCH_RECORD: a.md: the marks");
   });
 });
