@@ -74,7 +74,7 @@ Bytes decodeDeltas(Bytes input, std::span<std::int64_t> output) {
         } else {
           for (std::size_t bit = 0; bit < static_cast<std::size_t>(width); ++bit) {
             const std::size_t place = i * static_cast<std::size_t>(width) + bit;
-            difference |= static_cast<std::uint64_t>(packed[place / 8] >> (place % 8) & 1u) << bit;
+            difference |= (std::uint64_t{packed[place / 8]} >> (place % 8) & 1u) << bit;
           }
         }
         // Unsigned, so that differences may wrap around as the format allows.
@@ -100,7 +100,8 @@ void decodeNumbers(Bytes input, Encoding encoding, std::span<Stored> output) {
           [&](std::span<const std::uint32_t> bits) { out = std::copy(bits.begin(), bits.end(), out); });
     } else if (encoding == Encoding::plain) {
       const Bytes packed = ByteReader(input).take((output.size() + 7) / 8);
-      for (std::size_t i = 0; i < output.size(); ++i) output[i] = packed[i / 8] >> (i % 8) & 1u;
+      for (std::size_t i = 0; i < output.size(); ++i)
+        output[i] = static_cast<std::uint8_t>(std::uint32_t{packed[i / 8]} >> (i % 8) & 1u);
     } else {
       unsupported();
     }

@@ -18,7 +18,7 @@ class ForwardBits {
     std::uint32_t value = 0;
     for (int i = 0; i < count; ++i, ++position_) {
       if (position_ / 8 >= bytes_.size()) corrupt("a Zstandard table ends early");
-      value |= static_cast<std::uint32_t>(bytes_[position_ / 8] >> (position_ % 8) & 1u) << i;
+      value |= (std::uint32_t{bytes_[position_ / 8]} >> (position_ % 8) & 1u) << i;
     }
     return value;
   }
