@@ -13,9 +13,12 @@ export {
   SPECIAL_TOKEN,
   selectCells,
   splitBatch,
+  streamCells,
   streamRows,
   tokenizeRows,
 } from "./batching/index.js";
+export { ConcatenatedSource } from "./data/concatenate.js";
+export { type Conversion, type ConvertOptions, convertCells } from "./data/convert.js";
 export type { CategoricalColumn, Column, Frame } from "./data/frame.js";
 export { framesOf } from "./data/frames.js";
 export {
@@ -28,7 +31,9 @@ export {
 } from "./data/h5ad_write.js";
 export { openCells, openSource } from "./data/index.js";
 export { MemorySource } from "./data/memory.js";
+export type { CellSelection, HeldOut } from "./data/selection.js";
 export { type SimulateOptions, type SimulationTruth, simulateCells } from "./data/simulate.js";
+export { SimulatedSource } from "./data/simulated_source.js";
 export type {
   CellBlock,
   CellSource,
@@ -45,6 +50,7 @@ export { type CellSplit, type SplitOptions, splitCells } from "./data/split.js";
 export { subsetSource } from "./data/subset.js";
 export { type SourceSummary, summarise } from "./data/summary.js";
 export { summaryText } from "./data/summary_text.js";
+export { rowsWhere, WhereFilter } from "./data/where.js";
 export * from "./diffusion/index.js";
 export { DdscError, type DdscErrorPlace } from "./errors.js";
 export * from "./evaluation/index.js";
