@@ -17,7 +17,7 @@ type SamplingValues = OptionValues<(typeof SAMPLING_OPTIONS)[number]>;
 /** Cells read and filled in at a time where `--batch` is not given. */
 const DEFAULT_CELLS = 64;
 /** Tokens in one run of the network where neither size is given. */
-const DEFAULT_TOKENS = 32_768;
+const DEFAULT_TOKENS = 16_384;
 /** Steps of a sampler that was chosen without saying how many. */
 const DEFAULT_STEPS = 32;
 const ANY_TOKENS = 2 ** 31 - 1;

@@ -66,7 +66,7 @@ export interface SamplingOptions {
   readonly seed?: number;
   /** The trained weights or their moving average; default the model's `inferenceWeights`. */
   readonly weights?: "weights" | "ema";
-  /** Tokens in one run of the network at most (a longer cell runs alone); bounds memory. Default 65,536. */
+  /** Tokens in one run of the network at most (a longer cell runs alone); bounds memory. Default 16,384. */
   readonly maxTokens?: number;
   /** Ends sampling: the call rejects with the signal's reason. */
   readonly signal?: AbortSignal;
@@ -94,7 +94,7 @@ export function checkSampling(
     temperature: checkNumber("temperature", options.temperature ?? 1, { min: 0, max: 100 }),
     seed: checkNumber("seed", options.seed ?? 0, { min: 0, max: Number.MAX_SAFE_INTEGER, integer: true }),
     weights: checkChoice("weights", options.weights ?? model.inferenceWeights, ["weights", "ema"]),
-    maxTokens: checkNumber("maxTokens", options.maxTokens ?? 65_536, {
+    maxTokens: checkNumber("maxTokens", options.maxTokens ?? 16_384, {
       min: 1,
       max: 2 ** 31 - 1,
       integer: true,
