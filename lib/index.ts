@@ -57,16 +57,26 @@ export * from "./evaluation/index.js";
 export { type ModelShape, type PresetName, presetNames, presets } from "./model/config.js";
 export { Denoiser, type DenoiserOptions, type LoadOptions, type WeightsKind } from "./model/denoiser.js";
 export {
+  type BatchShape,
+  estimateMemory,
+  type MachineMemory,
+  type MemoryEstimate,
+  type MemoryOptions,
+  machineMemory,
+} from "./model/memory.js";
+export type { ModelDescription } from "./model/model_files.js";
+export {
   type DenoiserConfig,
   type DType,
   type NativeDevice as Device,
-  type NativeLimits as DeviceLimits,
   nativeDevices as devices,
   type ParameterInfo,
 } from "./native.js";
+export type { NativeLimits as DeviceLimits } from "./native_measures.js";
 export * from "./sampling/index.js";
 export * from "./tokenizer/index.js";
 export type { LearningRateOption, LearningRateSchedule } from "./training/learning_rate.js";
+export { estimateTrainingMemory, type TrainingMemory } from "./training/memory.js";
 export type {
   CheckpointOptions,
   TrainerOptions,

@@ -6,6 +6,7 @@ import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { DdscError } from "./errors.js";
 import type { DataAddon } from "./native_data.js";
+import type { NativeLimits, NativeMemory, NativeOpProfile, NativeWorkload } from "./native_measures.js";
 
 /** Compute type. Master weights, optimizer state, reductions and softmax are float32 in both. */
 export type DType = "fp32" | "bf16";
@@ -189,31 +190,6 @@ export interface NativeDenoiserOptions {
   readonly profile?: boolean;
 }
 
-/** What one op, at one place of the network, took; times and costs are those of all its calls. */
-export interface NativeOpProfile {
-  /** "linear", "weight gradient", "attention", ...; "upload", "zero" and the like for the moving of memory. */
-  readonly op: string;
-  /** What of the network it is: "qkv", "mlp in + gelu", ...; empty for ops with one place. */
-  readonly place: string;
-  readonly calls: number;
-  readonly seconds: number;
-  /** Floating-point operations by the op's definition; of matrix products only for linear layers and attention. */
-  readonly flops: number;
-  /** Bytes that have to be read and written once. */
-  readonly bytes: number;
-  /** Type of the operands of its matrix products; fp32 for ops that have none. */
-  readonly operands: DType;
-}
-
-/** What a device can do at most, measured on the device. */
-export interface NativeLimits {
-  /** Multiply-adds in registers (two operations each) on all threads, by the operands' type. */
-  readonly fp32FlopsPerSecond: number;
-  readonly bf16FlopsPerSecond: number;
-  /** Between memory and all threads. */
-  readonly bytesPerSecond: number;
-}
-
 /** Raw addon objects; wrapped by NativeDenoiser. */
 interface AddonPrediction {
   readonly rows: Int32Array;
@@ -234,6 +210,7 @@ interface AddonDenoiser {
     gradientScale: number,
     dropoutSeed: number,
     step: number,
+    recompute: boolean,
   ): Promise<NativeLoss>;
   evaluate(input: NativeLossInput): Promise<NativeLoss>;
   update(options: NativeUpdateOptions): Promise<{ gradientNorm: number; applied: boolean }>;
@@ -243,6 +220,7 @@ interface AddonDenoiser {
     rows: Int32Array | null,
     weights: "weights" | "ema",
   ): Promise<AddonPrediction>;
+  reserve(workload: NativeWorkload): Promise<NativeMemory>;
   takeProfile(): Promise<NativeOpProfile[]>;
   measureLimits(): Promise<NativeLimits>;
   cancel(): void;
@@ -252,6 +230,11 @@ interface Addon extends DataAddon {
   Denoiser: new (options: NativeDenoiserOptions) => AddonDenoiser;
   /** Devices compiled in and found: [{ name: "cpu", description, instructionSets, threads }]. */
   devices(): NativeDevice[];
+  estimateMemory(options: {
+    readonly config: DenoiserConfig;
+    readonly dtype: DType;
+    readonly workload: NativeWorkload;
+  }): Promise<NativeMemory>;
   /** The diffusion loss op alone, in float32. */
   objectiveLoss(input: NativeObjectiveInput): Promise<NativeObjectiveLoss>;
 }
@@ -319,6 +302,22 @@ export function nativeDevices(): readonly NativeDevice[] {
   }
 }
 
+/**
+ * What a model and its calls would hold: the code that runs them is walked through without memory. Throws
+ * `MODEL_CONFIG`, `ARGUMENT_RANGE` for a batch that cannot be.
+ */
+export async function nativeMemory(
+  config: DenoiserConfig,
+  dtype: DType,
+  workload: NativeWorkload,
+): Promise<NativeMemory> {
+  try {
+    return await addon().estimateMemory({ config, dtype, workload });
+  } catch (error) {
+    throw fromNative(error);
+  }
+}
+
 /** Losses of given logits and their gradient, as training computes them. Throws ARGUMENT_RANGE for sizes that disagree. */
 export async function objectiveLoss(input: NativeObjectiveInput): Promise<NativeObjectiveLoss> {
   try {
@@ -377,15 +376,22 @@ export class NativeDenoiser implements Disposable {
 
   /**
    * Forward and backward of one micro-batch with dropout: gradient += gradientScale * d(sum of losses). Dropout is
-   * named by (dropoutSeed, step, cell).
+   * named by (dropoutSeed, step, cell). `recompute` (default false): a block's activations are not kept from forward
+   * to backward but computed again there: the same bits in less memory and more time.
    */
   accumulate(
     input: NativeLossInput,
-    options: { readonly gradientScale: number; readonly dropoutSeed: number; readonly step: number },
+    options: {
+      readonly gradientScale: number;
+      readonly dropoutSeed: number;
+      readonly step: number;
+      readonly recompute?: boolean;
+    },
     signal?: AbortSignal,
   ): Promise<NativeLoss> {
+    const { gradientScale, dropoutSeed, step, recompute = false } = options;
     return this.#queue(
-      () => this.#native.accumulate(input, options.gradientScale, options.dropoutSeed, options.step),
+      () => this.#native.accumulate(input, gradientScale, dropoutSeed, step, recompute),
       signal,
     );
   }
@@ -425,6 +431,14 @@ export class NativeDenoiser implements Disposable {
       draw: (draw) => this.#queue(() => raw.draw(draw)),
       [Symbol.dispose]: () => raw.dispose(),
     };
+  }
+
+  /**
+   * Takes the memory of such batches at once, so that later calls of that size or smaller allocate nothing; says what
+   * all of it is. Throws `ARGUMENT_RANGE` for a batch that cannot be.
+   */
+  reserve(workload: NativeWorkload): Promise<NativeMemory> {
+    return this.#queue(() => this.#native.reserve(workload));
   }
 
   /**

@@ -1,9 +1,10 @@
 import { join } from "node:path";
 import type { CellSource } from "../data/source.js";
 import type { DiffusionConfig } from "../diffusion/index.js";
-import { Denoiser } from "../model/denoiser.js";
+import { Denoiser, type DenoiserOptions } from "../model/denoiser.js";
+import { readDescription } from "../model/model_files.js";
 import { describeReport, GeneVocabulary } from "../tokenizer/index.js";
-import type { TrainerOptions } from "../training/options.js";
+import { optionsOf, type TrainerOptions } from "../training/options.js";
 import { formatDuration, ProgressDisplay } from "../training/progress.js";
 import { openRunCells } from "../training/run_data.js";
 import { readRecord } from "../training/state.js";
@@ -15,6 +16,7 @@ import { flagOf } from "./option_kinds.js";
 import { EVERYWHERE, type OptionName, type OptionValues } from "./options.js";
 import { checkOutRun, removeRun } from "./out_path.js";
 import { type Output, withThousands } from "./output.js";
+import { checkMemory, describeMemory } from "./training_memory.js";
 import { UsageError } from "./usage_error.js";
 
 const MODEL_SHAPE = ["preset", "dropout", "timeConditioning", "vocabulary", "weights"] as const;
@@ -33,6 +35,7 @@ const OPTIMISER = [
   "batch",
   "batchTokens",
   "accumulate",
+  "recompute",
   "learningRate",
   "learningRateSchedule",
   "warmup",
@@ -86,12 +89,13 @@ Example: ddsc train --data cells.h5ad --preset nano --steps 1000 --batch 64 --ou
   required: ["out"],
   run: async (options, context) => {
     const { output, signal } = context;
-    const { trainer, source } = options.resume
+    const { trainer, source, memory } = options.resume
       ? await resume(options, context)
       : await begin(options, context);
     using _source = source;
     using model = trainer.model;
     describeRun(trainer, source, output);
+    describeMemory(memory, output);
     const steps = options.resume && !context.given("steps") ? undefined : options.steps;
     const total = steps ?? (await readRecord(join(options.out, "last"))).steps ?? undefined;
     const progress = output.progress ? new ProgressDisplay(process.stderr, total) : undefined;
@@ -105,7 +109,13 @@ Example: ddsc train --data cells.h5ad --preset nano --steps 1000 --batch 64 --ou
     noteSource(source, output);
     for (const line of describeReport(trainer.report, model.tokenizer.minGenes)) output.note(line);
     const seconds = (performance.now() - started.time) / 1000;
-    return summarise(options.out, trainer, { startStep: started.step, seconds, validation, output });
+    const summary = summarise(options.out, trainer, {
+      startStep: started.step,
+      seconds,
+      validation,
+      output,
+    });
+    return { ...summary, memory: { ...memory.needed, available: memory.machine.available } };
   },
 });
 
@@ -119,11 +129,14 @@ async function begin(options: Options, context: CommandContext) {
   try {
     const { vocabulary: file } = options;
     const vocabulary = file === undefined ? GeneVocabulary.from(source) : await GeneVocabulary.load(file);
-    const model = await createModel(options, vocabulary);
+    const modelOptions = denoiserOptions(options, vocabulary);
+    const training = trainerOptions(options, context);
+    const memory = await checkMemory(Denoiser.describe(modelOptions), source, training);
+    const model = await Denoiser.create(modelOptions);
     try {
-      const trainer = new Trainer(model, trainerOptions(options, context));
+      const trainer = new Trainer(model, training);
       if (options.overwrite) await removeRun(options.out);
-      return { trainer, source };
+      return { trainer, source, memory };
     } catch (error) {
       model[Symbol.dispose]();
       throw error;
@@ -141,22 +154,26 @@ async function resume(options: Options, context: CommandContext) {
       `${flagOf(fixed)} cannot be given with --resume: the run keeps its own; leave it out`,
     );
   }
-  const record = await readRecord(join(options.out, "last"));
+  const last = join(options.out, "last");
+  const record = await readRecord(last);
   const source =
     options.data === undefined ? await openRunCells(record.data) : await openData(options.data, options);
   try {
     const { device } = options;
-    return { trainer: await Trainer.resume(options.out, device === undefined ? {} : { device }), source };
+    const description = await readDescription(last);
+    const memory = await checkMemory(description, source, optionsOf(record.settings));
+    const trainer = await Trainer.resume(options.out, device === undefined ? {} : { device });
+    return { trainer, source, memory };
   } catch (error) {
     source[Symbol.dispose]();
     throw error;
   }
 }
 
-function createModel(options: Options, vocabulary: GeneVocabulary): Promise<Denoiser> {
+function denoiserOptions(options: Options, vocabulary: GeneVocabulary): DenoiserOptions {
   const { preset, dropout, timeConditioning, maxLength, includeUnexpressed, minGenes, seed } = options;
   const { device, dtype, weights } = options;
-  return Denoiser.create({
+  return {
     vocabulary,
     preset,
     shape: { dropout, timeConditioning },
@@ -166,7 +183,7 @@ function createModel(options: Options, vocabulary: GeneVocabulary): Promise<Deno
     ...(device === undefined ? {} : { device }),
     ...(dtype === undefined ? {} : { dtype }),
     ...(weights === undefined ? {} : { weights }),
-  });
+  };
 }
 
 function diffusionOf(options: Options): Partial<DiffusionConfig> {
@@ -192,6 +209,7 @@ function trainerOptions(options: Options, { given }: CommandContext): TrainerOpt
     weightDecay: options.weightDecay,
     clip: options.clip,
     accumulation: options.accumulate,
+    recompute: options.recompute,
     ema: options.ema,
     ...size,
     // Batches of so many tokens hold cells of similar length, or the longest cell would decide how many fit.

@@ -113,11 +113,11 @@ export class Denoiser implements Disposable {
   }
 
   /**
-   * A new model with fresh weights, or those of a file. Throws `ARGUMENT_*`, `MODEL_CONFIG`, `DIFFUSION_CONFIG`,
-   * `DEVICE_UNKNOWN`, `OUT_OF_MEMORY`, and as `loadWeights`.
+   * What a model of these options would be, without any memory for it. Throws `ARGUMENT_*`, `MODEL_CONFIG`,
+   * `DIFFUSION_CONFIG`.
    */
-  static async create(options: DenoiserOptions): Promise<Denoiser> {
-    const { vocabulary, strategy, trainable = true } = options;
+  static describe(options: DenoiserOptions): ModelDescription {
+    const { vocabulary, strategy } = options;
     const tokenizer = new CellTokenizer({
       ...options.tokenizer,
       vocabulary,
@@ -130,25 +130,32 @@ export class Denoiser implements Disposable {
       values: tokenizer.strategy.values,
       geneVocabSize: checkNumber("geneVocabSize", options.geneVocabSize ?? vocabulary.size, rows),
     });
+    return {
+      config,
+      tokenizer,
+      diffusion: diffusionFrom(options.diffusion ?? {}),
+      dtype: options.dtype ?? "fp32",
+    };
+  }
+
+  /**
+   * A new model with fresh weights, or those of a file. Throws `ARGUMENT_*`, `MODEL_CONFIG`, `DIFFUSION_CONFIG`,
+   * `DEVICE_UNKNOWN`, `OUT_OF_MEMORY`, and as `loadWeights`.
+   */
+  static async create(options: DenoiserOptions): Promise<Denoiser> {
+    const { trainable = true } = options;
+    const description = Denoiser.describe(options);
     const seed = checkNumber("seed", options.seed ?? 0, {
       min: 0,
       max: Number.MAX_SAFE_INTEGER,
       integer: true,
     });
-    const model = new Denoiser(
-      {
-        config,
-        tokenizer,
-        diffusion: diffusionFrom(options.diffusion ?? {}),
-        dtype: options.dtype ?? "fp32",
-      },
-      {
-        device: options.device ?? "auto",
-        trainable,
-        inferenceWeights: trainable ? "ema" : "weights",
-        profile: options.profile ?? false,
-      },
-    );
+    const model = new Denoiser(description, {
+      device: options.device ?? "auto",
+      trainable,
+      inferenceWeights: trainable ? "ema" : "weights",
+      profile: options.profile ?? false,
+    });
     return model.#orDispose(async () => {
       if (options.weights === undefined) await model.native.initialise(seed);
       else await model.loadWeights(options.weights);

@@ -28,6 +28,11 @@ export interface TrainerOptions {
   readonly clip?: number;
   /** Batches a step: their gradients are added up, exactly as if they were one batch. Default 1. */
   readonly accumulation?: number;
+  /**
+   * Whether a block's activations are computed again on the way back instead of being kept: the same weights to the
+   * last bit, in a fraction of the memory and about a quarter more time. Default false.
+   */
+  readonly recompute?: boolean;
   /** Decay of the moving average, 0..1 (exclusive), at step n capped at (1 + n) / (10 + n). Default 0.9999. */
   readonly ema?: number;
   /** Cells a batch; default 64. Not together with `batchTokens`. */
@@ -82,6 +87,7 @@ export interface TrainerSettings {
   readonly weightDecay: number;
   readonly clip: number;
   readonly accumulation: number;
+  readonly recompute: boolean;
   readonly ema: number;
   readonly limit: BatchLimit;
   readonly maxLength: number;
@@ -132,6 +138,7 @@ export function trainerSettings(options: TrainerOptions, modelMaxLength: number)
     weightDecay: checkNumber("weightDecay", options.weightDecay ?? 0, { min: 0, max: 10 }),
     clip: checkNumber("clip", options.clip ?? 1, { min: 0 }),
     accumulation: whole("accumulation", options.accumulation ?? 1, 1, 65_536),
+    recompute: options.recompute ?? false,
     ema: checkNumber("ema", options.ema ?? 0.9999, below1),
     limit: batchLimit(options),
     maxLength: whole("maxLength", options.maxLength ?? modelMaxLength, 2),

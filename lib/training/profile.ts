@@ -2,7 +2,7 @@ import { cellLengths } from "../batching/collate.js";
 import type { RaggedBatch } from "../batching/index.js";
 import { checkNumber, DdscError } from "../errors.js";
 import type { Denoiser } from "../model/denoiser.js";
-import type { NativeLimits, NativeOpProfile } from "../native.js";
+import type { NativeLimits, NativeOpProfile } from "../native_measures.js";
 import { trainerSettings } from "./options.js";
 import { trainStep } from "./step.js";
 

@@ -91,7 +91,8 @@ export async function trainStep(
   const { native } = model;
   const { step, learningRate } = at;
   const validTokens = batches.reduce((sum, { tokens }) => sum + countValid(tokens), 0);
-  const options = { gradientScale: 1 / validTokens, dropoutSeed: settings.seed, step };
+  const { seed: dropoutSeed, recompute } = settings;
+  const options = { gradientScale: 1 / validTokens, dropoutSeed, step, recompute };
   let sums = noLoss;
   try {
     for (const input of lossInputs(model, batches, { seed: settings.seed, step })) {

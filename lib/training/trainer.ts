@@ -4,9 +4,11 @@ import type { HeldOut } from "../data/selection.js";
 import type { CellSource } from "../data/source.js";
 import { checkNumber, DdscError } from "../errors.js";
 import { Denoiser } from "../model/denoiser.js";
+import { workloadOf } from "../model/memory.js";
 import { CellTokenizer, emptyReport, type TokenizerReport } from "../tokenizer/index.js";
 import { loadOptimizer, saveCheckpoint } from "./checkpoint.js";
 import { type LearningRateSchedule, learningRateFactor, resolveSchedule } from "./learning_rate.js";
+import { largestBatch } from "./memory.js";
 import { METRICS_FILE, MetricsLog } from "./metrics.js";
 import {
   interval,
@@ -163,6 +165,7 @@ export class Trainer {
     const deadline = performance.now() + 1000 * checkNumber("seconds", options.seconds ?? 1e9, { min: 0 });
     const beginning = await this.#begin(source, options.steps);
     const tokenizer = this.#tokenizer();
+    await this.#reserve(source, tokenizer);
     const validator = await this.#validator(source, tokenizer, beginning.data);
     await using loader = this.#loader(source, tokenizer, beginning.data, signal);
     const run = await this.#openFolder();
@@ -294,6 +297,15 @@ export class Trainer {
       maxLength,
       seed,
     });
+  }
+
+  /** Takes the memory of the largest batch at once. */
+  async #reserve(source: CellSource, tokenizer: CellTokenizer): Promise<void> {
+    const { recompute, accumulation, validation } = this.settings;
+    const batch = await largestBatch(source, tokenizer, this.settings);
+    await this.model.native.reserve(
+      workloadOf({ batch, recompute, accumulation, validation: validation !== null }),
+    );
   }
 
   async #validator(

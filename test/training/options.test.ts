@@ -12,6 +12,7 @@ describe("trainer options", () => {
       weightDecay: 0,
       clip: 1,
       accumulation: 1,
+      recompute: false,
       ema: 0.9999,
       limit: { kind: "cells", cells: 64 },
       maxLength: 1024,
@@ -29,7 +30,15 @@ describe("trainer options", () => {
     [{}],
     [{ batchTokens: 4096, validation: false, schedule: { kind: "constant" } }],
     [{ where: "depth > 3", validation: { where: "drug = 'x'", cells: 9 } }],
-    [{ validation: { every: 7 }, checkpoint: { every: 3, keep: 1 }, accumulation: 2, maxLength: 50 }],
+    [
+      {
+        validation: { every: 7 },
+        checkpoint: { every: 3, keep: 1 },
+        accumulation: 2,
+        maxLength: 50,
+        recompute: true,
+      },
+    ],
   ] as const)("come back whole from the settings saved for %o", (options) => {
     const settings = trainerSettings(options, 1024);
     expect(trainerSettings(optionsOf(JSON.parse(JSON.stringify(settings))), 9)).toEqual(settings);

@@ -103,6 +103,22 @@ describe("Trainer", () => {
     }
   });
 
+  it("computes activations again on request, for the same weights to the last bit, resumed or not", async () => {
+    const shape = { hidden: 32, heads: 2, blocks: 4, condDim: 16 };
+    using plain = await smallModel({ shape });
+    await runAll(new Trainer(plain, smallOptions), { steps: 4 });
+    using model = await smallModel({ shape });
+    const options = { ...smallOptions, recompute: true, folder };
+    for await (const { step } of new Trainer(model, options).fit(source, { steps: 4 })) {
+      if (step === 2) break;
+    }
+    const trainer = await Trainer.resume(folder);
+    using resumed = trainer.model;
+    expect(trainer.settings.recompute).toBe(true);
+    await runAll(trainer, {});
+    expect(await weightsOf(resumed)).toEqual(await weightsOf(plain));
+  });
+
   it("resumes where it was stopped and ends as if it had not been", async () => {
     const expected = await trained(smallOptions, 12);
     using model = await smallModel();

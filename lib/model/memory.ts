@@ -1,0 +1,91 @@
+import { freemem, totalmem } from "node:os";
+import { checkNumber } from "../errors.js";
+import { type DenoiserConfig, type DType, nativeMemory } from "../native.js";
+import type { NativeMemory, NativeWorkload } from "../native_measures.js";
+
+/** A batch, as far as memory goes. */
+export interface BatchShape {
+  readonly cells: number;
+  /** Tokens of all cells. */
+  readonly tokens: number;
+  /** Tokens of the longest cell; default those of a cell on average, rounded up. */
+  readonly longest?: number;
+  /** Share of the tokens whose ranks are asked for, 0..1; default 1, the most there can be. */
+  readonly maskedShare?: number;
+}
+
+/** Options of `estimateMemory`. */
+export interface MemoryOptions {
+  readonly batch: BatchShape;
+  /** Training steps, or runs of the network on a model loaded for that; default "train". */
+  readonly work?: "train" | "predict";
+  /** Compute type; default "fp32". */
+  readonly dtype?: DType;
+  /** As `TrainerOptions.recompute`; default false. */
+  readonly recompute?: boolean;
+  /** Batches a step; default 1. */
+  readonly accumulation?: number;
+  /** Whether training is validated; default true. */
+  readonly validation?: boolean;
+}
+
+/** Bytes of native memory. */
+export interface MemoryEstimate extends NativeMemory {
+  /** All of it. */
+  readonly total: number;
+}
+
+/**
+ * The native memory that training steps or predictions on batches of a shape hold at most, without taking any: the code
+ * that runs them is walked through on a device that only counts. `parameters` and `activations` are exact, `scratch` is
+ * an estimate. The process itself, its data and its batches come on top. Throws `ARGUMENT_RANGE` for a batch that cannot
+ * be, `MODEL_CONFIG`.
+ */
+export async function estimateMemory(
+  config: DenoiserConfig,
+  options: MemoryOptions,
+): Promise<MemoryEstimate> {
+  return withTotal(await nativeMemory(config, options.dtype ?? "fp32", workloadOf(options)));
+}
+
+/** What `NativeDenoiser.reserve` takes. Throws `ARGUMENT_RANGE`. */
+export function workloadOf(options: MemoryOptions): NativeWorkload {
+  const { batch, work = "train", recompute = false, accumulation = 1, validation = true } = options;
+  const whole = (argument: string, value: number) =>
+    checkNumber(argument, value, { min: 1, max: 2 ** 31 - 1, integer: true });
+  const cells = whole("batch.cells", batch.cells);
+  const tokens = whole("batch.tokens", batch.tokens);
+  const longest = whole("batch.longest", batch.longest ?? Math.ceil(tokens / cells));
+  const maskedShare = checkNumber("batch.maskedShare", batch.maskedShare ?? 1, { min: 0, max: 1 });
+  return {
+    work,
+    batch: { cells, tokens, longest, masked: Math.max(1, Math.round(maskedShare * tokens)) },
+    recompute,
+    severalBatches: whole("accumulation", accumulation) > 1,
+    validation,
+  };
+}
+
+/** The same with the sum of its parts. */
+export function withTotal(memory: NativeMemory): MemoryEstimate {
+  return { ...memory, total: memory.parameters + memory.activations + memory.scratch };
+}
+
+/** Bytes of memory that this process can have. */
+export interface MachineMemory {
+  /** Now, beside what other processes use. */
+  readonly available: number;
+  /** Of the machine, or what the process is limited to (a container, a control group). */
+  readonly total: number;
+}
+
+/** How much memory there is. */
+export function machineMemory(): MachineMemory {
+  // 0 or more than the machine has: there is no limit.
+  const limit = process.constrainedMemory();
+  const limited = limit > 0 && limit < totalmem();
+  return {
+    available: limited ? Math.min(freemem(), limit - process.memoryUsage.rss()) : freemem(),
+    total: limited ? limit : totalmem(),
+  };
+}

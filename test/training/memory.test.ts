@@ -1,0 +1,83 @@
+import { describe, expect, it } from "vitest";
+import { cellLengths } from "../../lib/batching/collate.js";
+import { BatchLoader, tokenizeRows } from "../../lib/batching/index.js";
+import { Denoiser } from "../../lib/model/denoiser.js";
+import { GeneVocabulary } from "../../lib/tokenizer/index.js";
+import { estimateTrainingMemory, largestBatch } from "../../lib/training/memory.js";
+import { smallModel, smallSource } from "./small_run.js";
+
+const source = smallSource();
+const description = Denoiser.describe({
+  vocabulary: GeneVocabulary.from(source),
+  shape: { hidden: 32, heads: 2, blocks: 4, condDim: 16 },
+  tokenizer: { maxLength: 24 },
+});
+
+describe("estimateTrainingMemory", () => {
+  it("expects a batch as large as the limit in tokens, of cells as they are long", async () => {
+    const { batch } = await tokenizeRows(
+      source,
+      description.tokenizer,
+      Int32Array.from({ length: 160 }, (_, i) => i),
+    );
+    const lengths = cellLengths(batch);
+    const expected = await largestBatch(source, description.tokenizer, {
+      limit: { kind: "tokens", tokens: 200 },
+      lengthBuckets: true,
+      maxLength: 24,
+    });
+    expect(expected).toMatchObject({ tokens: 200, longest: Math.max(...lengths), maskedShare: 1 });
+    expect(expected.cells).toBeGreaterThanOrEqual(Math.ceil(200 / Math.max(...lengths)));
+    expect(expected.cells).toBeLessThanOrEqual(Math.ceil(200 / Math.min(...lengths)));
+  });
+
+  it("is not exceeded by any batch of an epoch", async () => {
+    for (const lengthBuckets of [false, true]) {
+      const limit = { kind: "cells", cells: 16 } as const;
+      const expected = await largestBatch(source, description.tokenizer, {
+        limit,
+        lengthBuckets,
+        maxLength: 24,
+      });
+      await using loader = new BatchLoader(source, description.tokenizer, {
+        limit,
+        lengthBuckets,
+        seed: 3,
+        worker: false,
+      });
+      for (let i = 0; i < 10; i++) {
+        const { value } = await loader.next();
+        expect(value?.batch.cells.length).toBeLessThanOrEqual(expected.cells);
+        expect(value?.batch.tokens.length).toBeLessThanOrEqual(expected.tokens);
+      }
+    }
+  });
+
+  it("never expects more than all cells of the data", async () => {
+    const { batch } = await estimateTrainingMemory(description, source, { batchTokens: 1_000_000 });
+    expect(batch.tokens).toBeLessThanOrEqual(160 * 24);
+    const { batch: cells } = await estimateTrainingMemory(description, source, { batchCells: 10_000 });
+    expect(cells.cells).toBe(160);
+  });
+
+  it("is what a trainer's model is made to reserve, and less with recomputation", async () => {
+    const options = { batchCells: 8, validation: false } as const;
+    const kept = await estimateTrainingMemory(description, source, options);
+    const recomputed = await estimateTrainingMemory(description, source, { ...options, recompute: true });
+    expect(recomputed.activations).toBeLessThan(kept.activations);
+    using model = await smallModel({ shape: { hidden: 32, heads: 2, blocks: 4, condDim: 16 } });
+    const { cells, tokens, longest } = kept.batch;
+    const reserved = await model.native.reserve({
+      work: "train",
+      batch: { cells, tokens, longest, masked: tokens },
+      recompute: false,
+      severalBatches: false,
+      validation: false,
+    });
+    expect(reserved).toEqual({
+      parameters: kept.parameters,
+      activations: kept.activations,
+      scratch: kept.scratch,
+    });
+  });
+});
