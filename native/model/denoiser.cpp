@@ -117,24 +117,20 @@ void Denoiser::block(std::size_t index, const ParameterStore& p, WeightSource so
   const Ragged& tail = last ? input.selectedCells : input.cells;
   const auto vector = [&](const Parameter& parameter) { return p.vector(parameter, source); };
   const auto weight = [&](const Parameter& parameter) { return p.weight(parameter, source); };
+  // Where activations go to save memory, no packed copies of weights shall take their place.
+  const std::uint64_t version = a.recomputed > 0 ? 0 : p.version();
   const auto run = [&](const char* place, const auto& op) { backend_->at(place).run(op); };
 
   run("attention", NormModulate{s.x, vector(names.norm1), m.shift1, m.scale1, input.cells.cell, s.normed1,
                                 s.mean1, s.rstd1});
-  run("qkv", Linear{s.normed1, weight(names.qkv), {}, Activation::none, {}, {}, s.qkv, p.version()});
+  run("qkv", Linear{s.normed1, weight(names.qkv), {}, Activation::none, {}, {}, s.qkv, version});
   backend_->run(Attention{s.qkv, input.cells, config_.heads, a.rotary, s.attended, s.logSumExp});
   if (last) {
     backend_->run(GatherRows{s.x, input.selected, s.tailX});
     backend_->run(GatherRows{s.attended, input.selected, s.tailAttended});
   }
-  run("attention out", Linear{s.tailAttended,
-                              weight(names.attentionOut),
-                              {},
-                              Activation::none,
-                              {},
-                              {},
-                              s.projected,
-                              p.version()});
+  run("attention out",
+      Linear{s.tailAttended, weight(names.attentionOut), {}, Activation::none, {}, {}, s.projected, version});
   run("attention", GateResidual{s.tailX, s.projected, m.gate1, tail, dropoutOf(input, index, 0), s.middle});
 
   run("mlp", NormModulate{s.middle, vector(names.norm2), m.shift2, m.scale2, tail.cell, s.normed2, s.mean2,
@@ -146,7 +142,7 @@ void Denoiser::block(std::size_t index, const ParameterStore& p, WeightSource so
                               s.preactivation,
                               {},
                               s.activated,
-                              p.version()});
+                              version});
   run("mlp out", Linear{s.activated,
                         weight(names.mlpOut),
                         vector(names.mlpOutBias),
@@ -154,7 +150,7 @@ void Denoiser::block(std::size_t index, const ParameterStore& p, WeightSource so
                         {},
                         {},
                         s.expanded,
-                        p.version()});
+                        version});
 }
 
 DenoiserActivations Denoiser::forward(const ParameterStore& p, WeightSource source,

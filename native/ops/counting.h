@@ -38,19 +38,14 @@ class CountingBackend final : public EveryOp<CountingBackend> {
  private:
   template <class Op>
   void note(const Op&) {}
-  void note(const Linear& op) { noteWeight(op.weight, true, versionOf(op)); }
-  void note(const LinearInputGradient& op) { noteWeight(op.weight, false, versionOf(op)); }
+  void note(const Linear& op) { noteWeight(op.weight, true, op.weightVersion); }
+  void note(const LinearInputGradient& op) { noteWeight(op.weight, false, op.weightVersion); }
   void note(const LinearWeightGradient& op);
   void note(const Attention& op) { noteHeads(op.cells, op.out.cols / op.heads, 3); }
   void note(const AttentionGradient& op) { noteHeads(op.cells, op.out.cols / op.heads, 6); }
   void note(const NormModulateGradient& op) { noteSums(op.dx, 3); }
   void note(const GateResidualGradient& op) { noteSums(op.dy, 1); }
 
-  template <class Op>
-  static std::uint64_t versionOf(const Op& op) {
-    if constexpr (requires { op.weightVersion; }) return op.weightVersion;
-    return 0;
-  }
   /// A weight as forward (`rows` true) or backward reads it.
   void noteWeight(const ConstMatrix& weight, bool rows, std::uint64_t version);
   /// `arrays` of [longest, headDim] for each thread.

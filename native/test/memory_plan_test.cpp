@@ -144,6 +144,18 @@ DDSC_TEST("recomputation saves all but the input of every block but the first an
              static_cast<std::size_t>((config.blocks - 2) * shape.tokens * perToken) * sizeof(float));
 }
 
+DDSC_TEST("blocks that are computed again make no packed copies of their weights") {
+  const DenoiserConfig config = deeperConfig();
+  const auto scratch = [&](Activations mode, bool severalBatches) {
+    return planMemory(config, DType::f32,
+                      {.batch = kShape, .activations = mode, .severalBatches = severalBatches}, 1)
+        .scratch;
+  };
+  checkEqual(scratch(Activations::recompute, false), scratch(Activations::keep, false));
+  check(scratch(Activations::recompute, true) < scratch(Activations::keep, true),
+        "copies of several batches");
+}
+
 DDSC_TEST("the scratch of a plan is enough for what the CPU's ops hold, and not far from it") {
   DenoiserConfig config = smallConfig();
   config.hidden = 256;
