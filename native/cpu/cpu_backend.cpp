@@ -51,7 +51,7 @@ class CpuBackend final : public Backend {
   }
 
   void* allocate(std::size_t bytes) override { return allocateAligned(bytes); }
-  std::size_t scratchBytes() const override { return scratch_.bytes(); }
+  std::size_t scratchBytes() const override { return scratch_.bytes() + weights_.bytes(); }
   void release(void* memory) noexcept override {
     weights_.forget(memory, alignedBytes(memory));
     releaseAligned(memory);
