@@ -36,6 +36,8 @@ struct Blocking {
   // Most steps of a chunk. 512 of a shared B save a sum of 512, the commonest, the spill of its unfinished
   // tiles; B packed by the task itself has to fit the second-level cache beside A and the tiles.
   static constexpr std::int64_t kSharedChunk = 512, kTaskChunk = 256;
+  // Most rows and columns of a task's block of C.
+  static constexpr std::int64_t kMostRows = 240, kMostCols = 512;
 
   std::int64_t chunks, chunkSteps;        // of the sum
   std::int64_t rowsPerTask, colsPerTask;  // multiples of the tile
@@ -43,7 +45,7 @@ struct Blocking {
   std::int64_t colPanels;
 
   DDSC_INLINE Blocking(const Product& product, std::int64_t threads) {
-    constexpr std::int64_t mostRowTiles = 240 / kTileRows, mostColTiles = 512 / kTileCols;
+    constexpr std::int64_t mostRowTiles = kMostRows / kTileRows, mostColTiles = kMostCols / kTileCols;
     chunks = ceilDivide(product.steps, product.packing == Packing::shared ? kSharedChunk : kTaskChunk);
     chunkSteps = ceilDivide(product.steps, chunks);
     colPanels = ceilDivide(product.cols, kTileCols);

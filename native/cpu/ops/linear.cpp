@@ -54,9 +54,9 @@ void linearInputGradient(Context& context, const LinearInputGradient& op) {
 }
 
 void linearWeightGradient(Context& context, const LinearWeightGradient& op) {
-  // Packed once for all tasks where that stays near the processor.
+  // Packed once where several tasks want it and it stays near the processor.
   constexpr std::int64_t mostShared = std::int64_t{4} << 20;
-  const bool shared = op.x.rows * op.x.cols <= mostShared;
+  const bool shared = op.dy.cols > Blocking::kMostRows && op.x.rows * op.x.cols <= mostShared;
   const Product product = {.a = {op.dy.data, op.dy.stride, op.dy.type, false},
                            .b = {op.x.data, op.x.stride, op.x.type, false},
                            .rows = op.dy.cols,
