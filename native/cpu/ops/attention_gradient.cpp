@@ -260,8 +260,9 @@ void attentionGradientOf(Context& context, const AttentionGradient& op) {
   const std::int64_t count = cells.cells() * op.heads, parts = partsOf(longest);
   const std::int64_t partFloats = queryGradientFloats(longest, headDim);
   constexpr std::int64_t mostPartFloats = std::int64_t{64} << 20;
+  const std::int64_t threads = context.pool.threads();
   const bool split =
-      parts > 1 && count < 4 * context.pool.threads() && count * parts * partFloats <= mostPartFloats;
+      parts > 1 && threads > 1 && count < 4 * threads && count * parts * partFloats <= mostPartFloats;
   const std::int64_t orderInts = ceilDivide(cellOrderInts(cells), 16) * 16;
   auto* memory = static_cast<float*>(context.scratch.shared(
       static_cast<std::size_t>(orderInts + (split ? count * parts * partFloats : 0)) * sizeof(float)));
