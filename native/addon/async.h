@@ -83,6 +83,15 @@ class Job final : public Napi::AsyncWorker {
 
   void OnOK() override {
     const Napi::HandleScope scope(Env());
+    try {
+      settle();
+    } catch (const Napi::Error&) {
+      // The thread that waited is being ended, its environment takes no calls any more; left alone, this
+      // would end the process.
+    }
+  }
+
+  void settle() {
     if (failure_) {
       deferred_.Reject(coded(Env(), failure_->code, failure_->message).Value());
       return;
