@@ -11,10 +11,11 @@ export interface LoaderSetup {
   readonly options: ProducerOptions;
 }
 
-/** Loader to worker: make so many more items. The worker makes none that was not asked for. */
-export interface LoaderRequest {
-  readonly items: number;
-}
+/**
+ * Loader to worker: make so many more items (the worker makes none that was not asked for), or stop, after which the thread
+ * ends by itself.
+ */
+export type LoaderRequest = { readonly items: number } | "stop";
 
 /** Worker to loader. After an error or the end nothing follows. */
 export type LoaderReply = StreamItem | { readonly kind: "error"; readonly error: PostedError };

@@ -1,13 +1,27 @@
 /** The worker of `BatchLoader`: opens the source again and posts batches, as many as were asked for. */
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { openSource } from "../data/index.js";
+import type { CellSource } from "../data/source.js";
 import { CellTokenizer } from "../tokenizer/cell_tokenizer.js";
+import { emptyReport } from "../tokenizer/report.js";
 import { type LoaderReply, type LoaderRequest, type LoaderSetup, packError } from "./loader_messages.js";
 import { type LoadedBatch, produceBatches } from "./producer.js";
 
-async function open(setup: LoaderSetup): Promise<ReturnType<typeof produceBatches>> {
+/** What the worker has open. */
+interface Opened {
+  readonly source: CellSource;
+  readonly batches: ReturnType<typeof produceBatches>;
+}
+
+async function open(setup: LoaderSetup): Promise<Opened> {
   const source = await openSource(setup.source);
-  return produceBatches(source, CellTokenizer.fromJSON(setup.tokenizer), setup.options);
+  return { source, batches: produceBatches(source, CellTokenizer.fromJSON(setup.tokenizer), setup.options) };
+}
+
+/** Ends the work under way and closes the source. */
+async function close({ source, batches }: Opened): Promise<void> {
+  await batches.return(emptyReport());
+  source[Symbol.dispose]();
 }
 
 /** The memory of a batch, handed over instead of copied. */
@@ -20,11 +34,19 @@ function serve(port: MessagePort, setup: LoaderSetup): void {
   let opened: ReturnType<typeof open> | undefined;
   let ended = false;
   let turn = Promise.resolve();
-  port.on("message", ({ items }: LoaderRequest) => {
+  port.on("message", (request: LoaderRequest) => {
+    if (request === "stop") {
+      ended = true;
+      // Ended from outside, the thread might be in native code.
+      turn = turn.then(() => opened?.then(close)).catch(() => undefined);
+      void turn.then(() => port.close());
+      return;
+    }
     turn = turn.then(async () => {
+      if (ended) return;
       opened ??= open(setup);
-      const batches = await opened;
-      for (let made = 0; made < items && !ended; ) {
+      const { batches } = await opened;
+      for (let made = 0; made < request.items && !ended; ) {
         const item = await batches.next();
         if (item.done === true) {
           ended = true;

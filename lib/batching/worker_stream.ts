@@ -4,6 +4,9 @@ import { type LoaderReply, type LoaderRequest, type LoaderSetup, unpackError } f
 import type { BatchStream, StreamItem } from "./stream.js";
 import { workerUrl } from "./worker_url.js";
 
+/** Milliseconds that the thread has to stop by itself. */
+const LONGEST_STOP = 5000;
+
 /** Somebody who waits for a batch. */
 interface Waiting {
   resolve(item: StreamItem | undefined): void;
@@ -17,6 +20,7 @@ interface Waiting {
 export class WorkerStream implements BatchStream {
   readonly #worker: Worker;
   readonly #ready: StreamItem[] = [];
+  readonly #exited: Promise<void>;
   #failure: DdscError | undefined;
   #waiting: Waiting | undefined;
 
@@ -25,7 +29,12 @@ export class WorkerStream implements BatchStream {
     this.#worker.unref();
     this.#worker.on("message", (reply: LoaderReply) => this.#receive(reply));
     this.#worker.on("error", (cause) => this.#fail(failed(cause.message, cause)));
-    this.#worker.on("exit", (code) => this.#fail(failed(`it ended by itself with code ${code}`)));
+    this.#exited = new Promise((resolve) => {
+      this.#worker.on("exit", (code) => {
+        this.#fail(failed(`it ended by itself with code ${code}`));
+        resolve();
+      });
+    });
     this.#ask(prefetch);
   }
 
@@ -47,7 +56,11 @@ export class WorkerStream implements BatchStream {
     this.#stopWaiting()?.resolve(undefined);
     // Somebody may wait for the end.
     this.#worker.ref();
-    await this.#worker.terminate();
+    this.#worker.postMessage("stop" satisfies LoaderRequest);
+    // A thread that is ended from outside would leave what it is doing half done; one that hangs is, all the same.
+    const hanging = setTimeout(() => void this.#worker.terminate(), LONGEST_STOP);
+    await this.#exited;
+    clearTimeout(hanging);
   }
 
   #receive(reply: LoaderReply): void {
