@@ -12,8 +12,8 @@ import {
   parseOption,
 } from "../../lib/cli/option_kinds.js";
 import { OPTIONS } from "../../lib/cli/options.js";
-import { didYouMean } from "../../lib/suggest.js";
 import { UsageError } from "../../lib/cli/usage_error.js";
+import { didYouMean } from "../../lib/suggest.js";
 
 const specs: readonly [string, OptionSpec][] = Object.entries(OPTIONS);
 
