@@ -88,11 +88,25 @@ function namesGenes(name: string, frame: Frame): boolean {
   return count > 0 && matches > count / 2;
 }
 
+/** Genes of tables that are in use: the files of a folder may share one, and then its genes, too. */
+const known = new WeakMap<Frame, Map<string | undefined, { genes: Gene[]; note: string | undefined }>>();
+
 /**
  * Genes of a var table. Identifiers come from `geneColumn` (which must exist) or the index; other names from
  * the index and the columns of text that hold identifiers or symbols.
  */
 export function genesOf(frame: Frame, geneColumn?: string): { genes: Gene[]; note: string | undefined } {
+  const own = known.get(frame) ?? new Map();
+  known.set(frame, own);
+  const found = own.get(geneColumn) ?? makeGenes(frame, geneColumn);
+  own.set(geneColumn, found);
+  return found;
+}
+
+function makeGenes(
+  frame: Frame,
+  geneColumn: string | undefined,
+): { genes: Gene[]; note: string | undefined } {
   const own = geneColumn === undefined ? undefined : frame.columns.get(geneColumn);
   const names = frame.index.map((name, row) => (own === undefined ? name : (columnText(own, row) ?? name)));
   const { ids, note } = uniqueIds(names);
