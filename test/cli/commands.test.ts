@@ -39,6 +39,28 @@ describe("ddsc train", () => {
     });
   });
 
+  it("says what it will hold in memory before it starts", () => {
+    expect(trained.stdout).toMatch(
+      /\nmemory \d+\.\d\d GiB at most: .* parameters, .* for a batch of \d+ tokens; .* GiB available\n/,
+    );
+    const { memory } = trained.json() as unknown as { memory: Record<string, number> };
+    expect(memory.total).toBe(memory.parameters! + memory.activations! + memory.scratch!);
+  });
+
+  it("refuses a run that the machine has no memory for, before it takes any, and says what to do", async () => {
+    const out = join(folder, "too-large");
+    const words = ["train", "--data", data, "--preset", "medium", "--accumulate", "2", "--out", out];
+    const child = start(words, {
+      NODE_OPTIONS: `--import ${join(import.meta.dirname, "little_memory.mjs")}`,
+    });
+    const { code, stderr } = await ended(child);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /^ddsc: TRAIN_MEMORY: .* GiB of memory, .* has 1\.00 GiB; try --recompute .* --preset\n$/,
+    );
+    await expect(readdir(out)).rejects.toThrow(/ENOENT/);
+  });
+
   it("leaves a run: checkpoints, the links last and best, and metrics", async () => {
     expect(await readdir(run)).toEqual(expect.arrayContaining(["best", "last", "metrics.jsonl", "step-3"]));
   });
