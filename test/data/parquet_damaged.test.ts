@@ -139,7 +139,7 @@ describe("an Arrow file", () => {
       damaged.writeBigInt64LE(2n ** 43n, at);
       try {
         using source = await openArrow(fileOf(damaged), {});
-        await source.read(Int32Array.of(0));
+        await source.read(Int32Array.from(source.cellCount > 0 ? [0] : []));
       } catch (error) {
         expect(error).toMatchObject({ code: expect.stringMatching(/^DATA_/) });
         refused++;
