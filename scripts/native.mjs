@@ -1,6 +1,6 @@
 // The native core without Node: node scripts/native.mjs build | test | sanitize | bench [arguments of ddsc_bench]
 //   build     core, conformance tests and benchmark in build-native/
-//   test      build, check the kernels' symbols, run the conformance tests
+//   test      build, check the kernels' symbols, run the conformance tests: the CPU's, and the CUDA sources' on the emulator
 //   sanitize  all conformance tests under ASan + UBSan (build-asan/), those about threads under TSan (build-tsan/)
 //   bench     build and run the benchmark
 import { spawnSync } from "node:child_process";
@@ -36,8 +36,11 @@ function build(directory, options = [], targets = []) {
 }
 
 /** Runs the conformance tests of a build; `launcher` is a command that starts it. */
-function conformance(directory, { options = [], environment = {}, launcher = [] } = {}) {
-  const [command, ...rest] = [...launcher, join(root, directory, "ddsc_conformance"), ...options];
+function conformance(
+  directory,
+  { program = "ddsc_conformance", options = [], environment = {}, launcher = [] } = {},
+) {
+  const [command, ...rest] = [...launcher, join(root, directory, program), ...options];
   run(command, rest, environment);
 }
 
@@ -55,6 +58,7 @@ const commands = {
     build("build-native");
     checkIsaSymbols(join(root, "build-native"));
     conformance("build-native");
+    conformance("build-native", { program: "ddsc_emulated" });
   },
   sanitize: () => {
     build("build-asan", ["-DDDSC_SANITIZE=address"], ["ddsc_conformance"]);

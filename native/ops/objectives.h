@@ -1,6 +1,6 @@
 #pragma once
-// The scalar part of the objectives and draws, in float64: what is done once a row, the same for every backend. Forced
-// inline as core/views.h says; compiled for GPUs too.
+// The scalar part of the objectives and draws, in float64: what is done once a row, the same for every
+// backend. Forced inline as core/views.h says; compiled for GPUs too.
 
 #include <math.h>
 
@@ -56,7 +56,8 @@ struct ObjectiveRow {
 
 /// weight * -log softmax(logits without mask)[target].
 DDSC_INLINE RowTerms subsTerms(const ObjectiveRow& row) {
-  return {row.weight * (row.logTotalBelowMask - row.target), row.logTotalBelowMask, row.weight, -row.weight, 0};
+  return {row.weight * (row.logTotalBelowMask - row.target), row.logTotalBelowMask, row.weight, -row.weight,
+          0};
 }
 
 /// T times the variational bound of D3PM's absorbing process, d3pm_per_token of the reference: with s = t - 1
@@ -100,8 +101,8 @@ DDSC_INLINE RowTerms objectiveTerms(Objective objective, const ObjectiveRow& row
   return subsTerms(row);
 }
 
-/// Mean matching of one row, |E - target| with E = sum of k e_k / sum of e_k over the values (whose sums have the
-/// target as origin); its gradient is perExponential e_k ((k - target) - distance).
+/// Mean matching of one row, |E - target| with E = sum of k e_k / sum of e_k over the values (whose sums have
+/// the target as origin); its gradient is perExponential e_k ((k - target) - distance).
 struct MeanTerms {
   double loss, perExponential, distance;
 };
@@ -112,8 +113,8 @@ DDSC_INLINE MeanTerms meanTerms(double weight, const ValueSums& values) {
   return {weight * ::fabs(distance), weight * sign / values.total, distance};
 }
 
-/// Of a draw: the sum over the values of DrawTokens' w at temperature 1, where logTotal is the log of the sum of exp
-/// over them.
+/// Of a draw: the sum over the values of DrawTokens' w at temperature 1, where logTotal is the log of the sum
+/// of exp over them.
 DDSC_INLINE double valueMass(Objective objective, double logTotal, double maskLogit, std::int64_t tokens,
                              double sigma) {
   if (objective == Objective::d3pm) return ::exp(logTotal - logAddExp(logTotal, maskLogit));

@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "cpu/cpu_backend.h"
 #include "test/support.h"
 
 namespace ddsc::test {
@@ -19,7 +18,7 @@ DenoiserConfig smallConfig() {
 }
 
 std::shared_ptr<Model> randomModel(const DenoiserConfig& config, DType type, int threads) {
-  return randomModel(cpu::makeCpuBackend("", threads), config, type);
+  return randomModel(backendUnderTest(threads), config, type);
 }
 
 std::shared_ptr<Model> randomModel(std::unique_ptr<Backend> backend, const DenoiserConfig& config,

@@ -12,7 +12,8 @@ namespace ddsc::test {
 /// Two blocks, 32 wide, two heads; 40 genes; no dropout.
 DenoiserConfig smallConfig();
 
-/// A model on the CPU whose zero-initialised layers are random too, or no gradient would reach the rest.
+/// A model on the backend under test whose zero-initialised layers are random too, or no gradient would reach
+/// the rest.
 std::shared_ptr<Model> randomModel(const DenoiserConfig& config, DType type = DType::f32, int threads = 1);
 /// The same on a given backend.
 std::shared_ptr<Model> randomModel(std::unique_ptr<Backend> backend, const DenoiserConfig& config,

@@ -5,10 +5,8 @@
 #include <utility>
 
 #include "core/bf16.h"
-#include "cpu/cpu_backend.h"
 #include "random.h"
 #include "test/harness.h"
-#include "test/instruction_sets.h"
 
 namespace ddsc::test {
 namespace {
@@ -140,32 +138,6 @@ void checkAgainst(std::span<const float> actual, std::span<const double> expecte
 }
 
 double tolerance(DType type, double single) { return type == DType::f32 ? single : 0x1p-8; }
-
-PerInstructionSet::PerInstructionSet(const std::string& name, const Body& body,
-                                     std::initializer_list<DType> types, std::source_location where) {
-  const std::vector<DType> wanted = types;
-  for (const std::string& instructionSet : instructionSets()) {
-    for (const DType type : wanted) {
-      const std::string suffix = " (" + instructionSet + (type == DType::f32 ? ", float)" : ", bf16)");
-      const Registration registration(
-          name + suffix,
-          [instructionSet, body, type] {
-            const auto backend = cpu::makeCpuBackend(instructionSet, 2);
-            body(*backend, type);
-          },
-          where);
-    }
-  }
-}
-
-void checkThreadsAgree(const std::function<std::vector<float>(Backend&)>& compute,
-                       std::source_location where) {
-  for (const std::string& instructionSet : instructionSets()) {
-    const std::vector<float> alone = compute(*cpu::makeCpuBackend(instructionSet, 1));
-    for (const int threads : {2, 3, 5})
-      checkSameBits(compute(*cpu::makeCpuBackend(instructionSet, threads)), alone, where);
-  }
-}
 
 void checkDifferences(std::span<double> values, std::span<const double> gradient,
                       const std::function<double()>& loss, double step, double tolerance,

@@ -93,6 +93,11 @@ struct PerInstructionSet {
                     std::source_location where = std::source_location::current());
 };
 
+/// The backend that model tests run on: the best of this machine, or the GPU.
+std::unique_ptr<Backend> backendUnderTest(int threads);
+/// The numbers of threads that must give the same bits there.
+std::vector<int> threadsUnderTest();
+
 /// Runs `compute` on backends of 1, 2, 3 and 5 threads, for each instruction set, and fails unless all thread
 /// counts give the same bits.
 void checkThreadsAgree(const std::function<std::vector<float>(Backend&)>& compute,

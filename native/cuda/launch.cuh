@@ -1,0 +1,45 @@
+#pragma once
+// Launching a kernel on a stream, on the device or on the emulator.
+
+#include <cstddef>
+#include <cstdint>
+
+#include "cuda/primitives.cuh"
+#include "cuda/runtime.h"
+
+#if defined(__CUDACC__)
+#include "cuda/runtime_calls.cuh"
+#else
+#include "cuda/emulator/runtime.h"
+#endif
+
+namespace ddsc::cuda {
+
+/// Blocks of a grid, threads of a block (whole warps) and the block's shared memory.
+struct LaunchShape {
+  std::int64_t x = 1, y = 1, z = 1;
+  int threads = 256;
+  std::size_t sharedBytes = 0;
+};
+
+/// Runs `kernel(arguments...)` in every thread of the grid. An empty grid does nothing. `name` is for errors.
+template <class... Parameters, class... Arguments>
+void launch(Stream& stream, const char* name, void (*kernel)(Parameters...), const LaunchShape& shape,
+            const Arguments&... arguments) {
+  if (shape.x == 0 || shape.y == 0 || shape.z == 0) return;
+#if defined(__CUDACC__)
+  allowSharedMemory(reinterpret_cast<const void*>(kernel), shape.sharedBytes);
+  const dim3 blocks(static_cast<unsigned>(shape.x), static_cast<unsigned>(shape.y),
+                    static_cast<unsigned>(shape.z));
+  kernel<<<blocks, static_cast<unsigned>(shape.threads), shape.sharedBytes, handleOf(stream)>>>(arguments...);
+  checkLaunch(name);
+#else
+  const emulator::GridShape grid{
+      {static_cast<int>(shape.x), static_cast<int>(shape.y), static_cast<int>(shape.z)},
+      shape.threads,
+      shape.sharedBytes};
+  emulator::enqueue(stream, [=] { emulator::runGrid(name, grid, [&] { kernel(arguments...); }); });
+#endif
+}
+
+}  // namespace ddsc::cuda

@@ -1,0 +1,105 @@
+// The optimizer's two sweeps over every parameter: the gradient's sum of squares, then AdamW, the moving
+// average, the bf16 copy and the cleared gradient at once. Every operation is rounded by itself, as on the
+// CPU: the same weights.
+
+#include <cmath>
+#include <vector>
+
+#include "cuda/ops/elements.cuh"
+#include "cuda/ops/kernels.h"
+
+namespace ddsc::cuda {
+namespace {
+
+constexpr int kElementsPerBlock = 1 << 14;
+
+/// A block's sum of squares in float64: a thread takes every 256th element, then the block's tree.
+DDSC_KERNEL(kRowThreads) sumSquares(Global<const float> values, Global<double> sums) {
+  const std::int64_t first = static_cast<std::int64_t>(blockIndex().x) * kElementsPerBlock;
+  const std::int64_t end = least(first + kElementsPerBlock, values.size);
+  double sum = 0;
+  for (std::int64_t i = first + threadIndex(); i < end; i += kRowThreads) {
+    const auto value = static_cast<double>(values[i]);
+    sum += value * value;
+  }
+  sum = warpSum(sum);
+  SharedMemory memory;
+  const Shared<double> warps = memory.take<double>(kWarpsPerBlock);
+  if (laneIndex() == 0) warps[warpIndex()] = sum;
+  syncBlock();
+  if (threadIndex() != 0) return;
+  double total = 0;
+  for (int warp = 0; warp < kWarpsPerBlock; ++warp) total += warps[warp];
+  sums[blockIndex().x] = total;
+}
+
+/// The step's constants, rounded to float32 where PyTorch's kernels take them so.
+struct Constants {
+  float gradientScale, keepWeight, firstRate, beta2, secondRate, rootCorrection, epsilon, negativeStep,
+      emaRate;
+
+  static Constants of(const AdamW& op) {
+    const auto step = static_cast<double>(op.step);
+    const double correction1 = 1 - std::pow(op.beta1, step);
+    const double correction2 = 1 - std::pow(op.beta2, step);
+    return {static_cast<float>(op.gradientScale), static_cast<float>(1 - op.learningRate * op.weightDecay),
+            static_cast<float>(1 - op.beta1),     static_cast<float>(op.beta2),
+            static_cast<float>(1 - op.beta2),     static_cast<float>(std::sqrt(correction2)),
+            static_cast<float>(op.epsilon),       static_cast<float>(-op.learningRate / correction1),
+            static_cast<float>(1 - op.emaDecay)};
+  }
+};
+
+struct Buffers {
+  Global<float> weights, firstMoment, secondMoment, gradient, ema;
+  Global<bf16> copy;
+};
+
+DDSC_KERNEL(kRowThreads) update(Buffers b, Constants c) {
+  const std::int64_t i = static_cast<std::int64_t>(blockIndex().x) * blockThreads() + threadIndex();
+  if (i >= b.weights.size) return;
+  const float gradient = multiply(b.gradient[i], c.gradientScale);
+  float moment = b.firstMoment[i];
+  moment = add(moment, multiply(c.firstRate, add(gradient, -moment)));
+  const float square =
+      add(multiply(b.secondMoment[i], c.beta2), multiply(multiply(c.secondRate, gradient), gradient));
+  const float denominator = add(divide(squareRoot(square), c.rootCorrection), c.epsilon);
+  const float weight =
+      add(multiply(b.weights[i], c.keepWeight), divide(multiply(c.negativeStep, moment), denominator));
+  b.firstMoment[i] = moment;
+  b.secondMoment[i] = square;
+  b.weights[i] = weight;
+  b.gradient[i] = 0.0f;
+  if (b.ema.data != nullptr) {
+    const float ema = b.ema[i];
+    b.ema[i] = add(ema, -multiply(c.emaRate, add(ema, -weight)));
+  }
+  if (b.copy.data != nullptr) b.copy[i] = toBf16(weight);
+}
+
+}  // namespace
+
+void run(Context& context, const SumOfSquares& op) {
+  const std::int64_t blocks = ceilDivide(op.values.size, kElementsPerBlock);
+  double total = 0;
+  if (blocks > 0) {
+    auto* sums = context.scratch.take<double>(blocks);
+    launch(context.stream, "sumOfSquares", sumSquares,
+           {.x = blocks, .threads = kRowThreads, .sharedBytes = 128}, globalOf(op.values),
+           Global<double>{sums, blocks});
+    std::vector<double> host(static_cast<std::size_t>(blocks));
+    context.staging.download(host.data(), sums, host.size() * sizeof(double));
+    for (const double sum : host) total += sum;
+  }
+  *op.result = total;
+}
+
+void run(Context& context, const AdamW& op) {
+  launch(context.stream, "adamW", update,
+         {.x = ceilDivide(op.weights.size, kRowThreads), .threads = kRowThreads},
+         Buffers{globalOf(op.weights), globalOf(op.firstMoment), globalOf(op.secondMoment),
+                 globalOf(op.gradient), globalOf(op.ema), globalOf(op.copy)},
+         Constants::of(op));
+}
+
+}  // namespace ddsc::cuda

@@ -1,0 +1,225 @@
+// Linear layers: three products over one blocked multiplication (product.cuh), differing in which operand is
+// read along rows and in what happens to a finished tile. Fused there: bias, activation, residual, the
+// activation's derivative, accumulation into the gradient, rounding to bf16.
+
+#include "cuda/launch.cuh"
+#include "cuda/ops/kernels.h"
+#include "cuda/ops/product_bf16.cuh"
+#include "cuda/ops/product_float.cuh"
+
+namespace ddsc::cuda {
+namespace {
+
+using Values = Vector<float, kEpilogueWidth>;
+
+struct ForwardEpilogue {
+  Global<const float> bias;
+  Activation activation;
+  AnyRows<void> preactivation;
+  AnyRows<const void> residual;
+  AnyRows<void> y;
+
+  DDSC_DEVICE void operator()(int, std::int64_t row, std::int64_t col, int count, Values values) const {
+    if (bias.data != nullptr) {
+#pragma unroll
+      for (int i = 0; i < kEpilogueWidth; ++i)
+        if (i < count) values.value[i] += bias[col + i];
+    }
+    if (preactivation) preactivation.store(row, col, count, values);
+    if (activation != Activation::none) {
+#pragma unroll
+      for (int i = 0; i < kEpilogueWidth; ++i) values.value[i] = activate(activation, values.value[i]);
+    }
+    if (residual) {
+      const Values add = residual.load<kEpilogueWidth>(row, col, count);
+#pragma unroll
+      for (int i = 0; i < kEpilogueWidth; ++i) values.value[i] += add.value[i];
+    }
+    y.store(row, col, count, values);
+  }
+};
+
+struct InputGradientEpilogue {
+  Activation activation;
+  AnyRows<const void> preactivation;
+  AnyRows<void> dx;
+
+  DDSC_DEVICE void operator()(int, std::int64_t row, std::int64_t col, int count, Values values) const {
+    if (activation != Activation::none) {
+      const Values pre = preactivation.load<kEpilogueWidth>(row, col, count);
+#pragma unroll
+      for (int i = 0; i < kEpilogueWidth; ++i)
+        values.value[i] *= activationDerivative(activation, pre.value[i]);
+    }
+    dx.store(row, col, count, values);
+  }
+};
+
+/// Adds to the gradient, or with several splits leaves each one's share to `addSplits`.
+struct WeightGradientEpilogue {
+  AnyRows<void> dweight;
+  Global<float> dbias;
+  float* shares;  // [splits, N, K]; null: one split
+  float* biasShares;
+
+  DDSC_DEVICE void operator()(int split, std::int64_t row, std::int64_t col, int count, Values values) const {
+    if (shares != nullptr) {
+      const Rows<float> share{shares + split * dweight.rows * dweight.cols, dweight.rows, dweight.cols,
+                              dweight.cols};
+      storeRow<kEpilogueWidth>(share, row, col, count, dweight.cols % 4 == 0, values);
+      return;
+    }
+    const Values before = dweight.load<kEpilogueWidth>(row, col, count);
+#pragma unroll
+    for (int i = 0; i < kEpilogueWidth; ++i) values.value[i] += before.value[i];
+    dweight.store(row, col, count, values);
+  }
+
+  /// The bias' gradient.
+  DDSC_DEVICE void addRowSum(int split, std::int64_t row, float sum) const {
+    if (biasShares != nullptr) {
+      Global<float>{biasShares + split * dbias.size, dbias.size}[row] = sum;
+    } else {
+      dbias[row] += sum;
+    }
+  }
+};
+
+struct NoRowSums {
+  DDSC_DEVICE void operator()(int, std::int64_t, float) const {}
+};
+struct BiasSums {
+  WeightGradientEpilogue epilogue;
+  DDSC_DEVICE void operator()(int split, std::int64_t row, float sum) const {
+    epilogue.addRowSum(split, row, sum);
+  }
+};
+
+template <bool a, bool b>
+using ProductOfBf16 = Product<Operand<bf16, a>, Operand<bf16, b>>;
+template <bool a, bool b>
+using ProductOfFloat = Product<Operand<float, a>, Operand<float, b>>;
+
+template <bool aligned, bool a, bool b, class Epilogue>
+DDSC_KERNEL(ProductBf16::kThreads)
+multiplyBf16(ProductOfBf16<a, b> product, Epilogue epilogue) {
+  ProductBf16::run<aligned>(product, epilogue, false, NoRowSums{});
+}
+template <bool a, bool b, class Epilogue>
+DDSC_KERNEL(ProductFloat::kThreads)
+multiplyFloat(ProductOfFloat<a, b> product, Epilogue epilogue) {
+  ProductFloat::run(product, epilogue, false, NoRowSums{});
+}
+template <bool aligned>
+DDSC_KERNEL(ProductBf16::kThreads)
+weightGradientBf16(ProductOfBf16<false, false> product, WeightGradientEpilogue epilogue) {
+  ProductBf16::run<aligned>(product, epilogue, epilogue.dbias.data != nullptr, BiasSums{epilogue});
+}
+DDSC_KERNEL(ProductFloat::kThreads)
+weightGradientFloat(ProductOfFloat<false, false> product, WeightGradientEpilogue epilogue) {
+  ProductFloat::run(product, epilogue, epilogue.dbias.data != nullptr, BiasSums{epilogue});
+}
+
+/// to[i] += sum over splits, ascending, of shares[split, i]; [rows, cols] elements of `to`.
+DDSC_KERNEL(256) addSplits(Rows<float> to, const float* shares, int splits) {
+  const std::int64_t size = to.rows * to.cols;
+  const std::int64_t i = static_cast<std::int64_t>(blockIndex().x) * blockThreads() + threadIndex();
+  if (i >= size) return;
+  const Global<const float> from{shares, splits * size};
+  float sum = 0;
+  for (int split = 0; split < splits; ++split) sum += from[split * size + i];
+  to[i / to.cols][i % to.cols] += sum;
+}
+
+template <class Tile, class P>
+LaunchShape shapeOf(const P& product, std::int64_t splits) {
+  return {.x = ceilDivide(product.a.count, Tile::kRows),
+          .y = ceilDivide(product.b.count, Tile::kCols),
+          .z = splits,
+          .threads = Tile::kThreads,
+          .sharedBytes = Tile::kSharedBytes};
+}
+
+template <bool a, bool b, class Epilogue>
+void multiply(Context& context, const char* name, const ConstMatrix& left, const ConstMatrix& right,
+              std::int64_t rows, std::int64_t cols, std::int64_t steps, const Epilogue& epilogue) {
+  if (left.type == DType::f32) {
+    const ProductOfFloat<a, b> product{
+        {rowsOf<float>(left), rows}, {rowsOf<float>(right), cols}, steps, steps};
+    launch(context.stream, name, multiplyFloat<a, b, Epilogue>, shapeOf<ProductFloat>(product, 1), product,
+           epilogue);
+    return;
+  }
+  const ProductOfBf16<a, b> product{{rowsOf<bf16>(left), rows}, {rowsOf<bf16>(right), cols}, steps, steps};
+  const bool aligned =
+      isAligned(left.data, left.stride, left.type) && isAligned(right.data, right.stride, right.type);
+  launch(context.stream, name,
+         aligned ? multiplyBf16<true, a, b, Epilogue> : multiplyBf16<false, a, b, Epilogue>,
+         shapeOf<ProductBf16>(product, 1), product, epilogue);
+}
+
+/// Into how many parts the rows of a weight gradient are cut: enough blocks for a large GPU, each with work
+/// for a while. From the shapes alone, so that every GPU gives the same bits.
+std::int64_t splitsOf(std::int64_t tiles, std::int64_t steps) {
+  constexpr std::int64_t kBlocks = 264, kLeastSteps = 1024, kMost = 16;
+  const std::int64_t wanted = ceilDivide(kBlocks, tiles);
+  const std::int64_t most = steps / kLeastSteps < 1 ? 1 : steps / kLeastSteps;
+  const std::int64_t splits = wanted < most ? wanted : most;
+  return splits < kMost ? splits : kMost;
+}
+
+}  // namespace
+
+void run(Context& context, const Linear& op) {
+  multiply<true, true>(context, "linear", op.x, op.weight, op.x.rows, op.weight.rows, op.x.cols,
+                       ForwardEpilogue{globalOf(op.bias), op.activation, anyRows(op.preactivation),
+                                       anyRows(op.residual), anyRows(op.y)});
+}
+
+void run(Context& context, const LinearInputGradient& op) {
+  multiply<true, false>(context, "linearInputGradient", op.dy, op.weight, op.dy.rows, op.weight.cols,
+                        op.dy.cols,
+                        InputGradientEpilogue{op.activation, anyRows(op.preactivation), anyRows(op.dx)});
+}
+
+void run(Context& context, const LinearWeightGradient& op) {
+  const std::int64_t rows = op.dy.cols, cols = op.x.cols, steps = op.dy.rows;
+  if (rows == 0 || cols == 0 || steps == 0) return;
+  const bool isFloat = op.dy.type == DType::f32;
+  const std::int64_t tile = isFloat ? ProductFloat::kRows : ProductBf16::kRows;
+  const std::int64_t wanted = splitsOf(ceilDivide(rows, tile) * ceilDivide(cols, tile), steps);
+  // Whole tiles of steps, and no empty split.
+  const std::int64_t perSplit =
+      ceilDivide(ceilDivide(steps, wanted), ProductBf16::kSteps) * ProductBf16::kSteps;
+  const std::int64_t splits = ceilDivide(steps, perSplit);
+
+  WeightGradientEpilogue epilogue{anyRows(op.dweight), globalOf(op.dbias), nullptr, nullptr};
+  if (splits > 1) {
+    epilogue.shares = context.scratch.take<float>(splits * rows * (cols + 1));
+    epilogue.biasShares = epilogue.shares + splits * rows * cols;
+  }
+  if (isFloat) {
+    const ProductOfFloat<false, false> product{
+        {rowsOf<float>(op.dy), rows}, {rowsOf<float>(op.x), cols}, steps, perSplit};
+    launch(context.stream, "linearWeightGradient", weightGradientFloat,
+           shapeOf<ProductFloat>(product, splits), product, epilogue);
+  } else {
+    const ProductOfBf16<false, false> product{
+        {rowsOf<bf16>(op.dy), rows}, {rowsOf<bf16>(op.x), cols}, steps, perSplit};
+    const bool aligned =
+        isAligned(op.dy.data, op.dy.stride, op.dy.type) && isAligned(op.x.data, op.x.stride, op.x.type);
+    launch(context.stream, "linearWeightGradient",
+           aligned ? weightGradientBf16<true> : weightGradientBf16<false>,
+           shapeOf<ProductBf16>(product, splits), product, epilogue);
+  }
+  if (splits > 1) {
+    const auto add = [&](const Rows<float>& to, const float* shares) {
+      launch(context.stream, "addSplits", addSplits, {.x = ceilDivide(to.rows * to.cols, 256)}, to, shares,
+             static_cast<int>(splits));
+    };
+    add(rowsOf<float>(op.dweight), epilogue.shares);
+    if (op.dbias) add({op.dbias.data, 1, op.dbias.size, op.dbias.size}, epilogue.biasShares);
+  }
+}
+
+}  // namespace ddsc::cuda

@@ -1,0 +1,74 @@
+#pragma once
+// C = A B with A[i, step] and B[j, step] summed over the steps: what the three linear ops have in common. A
+// block makes one tile of C; finished tiles pass through shared memory, so that the epilogue sees whole runs
+// of eight columns and every access to global memory is wide. Two main loops: bf16 on the matrix units,
+// float32 on the plain ones. With `splits` > 1 the steps are shared between blocks, whose tiles meet in
+// scratch memory and are added in order: the same bits each time.
+
+#include "cuda/ops/elements.cuh"
+
+namespace ddsc::cuda {
+
+/// One side of a product. Element (i, step) is at i * stride + step (stepsContiguous) or step * stride + i.
+template <class T, bool stepsContiguous>
+struct Operand {
+  Rows<const T> rows;
+  std::int64_t count;  // of i
+
+  DDSC_DEVICE T at(std::int64_t i, std::int64_t step) const {
+    return stepsContiguous ? rows[i][step] : rows[step][i];
+  }
+};
+
+template <class A, class B>
+struct Product {
+  A a;
+  B b;
+  std::int64_t steps;
+  std::int64_t stepsPerSplit;  // a multiple of every tile's steps
+};
+
+/// Values of a finished tile go to epilogue(row, col, count, Vector<float, 8>), count <= 8 of them valid.
+inline constexpr int kEpilogueWidth = 8;
+
+template <int rows, int cols>
+struct FinishedTile {
+  // The pad keeps the rows of a fragment in different banks.
+  static constexpr int kStride = cols + 8;
+  static constexpr int kFloats = rows * kStride;
+
+  template <int threads, class Epilogue>
+  DDSC_DEVICE static void hand(Shared<float> tile, std::int64_t firstRow, std::int64_t firstCol,
+                               std::int64_t allRows, std::int64_t allCols, const Epilogue& epilogue) {
+    constexpr int kRuns = cols / kEpilogueWidth;
+    for (int i = threadIndex(); i < rows * kRuns; i += threads) {
+      const int row = i / kRuns, col = i % kRuns * kEpilogueWidth;
+      if (firstRow + row >= allRows || firstCol + col >= allCols) continue;
+      Vector<float, kEpilogueWidth> values;
+#pragma unroll
+      for (int j = 0; j < kEpilogueWidth; j += 4) {
+        const Vector<float, 4> part = tile.template load<4>(row * kStride + col + j);
+#pragma unroll
+        for (int k = 0; k < 4; ++k) values.value[j + k] = part.value[k];
+      }
+      const auto left = static_cast<int>(least(allCols - firstCol - col, std::int64_t{kEpilogueWidth}));
+      epilogue(firstRow + row, firstCol + col, left, values);
+    }
+  }
+};
+
+/// Where a block stands in C and in the steps.
+struct TilePlace {
+  std::int64_t row, col, firstStep, endStep;
+  int split;
+
+  template <class P>
+  DDSC_DEVICE static TilePlace of(const P& product, int tileRows, int tileCols) {
+    const Index block = blockIndex();
+    const std::int64_t first = block.z * product.stepsPerSplit;
+    return {static_cast<std::int64_t>(block.x) * tileRows, static_cast<std::int64_t>(block.y) * tileCols,
+            first, least(first + product.stepsPerSplit, product.steps), block.z};
+  }
+};
+
+}  // namespace ddsc::cuda

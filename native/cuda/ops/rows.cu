@@ -1,0 +1,57 @@
+// Rows picked out (the masked ones, for the head and the loss) and put back among zeros.
+
+#include "cuda/ops/elements.cuh"
+#include "cuda/ops/kernels.h"
+
+namespace ddsc::cuda {
+namespace {
+
+template <class T>
+DDSC_KERNEL(kRowThreads)
+gather(View<const T> source, Global<const std::int32_t> index, View<T> out) {
+  const std::int64_t row = rowOfWarp();
+  if (row >= out.rows.rows) return;
+  const std::int64_t from = index[row];
+  eachRun(out.rows.cols,
+          [&](std::int64_t col, int count) { out.store(row, col, count, source.load(from, col, count)); });
+}
+
+template <class T>
+DDSC_KERNEL(kRowThreads)
+scatter(View<const T> source, Global<const std::int32_t> index, View<T> out) {
+  const std::int64_t row = rowOfWarp();
+  if (row >= out.rows.rows) return;
+  std::int64_t low = 0, high = index.size;  // the first i with index[i] >= row
+  while (low < high) {
+    const std::int64_t middle = (low + high) / 2;
+    if (index[middle] < row) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  const bool given = low < index.size && index[low] == row;
+  eachRun(out.rows.cols, [&](std::int64_t col, int count) {
+    out.store(row, col, count, given ? source.load(low, col, count) : Run{});
+  });
+}
+
+}  // namespace
+
+void run(Context& context, const GatherRows& op) {
+  withElementType(op.out.type, [&](auto element) {
+    using T = decltype(element);
+    launch(context.stream, "gatherRows", gather<T>, warpPerRow(op.out.rows), viewOf<T>(op.source),
+           globalOf(op.index), viewOf<T>(op.out));
+  });
+}
+
+void run(Context& context, const ScatterRows& op) {
+  withElementType(op.out.type, [&](auto element) {
+    using T = decltype(element);
+    launch(context.stream, "scatterRows", scatter<T>, warpPerRow(op.out.rows), viewOf<T>(op.source),
+           globalOf(op.index), viewOf<T>(op.out));
+  });
+}
+
+}  // namespace ddsc::cuda

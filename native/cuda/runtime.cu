@@ -1,0 +1,206 @@
+#include "cuda/runtime.h"
+
+#include <atomic>
+#include <cstring>
+#include <utility>
+
+#include "core/errors.h"
+#include "cuda/runtime_calls.cuh"
+
+namespace ddsc::cuda {
+namespace {
+
+/// Errors after which the process's context gives wrong numbers or none.
+bool isFatal(cudaError_t error) {
+  switch (error) {
+    case cudaErrorIllegalAddress:
+    case cudaErrorIllegalInstruction:
+    case cudaErrorInvalidAddressSpace:
+    case cudaErrorInvalidPc:
+    case cudaErrorMisalignedAddress:
+    case cudaErrorHardwareStackError:
+    case cudaErrorLaunchFailure:
+    case cudaErrorLaunchTimeout:
+    case cudaErrorAssert:
+    case cudaErrorECCUncorrectable:
+    case cudaErrorContained:
+    case cudaErrorTensorMemoryLeak:
+    case cudaErrorUnknown: return true;
+    default: return false;
+  }
+}
+
+/// The first fatal error's text; null while all is well. Never freed: errors outlive everything.
+std::atomic<const char*> lostBecause{nullptr};
+
+void throwIfLost() {
+  if (const char* why = lostBecause.load(std::memory_order_acquire)) {
+    throw Error("CUDA_DEVICE_LOST", std::string("the GPU failed earlier (") + why +
+                                        "): results can no longer be trusted; start the process again");
+  }
+}
+
+std::string fileName(const char* path) {
+  const char* slash = std::strrchr(path, '/');
+  return slash == nullptr ? path : slash + 1;
+}
+
+}  // namespace
+
+void checkCall(cudaError_t result, const char* call, std::source_location where) {
+  throwIfLost();
+  if (result == cudaSuccess) return;
+  cudaGetLastError();  // not to be reported again by the next call
+  const std::string text = std::string(call) + " at " + fileName(where.file_name()) + ":" +
+                           std::to_string(where.line()) + ": " + cudaGetErrorString(result) + " (" +
+                           cudaGetErrorName(result) + ")";
+  if (isFatal(result)) {
+    const char* expected = nullptr;
+    auto* kept = new char[text.size() + 1];
+    std::memcpy(kept, text.c_str(), text.size() + 1);
+    if (!lostBecause.compare_exchange_strong(expected, kept)) delete[] kept;
+  }
+  throw Error(result == cudaErrorMemoryAllocation ? "CUDA_OUT_OF_MEMORY" : "CUDA_FAILED", text);
+}
+
+void checkLaunch(const char* kernel, std::source_location where) {
+  checkCall(cudaPeekAtLastError(), kernel, where);
+}
+
+void allowSharedMemory(const void* kernel, std::size_t bytes) {
+  constexpr std::size_t kAlwaysAllowed = std::size_t{48} << 10;
+  if (bytes <= kAlwaysAllowed) return;
+  checkCall(
+      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),
+      "cudaFuncSetAttribute");
+}
+
+std::vector<DeviceProperties> listDevices(std::string& reason) {
+  reason.clear();
+  int driver = 0, runtime = 0, count = 0;
+  cudaDriverGetVersion(&driver);
+  cudaRuntimeGetVersion(&runtime);
+  const cudaError_t result = cudaGetDeviceCount(&count);
+  cudaGetLastError();
+  const auto version = [](int number) {
+    return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
+  };
+  if (driver == 0) {
+    reason = "no NVIDIA driver is installed";
+  } else if (result == cudaErrorInsufficientDriver) {
+    reason =
+        "the NVIDIA driver is too old: it serves CUDA " + version(driver) + ", needed is " + version(runtime);
+  } else if (result == cudaErrorNoDevice || (result == cudaSuccess && count == 0)) {
+    reason = "the NVIDIA driver sees no GPU";
+  } else if (result != cudaSuccess) {
+    reason = std::string("the NVIDIA driver answers: ") + cudaGetErrorString(result);
+  }
+  std::vector<DeviceProperties> devices;
+  if (!reason.empty()) return devices;
+  for (int i = 0; i < count; ++i) {
+    cudaDeviceProp properties{};
+    checkCall(cudaGetDeviceProperties(&properties, i), "cudaGetDeviceProperties");
+    devices.push_back({properties.name, properties.major, properties.minor, properties.totalGlobalMem,
+                       properties.multiProcessorCount, properties.sharedMemPerBlockOptin});
+  }
+  return devices;
+}
+
+void useDevice(int device) { checkCall(cudaSetDevice(device), "cudaSetDevice"); }
+
+MemoryState deviceMemory() {
+  MemoryState state;
+  checkCall(cudaMemGetInfo(&state.freeBytes, &state.totalBytes), "cudaMemGetInfo");
+  return state;
+}
+
+void* allocateDevice(std::size_t bytes) {
+  void* memory = nullptr;
+  checkCall(cudaMalloc(&memory, bytes > 0 ? bytes : 1), "cudaMalloc");
+  return memory;
+}
+
+// Freeing can only fail when the device is lost or the process ends: nothing is left to do then.
+void freeDevice(void* memory) noexcept { static_cast<void>(cudaFree(memory)); }
+
+void* allocatePinned(std::size_t bytes) {
+  void* memory = nullptr;
+  checkCall(cudaMallocHost(&memory, bytes > 0 ? bytes : 1), "cudaMallocHost");
+  return memory;
+}
+
+void freePinned(void* memory) noexcept { static_cast<void>(cudaFreeHost(memory)); }
+
+struct Graph::State {
+  cudaGraphExec_t executable = nullptr;
+  State() = default;
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  ~State() {
+    if (executable != nullptr) static_cast<void>(cudaGraphExecDestroy(executable));
+  }
+};
+
+Graph::Graph(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Graph::~Graph() = default;
+Graph::Graph(Graph&&) noexcept = default;
+Graph& Graph::operator=(Graph&&) noexcept = default;
+
+struct Stream::State {
+  cudaStream_t stream = nullptr;
+  State() {
+    checkCall(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+  }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  ~State() { static_cast<void>(cudaStreamDestroy(stream)); }
+};
+
+cudaStream_t handleOf(Stream& stream) { return stream.state().stream; }
+
+Stream::Stream() : state_(std::make_unique<State>()) {}
+Stream::~Stream() = default;
+
+void Stream::copyToDevice(void* to, const void* fromHost, std::size_t bytes) {
+  if (bytes > 0)
+    checkCall(cudaMemcpyAsync(to, fromHost, bytes, cudaMemcpyHostToDevice, state_->stream),
+              "cudaMemcpyAsync");
+}
+
+void Stream::copyToHost(void* toHost, const void* from, std::size_t bytes) {
+  if (bytes > 0)
+    checkCall(cudaMemcpyAsync(toHost, from, bytes, cudaMemcpyDeviceToHost, state_->stream),
+              "cudaMemcpyAsync");
+}
+
+void Stream::copyOnDevice(void* to, const void* from, std::size_t bytes) {
+  if (bytes > 0)
+    checkCall(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, state_->stream), "cudaMemcpyAsync");
+}
+
+void Stream::fillZero(void* memory, std::size_t bytes) {
+  if (bytes > 0) checkCall(cudaMemsetAsync(memory, 0, bytes, state_->stream), "cudaMemsetAsync");
+}
+
+void Stream::synchronize() { checkCall(cudaStreamSynchronize(state_->stream), "cudaStreamSynchronize"); }
+
+void Stream::beginRecording() {
+  checkCall(cudaStreamBeginCapture(state_->stream, cudaStreamCaptureModeThreadLocal),
+            "cudaStreamBeginCapture");
+}
+
+Graph Stream::endRecording() {
+  cudaGraph_t graph = nullptr;
+  checkCall(cudaStreamEndCapture(state_->stream, &graph), "cudaStreamEndCapture");
+  auto state = std::make_unique<Graph::State>();
+  const cudaError_t result = cudaGraphInstantiate(&state->executable, graph, 0);
+  static_cast<void>(cudaGraphDestroy(graph));
+  checkCall(result, "cudaGraphInstantiate");
+  return Graph(std::move(state));
+}
+
+void Stream::replay(const Graph& graph) {
+  checkCall(cudaGraphLaunch(graph.state().executable, state_->stream), "cudaGraphLaunch");
+}
+
+}  // namespace ddsc::cuda
