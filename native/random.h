@@ -41,8 +41,8 @@ inline constexpr std::uint32_t kPhiloxW0 = 0x9E3779B9u, kPhiloxW1 = 0xBB67AE85u;
 struct Stream {
   std::uint32_t key0, key1, cell, step, tail;
 
-  DDSC_INLINE Stream(std::uint64_t seed, Purpose purpose, std::uint64_t stepNumber,
-                          std::uint64_t cellIndex, std::uint32_t site = 0)
+  DDSC_INLINE Stream(std::uint64_t seed, Purpose purpose, std::uint64_t stepNumber, std::uint64_t cellIndex,
+                     std::uint32_t site = 0)
       : key0(static_cast<std::uint32_t>(seed)),
         key1((static_cast<std::uint32_t>(seed >> 32) & 0x1FFFFFu) | site << 21),
         cell(static_cast<std::uint32_t>(cellIndex)),
@@ -79,8 +79,6 @@ DDSC_INLINE double uniform53(std::uint32_t a, std::uint32_t b) {
 
 /// A word below this threshold is an event of probability p (rounded to a multiple of 2^-32; p = 1 is
 /// certain).
-DDSC_INLINE std::uint64_t threshold32(double p) {
-  return static_cast<std::uint64_t>(p * 4294967296.0 + 0.5);
-}
+DDSC_INLINE std::uint64_t threshold32(double p) { return static_cast<std::uint64_t>(p * 4294967296.0 + 0.5); }
 
 }  // namespace ddsc

@@ -50,9 +50,9 @@ void drawRow(const DrawTokens& op, std::int64_t row, double* weights) {
   const auto maximum = static_cast<double>(values[best]);
   const double plainTotal = exponentiate(values, count, maximum, 1, weights);
   const auto reveal = static_cast<double>(op.reveal[cell]);
-  const double revealed = reveal * valueMass(op.objective, maximum + ::log(plainTotal),
-                                             static_cast<double>(logits[mask]), op.logits.cols,
-                                             op.sigma ? static_cast<double>(op.sigma[cell]) : 0.0);
+  const double revealed =
+      reveal * valueMass(op.objective, maximum + ::log(plainTotal), static_cast<double>(logits[mask]),
+                         op.logits.cols, op.sigma ? static_cast<double>(op.sigma[cell]) : 0.0);
   const double surplus = revealed < 1 ? 1 - revealed : 0;
   const double stay = op.objective == Objective::sedd ? surplus : static_cast<double>(op.stay[cell]);
 
