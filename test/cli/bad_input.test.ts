@@ -99,14 +99,14 @@ describe("data that cannot be used ends with exit code 1 and one line that names
     const garbage = join(folder, "garbage.h5ad");
     await writeFile(garbage, Buffer.from(Array.from({ length: 4096 }, (_, i) => (i * 7919) % 251)));
     const text = join(folder, "text.h5ad");
-    await writeFile(text, "gene,count\nSox2,3\n");
+    await writeFile(text, "Dear reader,\nthere are no cells in this letter.\n");
     const empty = join(folder, "empty.h5ad");
     await writeFile(empty, "");
     const out = join(folder, "never");
     for (const [file, code] of [
       [truncated, "DATA_"],
       [garbage, "DATA_FORMAT"],
-      [text, "DATA_FORMAT"],
+      [text, "DATA_"],
       [empty, "DATA_FORMAT"],
       [folder, "DATA_FORMAT"],
     ] as const) {

@@ -5,10 +5,10 @@ import { describe, expect, it } from "vitest";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
-/** Contents of all sources below a folder, tests left out. */
+/** Contents of all sources below a folder; tests, and the emulator that only they run on, left out. */
 function sources(folder: string): string[] {
   return readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
-    .filter((name) => /\.(ts|cpp|h)$/.test(name) && !name.startsWith("test"))
+    .filter((name) => /\.(ts|cpp|h|cu|cuh)$/.test(name) && !/^(test|cuda\/emulator)\//.test(name))
     .map((name) => readFileSync(join(ROOT, folder, name), "utf8"));
 }
 
