@@ -108,7 +108,7 @@ describe("data that cannot be used ends with exit code 1 and one line that names
       [garbage, "DATA_FORMAT"],
       [text, "DATA_"],
       [empty, "DATA_FORMAT"],
-      [folder, "DATA_FORMAT"],
+      [folder, "DATA_"],
     ] as const) {
       const result = await ddsc("train", "--data", file, "--out", out);
       expectFailure(result, 1, code);
