@@ -4,7 +4,7 @@
 // sources run on the emulator (emulator/primitives.h), which has a twin of each. What holds for both:
 //
 //   DDSC_KERNEL(threads)   starts a kernel of at most so many threads a block; blocks are whole warps
-//   threadIndex() laneIndex() warpIndex() blockIndex() gridBlocks() blockThreads()
+//   threadIndex() laneIndex() warpIndex() blockIndex() blockThreads()
 //   syncBlock() syncWarp()
 //   shuffle(value, lane) shuffleXor(value, mask)   all 32 lanes take part
 //   SharedMemory           hands out the block's dynamic shared memory, front to back
@@ -49,9 +49,6 @@ DDSC_DEVICE int warpIndex() { return static_cast<int>(threadIdx.x) / kWarpSize; 
 DDSC_DEVICE int blockThreads() { return static_cast<int>(blockDim.x); }
 DDSC_DEVICE Index blockIndex() {
   return {static_cast<int>(blockIdx.x), static_cast<int>(blockIdx.y), static_cast<int>(blockIdx.z)};
-}
-DDSC_DEVICE Index gridBlocks() {
-  return {static_cast<int>(gridDim.x), static_cast<int>(gridDim.y), static_cast<int>(gridDim.z)};
 }
 
 DDSC_DEVICE void syncBlock() { __syncthreads(); }

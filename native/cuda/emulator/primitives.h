@@ -21,7 +21,6 @@ inline int laneIndex() { return emulator::threadIndex() % kWarpSize; }
 inline int warpIndex() { return emulator::threadIndex() / kWarpSize; }
 inline int blockThreads() { return emulator::gridShape().threads; }
 inline Index blockIndex() { return emulator::blockIndex(); }
-inline Index gridBlocks() { return emulator::gridShape().blocks; }
 
 inline void syncBlock() { emulator::syncBlock(); }
 inline void syncWarp() { emulator::syncWarp(); }

@@ -56,7 +56,7 @@ struct Buffers {
 };
 
 DDSC_KERNEL(kRowThreads) update(Buffers b, Constants c) {
-  const std::int64_t i = static_cast<std::int64_t>(blockIndex().x) * blockThreads() + threadIndex();
+  const std::int64_t i = threadOfGrid();
   if (i >= b.weights.size) return;
   const float gradient = multiply(b.gradient[i], c.gradientScale);
   float moment = b.firstMoment[i];

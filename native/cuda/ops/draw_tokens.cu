@@ -42,7 +42,7 @@ struct RowWeights {
 };
 
 DDSC_KERNEL(kRowThreads) drawRows(DrawInput in, Global<std::int32_t> tokens, Global<float> probability) {
-  const std::int64_t row = static_cast<std::int64_t>(blockIndex().x) * blockThreads() + threadIndex();
+  const std::int64_t row = threadOfGrid();
   if (row >= in.logits.rows) return;
   const Global<const float> logits = in.logits[row];
   const std::int64_t mask = in.logits.cols - 1, cell = in.cell[row];

@@ -93,6 +93,11 @@ inline AnyRows<const void> anyRows(const ConstMatrix& m) {
   return {m.data, m.rows, m.cols, m.stride, m.type, isAligned(m.data, m.stride, m.type)};
 }
 
+/// The thread's number in a grid of one dimension.
+DDSC_DEVICE std::int64_t threadOfGrid() {
+  return static_cast<std::int64_t>(blockIndex().x) * blockThreads() + threadIndex();
+}
+
 /// Kernels that give each row to a warp: eight rows a block.
 inline constexpr int kWarpsPerBlock = 8, kRowThreads = kWarpsPerBlock * kWarpSize;
 inline LaunchShape warpPerRow(std::int64_t rows) {

@@ -85,7 +85,7 @@ differentiateGated(View<const float> dy, View<const T> h, View<const float> gate
 
 /// A thread a cell and column.
 DDSC_KERNEL(kRowThreads) addGates(Global<const std::int32_t> offsets, CellSums sums, Rows<float> dgate) {
-  const std::int64_t col = static_cast<std::int64_t>(blockIndex().x) * blockThreads() + threadIndex();
+  const std::int64_t col = threadOfGrid();
   const std::int64_t cell = blockIndex().y;
   if (col >= sums.cols) return;
   dgate[cell][col] = sums.total(cell, offsets[cell + 1] - offsets[cell], 0, col);

@@ -23,7 +23,7 @@ DDSC_KERNEL(kRowThreads) chainFloat(Global<float> out, float factor) {
   float total = 0;
 #pragma unroll
   for (int i = 0; i < kChains; ++i) total += sums[i];
-  out[static_cast<std::int64_t>(blockIndex().x) * kRowThreads + threadIndex()] = total;
+  out[threadOfGrid()] = total;
 }
 
 DDSC_KERNEL(kRowThreads) chainBf16(Global<float> out) {
@@ -37,7 +37,7 @@ DDSC_KERNEL(kRowThreads) chainBf16(Global<float> out) {
   float total = 0;
 #pragma unroll
   for (int i = 0; i < kChains; ++i) total += sums[i][0] + sums[i][1] + sums[i][2] + sums[i][3];
-  out[static_cast<std::int64_t>(blockIndex().x) * kRowThreads + threadIndex()] = total;
+  out[threadOfGrid()] = total;
 }
 
 /// Best of three, in seconds, after one to warm up.

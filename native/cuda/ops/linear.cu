@@ -123,7 +123,7 @@ weightGradientFloat(ProductOfFloat<false, false> product, WeightGradientEpilogue
 /// to[i] += sum over splits, ascending, of shares[split, i]; [rows, cols] elements of `to`.
 DDSC_KERNEL(256) addSplits(Rows<float> to, const float* shares, int splits) {
   const std::int64_t size = to.rows * to.cols;
-  const std::int64_t i = static_cast<std::int64_t>(blockIndex().x) * blockThreads() + threadIndex();
+  const std::int64_t i = threadOfGrid();
   if (i >= size) return;
   const Global<const float> from{shares, splits * size};
   float sum = 0;

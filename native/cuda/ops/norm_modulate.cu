@@ -121,7 +121,7 @@ sumModulation(GradientInput<T> in, Global<const std::int32_t> offsets, CellSums 
 DDSC_KERNEL(kRowThreads)
 addModulation(Global<const std::int32_t> offsets, CellSums sums, Global<const float> gain,
               Rows<const float> scale, Rows<float> dshift, Rows<float> dscale, Global<float> dgain) {
-  const std::int64_t col = static_cast<std::int64_t>(blockIndex().x) * blockThreads() + threadIndex();
+  const std::int64_t col = threadOfGrid();
   if (col >= sums.cols) return;
   float total = dgain[col];
   for (std::int64_t cell = 0; cell < sums.cells; ++cell) {

@@ -28,35 +28,6 @@ struct Product {
   std::int64_t stepsPerSplit;  // a multiple of every tile's steps
 };
 
-/// Values of a finished tile go to epilogue(row, col, count, Vector<float, 8>), count <= 8 of them valid.
-inline constexpr int kEpilogueWidth = 8;
-
-template <int rows, int cols>
-struct FinishedTile {
-  // The pad keeps the rows of a fragment in different banks.
-  static constexpr int kStride = cols + 8;
-  static constexpr int kFloats = rows * kStride;
-
-  template <int threads, class Epilogue>
-  DDSC_DEVICE static void hand(Shared<float> tile, std::int64_t firstRow, std::int64_t firstCol,
-                               std::int64_t allRows, std::int64_t allCols, const Epilogue& epilogue) {
-    constexpr int kRuns = cols / kEpilogueWidth;
-    for (int i = threadIndex(); i < rows * kRuns; i += threads) {
-      const int row = i / kRuns, col = i % kRuns * kEpilogueWidth;
-      if (firstRow + row >= allRows || firstCol + col >= allCols) continue;
-      Vector<float, kEpilogueWidth> values;
-#pragma unroll
-      for (int j = 0; j < kEpilogueWidth; j += 4) {
-        const Vector<float, 4> part = tile.template load<4>(row * kStride + col + j);
-#pragma unroll
-        for (int k = 0; k < 4; ++k) values.value[j + k] = part.value[k];
-      }
-      const auto left = static_cast<int>(least(allCols - firstCol - col, std::int64_t{kEpilogueWidth}));
-      epilogue(firstRow + row, firstCol + col, left, values);
-    }
-  }
-};
-
 /// Where a block stands in C and in the steps.
 struct TilePlace {
   std::int64_t row, col, firstStep, endStep;
@@ -68,6 +39,37 @@ struct TilePlace {
     const std::int64_t first = block.z * product.stepsPerSplit;
     return {static_cast<std::int64_t>(block.x) * tileRows, static_cast<std::int64_t>(block.y) * tileCols,
             first, least(first + product.stepsPerSplit, product.steps), block.z};
+  }
+};
+
+/// Values of a finished tile go to epilogue(split, row, col, count, Vector<float, 8>), count <= 8 of them
+/// valid.
+inline constexpr int kEpilogueWidth = 8;
+
+template <int rows, int cols>
+struct FinishedTile {
+  // The pad keeps the rows of a fragment in different banks.
+  static constexpr int kStride = cols + 8;
+  static constexpr int kFloats = rows * kStride;
+
+  template <int threads, class P, class Epilogue>
+  DDSC_DEVICE static void hand(Shared<float> tile, const TilePlace& at, const P& product,
+                               const Epilogue& epilogue) {
+    const std::int64_t allRows = product.a.count, allCols = product.b.count;
+    constexpr int kRuns = cols / kEpilogueWidth;
+    for (int i = threadIndex(); i < rows * kRuns; i += threads) {
+      const int row = i / kRuns, col = i % kRuns * kEpilogueWidth;
+      if (at.row + row >= allRows || at.col + col >= allCols) continue;
+      Vector<float, kEpilogueWidth> values;
+#pragma unroll
+      for (int j = 0; j < kEpilogueWidth; j += 4) {
+        const Vector<float, 4> part = tile.template load<4>(row * kStride + col + j);
+#pragma unroll
+        for (int k = 0; k < 4; ++k) values.value[j + k] = part.value[k];
+      }
+      const auto left = static_cast<int>(least(allCols - at.col - col, std::int64_t{kEpilogueWidth}));
+      epilogue(at.split, at.row + row, at.col + col, left, values);
+    }
   }
 };
 

@@ -146,11 +146,7 @@ struct ProductBf16 {
       }
     }
     syncBlock();
-    Finished::hand<kThreads>(
-        finished, at.row, at.col, product.a.count, product.b.count,
-        [&](std::int64_t row, std::int64_t col, int count, const Vector<float, kEpilogueWidth>& values) {
-          epilogue(at.split, row, col, count, values);
-        });
+    Finished::hand<kThreads>(finished, at, product, epilogue);
   }
 };
 

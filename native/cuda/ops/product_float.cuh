@@ -74,11 +74,7 @@ struct ProductFloat {
       if (sumsHere && at.row + row + i < product.a.count) rowSums(at.split, at.row + row + i, aSums[i]);
     }
     syncBlock();
-    Finished::hand<kThreads>(
-        finished, at.row, at.col, product.a.count, product.b.count,
-        [&](std::int64_t r, std::int64_t c, int count, const Vector<float, kEpilogueWidth>& values) {
-          epilogue(at.split, r, c, count, values);
-        });
+    Finished::hand<kThreads>(finished, at, product, epilogue);
   }
 };
 

@@ -8,7 +8,7 @@ namespace {
 
 DDSC_KERNEL(kRowThreads) makeTimeFeatures(Global<const float> sigma, Rows<float> features) {
   const std::int64_t half = features.cols / 2;
-  const std::int64_t i = static_cast<std::int64_t>(blockIndex().x) * blockThreads() + threadIndex();
+  const std::int64_t i = threadOfGrid();
   if (i >= half * features.rows) return;
   const std::int64_t cell = i / half, at = i % half;
   const double rate = ::exp(-::log(10000.0) * static_cast<double>(at) / static_cast<double>(half));
