@@ -249,13 +249,13 @@ export interface NativeDevice {
 }
 
 const require = createRequire(import.meta.url);
+const packageRoot = fileURLToPath(new URL("..", import.meta.url));
 let loaded: Addon | undefined;
 
 function addon(): Addon {
   if (loaded === undefined) {
-    const root = fileURLToPath(new URL("..", import.meta.url));
     try {
-      loaded = require("node-gyp-build")(root) as Addon;
+      loaded = require("node-gyp-build")(packageRoot) as Addon;
     } catch (cause) {
       throw new DdscError(
         "NATIVE_LOAD",
@@ -267,6 +267,12 @@ function addon(): Addon {
     }
   }
   return loaded;
+}
+
+/** Path of the addon that is used. Throws `NATIVE_LOAD` where there is none for this platform. */
+export function nativeBinary(): string {
+  addon();
+  return require("node-gyp-build").path(packageRoot) as string;
 }
 
 /** Turns an error that crossed the addon's border into a DdscError. */
