@@ -6,7 +6,7 @@ import { matrixMarket } from "./matrix_market.js";
 import { parquet } from "./parquet.js";
 import { remote } from "./remote.js";
 import { tenxH5 } from "./tenx_h5.js";
-import { zarrStore } from "./zarr.js";
+import { zarrStore } from "./zarr_format.js";
 
 /** Every format, in the order in which they are asked: those that look closer come first. */
 export const formats: readonly CellFormat[] = [
