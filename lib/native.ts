@@ -75,6 +75,7 @@ export interface NativeNoise {
   readonly meanWeight?: Float32Array;
 }
 
+/** What is learnt: see `DiffusionConfig`. */
 export type NativeObjective =
   | { readonly kind: "subs" }
   | { readonly kind: "d3pm"; readonly steps: number }
@@ -240,6 +241,7 @@ interface Addon extends DataAddon, TokenAddon {
   objectiveLoss(input: NativeObjectiveInput): Promise<NativeObjectiveLoss>;
 }
 
+/** What can be computed on. */
 export interface NativeDevice {
   /** What `device` takes: "cpu". */
   readonly name: string;

@@ -126,6 +126,7 @@ export class ConcatenatedSource implements CellSource {
     };
   }
 
+  /** Closes all of them. */
   [Symbol.dispose](): void {
     for (const source of this.#sources) source[Symbol.dispose]();
   }
