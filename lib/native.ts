@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { DdscError } from "./errors.js";
 import type { DataAddon } from "./native_data.js";
 import type { NativeLimits, NativeMemory, NativeOpProfile, NativeWorkload } from "./native_measures.js";
+import type { TokenAddon } from "./native_tokens.js";
 
 /** Compute type. Master weights, optimizer state, reductions and softmax are float32 in both. */
 export type DType = "fp32" | "bf16";
@@ -227,7 +228,7 @@ interface AddonDenoiser {
   cancel(): void;
   dispose(): void;
 }
-interface Addon extends DataAddon {
+interface Addon extends DataAddon, TokenAddon {
   Denoiser: new (options: NativeDenoiserOptions) => AddonDenoiser;
   /** Devices compiled in and found: [{ name: "cpu", description, instructionSets, threads }]. */
   devices(): NativeDevice[];
@@ -288,8 +289,8 @@ function fromNative(error: unknown): unknown {
   return error;
 }
 
-/** Calls one of the addon's functions for data (see native_data.ts), at once or off the event loop; errors become `DdscError`s. */
-export function callAddon<T>(call: (functions: DataAddon) => T): T {
+/** Calls one of the addon's functions for data (see native_data.ts and native_tokens.ts), at once or off the event loop; errors become `DdscError`s. */
+export function callAddon<T>(call: (functions: DataAddon & TokenAddon) => T): T {
   try {
     const result = call(addon());
     if (!(result instanceof Promise)) return result;
