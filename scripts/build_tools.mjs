@@ -62,7 +62,7 @@ export function threeLines(problem, cause) {
   return [
     `ddsc: ${problem}`,
     `  ${cause}`,
-    `  to build it from source: ${installCommand()}; then npm install ddsc`,
+    `  to build it from source: ${installCommand()}; then install it again`,
   ].join("\n");
 }
 

@@ -82,7 +82,7 @@ describe("the install step without a prebuilt binary", () => {
         /^ddsc: no prebuilt binary loads on \w+-\w+( \(musl\))?, and it cannot be built$/,
       ),
       "  missing here: cmake, make, a C++20 compiler",
-      `  to build it from source: ${tools.installCommand(process.platform)}; then npm install ddsc`,
+      `  to build it from source: ${tools.installCommand(process.platform)}; then install it again`,
     ]);
   });
 
