@@ -19,8 +19,9 @@ const needed = [
   "scripts/install.mjs",
   "scripts/build_addon.mjs",
   "native/core/views.h",
+  "native/cuda/cuda.cmake",
 ];
-const unwanted = /^(test|bench|native\/(test|bench))\/|\.tsbuildinfo$|\.test\.js$/;
+const unwanted = /^(test|bench|native\/(test|bench|cuda\/emulator))\/|\.tsbuildinfo$|\.test\.js$/;
 
 function run(command, commandArguments, options = {}) {
   const result = spawnSync(command, commandArguments, { cwd: root, encoding: "utf8", env, ...options });

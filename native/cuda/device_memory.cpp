@@ -20,6 +20,7 @@ DeviceMemory::~DeviceMemory() {
 }
 
 void* DeviceMemory::allocate(std::size_t bytes) {
+  const std::lock_guard lock(mutex_);
   const std::size_t size = (bytes / kGranule + 1) * kGranule;
   // The smallest that fits, unless it would waste more than a quarter.
   const auto found = idle_.lower_bound(size);
@@ -51,11 +52,13 @@ void* DeviceMemory::fromDriver(std::size_t bytes) {
     throw Error("CUDA_OUT_OF_MEMORY",
                 "the GPU has no " + mebibytes(bytes) + " for this call: " + mebibytes(state.freeBytes) +
                     " of " + mebibytes(state.totalBytes) + " are free and this model holds " +
-                    mebibytes(takenBytes_) + "; use fewer tokens a batch, recompute activations, or bf16");
+                    mebibytes(takenBytes_) +
+                    "; use a smaller batch, recompute activations (--recompute), bf16 or the cpu");
   }
 }
 
 void DeviceMemory::release(void* memory) noexcept {
+  const std::lock_guard lock(mutex_);
   const auto found = taken_.find(memory);
   if (found == taken_.end()) return;
   takenBytes_ -= found->second;
