@@ -72,7 +72,13 @@ export {
   nativeDevices as devices,
   type ParameterInfo,
 } from "./native.js";
-export type { CpuDevice, CudaState, GpuDevice, NativeDevice as Device } from "./native_devices.js";
+export type {
+  CpuDevice,
+  CudaState,
+  DeviceMemory,
+  GpuDevice,
+  NativeDevice as Device,
+} from "./native_devices.js";
 export type { NativeLimits as DeviceLimits } from "./native_measures.js";
 export * from "./sampling/index.js";
 export * from "./tokenizer/index.js";

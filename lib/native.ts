@@ -240,6 +240,7 @@ interface Addon extends DataAddon {
     readonly config: DenoiserConfig;
     readonly dtype: DType;
     readonly workload: NativeWorkload;
+    readonly device: string;
   }): Promise<NativeMemory>;
   /** The diffusion loss op alone, in float32. */
   objectiveLoss(input: NativeObjectiveInput): Promise<NativeObjectiveLoss>;
@@ -317,16 +318,17 @@ export function nativeGpuMemory(device: string): DeviceMemory {
 }
 
 /**
- * What a model and its calls would hold: the code that runs them is walked through without memory. Throws
- * `MODEL_CONFIG`, `ARGUMENT_RANGE` for a batch that cannot be.
+ * What a model and its calls would hold: the code that runs them is walked through without memory and without the
+ * device. Throws `MODEL_CONFIG`, `ARGUMENT_RANGE` for a batch that cannot be.
  */
 export async function nativeMemory(
   config: DenoiserConfig,
   dtype: DType,
   workload: NativeWorkload,
+  device: string,
 ): Promise<NativeMemory> {
   try {
-    return await addon().estimateMemory({ config, dtype, workload });
+    return await addon().estimateMemory({ config, dtype, workload, device });
   } catch (error) {
     throw fromNative(error);
   }

@@ -27,12 +27,14 @@ export function chooseDevice(device = "auto"): ChosenDevice {
   const gpus = nativeDevices().filter((found) => found.kind === "cuda");
   const usable = gpus.find(({ problem }) => problem === undefined);
   if (usable !== undefined) {
-    return device === "cuda" ? { name: usable.name } : { name: usable.name, reason: describeGpu(usable) };
+    return device === "cuda"
+      ? { name: usable.name }
+      : { name: usable.name, reason: `the first GPU that can be used (${describeGpu(usable)})` };
   }
   const problem = gpuProblem(gpus);
   if (device === "cuda")
     throw new DdscError("DEVICE_UNAVAILABLE", `cuda: ${problem}`, { argument: "device" });
-  return { name: "cpu", reason: problem };
+  return { name: "cpu", reason: `no GPU can be used: ${problem}` };
 }
 
 /** Why there is no GPU to compute on. */

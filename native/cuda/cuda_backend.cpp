@@ -26,6 +26,7 @@ class CudaBackend final : public EveryOp<CudaBackend> {
   }
 
   std::string describe() const override { return "cuda:" + std::to_string(device_) + " (" + name_ + ")"; }
+  DeviceKind kind() const override { return DeviceKind::gpu; }
   int threads() const override { return 1; }
   Limits measureLimits() override {
     useDevice(device_);
@@ -41,6 +42,7 @@ class CudaBackend final : public EveryOp<CudaBackend> {
     return parts_->memory.allocate(bytes);
   }
   void release(void* memory) noexcept override { parts_->memory.release(memory); }
+  std::size_t scratchBytes() const override { return parts_->scratch.size(); }
   void zero(void* memory, std::size_t bytes) override {
     useDevice(device_);
     parts_->stream.fillZero(memory, bytes);

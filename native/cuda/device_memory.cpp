@@ -1,16 +1,13 @@
 #include "cuda/device_memory.h"
 
-#include <string>
-
 #include "core/errors.h"
+#include "cuda/out_of_memory.h"
 #include "cuda/runtime.h"
 
 namespace ddsc::cuda {
 namespace {
 
 constexpr std::size_t kGranule = std::size_t{64} << 10;
-
-std::string mebibytes(std::size_t bytes) { return std::to_string((bytes + (1u << 19)) >> 20) + " MiB"; }
 
 }  // namespace
 
@@ -48,12 +45,7 @@ void* DeviceMemory::fromDriver(std::size_t bytes) {
     return allocateDevice(bytes);
   } catch (const Error& error) {
     if (error.code() != "CUDA_OUT_OF_MEMORY") throw;
-    const MemoryState state = deviceMemory();
-    throw Error("CUDA_OUT_OF_MEMORY",
-                "the GPU has no " + mebibytes(bytes) + " for this call: " + mebibytes(state.freeBytes) +
-                    " of " + mebibytes(state.totalBytes) + " are free and this model holds " +
-                    mebibytes(takenBytes_) +
-                    "; use a smaller batch, recompute activations (--recompute), bf16 or the cpu");
+    throw outOfMemory(bytes, takenBytes_);
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include "core/errors.h"
 #include "cuda/lost_device.h"
+#include "cuda/out_of_memory.h"
 #include "cuda/runtime_calls.cuh"
 
 namespace ddsc::cuda {
@@ -92,7 +93,12 @@ MemoryState deviceMemory() {
 
 void* allocateDevice(std::size_t bytes) {
   void* memory = nullptr;
-  checkCall(cudaMalloc(&memory, bytes > 0 ? bytes : 1), "cudaMalloc");
+  const cudaError_t result = cudaMalloc(&memory, bytes > 0 ? bytes : 1);
+  if (result == cudaErrorMemoryAllocation) {
+    cudaGetLastError();  // not to be reported again by the next call
+    throw outOfMemory(bytes);
+  }
+  checkCall(result, "cudaMalloc");
   return memory;
 }
 

@@ -10,6 +10,7 @@
 #include "core/errors.h"
 #include "cuda/emulator/settings.h"
 #include "cuda/lost_device.h"
+#include "cuda/out_of_memory.h"
 
 namespace ddsc::cuda {
 
@@ -68,8 +69,7 @@ MemoryState deviceMemory() {
 
 void* allocateDevice(std::size_t bytes) {
   const std::size_t whole = (bytes + 2 * kHeader - 1) / kHeader * kHeader;
-  if (bytes > deviceMemory().freeBytes)
-    throw Error("CUDA_OUT_OF_MEMORY", "the device has no " + std::to_string(bytes) + " bytes left");
+  if (bytes > deviceMemory().freeBytes) throw outOfMemory(bytes);
   auto* memory = static_cast<std::byte*>(std::aligned_alloc(kHeader, whole));
   if (memory == nullptr) throw Error("CUDA_OUT_OF_MEMORY", "the host has no memory left to emulate a device");
   std::memcpy(memory, &bytes, sizeof bytes);
