@@ -13,7 +13,7 @@ namespace {
 
 class CudaBackend final : public EveryOp<CudaBackend> {
  public:
-  CudaBackend(int device, std::string name) : device_(device), name_(std::move(name)) {
+  CudaBackend(int device, Gpu gpu) : device_(device), gpu_(std::move(gpu)) {
     useDevice(device_);
     parts_ = std::make_unique<Parts>();
   }
@@ -25,12 +25,12 @@ class CudaBackend final : public EveryOp<CudaBackend> {
     }
   }
 
-  std::string describe() const override { return "cuda:" + std::to_string(device_) + " (" + name_ + ")"; }
+  std::string describe() const override { return "cuda:" + std::to_string(device_) + " (" + gpu_.name + ")"; }
   DeviceKind kind() const override { return DeviceKind::gpu; }
   int threads() const override { return 1; }
   Limits measureLimits() override {
     useDevice(device_);
-    return cuda::measureLimits(parts_->context, properties_.multiprocessors);
+    return cuda::measureLimits(parts_->context, gpu_.multiprocessors);
   }
   void synchronise() override {
     useDevice(device_);
@@ -73,14 +73,14 @@ class CudaBackend final : public EveryOp<CudaBackend> {
   };
 
   int device_;
-  std::string name_;
+  Gpu gpu_;
   std::unique_ptr<Parts> parts_;
 };
 
 }  // namespace
 
 std::unique_ptr<Backend> makeCudaBackend(int device) {
-  return std::make_unique<CudaBackend>(device, usableGpu(device).name);
+  return std::make_unique<CudaBackend>(device, usableGpu(device));
 }
 
 }  // namespace ddsc::cuda
