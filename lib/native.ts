@@ -9,6 +9,7 @@ import { DdscError } from "./errors.js";
 import type { DataAddon } from "./native_data.js";
 import type { CudaState, DeviceMemory, NativeDevice } from "./native_devices.js";
 import type { NativeLimits, NativeMemory, NativeOpProfile, NativeWorkload } from "./native_measures.js";
+import type { TokenAddon } from "./native_tokens.js";
 
 /** Compute type. Master weights, optimizer state, reductions and softmax are float32 in both. */
 export type DType = "fp32" | "bf16";
@@ -76,6 +77,7 @@ export interface NativeNoise {
   readonly meanWeight?: Float32Array;
 }
 
+/** What is learnt: see `DiffusionConfig`. */
 export type NativeObjective =
   | { readonly kind: "subs" }
   | { readonly kind: "d3pm"; readonly steps: number }
@@ -230,7 +232,7 @@ interface AddonDenoiser {
   cancel(): void;
   dispose(): void;
 }
-interface Addon extends DataAddon {
+interface Addon extends DataAddon, TokenAddon {
   Denoiser: new (options: NativeDenoiserOptions) => AddonDenoiser;
   /** The CPU and the GPUs found. */
   devices(): NativeDevice[];
@@ -247,15 +249,15 @@ interface Addon extends DataAddon {
 }
 
 const require = createRequire(import.meta.url);
+const packageRoot = fileURLToPath(new URL("..", import.meta.url));
 let loaded: Addon | undefined;
 
 /** The addon: the package's own, or for development the file that DDSC_ADDON names. */
 function addon(): Addon {
   if (loaded === undefined) {
-    const root = fileURLToPath(new URL("..", import.meta.url));
     const { DDSC_ADDON: other } = process.env;
     try {
-      loaded = (other ? require(resolve(other)) : require("node-gyp-build")(root)) as Addon;
+      loaded = (other ? require(resolve(other)) : require("node-gyp-build")(packageRoot)) as Addon;
     } catch (cause) {
       throw new DdscError(
         "NATIVE_LOAD",
@@ -267,6 +269,12 @@ function addon(): Addon {
     }
   }
   return loaded;
+}
+
+/** Path of the addon that is used. Throws `NATIVE_LOAD` where there is none for this platform. */
+export function nativeBinary(): string {
+  addon();
+  return require("node-gyp-build").path(packageRoot) as string;
 }
 
 /** Turns an error that crossed the addon's border into a DdscError. */
@@ -289,8 +297,8 @@ function call<T>(work: () => T): T {
   }
 }
 
-/** Calls one of the addon's functions for data (see native_data.ts), at once or off the event loop; errors become `DdscError`s. */
-export function callAddon<T>(call: (functions: DataAddon) => T): T {
+/** Calls one of the addon's functions for data (see native_data.ts and native_tokens.ts), at once or off the event loop; errors become `DdscError`s. */
+export function callAddon<T>(call: (functions: DataAddon & TokenAddon) => T): T {
   try {
     const result = call(addon());
     if (!(result instanceof Promise)) return result;

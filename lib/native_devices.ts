@@ -26,6 +26,7 @@ export interface GpuDevice {
   readonly problem?: string;
 }
 
+/** What can be computed on. */
 export type NativeDevice = CpuDevice | GpuDevice;
 
 /** What there is of CUDA, from the build to the driver. */

@@ -9,7 +9,7 @@ namespace {
 
 DDSC_TEST("a plan for a GPU estimates what its ops hold for themselves") {
   const DenoiserConfig config = smallConfig();
-  constexpr BatchShape kShape{.cells = 3, .tokens = 2300, .longest = 800, .masked = 40};
+  constexpr BatchShape kShape{.cells = 3, .tokens = 150, .longest = 70, .masked = 10};
   for (const DType type : {DType::f32, DType::bf16}) {
     const MemoryPlan plan = planMemory(config, type, {.batch = kShape}, 1, DeviceKind::gpu);
     const auto model = std::make_shared<Model>(cuda::makeCudaBackend(0), config, type, true);
