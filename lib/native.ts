@@ -75,6 +75,7 @@ export interface NativeNoise {
   readonly meanWeight?: Float32Array;
 }
 
+/** What is learnt: see `DiffusionConfig`. */
 export type NativeObjective =
   | { readonly kind: "subs" }
   | { readonly kind: "d3pm"; readonly steps: number }
@@ -240,6 +241,7 @@ interface Addon extends DataAddon, TokenAddon {
   objectiveLoss(input: NativeObjectiveInput): Promise<NativeObjectiveLoss>;
 }
 
+/** What can be computed on. */
 export interface NativeDevice {
   /** What `device` takes: "cpu". */
   readonly name: string;
@@ -249,13 +251,13 @@ export interface NativeDevice {
 }
 
 const require = createRequire(import.meta.url);
+const packageRoot = fileURLToPath(new URL("..", import.meta.url));
 let loaded: Addon | undefined;
 
 function addon(): Addon {
   if (loaded === undefined) {
-    const root = fileURLToPath(new URL("..", import.meta.url));
     try {
-      loaded = require("node-gyp-build")(root) as Addon;
+      loaded = require("node-gyp-build")(packageRoot) as Addon;
     } catch (cause) {
       throw new DdscError(
         "NATIVE_LOAD",
@@ -267,6 +269,12 @@ function addon(): Addon {
     }
   }
   return loaded;
+}
+
+/** Path of the addon that is used. Throws `NATIVE_LOAD` where there is none for this platform. */
+export function nativeBinary(): string {
+  addon();
+  return require("node-gyp-build").path(packageRoot) as string;
 }
 
 /** Turns an error that crossed the addon's border into a DdscError. */

@@ -1,6 +1,7 @@
 // The native core without Node: node scripts/native.mjs build | test | sanitize | bench [arguments of ddsc_bench]
 //   build     core, conformance tests and benchmark in build-native/
-//   test      build, check the kernels' symbols, run the conformance tests: the CPU's, and the CUDA sources' on the emulator
+//   test      build, check the kernels' symbols, run the conformance tests: the CPU's, and the CUDA sources' on the
+//             emulator, which planted faults must make fail
 //   sanitize  all conformance tests under ASan + UBSan (build-asan/), those about threads under TSan (build-tsan/)
 //   bench     build and run the benchmark
 import { spawnSync } from "node:child_process";
@@ -9,6 +10,7 @@ import { dirname, join } from "node:path";
 import { argv, env, exit } from "node:process";
 import { fileURLToPath } from "node:url";
 import { checkIsaSymbols } from "./check_isa_symbols.mjs";
+import { checkPlantedFaults } from "./check_planted_faults.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -59,6 +61,7 @@ const commands = {
     checkIsaSymbols(join(root, "build-native"));
     conformance("build-native");
     conformance("build-native", { program: "ddsc_emulated" });
+    checkPlantedFaults(join(root, "build-native"));
   },
   sanitize: () => {
     build("build-asan", ["-DDDSC_SANITIZE=address"], ["ddsc_conformance"]);

@@ -131,6 +131,7 @@ export class ConcatenatedSource implements CellSource {
     return { kind: "concatenated", name: this.name, sources: this.#sources.map(handoverOf) };
   }
 
+  /** Closes all of them. */
   [Symbol.dispose](): void {
     for (const source of this.#sources) source[Symbol.dispose]();
   }

@@ -121,6 +121,7 @@ export class CellTokenizer {
     });
   }
 
+  /** Plain JSON from which `fromJSON` makes the same tokenizer again. */
   toJSON(): CellTokenizerJson {
     return {
       vocabulary: this.vocabulary.toJSON(),

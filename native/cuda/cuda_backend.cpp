@@ -34,7 +34,7 @@ class CudaBackend final : public EveryOp<CudaBackend> {
   int threads() const override { return 1; }
   Limits measureLimits() override {
     useDevice(device_);
-    return cuda::measureLimits(parts_->context);
+    return cuda::measureLimits(parts_->context, properties_.multiprocessors);
   }
   void synchronise() override {
     useDevice(device_);

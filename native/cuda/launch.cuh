@@ -10,6 +10,7 @@
 #if defined(__CUDACC__)
 #include "cuda/runtime_calls.cuh"
 #else
+#include "cuda/emulator/instances.h"
 #include "cuda/emulator/runtime.h"
 #endif
 
@@ -23,9 +24,8 @@ struct LaunchShape {
 };
 
 /// Runs `kernel(arguments...)` in every thread of the grid. An empty grid does nothing. `name` is for errors.
-template <class... Parameters, class... Arguments>
-void launch(Stream& stream, const char* name, void (*kernel)(Parameters...), const LaunchShape& shape,
-            const Arguments&... arguments) {
+template <auto kernel, class... Arguments>
+void launch(Stream& stream, const char* name, const LaunchShape& shape, const Arguments&... arguments) {
   if (shape.x == 0 || shape.y == 0 || shape.z == 0) return;
 #if defined(__CUDACC__)
   allowSharedMemory(reinterpret_cast<const void*>(kernel), shape.sharedBytes);
@@ -38,7 +38,10 @@ void launch(Stream& stream, const char* name, void (*kernel)(Parameters...), con
       {static_cast<int>(shape.x), static_cast<int>(shape.y), static_cast<int>(shape.z)},
       shape.threads,
       shape.sharedBytes};
-  emulator::enqueue(stream, [=] { emulator::runGrid(name, grid, [&] { kernel(arguments...); }); });
+  emulator::enqueue(stream, [=] {
+    emulator::runGrid(name, grid, [&] { kernel(arguments...); });
+    emulator::instanceOf<kernel>.ran = true;
+  });
 #endif
 }
 

@@ -38,8 +38,9 @@ std::vector<Case>& cases() {
   return registered;
 }
 
-Registration::Registration(std::string name, std::function<void()> run, std::source_location where) {
-  cases().push_back({std::move(name), baseName(where.file_name()), std::move(run)});
+Registration::Registration(std::string name, std::function<void()> run, std::source_location where,
+                           Turn turn) {
+  cases().push_back({std::move(name), baseName(where.file_name()), std::move(run), turn});
 }
 
 Failure::Failure(const std::string& message, const std::source_location& where)

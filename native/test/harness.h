@@ -21,11 +21,16 @@
 
 namespace ddsc::test {
 
+/// When a test runs: where it stands, or after all others, of which it says something. The latter is left out
+/// where a filter leaves out others.
+enum class Turn { own, last };
+
 /// One registered test: its sentence, the file it stands in (base name, no extension) and its body.
 struct Case {
   std::string name;
   std::string_view file;
   std::function<void()> run;
+  Turn turn = Turn::own;
 };
 
 /// Every test of the executable, in the order of registration.
@@ -34,7 +39,7 @@ std::vector<Case>& cases();
 /// Registers a test when constructed; made by DDSC_TEST, or directly in a loop over parameters.
 struct Registration {
   Registration(std::string name, std::function<void()> run,
-               std::source_location where = std::source_location::current());
+               std::source_location where = std::source_location::current(), Turn turn = Turn::own);
 };
 
 /// Thrown by a check that does not hold.

@@ -59,6 +59,11 @@ std::vector<double> product(std::int64_t rows, std::int64_t cols, std::int64_t s
   return result;
 }
 
+/// What rows lie apart beyond their length: `odd`, or what makes them begin at multiples of 16 bytes.
+std::int64_t gapAfter(std::int64_t cols, bool aligned, std::int64_t odd) {
+  return aligned ? (8 - cols % 8) % 8 : odd;
+}
+
 double element(const Tensor& tensor, std::int64_t row, std::int64_t col) {
   return static_cast<double>(tensor.at(row, col));
 }
@@ -69,9 +74,10 @@ const PerInstructionSet forward(
       std::uint32_t name = 0;
       for (const Shape& s : shapes) {
         for (const Activation activation : {Activation::none, Activation::geluTanh, Activation::silu}) {
-          const bool plain = name % 2 == 0;
-          const Tensor x = Tensor::random(++name, s.rows, s.inputs, type, 1, 3);
-          const Tensor weight = Tensor::random(++name, s.outputs, s.inputs, type, 1, 2);
+          const bool plain = name % 2 == 0, aligned = activation == Activation::geluTanh;
+          const Tensor x = Tensor::random(++name, s.rows, s.inputs, type, 1, gapAfter(s.inputs, aligned, 3));
+          const Tensor weight =
+              Tensor::random(++name, s.outputs, s.inputs, type, 1, gapAfter(s.inputs, aligned, 2));
           Tensor bias = Tensor::random(++name, 1, s.outputs);
           const Tensor residual = Tensor::random(++name, s.rows, s.outputs, DType::f32, 1, 1);
           Tensor pre(s.rows, s.outputs, type, 5), y(s.rows, s.outputs, type, 4);
@@ -109,8 +115,11 @@ const PerInstructionSet inputGradient(
       std::uint32_t name = 1000;
       for (const Shape& s : shapes) {
         for (const Activation activation : {Activation::none, Activation::geluTanh, Activation::silu}) {
-          const Tensor dy = Tensor::random(++name, s.rows, s.outputs, type, 1, 3);
-          const Tensor weight = Tensor::random(++name, s.outputs, s.inputs, type, 1, 2);
+          const bool aligned = activation == Activation::geluTanh;
+          const Tensor dy =
+              Tensor::random(++name, s.rows, s.outputs, type, 1, gapAfter(s.outputs, aligned, 3));
+          const Tensor weight =
+              Tensor::random(++name, s.outputs, s.inputs, type, 1, gapAfter(s.inputs, aligned, 2));
           const Tensor pre = Tensor::random(++name, s.rows, s.inputs, type, 4, 1);
           Tensor dx(s.rows, s.inputs, type, 4);
           backend.run(LinearInputGradient{.dy = dy.view(),
@@ -138,8 +147,9 @@ const PerInstructionSet weightGradient(
       for (const Shape& s : shapes) {
         // Rows are the sum here: swap so that some shapes have many.
         const std::int64_t rows = s.inputs, inputs = s.rows;
-        const Tensor dy = Tensor::random(++name, rows, s.outputs, type, 1, 3);
-        const Tensor x = Tensor::random(++name, rows, inputs, type, 1, 2);
+        const bool aligned = &s - shapes.data() >= 5;
+        const Tensor dy = Tensor::random(++name, rows, s.outputs, type, 1, gapAfter(s.outputs, aligned, 3));
+        const Tensor x = Tensor::random(++name, rows, inputs, type, 1, gapAfter(inputs, aligned, 2));
         Tensor dweight = Tensor::random(++name, s.outputs, inputs, DType::f32, 1, 1);
         Tensor dbias = Tensor::random(++name, 1, s.outputs);
         auto expected = product(

@@ -1,10 +1,12 @@
 /// ddsc_conformance [--filter TEXT] [--list]: runs the tests whose "file: name" contains TEXT.
 /// Exit code 0 if all passed, 1 if one failed or none ran, 2 for a usage error.
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <exception>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "test/harness.h"
 
@@ -48,9 +50,12 @@ int main(int argumentCount, char** arguments) {
   int passed = 0;
   int failed = 0;
   int skipped = 0;
-  for (const ddsc::test::Case& test : ddsc::test::cases()) {
+  std::vector<ddsc::test::Case>& cases = ddsc::test::cases();
+  const auto inTurn = [](const ddsc::test::Case& test) { return test.turn == ddsc::test::Turn::own; };
+  std::stable_partition(cases.begin(), cases.end(), inTurn);
+  for (const ddsc::test::Case& test : cases) {
     const std::string label = std::string(test.file) + ": " + test.name;
-    if (label.find(filter) == std::string::npos) continue;
+    if (label.find(filter) == std::string::npos || (!inTurn(test) && !filter.empty())) continue;
     if (list) {
       std::printf("%s\n", label.c_str());
       continue;

@@ -9,6 +9,8 @@ void extend(OpTable& table) {
   table.linear = linear;
   table.linearInputGradient = linearInputGradient;
   table.linearWeightGradient = linearWeightGradient;
+  table.attention = attention;
+  table.attentionGradient = attentionGradient;
 }
 
 }  // namespace ddsc::cpu::DDSC_ISA

@@ -13,7 +13,7 @@ namespace ddsc::cpu::DDSC_ISA {
 /// cache.
 #if defined(__AVX512F__)
 inline constexpr std::int64_t kKeyBlock = 224;
-#elif defined(__AVX2__)
+#elif defined(__AVX2__) || defined(DDSC_NEON)
 inline constexpr std::int64_t kKeyBlock = 240;
 #else
 inline constexpr std::int64_t kKeyBlock = 256;
@@ -51,9 +51,9 @@ DDSC_INLINE void eachColumnVector(std::int64_t count, const Body& body) {
 }
 
 /// out[i, :] = factor * rotate(rows first + i of the head), count rows, dim apart.
-template <class T>
+template <class T, class Out>
 DDSC_INLINE void readRotated(const Head<const T>& head, const Rotation& rotation, std::int64_t first,
-                             std::int64_t count, float factor, float* out) {
+                             std::int64_t count, float factor, Out* out) {
   const F scale = set1(factor);
   const std::int64_t half = head.dim / 2;
   for (std::int64_t i = 0; i < count; ++i, out += head.dim) {
@@ -114,14 +114,16 @@ DDSC_INLINE const std::int32_t* longestFirst(const Ragged& cells, std::int32_t* 
   return order;
 }
 
-/// Hands out float buffers from one block of scratch, each on a cache line of its own.
+/// Hands out buffers from one block of scratch, each on a cache line of its own.
 class Arena {
  public:
   DDSC_INLINE explicit Arena(float* memory = nullptr) : memory_(memory) {}
-  DDSC_INLINE float* take(std::int64_t floats) {
+  template <class T = float>
+  DDSC_INLINE T* take(std::int64_t count) {
     float* part = memory_ == nullptr ? nullptr : memory_ + used_;
-    used_ += ceilDivide(floats, 16) * 16;
-    return part;
+    used_ +=
+        roundUp(count * static_cast<std::int64_t>(sizeof(T)), 64) / static_cast<std::int64_t>(sizeof(float));
+    return reinterpret_cast<T*>(part);
   }
   /// With no memory given: what all that was taken needs.
   DDSC_INLINE std::size_t bytes() const { return static_cast<std::size_t>(used_) * sizeof(float); }
@@ -130,5 +132,55 @@ class Arena {
   float* memory_;
   std::int64_t used_ = 0;
 };
+
+/// A range of queries of one head of one cell.
+template <class T>
+struct AttentionTask {
+  Head<const T> query, key, value;
+  Head<T> out;
+  float* logSumExp;  // of the cell's first row, logSumExpStride apart
+  std::int64_t logSumExpStride;
+  Rotation rotation;
+  std::int64_t length, firstQuery, endQuery;
+};
+
+/// One head of one cell, backward.
+template <class T>
+struct AttentionGradientTask {
+  Head<const T> query, key, value, out, dout;
+  Head<T> queryGradient, keyGradient, valueGradient;
+  const float* logSumExp;  // of the cell's first row, logSumExpStride apart
+  std::int64_t logSumExpStride;
+  Rotation rotation;
+  std::int64_t length;
+  float scale;
+};
+
+/// delta[i] = sum of dout[i] * out[i].
+template <class T>
+DDSC_INLINE void rowProducts(const AttentionGradientTask<T>& task, float* delta) {
+  const std::int64_t headDim = task.out.dim;
+  for (std::int64_t i = 0; i < task.length; ++i) {
+    const T *dout = task.dout.row(i), *out = task.out.row(i);
+    prefetch(task.dout.row(i + kRowsAhead), headDim * static_cast<std::int64_t>(sizeof(T)));
+    prefetch(task.out.row(i + kRowsAhead), headDim * static_cast<std::int64_t>(sizeof(T)));
+    F total = zero();
+    eachColumnVector(headDim, [&](std::int64_t j, std::int64_t lanes) __attribute__((always_inline)) {
+      total = fma(load(dout + j, lanes), load(out + j, lanes), total);
+    });
+    delta[i] = sum(total);
+  }
+}
+
+/// Row `row` of tiles [token tile][column panel], end to end.
+template <std::int64_t tileRows>
+DDSC_INLINE const float* gatherRow(const float* tiles, std::int64_t row, std::int64_t columnPanels,
+                                   float* out) {
+  const float* from = tiles + (row / tileRows * columnPanels * tileRows + row % tileRows) * kTileCols;
+  for (std::int64_t panel = 0; panel < columnPanels; ++panel)
+    for (std::int64_t col = 0; col < kTileCols; col += kWidth)
+      store(out + panel * kTileCols + col, load(from + panel * tileRows * kTileCols + col));
+  return out;
+}
 
 }  // namespace ddsc::cpu::DDSC_ISA

@@ -6,8 +6,6 @@
 
 namespace ddsc::cpu::DDSC_ISA {
 
-DDSC_INLINE constexpr std::int64_t roundUp(std::int64_t a, std::int64_t to) { return ceilDivide(a, to) * to; }
-
 /// How a product of pairs is cut up: the sum into chunks (a panel of B fits the first-level cache beside one
 /// of A) and sweeps of chunks (two sweeps' rows of A and a task's tiles fit the second), C into tasks. Cuts
 /// of the sum follow from the number of its steps alone.

@@ -18,6 +18,7 @@ struct Operand {
 DDSC_INLINE constexpr std::int64_t least(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 DDSC_INLINE constexpr std::int64_t most(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
 DDSC_INLINE constexpr std::int64_t ceilDivide(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+DDSC_INLINE constexpr std::int64_t roundUp(std::int64_t a, std::int64_t to) { return ceilDivide(a, to) * to; }
 
 /// Rows ahead of the one being packed that are asked for: strided rows of few lines each are not foreseen by
 /// the processor itself.

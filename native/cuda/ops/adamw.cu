@@ -84,9 +84,9 @@ void run(Context& context, const SumOfSquares& op) {
   double total = 0;
   if (blocks > 0) {
     auto* sums = context.scratch.take<double>(blocks);
-    launch(context.stream, "sumOfSquares", sumSquares,
-           {.x = blocks, .threads = kRowThreads, .sharedBytes = 128}, globalOf(op.values),
-           Global<double>{sums, blocks});
+    launch<sumSquares>(context.stream, "sumOfSquares",
+                       {.x = blocks, .threads = kRowThreads, .sharedBytes = 128}, globalOf(op.values),
+                       Global<double>{sums, blocks});
     std::vector<double> host(static_cast<std::size_t>(blocks));
     context.staging.download(host.data(), sums, host.size() * sizeof(double));
     for (const double sum : host) total += sum;
@@ -95,11 +95,11 @@ void run(Context& context, const SumOfSquares& op) {
 }
 
 void run(Context& context, const AdamW& op) {
-  launch(context.stream, "adamW", update,
-         {.x = ceilDivide(op.weights.size, kRowThreads), .threads = kRowThreads},
-         Buffers{globalOf(op.weights), globalOf(op.firstMoment), globalOf(op.secondMoment),
-                 globalOf(op.gradient), globalOf(op.ema), globalOf(op.copy)},
-         Constants::of(op));
+  launch<update>(context.stream, "adamW",
+                 {.x = ceilDivide(op.weights.size, kRowThreads), .threads = kRowThreads},
+                 Buffers{globalOf(op.weights), globalOf(op.firstMoment), globalOf(op.secondMoment),
+                         globalOf(op.gradient), globalOf(op.ema), globalOf(op.copy)},
+                 Constants::of(op));
 }
 
 }  // namespace ddsc::cuda

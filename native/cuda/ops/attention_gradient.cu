@@ -202,8 +202,8 @@ void differentiateBf16(Context& context, const AttentionGradient& op) {
                           .z = op.cells.cells(),
                           .threads = kAttentionThreads,
                           .sharedBytes = sharedBytes<kDim>()};
-  launch(context.stream, "attentionGradient", differentiateKeys<kDim>, shape, in);
-  launch(context.stream, "attentionGradient", differentiateQueries<kDim>, shape, in);
+  launch<differentiateKeys<kDim>>(context.stream, "attentionGradient", shape, in);
+  launch<differentiateQueries<kDim>>(context.stream, "attentionGradient", shape, in);
 }
 
 }  // namespace

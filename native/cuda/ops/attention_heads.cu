@@ -40,9 +40,9 @@ PackedHeads packHeads(Context& context, const ConstMatrix& qkv, std::int64_t hea
   const bf16* data = asIs ? qkv.as<bf16>() : memory;
   const std::int64_t stride = asIs ? qkv.stride : 3 * width;
   if (!asIs) {
-    launch(context.stream, "attention", packRows, warpPerRow(qkv.rows), rowsOf<bf16>(qkv),
-           Rotation::of(rotary, cells), 3, static_cast<int>(heads), static_cast<int>(headDim), dim,
-           Rows<bf16>{memory, qkv.rows, stride, stride});
+    launch<packRows>(context.stream, "attention", warpPerRow(qkv.rows), rowsOf<bf16>(qkv),
+                     Rotation::of(rotary, cells), 3, static_cast<int>(heads), static_cast<int>(headDim), dim,
+                     Rows<bf16>{memory, qkv.rows, stride, stride});
   }
   return {{data, qkv.rows, stride}, {data + width, qkv.rows, stride}, {data + 2 * width, qkv.rows, stride}};
 }
@@ -51,9 +51,9 @@ Heads packPlain(Context& context, const ConstMatrix& matrix, std::int64_t heads,
   const std::int64_t headDim = matrix.cols / heads, width = heads * dim;
   if (headDim == dim && isAligned(matrix.data, matrix.stride, matrix.type))
     return {matrix.as<bf16>(), matrix.rows, matrix.stride};
-  launch(context.stream, "attention", packRows, warpPerRow(matrix.rows), rowsOf<bf16>(matrix), Rotation{}, 1,
-         static_cast<int>(heads), static_cast<int>(headDim), dim,
-         Rows<bf16>{memory, matrix.rows, width, width});
+  launch<packRows>(context.stream, "attention", warpPerRow(matrix.rows), rowsOf<bf16>(matrix), Rotation{}, 1,
+                   static_cast<int>(heads), static_cast<int>(headDim), dim,
+                   Rows<bf16>{memory, matrix.rows, width, width});
   return {memory, matrix.rows, width};
 }
 

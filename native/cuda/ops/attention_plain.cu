@@ -267,8 +267,9 @@ PlainInput<T> inputOf(const ConstMatrix& qkv, const RotaryTable& rotary, const R
 void attendPlain(Context& context, const Attention& op) {
   withElementType(op.out.type, [&](auto element) {
     using T = decltype(element);
-    launch(context.stream, "attention", attendRows<T>, shapeOf(op.cells, op.heads, op.out.cols / op.heads),
-           inputOf<T>(op.qkv, op.rotary, op.cells, op.heads), rowsOf<T>(op.out), rowsOf<float>(op.logSumExp));
+    launch<attendRows<T>>(context.stream, "attention", shapeOf(op.cells, op.heads, op.out.cols / op.heads),
+                          inputOf<T>(op.qkv, op.rotary, op.cells, op.heads), rowsOf<T>(op.out),
+                          rowsOf<float>(op.logSumExp));
   });
 }
 
@@ -283,8 +284,8 @@ void differentiatePlain(Context& context, const AttentionGradient& op) {
     in.dout = rowsOf<T>(op.dout);
     in.logSumExp = rowsOf<float>(op.logSumExp);
     in.delta = {delta, rows * op.heads};
-    launch(context.stream, "attentionGradient", differentiateQueries<T>, shape, in, rowsOf<T>(op.dqkv));
-    launch(context.stream, "attentionGradient", differentiateKeys<T>, shape, in, rowsOf<T>(op.dqkv));
+    launch<differentiateQueries<T>>(context.stream, "attentionGradient", shape, in, rowsOf<T>(op.dqkv));
+    launch<differentiateKeys<T>>(context.stream, "attentionGradient", shape, in, rowsOf<T>(op.dqkv));
   });
 }
 
@@ -292,8 +293,8 @@ void attentionDelta(Context& context, const ConstMatrix& out, const ConstMatrix&
                     float* delta) {
   withElementType(out.type, [&](auto element) {
     using T = decltype(element);
-    launch(context.stream, "attentionGradient", sumProducts<T>, warpPerRow(out.rows), rowsOf<T>(out),
-           rowsOf<T>(dout), static_cast<int>(heads), Global<float>{delta, out.rows * heads});
+    launch<sumProducts<T>>(context.stream, "attentionGradient", warpPerRow(out.rows), rowsOf<T>(out),
+                           rowsOf<T>(dout), static_cast<int>(heads), Global<float>{delta, out.rows * heads});
   });
 }
 

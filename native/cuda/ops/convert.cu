@@ -22,8 +22,8 @@ void run(Context& context, const Convert& op) {
     withElementType(op.out.type, [&](auto to) {
       using In = decltype(from);
       using Out = decltype(to);
-      launch(context.stream, "convert", convert<In, Out>, warpPerRow(op.out.rows), viewOf<In>(op.in),
-             viewOf<Out>(op.out));
+      launch<convert<In, Out>>(context.stream, "convert", warpPerRow(op.out.rows), viewOf<In>(op.in),
+                               viewOf<Out>(op.out));
     });
   });
 }

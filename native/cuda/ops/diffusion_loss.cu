@@ -93,8 +93,8 @@ void run(Context& context, const DiffusionLoss& op) {
                         static_cast<double>(op.gradientScale)};
   withElementType(op.dlogits.type, [&](auto element) {
     using T = decltype(element);
-    launch(context.stream, "diffusionLoss", lossOfRows<T>, warpPerRow(op.logits.rows), input,
-           globalOf(op.loss), globalOf(op.meanLoss), rowsOf<T>(op.dlogits));
+    launch<lossOfRows<T>>(context.stream, "diffusionLoss", warpPerRow(op.logits.rows), input,
+                          globalOf(op.loss), globalOf(op.meanLoss), rowsOf<T>(op.dlogits));
   });
 }
 

@@ -102,9 +102,9 @@ void run(Context& context, const DrawTokens& op) {
                         op.firstValue,
                         op.seed,
                         op.step};
-  launch(context.stream, "drawTokens", drawRows,
-         {.x = ceilDivide(op.logits.rows, kRowThreads), .threads = kRowThreads}, input, globalOf(op.tokens),
-         globalOf(op.probability));
+  launch<drawRows>(context.stream, "drawTokens",
+                   {.x = ceilDivide(op.logits.rows, kRowThreads), .threads = kRowThreads}, input,
+                   globalOf(op.tokens), globalOf(op.probability));
 }
 
 }  // namespace ddsc::cuda

@@ -59,21 +59,21 @@ DDSC_KERNEL(kRowThreads) addGroups(View<const float> dx, Groups groups, View<flo
 }
 
 void addGroupsOf(Context& context, const ConstMatrix& dx, const Grouping& grouping, const Matrix& table) {
-  launch(context.stream, "embedGradient", addGroups,
-         {.x = grouping.ids.size,
-          .y = ceilDivide(dx.cols, kGroupCols),
-          .threads = kRowThreads,
-          .sharedBytes = sizeof(float) * kWarpsPerBlock * kGroupCols},
-         viewOf<float>(dx),
-         Groups{globalOf(grouping.ids), globalOf(grouping.starts), globalOf(grouping.rows)},
-         viewOf<float>(table));
+  launch<addGroups>(context.stream, "embedGradient",
+                    {.x = grouping.ids.size,
+                     .y = ceilDivide(dx.cols, kGroupCols),
+                     .threads = kRowThreads,
+                     .sharedBytes = sizeof(float) * kWarpsPerBlock * kGroupCols},
+                    viewOf<float>(dx),
+                    Groups{globalOf(grouping.ids), globalOf(grouping.starts), globalOf(grouping.rows)},
+                    viewOf<float>(table));
 }
 
 }  // namespace
 
 void run(Context& context, const Embed& op) {
-  launch(context.stream, "embed", embedRows, warpPerRow(op.x.rows), globalOf(op.tokens), globalOf(op.genes),
-         viewOf<float>(op.rankTable), viewOf<float>(op.geneTable), viewOf<float>(op.x));
+  launch<embedRows>(context.stream, "embed", warpPerRow(op.x.rows), globalOf(op.tokens), globalOf(op.genes),
+                    viewOf<float>(op.rankTable), viewOf<float>(op.geneTable), viewOf<float>(op.x));
 }
 
 void run(Context& context, const EmbedGradient& op) {

@@ -96,9 +96,9 @@ DDSC_KERNEL(kRowThreads) addGates(Global<const std::int32_t> offsets, CellSums s
 void run(Context& context, const GateResidual& op) {
   withElementType(op.h.type, [&](auto element) {
     using T = decltype(element);
-    launch(context.stream, "gateResidual", addGated<T>, warpPerRow(op.y.rows), viewOf<float>(op.x),
-           viewOf<T>(op.h), viewOf<float>(op.gate), globalOf(op.cells.cell),
-           Dropping::of(op.dropout, op.cells), viewOf<float>(op.y));
+    launch<addGated<T>>(context.stream, "gateResidual", warpPerRow(op.y.rows), viewOf<float>(op.x),
+                        viewOf<T>(op.h), viewOf<float>(op.gate), globalOf(op.cells.cell),
+                        Dropping::of(op.dropout, op.cells), viewOf<float>(op.y));
   });
 }
 
@@ -106,13 +106,14 @@ void run(Context& context, const GateResidualGradient& op) {
   const CellSums sums = cellSums(context.scratch, op.cells, 1, op.dy.cols);
   withElementType(op.h.type, [&](auto element) {
     using T = decltype(element);
-    launch(context.stream, "gateResidualGradient", differentiateGated<T>, cellSumShape<1>(sums),
-           viewOf<float>(op.dy), viewOf<T>(op.h), viewOf<float>(op.gate), globalOf(op.cells.offsets),
-           Dropping::of(op.dropout, op.cells), viewOf<T>(op.dh), sums);
+    launch<differentiateGated<T>>(context.stream, "gateResidualGradient", cellSumShape<1>(sums),
+                                  viewOf<float>(op.dy), viewOf<T>(op.h), viewOf<float>(op.gate),
+                                  globalOf(op.cells.offsets), Dropping::of(op.dropout, op.cells),
+                                  viewOf<T>(op.dh), sums);
   });
-  launch(context.stream, "gateResidualGradient", addGates,
-         {.x = ceilDivide(op.dy.cols, kRowThreads), .y = sums.cells, .threads = kRowThreads},
-         globalOf(op.cells.offsets), sums, rowsOf<float>(op.dgate));
+  launch<addGates>(context.stream, "gateResidualGradient",
+                   {.x = ceilDivide(op.dy.cols, kRowThreads), .y = sums.cells, .threads = kRowThreads},
+                   globalOf(op.cells.offsets), sums, rowsOf<float>(op.dgate));
 }
 
 }  // namespace ddsc::cuda

@@ -27,6 +27,6 @@ void run(Context&, const AdamW&);
 void run(Context&, const Convert&);
 
 /// As Backend::measureLimits.
-Limits measureLimits(Context&);
+Limits measureLimits(Context&, int multiprocessors);
 
 }  // namespace ddsc::cuda

@@ -9,14 +9,15 @@
 namespace ddsc::cuda {
 namespace {
 
-constexpr int kBlocks = 1024, kRounds = 512, kChains = 8;
+constexpr int kBlocksEach = 8;  // a multiprocessor
+constexpr int kChains = 8;
 
 /// Independent chains of multiply-adds; the result is written so that none is left out.
-DDSC_KERNEL(kRowThreads) chainFloat(Global<float> out, float factor) {
+DDSC_KERNEL(kRowThreads) chainFloat(Global<float> out, float factor, int rounds) {
   float sums[kChains];
 #pragma unroll
   for (int i = 0; i < kChains; ++i) sums[i] = static_cast<float>(threadIndex() + i);
-  for (int round = 0; round < kRounds; ++round) {
+  for (int round = 0; round < rounds; ++round) {
 #pragma unroll
     for (int i = 0; i < kChains; ++i) sums[i] = fusedMultiplyAdd(sums[i], factor, factor);
   }
@@ -26,11 +27,11 @@ DDSC_KERNEL(kRowThreads) chainFloat(Global<float> out, float factor) {
   out[threadOfGrid()] = total;
 }
 
-DDSC_KERNEL(kRowThreads) chainBf16(Global<float> out) {
+DDSC_KERNEL(kRowThreads) chainBf16(Global<float> out, int rounds) {
   float sums[kChains][4] = {};
   const auto bits = static_cast<std::uint32_t>(threadIndex());
   const std::uint32_t a[4] = {bits, bits, bits, bits};
-  for (int round = 0; round < kRounds; ++round) {
+  for (int round = 0; round < rounds; ++round) {
 #pragma unroll
     for (int i = 0; i < kChains; ++i) multiplyAccumulate(sums[i], a, bits, bits);
   }
@@ -55,25 +56,38 @@ double secondsOf(Stream& stream, const Work& work) {
   return best;
 }
 
+/// How much of work(amount) is done in a second, for an amount that takes some time, or the most.
+template <class Work>
+double amountPerSecond(Stream& stream, std::int64_t least, std::int64_t most, const Work& work) {
+  constexpr double kLongEnough = 1e-3;
+  for (std::int64_t amount = least;; amount *= 2) {
+    const double seconds = secondsOf(stream, [&] { work(amount); });
+    if (seconds >= kLongEnough || amount >= most) return static_cast<double>(amount) / seconds;
+  }
+}
+
 }  // namespace
 
-Limits measureLimits(Context& context) {
-  constexpr std::int64_t kCopyBytes = std::int64_t{256} << 20;
-  auto* memory = context.scratch.take<std::byte>(2 * kCopyBytes);
-  const Global<float> out{reinterpret_cast<float*>(memory), std::int64_t{kBlocks} * kRowThreads};
-  const LaunchShape shape{.x = kBlocks, .threads = kRowThreads};
-  const double threads = static_cast<double>(kBlocks) * kRowThreads,
-               chains = static_cast<double>(kRounds) * kChains;
-  const double floats =
-      secondsOf(context.stream, [&] { launch(context.stream, "limits", chainFloat, shape, out, 0.5f); });
-  const double matrices =
-      secondsOf(context.stream, [&] { launch(context.stream, "limits", chainBf16, shape, out); });
-  const double copy = secondsOf(context.stream, [&] {
-    context.stream.copyOnDevice(memory + kCopyBytes, memory, static_cast<std::size_t>(kCopyBytes));
+Limits measureLimits(Context& context, int multiprocessors) {
+  constexpr std::int64_t kMostRounds = std::int64_t{1} << 20;
+  const std::int64_t blocks = std::int64_t{kBlocksEach} * multiprocessors, threads = blocks * kRowThreads;
+  const LaunchShape shape{.x = blocks, .threads = kRowThreads};
+  const Global<float> out{context.scratch.take<float>(threads), threads};
+  const double floats = amountPerSecond(context.stream, 1, kMostRounds, [&](std::int64_t rounds) {
+    launch<chainFloat>(context.stream, "limits", shape, out, 0.5f, static_cast<int>(rounds));
   });
-  return {.floatFlops = 2 * threads * chains / floats,
-          .bf16Flops = 2.0 * 16 * 8 * 16 * (threads / kWarpSize) * chains / matrices,
-          .bytes = 2 * static_cast<double>(kCopyBytes) / copy};
+  const double matrices = amountPerSecond(context.stream, 1, kMostRounds, [&](std::int64_t rounds) {
+    launch<chainBf16>(context.stream, "limits", shape, out, static_cast<int>(rounds));
+  });
+  constexpr std::int64_t kLeastBytes = std::int64_t{1} << 20, kMostBytes = std::int64_t{256} << 20;
+  const double copied = amountPerSecond(context.stream, kLeastBytes, kMostBytes, [&](std::int64_t bytes) {
+    auto* memory = context.scratch.take<std::byte>(2 * bytes);
+    context.stream.copyOnDevice(memory + bytes, memory, static_cast<std::size_t>(bytes));
+  });
+  const double each = 2.0 * kChains;
+  return {.floatFlops = each * static_cast<double>(threads) * floats,
+          .bf16Flops = each * 16 * 8 * 16 * static_cast<double>(threads / kWarpSize) * matrices,
+          .bytes = 2 * copied};
 }
 
 }  // namespace ddsc::cuda

@@ -146,16 +146,19 @@ void multiply(Context& context, const char* name, const ConstMatrix& left, const
   if (left.type == DType::f32) {
     const ProductOfFloat<a, b> product{
         {rowsOf<float>(left), rows}, {rowsOf<float>(right), cols}, steps, steps};
-    launch(context.stream, name, multiplyFloat<a, b, Epilogue>, shapeOf<ProductFloat>(product, 1), product,
-           epilogue);
+    launch<multiplyFloat<a, b, Epilogue>>(context.stream, name, shapeOf<ProductFloat>(product, 1), product,
+                                          epilogue);
     return;
   }
   const ProductOfBf16<a, b> product{{rowsOf<bf16>(left), rows}, {rowsOf<bf16>(right), cols}, steps, steps};
   const bool aligned =
       isAligned(left.data, left.stride, left.type) && isAligned(right.data, right.stride, right.type);
-  launch(context.stream, name,
-         aligned ? multiplyBf16<true, a, b, Epilogue> : multiplyBf16<false, a, b, Epilogue>,
-         shapeOf<ProductBf16>(product, 1), product, epilogue);
+  const LaunchShape shape = shapeOf<ProductBf16>(product, 1);
+  if (aligned) {
+    launch<multiplyBf16<true, a, b, Epilogue>>(context.stream, name, shape, product, epilogue);
+  } else {
+    launch<multiplyBf16<false, a, b, Epilogue>>(context.stream, name, shape, product, epilogue);
+  }
 }
 
 /// Into how many parts the rows of a weight gradient are cut: enough blocks for a large GPU, each with work
@@ -201,21 +204,24 @@ void run(Context& context, const LinearWeightGradient& op) {
   if (isFloat) {
     const ProductOfFloat<false, false> product{
         {rowsOf<float>(op.dy), rows}, {rowsOf<float>(op.x), cols}, steps, perSplit};
-    launch(context.stream, "linearWeightGradient", weightGradientFloat,
-           shapeOf<ProductFloat>(product, splits), product, epilogue);
+    launch<weightGradientFloat>(context.stream, "linearWeightGradient",
+                                shapeOf<ProductFloat>(product, splits), product, epilogue);
   } else {
     const ProductOfBf16<false, false> product{
         {rowsOf<bf16>(op.dy), rows}, {rowsOf<bf16>(op.x), cols}, steps, perSplit};
     const bool aligned =
         isAligned(op.dy.data, op.dy.stride, op.dy.type) && isAligned(op.x.data, op.x.stride, op.x.type);
-    launch(context.stream, "linearWeightGradient",
-           aligned ? weightGradientBf16<true> : weightGradientBf16<false>,
-           shapeOf<ProductBf16>(product, splits), product, epilogue);
+    const LaunchShape shape = shapeOf<ProductBf16>(product, splits);
+    if (aligned) {
+      launch<weightGradientBf16<true>>(context.stream, "linearWeightGradient", shape, product, epilogue);
+    } else {
+      launch<weightGradientBf16<false>>(context.stream, "linearWeightGradient", shape, product, epilogue);
+    }
   }
   if (splits > 1) {
     const auto add = [&](const Rows<float>& to, const float* shares) {
-      launch(context.stream, "addSplits", addSplits, {.x = ceilDivide(to.rows * to.cols, 256)}, to, shares,
-             static_cast<int>(splits));
+      launch<addSplits>(context.stream, "addSplits", {.x = ceilDivide(to.rows * to.cols, 256)}, to, shares,
+                        static_cast<int>(splits));
     };
     add(rowsOf<float>(op.dweight), epilogue.shares);
     if (op.dbias) add({op.dbias.data, 1, op.dbias.size, op.dbias.size}, epilogue.biasShares);

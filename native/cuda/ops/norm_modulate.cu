@@ -139,9 +139,9 @@ addModulation(Global<const std::int32_t> offsets, CellSums sums, Global<const fl
 void run(Context& context, const NormModulate& op) {
   withElementType(op.y.type, [&](auto element) {
     using T = decltype(element);
-    launch(context.stream, "normModulate", normaliseRows<T>, warpPerRow(op.x.rows), viewOf<float>(op.x),
-           viewOf(op.gain), viewOf<float>(op.shift), viewOf<float>(op.scale), globalOf(op.cell),
-           viewOf<T>(op.y), globalOf(op.mean), globalOf(op.rstd));
+    launch<normaliseRows<T>>(context.stream, "normModulate", warpPerRow(op.x.rows), viewOf<float>(op.x),
+                             viewOf(op.gain), viewOf<float>(op.shift), viewOf<float>(op.scale),
+                             globalOf(op.cell), viewOf<T>(op.y), globalOf(op.mean), globalOf(op.rstd));
   });
 }
 
@@ -152,15 +152,15 @@ void run(Context& context, const NormModulateGradient& op) {
     const GradientInput<T> input{viewOf<T>(op.dy),        viewOf<float>(op.x),     viewOf(op.gain),
                                  viewOf<float>(op.scale), globalOf(op.cells.cell), globalOf(op.mean),
                                  globalOf(op.rstd)};
-    launch(context.stream, "normModulateGradient", sumModulation<T>, cellSumShape<2>(sums), input,
-           globalOf(op.cells.offsets), sums);
-    launch(context.stream, "normModulateGradient", differentiateRows<T>, warpPerRow(op.x.rows), input,
-           viewOf<float>(op.dx));
+    launch<sumModulation<T>>(context.stream, "normModulateGradient", cellSumShape<2>(sums), input,
+                             globalOf(op.cells.offsets), sums);
+    launch<differentiateRows<T>>(context.stream, "normModulateGradient", warpPerRow(op.x.rows), input,
+                                 viewOf<float>(op.dx));
   });
-  launch(context.stream, "normModulateGradient", addModulation,
-         {.x = ceilDivide(op.x.cols, kRowThreads), .threads = kRowThreads}, globalOf(op.cells.offsets), sums,
-         globalOf(op.gain), rowsOf<float>(op.scale), rowsOf<float>(op.dshift), rowsOf<float>(op.dscale),
-         globalOf(op.dgain));
+  launch<addModulation>(context.stream, "normModulateGradient",
+                        {.x = ceilDivide(op.x.cols, kRowThreads), .threads = kRowThreads},
+                        globalOf(op.cells.offsets), sums, globalOf(op.gain), rowsOf<float>(op.scale),
+                        rowsOf<float>(op.dshift), rowsOf<float>(op.dscale), globalOf(op.dgain));
 }
 
 }  // namespace ddsc::cuda

@@ -41,16 +41,16 @@ scatter(View<const T> source, Global<const std::int32_t> index, View<T> out) {
 void run(Context& context, const GatherRows& op) {
   withElementType(op.out.type, [&](auto element) {
     using T = decltype(element);
-    launch(context.stream, "gatherRows", gather<T>, warpPerRow(op.out.rows), viewOf<T>(op.source),
-           globalOf(op.index), viewOf<T>(op.out));
+    launch<gather<T>>(context.stream, "gatherRows", warpPerRow(op.out.rows), viewOf<T>(op.source),
+                      globalOf(op.index), viewOf<T>(op.out));
   });
 }
 
 void run(Context& context, const ScatterRows& op) {
   withElementType(op.out.type, [&](auto element) {
     using T = decltype(element);
-    launch(context.stream, "scatterRows", scatter<T>, warpPerRow(op.out.rows), viewOf<T>(op.source),
-           globalOf(op.index), viewOf<T>(op.out));
+    launch<scatter<T>>(context.stream, "scatterRows", warpPerRow(op.out.rows), viewOf<T>(op.source),
+                       globalOf(op.index), viewOf<T>(op.out));
   });
 }
 

@@ -20,9 +20,10 @@ DDSC_KERNEL(kRowThreads) makeTimeFeatures(Global<const float> sigma, Rows<float>
 }  // namespace
 
 void run(Context& context, const TimeFeatures& op) {
-  launch(context.stream, "timeFeatures", makeTimeFeatures,
-         {.x = ceilDivide(op.features.rows * (op.features.cols / 2), kRowThreads), .threads = kRowThreads},
-         globalOf(op.sigma), rowsOf<float>(op.features));
+  launch<makeTimeFeatures>(
+      context.stream, "timeFeatures",
+      {.x = ceilDivide(op.features.rows * (op.features.cols / 2), kRowThreads), .threads = kRowThreads},
+      globalOf(op.sigma), rowsOf<float>(op.features));
 }
 
 }  // namespace ddsc::cuda

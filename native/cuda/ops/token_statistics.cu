@@ -56,10 +56,10 @@ DDSC_KERNEL(kRowThreads) describeRows(Rows<const float> logits, std::int64_t fir
 }  // namespace
 
 void run(Context& context, const TokenStatistics& op) {
-  launch(context.stream, "tokenStatistics", describeRows, warpPerRow(op.logits.rows),
-         rowsOf<float>(op.logits), std::int64_t{op.firstValue},
-         Statistics{globalOf(op.target), globalOf(op.targetLogProbability), globalOf(op.best),
-                    globalOf(op.bestProbability), globalOf(op.expectedToken)});
+  launch<describeRows>(context.stream, "tokenStatistics", warpPerRow(op.logits.rows),
+                       rowsOf<float>(op.logits), std::int64_t{op.firstValue},
+                       Statistics{globalOf(op.target), globalOf(op.targetLogProbability), globalOf(op.best),
+                                  globalOf(op.bestProbability), globalOf(op.expectedToken)});
 }
 
 }  // namespace ddsc::cuda

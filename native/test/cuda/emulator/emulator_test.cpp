@@ -71,43 +71,44 @@ reverse(Global<float> x) {
   waitForCopies<0>();
 }
 
-std::vector<float> runReverse(void (*kernel)(Global<float>), int size = kThreads) {
+template <auto kernel>
+std::vector<float> runReverse(int size = kThreads) {
   cuda::Stream stream;
   Memory<float> x(counting(kThreads));
   x.upload(stream);
-  launch(stream, "reverse", kernel, {.threads = kThreads, .sharedBytes = kThreads * sizeof(float)},
-         Global<float>{x.view().data, size});
+  launch<kernel>(stream, "reverse", {.threads = kThreads, .sharedBytes = kThreads * sizeof(float)},
+                 Global<float>{x.view().data, size});
   return x.download(stream);
 }
 
 DDSC_TEST("emulated threads meet at barriers and see what the others wrote") {
-  const std::vector<float> turned = runReverse(reverse<Fault::none>);
+  const std::vector<float> turned = runReverse<reverse<Fault::none>>();
   for (int i = 0; i < kThreads; ++i)
     checkEqual(turned[static_cast<std::size_t>(i)], static_cast<float>(kThreads - 1 - i));
 }
 
 DDSC_TEST("the emulator finds a missing barrier") {
-  checkThrows<Error>([] { runReverse(reverse<Fault::missingBarrier>); }, "shared memory");
+  checkThrows<Error>([] { runReverse<reverse<Fault::missingBarrier>>(); }, "shared memory");
 }
 
 DDSC_TEST("the emulator finds a barrier that some threads never reach") {
-  checkThrows<Error>([] { runReverse(reverse<Fault::divergentBarrier>); }, "the block is stuck");
+  checkThrows<Error>([] { runReverse<reverse<Fault::divergentBarrier>>(); }, "the block is stuck");
 }
 
 DDSC_TEST("the emulator finds a warp operation that some lanes never reach") {
-  checkThrows<Error>([] { runReverse(reverse<Fault::divergentShuffle>); }, "stuck");
+  checkThrows<Error>([] { runReverse<reverse<Fault::divergentShuffle>>(); }, "stuck");
 }
 
 DDSC_TEST("the emulator finds an asynchronous copy that is used before it was waited for") {
-  checkThrows<Error>([] { runReverse(reverse<Fault::unwaitedCopy>); }, "not waited for");
+  checkThrows<Error>([] { runReverse<reverse<Fault::unwaitedCopy>>(); }, "not waited for");
 }
 
 DDSC_TEST("the emulator finds a write over what another thread may still read") {
-  checkThrows<Error>([] { runReverse(reverse<Fault::overwrite>); }, "since the last barrier");
+  checkThrows<Error>([] { runReverse<reverse<Fault::overwrite>>(); }, "since the last barrier");
 }
 
 DDSC_TEST("the emulator finds an access past the end of global memory") {
-  checkThrows<Error>([] { runReverse(reverse<Fault::none>, kThreads - 1); },
+  checkThrows<Error>([] { runReverse<reverse<Fault::none>>(kThreads - 1); },
                      "reverse, block (0, 0, 0), thread 63");
 }
 
@@ -118,7 +119,7 @@ DDSC_KERNEL(kThreads) takeTooMuch(Global<float> x) {
 }
 
 DDSC_TEST("the emulator finds a kernel that takes more shared memory than its launch gave") {
-  checkThrows<Error>([] { runReverse(takeTooMuch); }, "shared memory");
+  checkThrows<Error>([] { runReverse<takeTooMuch>(); }, "shared memory");
 }
 
 /// One 16 x 8 x 16 product of each warp, from row-major A and B transposed.
@@ -149,9 +150,9 @@ DDSC_TEST("emulated matrix instructions multiply fragments in the documented lay
   Memory<float> deviceC(std::vector<float>(128));
   deviceA.upload(stream);
   deviceB.upload(stream);
-  launch(stream, "multiplyOnce", multiplyOnce, {.threads = 32, .sharedBytes = 768},
-         Global<const bf16>{deviceA.view().data, 256}, Global<const bf16>{deviceB.view().data, 128},
-         deviceC.view());
+  launch<multiplyOnce>(stream, "multiplyOnce", {.threads = 32, .sharedBytes = 768},
+                       Global<const bf16>{deviceA.view().data, 256},
+                       Global<const bf16>{deviceB.view().data, 128}, deviceC.view());
   const std::vector<float>& c = deviceC.download(stream);
   for (std::size_t row = 0; row < 16; ++row) {
     for (std::size_t col = 0; col < 8; ++col) {
@@ -168,8 +169,8 @@ DDSC_TEST("emulated work waits for the stream, and a recorded graph runs each ti
   x.upload(stream);
   stream.synchronize();
   stream.beginRecording();
-  launch(stream, "reverse", reverse<Fault::none>,
-         {.threads = kThreads, .sharedBytes = kThreads * sizeof(float)}, x.view());
+  launch<reverse<Fault::none>>(stream, "reverse",
+                               {.threads = kThreads, .sharedBytes = kThreads * sizeof(float)}, x.view());
   const Graph graph = stream.endRecording();
   checkEqual(x.view()[0], 0.0f);
   stream.replay(graph);

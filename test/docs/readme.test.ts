@@ -1,0 +1,109 @@
+import { spawn } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { OPTIONS } from "../../lib/cli/options.js";
+import { ended, isBuilt } from "../cli/program.js";
+
+const ROOT = join(import.meta.dirname, "../..");
+const readme = readFileSync(join(ROOT, "README.md"), "utf8");
+const pages = [
+  "README.md",
+  ...readdirSync(join(ROOT, "docs"))
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => `docs/${name}`),
+];
+
+/** Contents of the fenced blocks of a language. */
+function blocks(text: string, language: string): string[] {
+  return [...text.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, "gm"))].map(
+    ([, block]) => block!,
+  );
+}
+
+/** Smaller, so that a test has the time for it. */
+const SMALLER: readonly (readonly [string, string])[] = [
+  ["--simulate 2000", "--simulate 60"],
+  ["--steps 300", "--steps 3"],
+  ["--cells 100", "--cells 4"],
+  ["steps: 100", "steps: 2"],
+  [" demo", " demo --short"],
+];
+
+function smaller(text: string): string {
+  return SMALLER.reduce((shorter, [long, short]) => shorter.replace(long, short), text);
+}
+
+describe("the README's tour", () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "ddsc-readme-"));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+
+  /** Runs Node with the package, built or not, in the tour's folder. */
+  async function run(words: readonly string[]) {
+    const tsconfig = isBuilt ? {} : { TSX_TSCONFIG_PATH: join(ROOT, "tsconfig.json") };
+    const options = ["--import", import.meta.resolve("tsx")];
+    const env = { ...process.env, ...tsconfig };
+    return ended(spawn(process.execPath, [...options, ...words], { cwd: folder, env }));
+  }
+
+  it("works as it is pasted, one block after the other", async () => {
+    const program = join(ROOT, isBuilt ? "dist/cli/main.js" : "lib/cli/main.ts");
+    const commands = blocks(readme, "sh")
+      .flatMap((block) => block.trim().split("\n"))
+      .filter((line) => line.startsWith("npx ddsc "));
+    expect(commands.map((line) => line.split(" ")[2])).toEqual([
+      "demo",
+      "convert",
+      "inspect",
+      "train",
+      "evaluate",
+      "impute",
+      "generate",
+    ]);
+    for (const line of commands) {
+      const { code, stderr } = await run([program, ...smaller(line).split(" ").slice(2)]);
+      expect([line, code, code === 0 ? "" : stderr]).toEqual([line, 0, ""]);
+    }
+
+    // The same from TypeScript, on the file that the commands made.
+    const [typescript] = blocks(readme, "ts");
+    // Beside the package, so that its name is found, as it would be in a user's node_modules.
+    const file = join(ROOT, "build", `readme-${process.pid}.ts`);
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(file, smaller(typescript!));
+    try {
+      const { code, stdout, stderr } = await run([file]);
+      expect([code, stderr]).toEqual([0, ""]);
+      expect(stdout).toMatch(/^1 \d+\.\d+ \d+\.?\d*\n2 .*\n(GENE\d+ \d+ \d+\.?\d* 0?\.?\d+.*\n)+$/);
+    } finally {
+      await rm(file);
+    }
+  });
+});
+
+describe.each(pages)("%s", (page) => {
+  const text = readFileSync(join(ROOT, page), "utf8");
+
+  it("links to files that are there", () => {
+    const links = [...text.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, link]) => link!);
+    expect(links.filter((link) => !existsSync(join(ROOT, dirname(page), link)))).toEqual([]);
+  });
+
+  it("names options of ddsc that there are", () => {
+    const known = new Set(
+      Object.keys(OPTIONS).map(
+        (name) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
+      ),
+    );
+    const commands = [...text.matchAll(/^npx ddsc .*$/gm)].map(([line]) => line);
+    const named = commands.flatMap((line) =>
+      [...line.matchAll(/ (--[a-z-]+)/g)].map(([, option]) => option!),
+    );
+    expect(named.filter((option) => !known.has(option))).toEqual([]);
+  });
+});
