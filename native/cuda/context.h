@@ -1,10 +1,9 @@
 #pragma once
-// What a CUDA op gets beside its views: the stream it runs on, scratch memory, and the way to the host.
+// What a CUDA op gets beside its views: the stream it runs on and scratch memory.
 
 #include <cstddef>
 
 #include "cuda/runtime.h"
-#include "cuda/staging.h"
 #include "ops/backend.h"
 
 namespace ddsc::cuda {
@@ -24,6 +23,8 @@ class Scratch {
   T* take(std::int64_t count) {
     return static_cast<T*>(bytes(static_cast<std::size_t>(count) * sizeof(T)));
   }
+  /// Another number whenever the memory is another.
+  int generation() const { return generation_; }
 
  private:
   void* bytes(std::size_t wanted);
@@ -31,12 +32,12 @@ class Scratch {
   Stream* stream_;
   void* memory_ = nullptr;
   std::size_t size_ = 0;
+  int generation_ = 0;
 };
 
 struct Context {
   Stream& stream;
   Scratch& scratch;
-  Staging& staging;
 };
 
 }  // namespace ddsc::cuda
