@@ -2,29 +2,28 @@
  * How fast cells come from Parquet shards to ragged batches: decoding, shuffling, tokenizing and collating, on all cores;
  * beside the same work in Python where DDSC_PYTHON names one with pyarrow, numpy and torch.
  *
- *   npm run bench:data -- [--cells 20000] [--genes 1500] [--repeats 3] [--folder FOLDER]
+ *   npm run bench:data -- [--cells 20000] [--genes 1500] [--repeats 3] [--folder FOLDER] [--first-batch]
+ *
+ * With --first-batch, how long a new process of the built package takes from its start to the first batch of a single file of
+ * 100,000 cells, and how much memory it has taken by then and after 100 batches.
  *
  * Shards are simulated into a folder of their own, which is removed again, or kept in FOLDER for further runs. Times are
  * the best of the repeats, run in turns; seconds of processor time do not depend on what else the machine does.
  */
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { BatchLoader, cellCount } from "../lib/batching/index.js";
 import { openCells } from "../lib/data/index.js";
-import { TahoeShardWriter } from "../lib/data/parquet_write.js";
-import type { CellBlock, Gene } from "../lib/data/source.js";
-import { geneTokens, writeGeneTable } from "../lib/data/tahoe_genes_write.js";
 import { CellTokenizer, GeneVocabulary } from "../lib/tokenizer/index.js";
 import { orUsage, wholeOption } from "./options.js";
+import { writeShards } from "./shards.js";
 
-const USAGE = "usage: npm run bench:data -- [--cells N] [--genes N] [--repeats N] [--folder FOLDER]";
-const MEASURED_GENES = 20_000;
-const SHARD_CELLS = 10_000;
-const BLOCK_CELLS = 1000;
+const USAGE =
+  "usage: npm run bench:data -- [--cells N] [--genes N] [--repeats N] [--folder FOLDER] [--first-batch]";
 const BATCH_CELLS = 64;
 const LENGTH = 1024;
 
@@ -37,62 +36,6 @@ interface Run {
   readonly cpuSeconds: number;
   /** From nothing to the first batch, opening included. */
   readonly firstBatchSeconds: number;
-}
-
-/** Uniform numbers in [0, 1), fast and good enough to make up counts (xorshift). */
-function uniforms(seed: number): () => number {
-  let state = seed | 1;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) / 2 ** 32;
-  };
-}
-
-/** Cells with about `expressed` of the genes each, a few of which are common and many rare, and counts that fall off geometrically. */
-function simulate(cells: number, expressed: number, next: () => number): CellBlock {
-  const weights = Float64Array.from(
-    { length: MEASURED_GENES },
-    (_, gene) => 1 / (1 + ((gene * 7919) % MEASURED_GENES) / 400),
-  );
-  const scale = expressed / weights.reduce((sum, weight) => sum + weight, 0);
-  const offsets = new Int32Array(cells + 1);
-  const genes: number[] = [];
-  const counts: number[] = [];
-  for (let cell = 0; cell < cells; cell++) {
-    const size = scale * (0.5 + next());
-    for (const [gene, weight] of weights.entries()) {
-      const chance = 1 - Math.exp(-size * weight);
-      if (next() >= chance) continue;
-      genes.push(gene);
-      counts.push(1 + Math.floor(Math.log(next() + 1e-9) / Math.log(0.3 * chance + 1e-3)));
-    }
-    offsets[cell + 1] = genes.length;
-  }
-  const rows = Int32Array.from({ length: cells }, (_, cell) => cell);
-  return { rows, offsets, genes: Int32Array.from(genes), counts: Float32Array.from(counts) };
-}
-
-async function writeShards(folder: string, cells: number, expressed: number): Promise<void> {
-  mkdirSync(folder, { recursive: true });
-  const next = uniforms(12_345);
-  const tokens = geneTokens(MEASURED_GENES);
-  const genes: Gene[] = Array.from(tokens, (token) => ({
-    id: `ENSG${String(token).padStart(11, "0")}`,
-    aliases: [],
-  }));
-  for (let first = 0, shard = 0; first < cells; first += SHARD_CELLS, shard++) {
-    const path = join(folder, `train-${String(shard).padStart(5, "0")}.parquet`);
-    const writer = await TahoeShardWriter.create(path, { tokens });
-    for (let start = first; start < Math.min(cells, first + SHARD_CELLS); start += BLOCK_CELLS) {
-      const count = Math.min(BLOCK_CELLS, cells - start);
-      const ids = Array.from({ length: count }, (_, i) => `cell-${start + i}`);
-      await writer.write(simulate(count, expressed, next), ids);
-    }
-    await writer.close();
-  }
-  await writeGeneTable(folder, genes, tokens);
 }
 
 async function runOurs(folder: string, vocabulary: GeneVocabulary): Promise<Run> {
@@ -147,31 +90,41 @@ function report(name: string, runs: readonly Run[]): Run {
   return { ...best, cpuSeconds: cpu, firstBatchSeconds: first };
 }
 
-const options = orUsage(USAGE, () => {
-  const { values } = parseArgs({
-    options: {
-      cells: { type: "string", default: "20000" },
-      genes: { type: "string", default: "1500" },
-      repeats: { type: "string", default: "3" },
-      folder: { type: "string" },
-    },
+/** What a process of its own took: see first_batch.mjs. */
+interface FirstBatch {
+  readonly startSeconds: number;
+  readonly openSeconds: number;
+  readonly firstBatchSeconds: number;
+  readonly firstBatchMiB: number;
+  readonly laterMiB: number;
+}
+
+function runFirstBatch(folder: string): FirstBatch {
+  const script = fileURLToPath(new URL("./first_batch.mjs", import.meta.url));
+  const file = join(folder, "train-00000.parquet");
+  const output = execFileSync(process.execPath, [script, file, String(BATCH_CELLS), String(LENGTH)], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
   });
-  return {
-    cells: wholeOption("--cells", values.cells),
-    genes: wholeOption("--genes", values.genes),
-    repeats: wholeOption("--repeats", values.repeats),
-    folder: values.folder,
-  };
-});
-const folder = options.folder ?? mkdtempSync(join(tmpdir(), "ddsc-bench-data-"));
-try {
-  if (!existsSync(join(folder, "gene_metadata.parquet")))
-    await writeShards(folder, options.cells, options.genes);
+  return JSON.parse(output) as FirstBatch;
+}
+
+function benchFirstBatch(folder: string, repeats: number): void {
+  const runs = Array.from({ length: repeats }, () => runFirstBatch(folder));
+  const best = (of: keyof FirstBatch): string => Math.min(...runs.map((run) => run[of])).toFixed(2);
+  const most = (of: keyof FirstBatch): number => Math.round(Math.max(...runs.map((run) => run[of])));
+  console.log(
+    `first batch after ${best("firstBatchSeconds")} s (process and modules ${best("startSeconds")} s, opening ${best("openSeconds")} s), ` +
+      `peak memory ${most("firstBatchMiB")} MiB, after 100 batches ${most("laterMiB")} MiB`,
+  );
+}
+
+async function benchThroughput(folder: string, repeats: number): Promise<void> {
   const vocabulary = await vocabularyOf(folder);
   const ours: Run[] = [];
   const peers: Run[] = [];
   const python = process.env.DDSC_PYTHON;
-  for (let repeat = 0; repeat < options.repeats; repeat++) {
+  for (let repeat = 0; repeat < repeats; repeat++) {
     ours.push(await runOurs(folder, vocabulary));
     if (python !== undefined) peers.push(runPeer(python, folder));
   }
@@ -179,13 +132,40 @@ try {
   console.log(`peak memory ${Math.round(process.resourceUsage().maxRSS / 1024)} MiB`);
   if (python === undefined) {
     console.log("DDSC_PYTHON is not set: no peer was run (it needs pyarrow, numpy and torch)");
-  } else {
-    const peer = report("pyarrow + torch", peers);
-    const rate = (run: Run): number => run.cells / run.seconds;
-    const ratio = rate(best) / rate(peer);
-    const cpuRatio = best.cells / best.cpuSeconds / (peer.cells / peer.cpuSeconds);
-    console.log(`ratio ${ratio.toFixed(1)} in time, ${cpuRatio.toFixed(1)} in processor time`);
+    return;
   }
+  const peer = report("pyarrow + torch", peers);
+  const rate = (run: Run): number => run.cells / run.seconds;
+  const ratio = rate(best) / rate(peer);
+  const cpuRatio = best.cells / best.cpuSeconds / (peer.cells / peer.cpuSeconds);
+  console.log(`ratio ${ratio.toFixed(1)} in time, ${cpuRatio.toFixed(1)} in processor time`);
+}
+
+const options = orUsage(USAGE, () => {
+  const { values } = parseArgs({
+    options: {
+      cells: { type: "string" },
+      genes: { type: "string", default: "1500" },
+      repeats: { type: "string", default: "3" },
+      folder: { type: "string" },
+      "first-batch": { type: "boolean", default: false },
+    },
+  });
+  const firstBatch = values["first-batch"];
+  return {
+    firstBatch,
+    cells: wholeOption("--cells", values.cells ?? (firstBatch ? "100000" : "20000")),
+    genes: wholeOption("--genes", values.genes),
+    repeats: wholeOption("--repeats", values.repeats),
+    folder: values.folder,
+  };
+});
+const { cells, genes, repeats, firstBatch } = options;
+const folder = options.folder ?? mkdtempSync(join(tmpdir(), "ddsc-bench-data-"));
+try {
+  await writeShards(folder, cells, genes, firstBatch ? cells : undefined);
+  if (firstBatch) benchFirstBatch(folder, repeats);
+  else await benchThroughput(folder, repeats);
 } finally {
   if (options.folder === undefined) rmSync(folder, { recursive: true, force: true });
 }

@@ -1,5 +1,6 @@
 /** Masked discrete diffusion for single-cell gene expression: the public API. */
 export {
+  type BatchLimit,
   BatchLoader,
   type BatchLoaderOptions,
   type BatchPosition,
@@ -11,12 +12,15 @@ export {
   PAD_GENE,
   type RaggedBatch,
   SPECIAL_TOKEN,
+  type StreamCellsOptions,
+  type StreamRowsOptions,
   selectCells,
   splitBatch,
   streamCells,
   streamRows,
   tokenizeRows,
 } from "./batching/index.js";
+export type { ColumnSummary, ValueCount } from "./data/column_counter.js";
 export { ConcatenatedSource } from "./data/concatenate.js";
 export { type Conversion, type ConvertOptions, convertCells } from "./data/convert.js";
 export type { CategoricalColumn, Column, Frame } from "./data/frame.js";
@@ -26,9 +30,13 @@ export {
   type H5adStream,
   type MatrixRows,
   type MatrixValues,
+  type StreamedType,
+  type UnstructuredValue,
   writeH5ad,
   writeH5adStreamed,
 } from "./data/h5ad_write.js";
+export type { NumberArray } from "./data/hdf5_types.js";
+export type { AttributeValue } from "./data/hdf5_writer.js";
 export { openCells, openSource } from "./data/index.js";
 export { MemorySource } from "./data/memory.js";
 export type { CellSelection, HeldOut } from "./data/selection.js";
@@ -47,8 +55,9 @@ export type {
   SourceFrames,
 } from "./data/source.js";
 export { type CellSplit, type SplitOptions, splitCells } from "./data/split.js";
+export type { Quantiles } from "./data/spread.js";
 export { subsetSource } from "./data/subset.js";
-export { type SourceSummary, summarise } from "./data/summary.js";
+export { type SourceSummary, type SummariseOptions, summarise } from "./data/summary.js";
 export { summaryText } from "./data/summary_text.js";
 export { rowsWhere, WhereFilter } from "./data/where.js";
 export * from "./diffusion/index.js";
@@ -69,6 +78,8 @@ export {
   type DenoiserConfig,
   type DType,
   type NativeDevice as Device,
+  type NativeNoise as Noise,
+  type NativeObjective as Objective,
   nativeDevices as devices,
   type ParameterInfo,
 } from "./native.js";
@@ -90,7 +101,7 @@ export {
   profileStep,
   type StepProfile,
 } from "./training/profile.js";
-export { openRunCells, splitRunCells } from "./training/run_data.js";
-export { readRecord, type TrainingRecord, type TrainingState } from "./training/state.js";
+export { type DataRecord, openRunCells, type RunCells, splitRunCells } from "./training/run_data.js";
+export { type BestSoFar, readRecord, type TrainingRecord, type TrainingState } from "./training/state.js";
 export { type FitEnd, type FitOptions, type StepResult, Trainer } from "./training/trainer.js";
 export type { ValidationResult } from "./training/validation.js";

@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { DdscError } from "./errors.js";
 import type { DataAddon } from "./native_data.js";
 import type { NativeLimits, NativeMemory, NativeOpProfile, NativeWorkload } from "./native_measures.js";
+import type { TokenAddon } from "./native_tokens.js";
 
 /** Compute type. Master weights, optimizer state, reductions and softmax are float32 in both. */
 export type DType = "fp32" | "bf16";
@@ -74,6 +75,7 @@ export interface NativeNoise {
   readonly meanWeight?: Float32Array;
 }
 
+/** What is learnt: see `DiffusionConfig`. */
 export type NativeObjective =
   | { readonly kind: "subs" }
   | { readonly kind: "d3pm"; readonly steps: number }
@@ -226,7 +228,7 @@ interface AddonDenoiser {
   cancel(): void;
   dispose(): void;
 }
-interface Addon extends DataAddon {
+interface Addon extends DataAddon, TokenAddon {
   Denoiser: new (options: NativeDenoiserOptions) => AddonDenoiser;
   /** Devices compiled in and found: [{ name: "cpu", description, instructionSets, threads }]. */
   devices(): NativeDevice[];
@@ -239,6 +241,7 @@ interface Addon extends DataAddon {
   objectiveLoss(input: NativeObjectiveInput): Promise<NativeObjectiveLoss>;
 }
 
+/** What can be computed on. */
 export interface NativeDevice {
   /** What `device` takes: "cpu". */
   readonly name: string;
@@ -248,13 +251,13 @@ export interface NativeDevice {
 }
 
 const require = createRequire(import.meta.url);
+const packageRoot = fileURLToPath(new URL("..", import.meta.url));
 let loaded: Addon | undefined;
 
 function addon(): Addon {
   if (loaded === undefined) {
-    const root = fileURLToPath(new URL("..", import.meta.url));
     try {
-      loaded = require("node-gyp-build")(root) as Addon;
+      loaded = require("node-gyp-build")(packageRoot) as Addon;
     } catch (cause) {
       throw new DdscError(
         "NATIVE_LOAD",
@@ -266,6 +269,12 @@ function addon(): Addon {
     }
   }
   return loaded;
+}
+
+/** Path of the addon that is used. Throws `NATIVE_LOAD` where there is none for this platform. */
+export function nativeBinary(): string {
+  addon();
+  return require("node-gyp-build").path(packageRoot) as string;
 }
 
 /** Turns an error that crossed the addon's border into a DdscError. */
@@ -280,8 +289,8 @@ function fromNative(error: unknown): unknown {
   return error;
 }
 
-/** Calls one of the addon's functions for data (see native_data.ts), at once or off the event loop; errors become `DdscError`s. */
-export function callAddon<T>(call: (functions: DataAddon) => T): T {
+/** Calls one of the addon's functions for data (see native_data.ts and native_tokens.ts), at once or off the event loop; errors become `DdscError`s. */
+export function callAddon<T>(call: (functions: DataAddon & TokenAddon) => T): T {
   try {
     const result = call(addon());
     if (!(result instanceof Promise)) return result;

@@ -1,5 +1,5 @@
 /**
- * The typed door to the addon's functions for data files and tokens. They check what they are given: damaged data ends in
+ * The typed door to the addon's functions for data files. They check what they are given: damaged data ends in
  * `DATA_CORRUPT`, `DATA_FORMAT`, `DATA_TYPE`, `DATA_SHAPE` or `DATA_TOO_LARGE`, with messages that name no file.
  */
 import { callAddon } from "./native.js";
@@ -67,39 +67,6 @@ export interface NativeNumberTypes {
   float64: Float64Array;
 }
 
-/** Options of `tokenizeCells`. */
-export interface NativeTokenizing {
-  /** Places of the inner quantiles in [0, 1], [ranks - 1]. */
-  readonly steps: Float32Array;
-  /** Gene id of each column, -1 where the vocabulary has none. */
-  readonly ids: Int32Array;
-  /** Genes a cell at most. */
-  readonly room: number;
-  readonly minGenes: number;
-  readonly cls: boolean;
-  /** Whether the genes that stay are drawn; otherwise those of the lowest ids stay. */
-  readonly sample: boolean;
-  readonly seed: number;
-  readonly epoch: number;
-}
-
-/** A ragged batch and what was left out of it: see `TokenizerReport`. */
-export interface NativeTokens {
-  readonly offsets: Int32Array;
-  readonly genes: Int32Array;
-  readonly tokens: Int32Array;
-  readonly cells: Float64Array;
-  readonly emptyCells: number;
-  readonly unknownOnlyCells: number;
-  readonly smallCells: number;
-  readonly shortenedCells: number;
-  readonly leftOutGenes: number;
-  readonly unknownCounts: number;
-  readonly skippedRows: Int32Array;
-  /** Columns of the first genes that the vocabulary does not have. */
-  readonly unknownColumns: Int32Array;
-}
-
 /** The addon's functions, as they are exported. */
 export interface DataAddon {
   decodeNumbers(
@@ -124,10 +91,6 @@ export interface DataAddon {
     columnOf: Int32Array,
   ): NativeCells;
   snappyCompress(bytes: Uint8Array): Promise<Uint8Array>;
-  tokenizeCells(
-    block: { rows: Int32Array; offsets: Int32Array; genes: Int32Array; counts: Float32Array },
-    options: NativeTokenizing,
-  ): NativeTokens | null;
 }
 
 /** Decodes a flat column, or a column of lists: then `offsets` are the bounds of each row, else empty. Off the event loop. */
@@ -178,17 +141,4 @@ export function joinCells(
 /** Compresses bytes by Snappy. Off the event loop. */
 export async function snappyCompress(bytes: Uint8Array): Promise<Uint8Array> {
   return callAddon((addon) => addon.snappyCompress(bytes));
-}
-
-/** Tokens of the cells of a block, as `CellTokenizer` with quantile ranks makes them; null where a cell must be refused. */
-export function tokenizeCells(
-  block: {
-    readonly rows: Int32Array;
-    readonly offsets: Int32Array;
-    readonly genes: Int32Array;
-    readonly counts: Float32Array;
-  },
-  options: NativeTokenizing,
-): NativeTokens | null {
-  return callAddon((addon) => addon.tokenizeCells(block, options));
 }

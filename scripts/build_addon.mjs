@@ -5,55 +5,54 @@ import { existsSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
-import { argv, env, execPath, exit, platform } from "node:process";
+import { argv, env, execPath, exit } from "node:process";
 import { fileURLToPath } from "node:url";
+import { missingTools } from "./build_tools.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-// Below build/, whose own top level belongs to node-gyp where that is the caller.
-const work = join(root, "build/cmake");
-const hint =
-  platform === "darwin"
-    ? "xcode-select --install; brew install cmake"
-    : "on Debian or Ubuntu: apt-get install cmake g++ make";
 
-/** Whether `command --version` runs. */
-function runs(command) {
-  return spawnSync(command, ["--version"], { stdio: "ignore" }).status === 0;
-}
-
-/** Runs one cmake-js command; whether it succeeded. */
-function cmakeJs(command) {
+/** Runs one cmake-js command; whether it succeeded, and what it printed if that was not shown. */
+function cmakeJs(command, { out, arch, definitions, quiet }) {
   const program = createRequire(import.meta.url).resolve("cmake-js/bin/cmake-js");
   const jobs = env.CMAKE_BUILD_PARALLEL_LEVEL ?? String(availableParallelism());
-  const options = ["--log-level", "warn", "--directory", root, "--out", work, "--parallel", jobs];
+  const options = ["--log-level", "warn", "--directory", root, "--out", out, "--parallel", jobs];
+  if (arch !== undefined) options.push("--arch", arch);
+  for (const [name, value] of Object.entries(definitions)) options.push(`--CD${name}=${value}`);
   const child = spawnSync(execPath, [program, command, ...options], {
     cwd: root,
-    stdio: ["ignore", "inherit", "inherit"],
+    encoding: "utf8",
+    maxBuffer: 1 << 28,
+    stdio: quiet ? ["ignore", "pipe", "pipe"] : ["ignore", "inherit", "inherit"],
   });
-  return child.status === 0;
+  return { ok: child.status === 0, text: `${child.stdout ?? ""}${child.stderr ?? ""}` };
 }
 
 /** Forgets an earlier configuration, such as one made where the package lay before; false if there was none. */
-function removeWork() {
-  if (!existsSync(work)) return false;
-  rmSync(work, { recursive: true, force: true });
+function removeWork(folder) {
+  if (!existsSync(folder)) return false;
+  rmSync(folder, { recursive: true, force: true });
   return true;
 }
 
-/** Builds the addon; returns an exit code, having said on stderr what is missing if it is not 0. */
-export function buildAddon() {
-  if (!runs("cmake")) {
-    console.error(`ddsc: cannot build from source: cmake (3.20 or newer) was not found (${hint})`);
-    return 1;
-  }
-  if (![env.CXX, "c++", "g++", "clang++"].some((compiler) => compiler && runs(compiler))) {
-    console.error(`ddsc: cannot build from source: no C++20 compiler was found (${hint})`);
-    return 1;
-  }
-  const configured = cmakeJs("configure") || (removeWork() && cmakeJs("configure"));
-  if (configured && cmakeJs("build")) return 0;
-  console.error(`ddsc: the build failed; it needs cmake 3.20, and GCC 11 or Clang 14 or newer (${hint})`);
-  return 1;
+/**
+ * Builds the addon; whether it worked, and what the tools printed if that was not shown.
+ * @param options.out folder the build works in
+ * @param options.into folder of the addon, in whose Release it goes
+ * @param options.arch architecture as Node names it; default this machine's
+ * @param options.definitions variables for CMake
+ * @param options.quiet whether the tools' output is kept instead of shown
+ */
+export function buildAddon(options = {}) {
+  const { out = join(root, "build/cmake"), into = join(root, "build"), arch, quiet = false } = options;
+  const definitions = { DDSC_ADDON_FOLDER: into, ...options.definitions };
+  const run = (command) => cmakeJs(command, { out, arch, definitions, quiet });
+  let configured = run("configure");
+  if (!configured.ok && removeWork(out)) configured = run("configure");
+  return configured.ok ? run("build") : configured;
 }
 
-if (argv[1] === fileURLToPath(import.meta.url)) exit(buildAddon());
+if (argv[1] === fileURLToPath(import.meta.url)) {
+  const missing = missingTools();
+  if (missing !== undefined) console.error(missing);
+  exit(missing === undefined && buildAddon().ok ? 0 : 1);
+}

@@ -1,11 +1,15 @@
-// What `npm install` runs: use the prebuilt binary of this platform where there is one that loads, otherwise
-// build from source. node-gyp-build's own command would do the same through node-gyp, which needs Python and
-// downloads Node's headers; this needs neither. `--build-from-source` skips the prebuilt binary.
+// What `npm install` runs: nothing where the prebuilt binary of this platform loads, otherwise a build from source.
+// node-gyp-build's own command would do the same through node-gyp, which needs Python and downloads Node's headers;
+// this needs neither. `--build-from-source` skips the prebuilt binary. A failure is told in three lines; what the
+// tools said is in a file that they name.
 import { spawnSync } from "node:child_process";
-import { dirname } from "node:path";
+import { writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { env, execPath, exit } from "node:process";
 import { fileURLToPath } from "node:url";
 import { buildAddon } from "./build_addon.mjs";
+import { missingTools, systemName, threeLines } from "./build_tools.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -19,6 +23,26 @@ function prebuiltLoads() {
   return load.status === 0;
 }
 
+/** Builds; undefined if it worked, otherwise what to tell. */
+function build(problem) {
+  const missing = missingTools(problem);
+  if (missing !== undefined) return missing;
+  const { ok, text } = buildAddon({ quiet: true });
+  if (ok) return undefined;
+  const log = join(tmpdir(), `ddsc-build-${process.pid}.log`);
+  writeFileSync(log, text);
+  const [error = "the build ended without an error"] =
+    text.match(/^.*(?:\berror:|CMake Error|\bERROR\b).*$/im) ?? [];
+  return threeLines(problem, `the build failed: ${error.trim()} (all of it: ${log})`);
+}
+
 const fromSource = env.npm_config_build_from_source;
-if ((fromSource === undefined || fromSource === "false") && prebuiltLoads()) exit(0);
-exit(buildAddon());
+const wanted = fromSource !== undefined && fromSource !== "false";
+if (!wanted && prebuiltLoads()) exit(0);
+const said = build(
+  wanted
+    ? "the build from source that was asked for cannot be made"
+    : `no prebuilt binary loads on ${systemName()}, and it cannot be built`,
+);
+if (said !== undefined) console.error(said);
+exit(said === undefined ? 0 : 1);

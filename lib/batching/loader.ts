@@ -91,6 +91,7 @@ export class BatchLoader implements AsyncIterableIterator<LoadedBatch, void, voi
     return this.#report;
   }
 
+  /** Itself: a loader is gone through once. */
   [Symbol.asyncIterator](): this {
     return this;
   }
@@ -102,6 +103,7 @@ export class BatchLoader implements AsyncIterableIterator<LoadedBatch, void, voi
     return result;
   }
 
+  /** Ends the loader; what leaving a `for await` calls. */
   async return(): Promise<IteratorResult<LoadedBatch, void>> {
     await this.close();
     return { done: true, value: undefined };
@@ -116,6 +118,7 @@ export class BatchLoader implements AsyncIterableIterator<LoadedBatch, void, voi
     await stream?.close();
   }
 
+  /** As `close`, for `await using`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

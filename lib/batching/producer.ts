@@ -2,12 +2,13 @@ import { type CellSelection, CellSelector } from "../data/selection.js";
 import type { CellSource } from "../data/source.js";
 import { DdscError } from "../errors.js";
 import { Purpose, RandomStream } from "../random.js";
-import type { CellTokenizer, GeneMapping } from "../tokenizer/cell_tokenizer.js";
+import type { CellTokenizer, GeneMapping, TokenizedCells } from "../tokenizer/cell_tokenizer.js";
 import { addReport, emptyReport, type TokenizerReport } from "../tokenizer/report.js";
 import type { RaggedBatch } from "./batch.js";
 import { cutBatches, evenBatches } from "./limit.js";
 import { type PlanOptions, ReadingOrder } from "./plan.js";
-import { type CellWindow, WindowReader } from "./window.js";
+import type { CellWindow } from "./window.js";
+import { WindowReader } from "./window_reader.js";
 
 /**
  * A place in training data: the batch to come next. Says all that is needed to go on from there, whatever came before: a
@@ -46,10 +47,13 @@ export interface ProducerOptions extends Required<PlanOptions> {
   readonly epochs: number;
 }
 
+/** Batches whose tokens are made at the same time. */
+const BATCHES_AT_ONCE = 3;
+
 /**
  * Reads, shuffles and tokenizes: the batches of epoch after epoch from a starting place. While the batches of a window are
- * given out the next window is read, between pieces of which the event loop runs. Nothing is kept but two windows. Returns a
- * report of what was left out after the last batch.
+ * given out the next window is read and the next batches are tokenized, off the event loop as far as the format and the
+ * tokenizer allow. Nothing is kept but two windows and two pieces. Returns a report of what was left out after the last batch.
  *
  * Throws `DATA_NO_CELLS` where an epoch holds no usable cell, and as `CellSelector.create`.
  */
@@ -67,10 +71,11 @@ export async function* produceBatches(
   /** Usable cells of the epoch so far; one that was begun before is taken to have some. */
   let usable = options.start.window + options.start.batch;
   let { epoch, window: place, batch: skipped } = options.start;
+  let window: CellWindow | undefined;
   let ahead: Promise<CellWindow> | undefined;
   try {
     while (epoch < options.epochs) {
-      const window = await (ahead ?? reader.read(epoch, place));
+      window = await (ahead ?? reader.read(epoch, place));
       ahead = undefined;
       const ended = window.end >= order.count(epoch);
       const following = ended ? { epoch: epoch + 1, window: 0 } : { epoch, window: window.end };
@@ -82,16 +87,24 @@ export async function* produceBatches(
       const { places, bounds, left } = cutWindow(window, tokenizer, mapping, epoch, options);
       addReport(report, left);
       const batches = bounds.length - 1;
-      for (let i = skipped; i < batches; i++) {
-        const block = window.pick(places.subarray(bounds[i], bounds[i + 1]));
-        const tokenized = tokenizer.tokenize(block, mapping, epoch);
+      let i = skipped;
+      for await (const tokenized of tokenizeBatches(
+        window,
+        tokenizer,
+        mapping,
+        epoch,
+        places,
+        bounds.subarray(i),
+      )) {
+        i++;
         addReport(report, tokenized.report);
         if (tokenized.report.cells === 0) continue;
         usable += tokenized.report.cells;
-        const next = i + 1 < batches ? { epoch, window: place, batch: i + 1 } : { ...following, batch: 0 };
+        const next = i < batches ? { epoch, window: place, batch: i } : { ...following, batch: 0 };
         yield { batch: tokenized.batch, epoch, next, report };
         report = emptyReport();
       }
+      if (!reader.holdsAll) window.free();
       if (ended && usable === 0) throw noCells(source, tokenizer.minGenes);
       if (ended) usable = 0;
       ({ epoch, window: place } = following);
@@ -100,6 +113,39 @@ export async function* produceBatches(
     return report;
   } finally {
     stop.abort();
+    window?.free();
+    ahead?.then((unused) => unused.free()).catch(() => undefined);
+    reader.close();
+  }
+}
+
+/** Tokens of the batches of a window in order, several of them under way at a time. */
+async function* tokenizeBatches(
+  window: CellWindow,
+  tokenizer: CellTokenizer,
+  mapping: GeneMapping,
+  epoch: number,
+  places: Int32Array,
+  bounds: Int32Array,
+): AsyncGenerator<TokenizedCells, void, undefined> {
+  const underWay: Promise<TokenizedCells>[] = [];
+  const batches = bounds.length - 1;
+  try {
+    for (let made = 0, begun = 0; made < batches; made++) {
+      for (; begun < Math.min(made + BATCHES_AT_ONCE, batches); begun++) {
+        const picked = window.pick(places.subarray(bounds[begun], bounds[begun + 1]));
+        const tokenized = tokenizer.tokenizePicked(window.blocks, picked, mapping, epoch);
+        // Its failure is met when the batch is needed.
+        tokenized.catch(() => undefined);
+        underWay.push(tokenized);
+      }
+      const tokenized = await underWay[0];
+      underWay.shift();
+      if (tokenized !== undefined) yield tokenized;
+    }
+  } finally {
+    // Whoever frees the window must find nobody reading it.
+    await Promise.allSettled(underWay);
   }
 }
 

@@ -7,6 +7,7 @@ import { addCommand, isUsage, type JsonResult } from "./command.js";
 import { convert } from "./convert.js";
 import { demo } from "./demo.js";
 import { devices } from "./devices.js";
+import { doctor } from "./doctor.js";
 import { evaluate } from "./evaluate.js";
 import { generate } from "./generate.js";
 import { impute } from "./impute.js";
@@ -35,6 +36,7 @@ function buildProgram(): Command {
   addCommand(program, inspect, finish);
   addCommand(program, convert, finish);
   addCommand(program, devices, finish);
+  addCommand(program, doctor, finish);
   addCommand(program, profile, finish);
   addCommand(program, demo, finish);
   return program;

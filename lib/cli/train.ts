@@ -107,6 +107,7 @@ Example: ddsc train --data cells.h5ad --preset nano --steps 1000 --batch 64 --ou
     }
     progress?.close();
     noteSource(source, output);
+    for (const note of trainer.notes) output.note(note);
     for (const line of describeReport(trainer.report, model.tokenizer.minGenes)) output.note(line);
     const seconds = (performance.now() - started.time) / 1000;
     const summary = summarise(options.out, trainer, {

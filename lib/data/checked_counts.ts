@@ -101,12 +101,15 @@ export async function checkedBlock(
   place: CountPlace,
   findings: CountFindings,
 ): Promise<CellBlock> {
-  if (raw.checked === true)
-    return { rows: Int32Array.from(rows), offsets: raw.offsets, genes: raw.columns, counts: raw.values };
+  const owned = raw.owned === true ? { owned: true } : {};
+  if (raw.checked === true) {
+    const { offsets, columns, values } = raw;
+    return { rows: Int32Array.from(rows), offsets, genes: columns, counts: values, ...owned };
+  }
   const { block, bad, ...found } = checkRawRows(raw, rows);
   if (bad !== undefined) throw await badCount(place, bad);
   await findings.add(found, place);
-  return block;
+  return { ...block, ...owned };
 }
 
 function checkRawRows(

@@ -126,6 +126,7 @@ export class ConcatenatedSource implements CellSource {
     };
   }
 
+  /** Closes all of them. */
   [Symbol.dispose](): void {
     for (const source of this.#sources) source[Symbol.dispose]();
   }
@@ -183,11 +184,12 @@ function joinColumns(sources: readonly CellSource[]): MetadataColumn[] {
 function withColumns(block: CellBlock, columns: Int32Array | undefined): CellBlock {
   if (columns === undefined) return block;
   const { rows, offsets } = block;
-  const genes = block.genes.map((column) => columns[column] ?? 0);
-  const counts = block.counts.slice();
+  const genes = block.owned === true ? block.genes : block.genes.slice();
+  const counts = block.owned === true ? block.counts : block.counts.slice();
+  for (let i = 0; i < genes.length; i++) genes[i] = columns[genes[i] as number] ?? 0;
   for (let cell = 0; cell < rows.length; cell++)
     sortCell(genes, counts, offsets[cell] ?? 0, offsets[cell + 1] ?? 0);
-  return { rows, offsets, genes, counts };
+  return { rows, offsets, genes, counts, owned: true };
 }
 
 /** Sorts the counts of one cell by column, unless they are. */
@@ -224,5 +226,5 @@ function mergeBlocks(rows: Int32Array, shares: readonly Share[], blocks: readonl
       counts.set(block.counts.subarray(...bounds), offsets[place]);
     }
   }
-  return { rows: rows.slice(), offsets, genes, counts };
+  return { rows: rows.slice(), offsets, genes, counts, owned: true };
 }

@@ -6,6 +6,8 @@ export interface RawRows {
   readonly values: Float32Array;
   /** Whether genes ascend strictly within rows and counts are whole, finite and above 0: nothing is left to check. */
   readonly checked?: boolean;
+  /** Whether nobody else has the memory of `columns` and `values`: see `CellBlock`. */
+  readonly owned?: boolean;
 }
 
 /** A matrix of counts in a file, read by rows. */

@@ -1,19 +1,12 @@
 import { arrow } from "./arrow.js";
 import { delimited } from "./delimited.js";
 import type { CellFormat } from "./format.js";
-import { H5adSource } from "./h5ad.js";
+import { h5ad } from "./h5ad.js";
 import { matrixMarket } from "./matrix_market.js";
 import { parquet } from "./parquet.js";
 import { remote } from "./remote.js";
 import { tenxH5 } from "./tenx_h5.js";
-import { zarrStore } from "./zarr.js";
-
-/** AnnData files; other HDF5 files end here, too, and are told apart by their contents. */
-const h5ad: CellFormat = {
-  name: "AnnData (.h5ad)",
-  matches: (content) => content.kind === "file" && content.hdf5,
-  open: (path, options) => H5adSource.open(path, options),
-};
+import { zarrStore } from "./zarr_format.js";
 
 /** Every format, in the order in which they are asked: those that look closer come first. */
 export const formats: readonly CellFormat[] = [

@@ -1,136 +1,92 @@
-import type { Table } from "apache-arrow";
 import { DdscError } from "../errors.js";
-import { CountFindings, checkedBlock, checkRows } from "./checked_counts.js";
 import type { CountMatrix } from "./count_matrix.js";
 import { countsLayer, insteadOfX, insteadOfXNote } from "./counts_layer.js";
-import { type Frame, frameColumns, frameTable, selectFrame } from "./frame.js";
-import { duplicateCellNote, genesOf } from "./gene_names.js";
+import { FileSource } from "./file_source.js";
+import type { CellFormat } from "./format.js";
+import { duplicateCellNote } from "./gene_names.js";
 import { DenseMatrix } from "./h5ad_dense.js";
-import { readFrame } from "./h5ad_frame.js";
+import { H5adFrame } from "./h5ad_frame.js";
 import { CscMatrix, CsrMatrix } from "./h5ad_sparse.js";
 import { Hdf5File } from "./hdf5_file.js";
 import { fixedParts, rowRange } from "./parts.js";
-import type {
-  CellBlock,
-  CellSource,
-  Gene,
-  MetadataColumn,
-  MetadataOptions,
-  OpenOptions,
-  SourceDescriptor,
-  SourceFrames,
-} from "./source.js";
+import type { OpenOptions } from "./source.js";
 
 const MAX_EXTENT = 0x7fff_ffff;
-/** So many cells are looked at on opening, to tell counts from transformed values. */
-const PROBED_CELLS = 64;
+/** Names of at most so many cells are looked through for some that occur twice. */
+const COMPARED_NAMES = 1 << 17;
 
-/** An AnnData file (.h5ad), read by rows; nothing but metadata and row bounds is kept in memory. */
-export class H5adSource implements CellSource {
-  readonly name: string;
-  readonly cellCount: number;
-  readonly genes: readonly Gene[];
-  readonly partBounds: Float64Array;
-  readonly metadataColumns: readonly MetadataColumn[];
-  /** The table of cells, as in the file. */
-  readonly obs: Frame;
-  /** The table of genes (of raw genes with `raw`), as in the file. */
-  readonly var: Frame;
-  /** What to do when values turn out to be no counts, given what else the file has; "" if nothing. */
-  readonly remedy: string;
-  readonly #file: Hdf5File;
-  readonly #matrix: CountMatrix;
-  readonly #options: OpenOptions;
-  readonly #openingNotes: readonly string[];
-  readonly #findings = new CountFindings();
+/** AnnData files; other HDF5 files end here, too, and are told apart by their contents. */
+export const h5ad: CellFormat = {
+  name: "AnnData (.h5ad)",
+  matches: (content) => content.kind === "file" && content.hdf5,
+  open: openH5ad,
+};
 
-  /** `instead` is the layer to read although `options` do not name it. */
-  private constructor(file: Hdf5File, options: OpenOptions, instead?: string) {
-    const chosen = instead === undefined ? options : { ...options, layer: instead };
-    this.name = file.path;
-    this.#file = file;
-    this.#options = options;
+/**
+ * Opens an AnnData file: X, or the matrix that `options` name; where X turns out to hold no counts (negative or not finite)
+ * and there is a layer of counts, that layer, with a note. Counts, names and metadata of cells are read when asked for; nothing
+ * but row bounds is kept for every cell.
+ *
+ * Throws `DATA_CORRUPT`, `DATA_TRUNCATED`, `DATA_FORMAT` (HDF5, but not AnnData), `DATA_MISSING_MATRIX`, `DATA_MISSING_LAYER`,
+ * `DATA_MISSING_COLUMN`, `DATA_SHAPE`, `DATA_TYPE`, and the errors of `read` for the first cells.
+ */
+export async function openH5ad(path: string, options: OpenOptions = {}): Promise<FileSource> {
+  try {
+    return await openMatrixOf(path, options, options, []);
+  } catch (error) {
+    const layer = insteadOfX(error, options, await layersOf(path));
+    if (layer === undefined) throw error;
+    return openMatrixOf(path, { ...options, layer }, options, [insteadOfXNote(layer)]);
+  }
+}
+
+/** Opens the matrix that `chosen` names; the source is opened again with `options`. */
+async function openMatrixOf(
+  path: string,
+  chosen: OpenOptions,
+  options: OpenOptions,
+  notes: string[],
+): Promise<FileSource> {
+  const file = await Hdf5File.open(path);
+  const close = () => file[Symbol.dispose]();
+  try {
     checkIsAnnData(file);
     const paths = matrixPaths(file, chosen);
-    this.#matrix = openMatrix(file, paths.matrix);
-    this.cellCount = this.#matrix.rows;
-    const notes: string[] = instead === undefined ? [] : [insteadOfXNote(instead)];
-    this.obs = readFrame(file, "/obs", this.#matrix.rows, notes);
-    this.var = readFrame(file, paths.genes, this.#matrix.columns, notes);
-    checkGeneColumn(file, this.var, options);
-    const { genes, note } = genesOf(this.var, options.geneColumn);
-    this.genes = genes;
-    this.remedy = remedyFor(file, chosen);
-    for (const text of [note, duplicateCellNote(this.obs.index)]) if (text !== undefined) notes.push(text);
-    this.#openingNotes = notes;
-    this.partBounds = fixedParts(this.cellCount);
-    this.metadataColumns = frameColumns(this.obs);
-  }
-
-  /**
-   * Opens an AnnData file: X, or the matrix that `options` name; where X turns out to hold no counts (negative or not
-   * finite) and there is a layer of counts, that layer, with a note. Throws `DATA_CORRUPT`, `DATA_TRUNCATED`, `DATA_FORMAT` (HDF5, but not AnnData),
-   * `DATA_MISSING_MATRIX`, `DATA_MISSING_LAYER`, `DATA_MISSING_COLUMN`, `DATA_SHAPE`, `DATA_TYPE`, and the
-   * errors of `read` for the first cells.
-   */
-  static async open(path: string, options: OpenOptions = {}): Promise<H5adSource> {
-    const file = await Hdf5File.open(path);
-    try {
-      const source = new H5adSource(file, options);
-      const layer = await source.#probe().then(
-        () => undefined,
-        (error: unknown) => {
-          const counts = insteadOfX(error, options, layerNames(file));
-          if (counts === undefined) throw error;
-          return counts;
-        },
-      );
-      if (layer === undefined) return source;
-      const other = new H5adSource(file, options, layer);
-      await other.#probe();
-      return other;
-    } catch (error) {
-      file[Symbol.dispose]();
-      throw error;
+    const matrix = openMatrix(file, paths.matrix);
+    const cellCount = matrix.rows;
+    const cells = new H5adFrame(file, "/obs", cellCount, notes);
+    const genes = new H5adFrame(file, paths.genes, matrix.columns, notes).all();
+    if (cellCount <= COMPARED_NAMES) {
+      const repeated = duplicateCellNote(cells.ids(rowRange(0, cellCount)));
+      if (repeated !== undefined) notes.push(repeated);
     }
+    const partBounds = fixedParts(cellCount);
+    const remedy = remedyFor(file, chosen);
+    return await FileSource.open({
+      path,
+      options,
+      cellCount,
+      matrix,
+      cells,
+      genes,
+      partBounds,
+      notes,
+      remedy,
+      close,
+    });
+  } catch (error) {
+    close();
+    throw error;
   }
+}
 
-  /** Grows while reading, if counts turn out to have fractions or a gene is stored twice in a cell. */
-  get notes(): readonly string[] {
-    return [...this.#openingNotes, ...this.#findings.notes(this.remedy)];
-  }
-
-  async cellIds(rows: Int32Array): Promise<readonly string[]> {
-    checkRows(rows, this.cellCount, this.name);
-    return Array.from(rows, (row) => this.obs.index[row] ?? "");
-  }
-
-  async metadata(options: MetadataOptions = {}): Promise<Table> {
-    if (options.rows !== undefined) checkRows(options.rows, this.cellCount, this.name);
-    return frameTable(selectFrame(this.obs, options, this.name));
-  }
-
-  async frames(): Promise<SourceFrames> {
-    return { obs: this.obs, var: this.var };
-  }
-
-  async read(rows: Int32Array, signal?: AbortSignal): Promise<CellBlock> {
-    signal?.throwIfAborted();
-    checkRows(rows, this.cellCount, this.name);
-    return checkedBlock(this.#matrix.read(rows), rows, this, this.#findings);
-  }
-
-  /** Reads the first cells. */
-  async #probe(): Promise<void> {
-    await this.read(rowRange(0, Math.min(PROBED_CELLS, this.cellCount)));
-  }
-
-  descriptor(): SourceDescriptor {
-    return { kind: "file", path: this.name, options: this.#options };
-  }
-
-  [Symbol.dispose](): void {
-    this.#file[Symbol.dispose]();
+/** The layers of a file that is not open; none if it cannot be opened. */
+async function layersOf(path: string): Promise<string[]> {
+  try {
+    using file = await Hdf5File.open(path);
+    return layerNames(file);
+  } catch {
+    return [];
   }
 }
 
@@ -230,20 +186,6 @@ function checkExtents(file: Hdf5File, path: string, shape: readonly (number | un
       );
     }
   }
-}
-
-function checkGeneColumn(file: Hdf5File, genes: Frame, options: OpenOptions): void {
-  const { geneColumn } = options;
-  if (geneColumn === undefined || geneColumn === genes.indexName || genes.columns.has(geneColumn)) return;
-  const have = [genes.indexName, ...genes.columns.keys()].join(", ");
-  throw new DdscError(
-    "DATA_MISSING_COLUMN",
-    `${file.path}: var has no column "${geneColumn}"; it has ${have}`,
-    {
-      file: file.path,
-      argument: "geneColumn",
-    },
-  );
 }
 
 /** Other matrices of the file that may hold raw counts, as advice. */

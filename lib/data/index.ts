@@ -12,7 +12,7 @@ import { subsetSource } from "./subset.js";
  * their genes (see `ConcatenatedSource`).
  *
  * Throws `DATA_NOT_FOUND`, `DATA_UNREADABLE`, `DATA_FORMAT` (naming what was found and what is supported) and the
- * errors of the format's reader: see `H5adSource.open`.
+ * errors of the format's reader: see `openH5ad`.
  */
 export function openCells(path: string | readonly string[], options: OpenOptions = {}): Promise<CellSource> {
   return openPaths(typeof path === "string" ? [path] : path, options);

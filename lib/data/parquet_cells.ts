@@ -1,4 +1,5 @@
 import { readCells } from "../native_data.js";
+import { freeMemory } from "../native_tokens.js";
 import type { RawRows } from "./count_matrix.js";
 import type { GroupRows, ParquetFile } from "./parquet_file.js";
 import type { ParquetLeaf } from "./parquet_footer.js";
@@ -76,9 +77,12 @@ export function listReader(
       file.readColumn(leaves.tokens, rows, signal),
       file.readColumn(leaves.expressions, rows, signal),
     ]);
-    const cells = await file.native(
+    const decoding = file.native(
       readCells(tokens.column, tokens.rows, expressions.column, expressions.rows, columnOf),
     );
+    // Native code has its own copy of them.
+    freeMemory(tokens.column.bytes, expressions.column.bytes);
+    const cells = await decoding;
     if (cells.unknownRow >= 0)
       throw unknownToken(file.name, (parts.bounds[part] ?? 0) + cells.unknownRow, cells.unknownToken);
     const { offsets, columns, counts } = cells;

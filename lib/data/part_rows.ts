@@ -2,21 +2,30 @@ import type { RawRows } from "./count_matrix.js";
 import type { RowReader } from "./file_source.js";
 import { type PartRows, rowsByPart } from "./part_table.js";
 
-/** Reads all rows of a part. What it gives is kept and must not be changed. */
+/** Reads all rows of a part. What it gives is this reader's from then on. */
 export type PartReader = (part: number, signal?: AbortSignal) => Promise<RawRows>;
 
 /** Counts kept decoded, in entries of eight bytes: the part at hand, the one read ahead, and some more of small parts. */
 const KEPT_COUNTS = 6_000_000;
 
+/** A part that is being read, or has been. */
+interface KeptPart {
+  readonly rows: Promise<RawRows>;
+  counts: number;
+  /** Calls that wait for it. */
+  waiting: number;
+}
+
 /**
- * Rows of a source that is decoded part by part. Parts are kept while they are used; while one is handed out, the next
- * one needed is read, and where rows are read in order, the next in the file.
+ * Rows of a source that is decoded part by part. A part of which all rows are asked for at once is handed over as it is;
+ * others are kept while they are used, and copied from. While one is handed out, the next one needed is read, and where rows
+ * are read in order, the next in the file.
  */
 export class PartRowReader implements RowReader {
   readonly #bounds: Float64Array;
   readonly #readPart: PartReader;
   /** Parts by number, the one used last at the end. */
-  readonly #kept = new Map<number, { readonly rows: Promise<RawRows>; counts: number }>();
+  readonly #kept = new Map<number, KeptPart>();
   #lastPart = -1;
 
   constructor(bounds: Float64Array, readPart: PartReader) {
@@ -31,8 +40,8 @@ export class PartRowReader implements RowReader {
       const reading = this.#part(own.part);
       const next = needed[i + 1]?.part ?? (own.part === this.#lastPart + 1 ? own.part + 1 : undefined);
       // Failures are told where the part is asked for.
-      if (next !== undefined && next + 1 < this.#bounds.length) this.#part(next).catch(() => undefined);
-      pieces.push({ own, raw: gather(await reading, own.rows) });
+      if (next !== undefined && next + 1 < this.#bounds.length) this.#part(next).rows.catch(() => undefined);
+      pieces.push({ own, raw: await this.#take(reading, own) });
       signal?.throwIfAborted();
       this.#lastPart = own.part;
     }
@@ -41,10 +50,20 @@ export class PartRowReader implements RowReader {
     return merge(pieces, rows.length);
   }
 
-  #part(part: number): Promise<RawRows> {
+  /** The rows asked for, which are the caller's to change. */
+  async #take(entry: KeptPart, { part, rows }: PartRows): Promise<RawRows> {
+    entry.waiting++;
+    const raw = await entry.rows.finally(() => entry.waiting--);
+    const isWhole = rows.length === raw.offsets.length - 1 && rows.every((row, i) => row === i);
+    if (!isWhole || entry.waiting > 0 || this.#kept.get(part) !== entry) return gather(raw, rows);
+    this.#kept.delete(part);
+    return { ...raw, owned: true };
+  }
+
+  #part(part: number): KeptPart {
     const known = this.#kept.get(part);
     this.#kept.delete(part);
-    const entry = known ?? { rows: this.#readPart(part), counts: 0 };
+    const entry: KeptPart = known ?? { rows: this.#readPart(part), counts: 0, waiting: 0 };
     this.#kept.set(part, entry);
     if (known === undefined) {
       entry.rows.then(
@@ -55,7 +74,7 @@ export class PartRowReader implements RowReader {
         () => this.#kept.delete(part),
       );
     }
-    return entry.rows;
+    return entry;
   }
 
   /** Drops what was used longest ago until the rest is small enough; `newest` stays. */
@@ -70,24 +89,8 @@ export class PartRowReader implements RowReader {
   }
 }
 
-/**
- * Some rows of a part, in the order given: copies, but for neighbours that were checked, which nobody writes to any more
- * (see `checkedBlock`) and which are views of the part.
- */
+/** Copies of some rows of a part, in the order given. */
 function gather(part: RawRows, rows: Int32Array): RawRows {
-  const first = rows[0] ?? 0;
-  if (part.checked === true && rows.every((row, i) => row === first + i)) {
-    const start = part.offsets[first] ?? 0;
-    const end = part.offsets[first + rows.length] ?? 0;
-    const offsets = part.offsets.slice(first, first + rows.length + 1).map((offset) => offset - start);
-    const { columns, values } = part;
-    return {
-      offsets,
-      columns: columns.subarray(start, end),
-      values: values.subarray(start, end),
-      checked: true,
-    };
-  }
   const offsets = new Int32Array(rows.length + 1);
   for (const [i, row] of rows.entries())
     offsets[i + 1] = (offsets[i] ?? 0) + (part.offsets[row + 1] ?? 0) - (part.offsets[row] ?? 0);
@@ -104,7 +107,7 @@ function gather(part: RawRows, rows: Int32Array): RawRows {
     values.set(part.values.subarray(from, to), offsets[i]);
     i += run;
   }
-  return { offsets, columns, values, checked: part.checked === true };
+  return { offsets, columns, values, checked: part.checked === true, owned: true };
 }
 
 /** Rows of several parts in the order in which they were asked for. */
@@ -127,5 +130,5 @@ function merge(pieces: readonly { readonly own: PartRows; readonly raw: RawRows 
       values.set(raw.values.subarray(from, to), offsets[place]);
     }
   }
-  return { offsets, columns, values, checked };
+  return { offsets, columns, values, checked, owned: true };
 }

@@ -9,7 +9,7 @@ export interface RandomAccess {
   /** Length in bytes; found when opened, and checked to stay so. */
   readonly size: number;
   /**
-   * Exactly `length` bytes from `offset` on. Throws `DATA_CORRUPT` for a range that is not within the file (the file's own
+   * Exactly `length` bytes from `offset` on, in memory that is the caller's. Throws `DATA_CORRUPT` for a range that is not within the file (the file's own
    * numbers contradict its length), `DATA_TRUNCATED`, `DATA_UNREADABLE`, and for addresses the errors of `HttpFile`.
    */
   read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array>;

@@ -95,22 +95,32 @@ async function heldOutTest(
 const FEW_CELLS = 1024;
 
 /**
- * Where in [0, 1) the held-out cells end: at the fraction. With few cells, but at least two, and a fraction above 0 it is
- * moved so that neither side is empty.
+ * Where in [0, 1) the held-out cells end: at the fraction. With few cells and a fraction above 0 it is moved so that each side
+ * has a cell that expresses a gene, and training has the only one where there is but one.
  */
 async function heldOutThreshold(
-  source: Pick<CellSource, "cellIds" | "cellCount">,
+  source: CellSource,
   options: { readonly fraction: number; readonly seed: number },
 ): Promise<{ readonly threshold: number; readonly seed: number }> {
   const fraction = checkNumber("fraction", options.fraction, { min: 0, max: 1 - Number.EPSILON });
   const seed = checkNumber("seed", options.seed, { min: 0, max: Number.MAX_SAFE_INTEGER, integer: true });
   const { cellCount } = source;
-  if (fraction === 0 || cellCount < 2 || cellCount > FEW_CELLS) return { threshold: fraction, seed };
-  const sorted = (await cellPositions(source, { first: 0, end: cellCount }, seed)).sort();
+  if (fraction === 0 || cellCount === 0 || cellCount > FEW_CELLS) return { threshold: fraction, seed };
+  const positions = await cellPositions(source, { first: 0, end: cellCount }, seed);
+  const expressed = await expressedRows(source);
+  const counted = expressed.length === 0 ? positions : expressed.map((row) => positions[row] ?? 0);
+  const sorted = Float64Array.from(counted).sort();
   const lowest = sorted[0] ?? 0;
-  const highest = sorted[cellCount - 1] ?? 1;
+  const highest = sorted.at(-1) ?? 1;
+  if (sorted.length === 1) return { threshold: Math.min(fraction, lowest), seed };
   if (lowest >= fraction) return { threshold: sorted[1] ?? 1, seed };
   return { threshold: highest < fraction ? highest : fraction, seed };
+}
+
+/** The rows of a source of few cells that express a gene. */
+async function expressedRows(source: CellSource): Promise<number[]> {
+  const { rows, offsets } = await source.read(rowRange(0, source.cellCount));
+  return [...rows].filter((_, cell) => (offsets[cell + 1] ?? 0) > (offsets[cell] ?? 0));
 }
 
 /** Where in [0, 1) each cell of a span falls: see `positionOf`. */

@@ -20,6 +20,8 @@ export interface CellBlock {
   readonly genes: Int32Array;
   /** Counts as stored, > 0. */
   readonly counts: Float32Array;
+  /** Whether nobody else has the memory of `genes` and `counts`, so that whoever asked for the block may free it; default false. */
+  readonly owned?: boolean;
 }
 
 /** What a column of cell metadata holds. */

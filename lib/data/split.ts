@@ -20,8 +20,8 @@ export interface CellSplit {
 
 /**
  * Splits cells into training and validation ones; each cell is held out with probability `fraction`, decided by its name,
- * its row and the seed alone, or by a condition on its metadata. With a fraction above 0 and 2 to 1,024 cells, neither side
- * is empty. For rows in hand; `CellSelection` for data of any size. Throws `ARGUMENT_RANGE`, `ARGUMENT_WHERE` and
+ * its row and the seed alone, or by a condition on its metadata. With a fraction above 0 and 2 to 1,024 cells, each side has a
+ * cell that expresses a gene where two do; where one does, it is trained on. For rows in hand; `CellSelection` for data of any size. Throws `ARGUMENT_RANGE`, `ARGUMENT_WHERE` and
  * `DATA_MISSING_COLUMN`.
  */
 export async function splitCells(source: CellSource, options: SplitOptions = {}): Promise<CellSplit> {

@@ -1,18 +1,16 @@
 import { DdscError } from "../errors.js";
-import { positionsByRow, type RawRows, rowRuns } from "./count_matrix.js";
+import type { RawRows } from "./count_matrix.js";
 import { FileSource, namesOnly } from "./file_source.js";
 import type { CellFormat } from "./format.js";
 import { CsrMatrix } from "./h5ad_sparse.js";
 import { Hdf5File } from "./hdf5_file.js";
+import { stringsAt } from "./hdf5_rows.js";
 import { toFloat64 } from "./hdf5_types.js";
 import { fixedParts } from "./parts.js";
 import type { OpenOptions } from "./source.js";
 import { genomeNote, keepGenes, missingGenome, selectGenes, type TenxFeatures } from "./tenx_features.js";
 
 const MAX_EXTENT = 0x7fff_ffff;
-/** Names this near to each other are read together. */
-const NAME_GAP = 64;
-const NAMES_AT_ONCE = 1 << 14;
 
 /** HDF5 files of Cell Ranger 2 (a group a genome) and 3 or later (a group `matrix` with types of features). */
 export const tenxH5: CellFormat = {
@@ -61,7 +59,7 @@ export async function openTenxH5(path: string, options: OpenOptions = {}): Promi
         read: (rows): RawRows =>
           geneOf === undefined ? matrix.read(rows) : keepGenes(matrix.read(rows), geneOf),
       },
-      cells: { ...namesOnly(undefined), ids: (rows) => namesAt(file, barcodes, rows) },
+      cells: { ...namesOnly(undefined), ids: (rows) => stringsAt(file, barcodes, rows) },
       genes: genes.frame,
       partBounds: fixedParts(cellCount),
       notes: [...notes, ...genes.notes],
@@ -145,21 +143,4 @@ function checkLength(file: Hdf5File, path: string, length: number, wanted: numbe
       file: file.path,
     },
   );
-}
-
-/** Some strings of a dataset, in the order of `rows`. */
-function namesAt(file: Hdf5File, path: string, rows: Int32Array): string[] {
-  const names = new Array<string>(rows.length);
-  const positions = positionsByRow(rows);
-  let next = 0;
-  for (const run of rowRuns(rows, NAME_GAP, NAMES_AT_ONCE)) {
-    const found = file.strings(path, run.first, run.end - run.first);
-    for (; next < positions.length; next++) {
-      const position = positions[next] ?? 0;
-      const row = rows[position] ?? 0;
-      if (row >= run.end) break;
-      names[position] = found[row - run.first] ?? "";
-    }
-  }
-  return names;
 }

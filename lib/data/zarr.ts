@@ -1,26 +1,10 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { DdscError } from "../errors.js";
 import { countsLayer, insteadOfX, insteadOfXNote } from "./counts_layer.js";
 import { FileSource } from "./file_source.js";
-import type { CellFormat } from "./format.js";
 import type { OpenOptions } from "./source.js";
 import { ZarrFile } from "./zarr_file.js";
 import { ZarrFrame } from "./zarr_frame.js";
 import { openMatrix } from "./zarr_matrix.js";
-
-/** AnnData stores in zarr, version 2 or 3, in a folder or a zip archive, with or without shards. */
-export const zarrStore: CellFormat = {
-  name: "AnnData zarr (a folder or a .zip)",
-  matches: (content) => {
-    if (content.kind === "file")
-      return content.head.subarray(0, 4).equals(Buffer.from("PK\x03\x04", "latin1"));
-    if (content.kind !== "folder") return false;
-    // Names that begin with a dot are not among the content's.
-    return content.names.includes("zarr.json") || existsSync(join(content.path, ".zgroup"));
-  },
-  open: openZarr,
-};
 
 /**
  * Opens the cells of an AnnData store: X, or `options.layer`, or `options.raw`; where X turns out to hold no counts

@@ -3,6 +3,7 @@ import { checkNumber, DdscError } from "../errors.js";
 
 /** The predictors that know no other gene of the cell. */
 export const BASELINE_KINDS = ["globalMode", "geneMode", "geneMarginal"] as const;
+/** One of `BASELINE_KINDS`. */
 export type BaselineKind = (typeof BASELINE_KINDS)[number];
 
 /** What a baseline says about a gene. */

@@ -20,6 +20,7 @@ export interface ModelShape {
 
 /** Names of the ready-made shapes, smallest first. */
 export const presetNames = ["nano", "tiny", "small", "medium"] as const;
+/** One of `presetNames`. */
 export type PresetName = (typeof presetNames)[number];
 
 const common = { condDim: 128, dropout: 0.1, timeConditioning: false, rotary: true } as const;

@@ -1,7 +1,7 @@
 import { CLS_GENE, FIRST_RANK_TOKEN, type RaggedBatch, SPECIAL_TOKEN } from "../batching/batch.js";
-import { checkNumber, DdscError } from "../errors.js";
-import { SPECIAL_GENES } from "../tokenizer/gene_names.js";
+import { checkNumber } from "../errors.js";
 import { type DenoisingModel, maskToken } from "./denoising_model.js";
+import { findGenes } from "./find_genes.js";
 import type { SamplingOptions } from "./options.js";
 import { sample } from "./sample.js";
 
@@ -58,37 +58,6 @@ export async function generate(model: DenoisingModel, options: GenerateOptions):
     }
   }
   return { cells, genes, ranks, networkEvaluations };
-}
-
-function findGenes(model: DenoisingModel, genes: GenerateOptions["genes"]): Int32Array {
-  if (genes.length === 0) {
-    throw new DdscError("ARGUMENT_RANGE", "expected at least one gene for genes but received none", {
-      argument: "genes",
-    });
-  }
-  const seen = new Set<number>();
-  return Int32Array.from(genes as readonly (number | string)[], (gene) => {
-    const id = typeof gene === "string" ? model.vocabulary.find(gene) : gene;
-    if (id === undefined || id < SPECIAL_GENES.length || model.vocabulary.token(id) === undefined) {
-      throw new DdscError(
-        "GENE_UNKNOWN",
-        `gene ${JSON.stringify(gene)} is not in the model's vocabulary of ${model.vocabulary.geneCount} genes; leave it out`,
-        { argument: "genes", gene: String(gene) },
-      );
-    }
-    if (seen.has(id)) {
-      throw new DdscError(
-        "GENE_DUPLICATE",
-        `gene ${JSON.stringify(gene)} was given twice; give every gene once`,
-        {
-          argument: "genes",
-          gene: String(gene),
-        },
-      );
-    }
-    seen.add(id);
-    return id;
-  });
 }
 
 /** Cells of these genes with every rank masked. */

@@ -1,10 +1,11 @@
 import { CLS_GENE, FIRST_RANK_TOKEN, type RaggedBatch, SPECIAL_TOKEN } from "../batching/batch.js";
+import { type PickedCells, pickCells } from "../data/picked.js";
 import type { CellBlock, CellSource, Gene } from "../data/source.js";
 import { checkChoice, checkNumber, DdscError } from "../errors.js";
 import { Purpose, RandomStream } from "../random.js";
 import { chooseWithoutReplacement } from "./choose.js";
 import { badCount, type CountPlace, duplicateGene } from "./count_errors.js";
-import { tokenizeNatively } from "./native_tokens.js";
+import { tokenizeNatively, tokenizePickedNatively } from "./native_tokens.js";
 import { QuantileRanks } from "./quantile_ranks.js";
 import { addExample, emptyReport, type TokenizerReport } from "./report.js";
 import { strategyFrom } from "./strategies.js";
@@ -120,6 +121,7 @@ export class CellTokenizer {
     });
   }
 
+  /** Plain JSON from which `fromJSON` makes the same tokenizer again. */
   toJSON(): CellTokenizerJson {
     return {
       vocabulary: this.vocabulary.toJSON(),
@@ -159,6 +161,20 @@ export class CellTokenizer {
    */
   tokenize(block: CellBlock, mapping: GeneMapping, epoch: number): TokenizedCells {
     return tokenizeNatively(this, block, mapping, epoch) ?? this.tokenizeHere(block, mapping, epoch);
+  }
+
+  /**
+   * As `tokenize`, of the cells picked from several blocks, off the event loop where native code can do it: several calls
+   * may run at the same time. Until one has ended nobody may change the blocks or free their memory.
+   */
+  async tokenizePicked(
+    blocks: readonly CellBlock[],
+    picked: PickedCells,
+    mapping: GeneMapping,
+    epoch: number,
+  ): Promise<TokenizedCells> {
+    const native = await tokenizePickedNatively(this, blocks, picked, mapping, epoch);
+    return native ?? this.tokenizeHere(pickCells(blocks, picked), mapping, epoch);
   }
 
   /** As `tokenize`, in JavaScript: the definition that native code follows, and what finds the cell that it refuses. */

@@ -1,5 +1,6 @@
+import type { PickedCells } from "../data/picked.js";
 import type { CellBlock } from "../data/source.js";
-import { tokenizeCells } from "../native_data.js";
+import { type NativeTokenizing, type NativeTokens, tokenizeCells, tokenizePicked } from "../native_tokens.js";
 import type { CellTokenizer, GeneMapping, TokenizedCells } from "./cell_tokenizer.js";
 import { QuantileRanks } from "./quantile_ranks.js";
 
@@ -14,9 +15,30 @@ export function tokenizeNatively(
   mapping: GeneMapping,
   epoch: number,
 ): TokenizedCells | undefined {
+  const options = nativeOptions(tokenizer, mapping, epoch);
+  return options && withReport(tokenizeCells(block, options), mapping);
+}
+
+/** As `tokenizeNatively`, of the cells picked from several blocks, off the event loop. */
+export async function tokenizePickedNatively(
+  tokenizer: CellTokenizer,
+  blocks: readonly CellBlock[],
+  picked: PickedCells,
+  mapping: GeneMapping,
+  epoch: number,
+): Promise<TokenizedCells | undefined> {
+  const options = nativeOptions(tokenizer, mapping, epoch);
+  return options && withReport(await tokenizePicked(blocks, picked, options), mapping);
+}
+
+function nativeOptions(
+  tokenizer: CellTokenizer,
+  mapping: GeneMapping,
+  epoch: number,
+): NativeTokenizing | undefined {
   const { strategy, includeUnexpressed, maxLength, minGenes, cls, selection, seed } = tokenizer;
   if (!(strategy instanceof QuantileRanks) || includeUnexpressed) return undefined;
-  const made = tokenizeCells(block, {
+  return {
     steps: strategy.steps,
     ids: mapping.match.ids,
     room: maxLength - (cls ? 1 : 0),
@@ -25,7 +47,10 @@ export function tokenizeNatively(
     sample: selection === "sample",
     seed,
     epoch,
-  });
+  };
+}
+
+function withReport(made: NativeTokens | null, mapping: GeneMapping): TokenizedCells | undefined {
   if (made === null) return undefined;
   const { offsets, genes, tokens, cells, skippedRows, unknownColumns, ...counted } = made;
   return {

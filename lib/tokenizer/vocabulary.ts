@@ -181,6 +181,7 @@ export class GeneVocabulary {
     await writeFileAtomic(file, `${JSON.stringify(this)}\n`);
   }
 
+  /** Plain JSON from which `fromJSON` makes the same vocabulary again. */
   toJSON(): VocabularyJson {
     return {
       format: "ddsc-gene-vocabulary",

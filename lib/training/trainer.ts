@@ -83,6 +83,7 @@ export class Trainer {
   #savedStep: number | undefined;
   #report: Readonly<TokenizerReport> = emptyReport();
   #end: FitEnd | undefined;
+  readonly #notes: string[] = [];
   #busy = false;
 
   /** Throws `ARGUMENT_RANGE`, `BATCH_SIZE_TWICE`, and `TRAIN_MODEL` for a model that is not trainable. */
@@ -124,6 +125,11 @@ export class Trainer {
   /** How far the training is. */
   get state(): TrainingState {
     return this.#state;
+  }
+
+  /** What a user should know about the training, found by `fit`. */
+  get notes(): readonly string[] {
+    return this.#notes;
   }
 
   /** Steps asked for; undefined before the first `fit`, and where there is no end. */
@@ -315,12 +321,20 @@ export class Trainer {
   ): Promise<Validator | undefined> {
     const { validation, limit, seed } = this.settings;
     if (validation === null) return undefined;
-    return Validator.create(this.model, source, tokenizer, {
-      selection: selectionOf(cells, "validation"),
-      cells: validation.cells,
-      limit,
-      seed,
-    });
+    try {
+      return await Validator.create(this.model, source, tokenizer, {
+        selection: selectionOf(cells, "validation"),
+        cells: validation.cells,
+        limit,
+        seed,
+      });
+    } catch (error) {
+      // Who named the cells to hold out must hear of it; a share of a handful of cells may well hold none.
+      const isShare = validation.where === null;
+      if (!isShare || !(error instanceof DdscError && error.code === "DATA_NO_CELLS")) throw error;
+      this.#notes.push("no held-out cell expresses enough genes: the training goes on without validation");
+      return undefined;
+    }
   }
 
   #loader(source: CellSource, tokenizer: CellTokenizer, cells: RunCells, signal?: AbortSignal): BatchLoader {

@@ -36,6 +36,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("estimateMemory", Napi::Function::New<estimateMemory>(env, "estimateMemory"));
   exports.Set("objectiveLoss", Napi::Function::New<objectiveLoss>(env, "objectiveLoss"));
   exportDataFunctions(env, exports);
+  exportTokenFunctions(env, exports);
   return exports;
 }
 

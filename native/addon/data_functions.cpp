@@ -5,7 +5,6 @@
 #include "data/cell_lists.h"
 #include "data/parquet_column.h"
 #include "data/snappy.h"
-#include "data/tokenize_cells.h"
 
 namespace ddsc::addon {
 
@@ -200,63 +199,6 @@ Napi::Value snappyCompress(const Napi::CallbackInfo& info) {
   });
 }
 
-/// A typed array's own memory: for calls that end before JavaScript goes on.
-template <class Array>
-auto borrowed(const Field& field, napi_typedarray_type type) {
-  using Element = std::remove_pointer_t<decltype(std::declval<Array>().Data())>;
-  if (!field.value.IsTypedArray() || field.value.As<Napi::TypedArray>().TypedArrayType() != type) {
-    throw Error("ARGUMENT_TYPE", "expected another typed array for " + field.name);
-  }
-  const auto array = field.value.As<Array>();
-  return std::span<const Element>(array.Data(), array.ElementLength());
-}
-
-/// tokenizeCells(block, options): the batch and its report, or null where a cell must be refused.
-Napi::Value tokenizeCells(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&]() -> Napi::Value {
-    const Napi::Env env = info.Env();
-    const Field block = argument(info, 0, "block"), given = argument(info, 1, "options");
-    data::CellSlice cells;
-    cells.rows = borrowed<Napi::Int32Array>(block["rows"], napi_int32_array);
-    cells.offsets = borrowed<Napi::Int32Array>(block["offsets"], napi_int32_array);
-    cells.columns = borrowed<Napi::Int32Array>(block["genes"], napi_int32_array);
-    cells.counts = borrowed<Napi::Float32Array>(block["counts"], napi_float32_array);
-    const bool good = cells.offsets.size() == cells.rows.size() + 1 && cells.offsets.front() >= 0 &&
-                      std::is_sorted(cells.offsets.begin(), cells.offsets.end()) &&
-                      static_cast<std::size_t>(cells.offsets.back()) <= cells.columns.size() &&
-                      cells.counts.size() == cells.columns.size();
-    if (!good) return env.Null();
-    data::TokenizeOptions options;
-    options.steps = given["steps"].floats();
-    options.ids = borrowed<Napi::Int32Array>(given["ids"], napi_int32_array);
-    options.room = given["room"].natural();
-    options.minGenes = given["minGenes"].natural();
-    options.cls = given["cls"].boolean();
-    options.sample = given["sample"].boolean();
-    options.seed = given["seed"].natural();
-    options.epoch = given["epoch"].natural();
-    data::TokenizedCells made;
-    if (!data::tokenizeCells(cells, options, made)) return env.Null();
-    Napi::Object result = Napi::Object::New(env);
-    result.Set("offsets", toArray(env, made.offsets));
-    result.Set("genes", toArray(env, made.genes));
-    result.Set("tokens", toArray(env, made.tokens));
-    result.Set("cells", toArray(env, made.cells));
-    const auto number = [&](const char* name, std::size_t value) {
-      result.Set(name, static_cast<double>(value));
-    };
-    number("emptyCells", made.emptyCells);
-    number("unknownOnlyCells", made.unknownOnlyCells);
-    number("smallCells", made.smallCells);
-    number("shortenedCells", made.shortenedCells);
-    number("leftOutGenes", made.leftOutGenes);
-    number("unknownCounts", made.unknownCounts);
-    result.Set("skippedRows", toArray(env, made.skippedRows));
-    result.Set("unknownColumns", toArray(env, made.unknownColumns));
-    return result;
-  });
-}
-
 }  // namespace
 
 void exportDataFunctions(Napi::Env env, Napi::Object exports) {
@@ -266,7 +208,6 @@ void exportDataFunctions(Napi::Env env, Napi::Object exports) {
   exports.Set("readCells", Napi::Function::New<readCells>(env, "readCells"));
   exports.Set("joinCells", Napi::Function::New<joinCells>(env, "joinCells"));
   exports.Set("snappyCompress", Napi::Function::New<snappyCompress>(env, "snappyCompress"));
-  exports.Set("tokenizeCells", Napi::Function::New<tokenizeCells>(env, "tokenizeCells"));
 }
 
 }  // namespace ddsc::addon

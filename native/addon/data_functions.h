@@ -1,11 +1,14 @@
 #pragma once
-// The addon's functions for data files and tokens: see lib/native_data.ts.
+// The addon's functions for data files, tokens and memory: see lib/native_data.ts and lib/native_tokens.ts.
 
 #include <napi.h>
 
 namespace ddsc::addon {
 
-/// Adds them to the addon's exports.
+/// Adds those for data files to the addon's exports.
 void exportDataFunctions(Napi::Env env, Napi::Object exports);
+
+/// Adds those for tokens and memory.
+void exportTokenFunctions(Napi::Env env, Napi::Object exports);
 
 }  // namespace ddsc::addon

@@ -27,6 +27,10 @@ void extend(OpTable&);
 namespace amx {
 void extend(OpTable&);
 }
+#elif defined(__aarch64__)
+namespace neon {
+extern const OpTable opTable;
+}
 #endif
 
 namespace {
@@ -60,6 +64,8 @@ std::vector<InstructionSet> usable() {
   if (hasAvx512()) sets.push_back({"avx512", avx512::opTable});
   if (hasAvx512Bf16() && !multipliesPairsFast()) sets.push_back(pairs);
   if (hasAvx2()) sets.push_back({"avx2", avx2::opTable});
+#elif defined(__aarch64__)
+  sets.push_back({"neon", neon::opTable});
 #endif
   sets.push_back({"generic", generic::opTable});
   sets.insert(sets.end(), added().begin(), added().end());

@@ -12,6 +12,8 @@
 #include <immintrin.h>
 
 #include "cpu/simd/tiles.h"
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #include "cpu/memory.h"
@@ -24,6 +26,19 @@ constexpr std::int64_t kSteps = 1'000'000;
 /// Independent sums in flight, enough to hide the latency of a multiply-add.
 constexpr int kChains = 12;
 
+#if defined(__aarch64__)
+/// Generic kernels and those for NEON alike multiply and add in one instruction.
+float chainsGeneric() {
+  const float32x4_t factor = vdupq_n_f32(0.999f), term = vdupq_n_f32(0.001f);
+  float32x4_t sums[kChains];
+  for (float32x4_t& sum : sums) sum = term;
+  for (std::int64_t step = 0; step < kSteps; ++step)
+#pragma GCC unroll 12
+    for (float32x4_t& sum : sums) sum = vfmaq_f32(term, sum, factor);
+  for (int i = 1; i < kChains; ++i) sums[0] = vaddq_f32(sums[0], sums[i]);
+  return vgetq_lane_f32(sums[0], 0);
+}
+#else
 using Lanes = float __attribute__((vector_size(16)));
 
 float chainsGeneric() {
@@ -36,6 +51,7 @@ float chainsGeneric() {
   for (int i = 1; i < kChains; ++i) sums[0] += sums[i];
   return sums[0][0];
 }
+#endif
 
 #if defined(__x86_64__)
 [[gnu::target("avx2,fma")]] float chainsAvx2() {

@@ -65,7 +65,7 @@ DDSC_INLINE PhiloxWords philoxWords(const Stream& stream, std::uint32_t position
   PhiloxWords words;
   for (std::uint32_t block = 0; block < 4; ++block) {
     const PhiloxBlock drawn = philox(stream, position + block);
-    words.vector[block].v = UnsignedLanes{drawn.word[0], drawn.word[1], drawn.word[2], drawn.word[3]};
+    words.vector[block] = I{{drawn.word[0], drawn.word[1], drawn.word[2], drawn.word[3]}};
   }
   return words;
 }

@@ -28,6 +28,8 @@
 #include "cpu/simd/avx512.h"
 #elif defined(__AVX2__)
 #include "cpu/simd/avx2.h"
+#elif defined(DDSC_NEON)
+#include "cpu/simd/neon.h"
 #else
 #include "cpu/simd/generic.h"
 #endif

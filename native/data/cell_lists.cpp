@@ -1,5 +1,6 @@
 #include "data/cell_lists.h"
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -24,27 +25,36 @@ CellRows joinLists(NumberColumn<std::int32_t> tokens, NumberColumn<float> expres
         at < end && cells.columns[at] >= 0 && cells.columns[at] < kFirstGeneToken && cells.counts[at] < 0;
     if (marked) ++at;
     std::int32_t before = -1;
-    for (; at < end; ++at) {
-      const std::int32_t token = cells.columns[at];
-      const bool known = token >= 0 && static_cast<std::size_t>(token) < columnOf.size();
-      const std::int32_t column = known ? columnOf[static_cast<std::size_t>(token)] : -1;
+    bool ascending = true;
+    for (std::size_t i = at, to = kept; i < end; ++i, ++to) {
+      const auto token = static_cast<std::uint32_t>(cells.columns[i]);
+      const std::int32_t column = token < columnOf.size() ? columnOf[token] : -1;
       if (column < 0) {
         cells.unknownRow = static_cast<std::int32_t>(row);
-        cells.unknownToken = token;
+        cells.unknownToken = cells.columns[i];
         return cells;
       }
-      const float count = cells.counts[at];
-      // False for NaN too.
-      const bool good = count > 0 && count <= std::numeric_limits<float>::max() && column > before;
-      cells.clean = cells.clean && good;
-      // Numbers from 2^23 on are whole.
-      if (count < 8388608.0f && good) {
-        cells.fractions = cells.fractions || static_cast<float>(static_cast<std::int32_t>(count)) != count;
-      }
+      ascending &= column > before;
       before = column;
-      cells.columns[kept] = column;
-      cells.counts[kept++] = count;
+      cells.columns[to] = column;
     }
+    // No exit before the end, so that several counts are looked at at a time.
+    bool good = true, whole = true;
+    for (std::size_t i = at; i < end; ++i) {
+      const float count = cells.counts[i];
+      good &= count > 0 && count <= std::numeric_limits<float>::max();  // false for NaN, too
+      // Numbers from 2^23 on are whole; NaN counts as 0 here.
+      const float small = std::min(std::max(0.0f, count), 8388608.0f);
+      whole &= small == 8388608.0f || static_cast<float>(static_cast<std::int32_t>(small)) == small;
+    }
+    cells.clean = cells.clean && ascending && good;
+    cells.fractions = cells.fractions || !whole;
+    if (kept != at) {
+      std::copy(cells.counts.begin() + static_cast<std::ptrdiff_t>(at),
+                cells.counts.begin() + static_cast<std::ptrdiff_t>(end),
+                cells.counts.begin() + static_cast<std::ptrdiff_t>(kept));
+    }
+    kept += end - at;
     cells.offsets[row + 1] = static_cast<std::int32_t>(kept);
   }
   cells.columns.resize(kept);

@@ -56,17 +56,17 @@ void QuantileRanker::rank(std::span<const float> counts, std::span<std::int32_t>
 }
 
 bool QuantileRanker::rankSmallWholeNumbers(std::span<const float> counts, std::span<std::int32_t> ranks) {
+  // No exit before the end, so that several counts are looked at at a time.
+  bool whole = true;
   std::int32_t most = 0;
   for (std::size_t i = 0; i < counts.size(); ++i) {
-    if (!(counts[i] < static_cast<float>(kSmallCount))) return false;
-    const auto whole = static_cast<std::int32_t>(counts[i]);
-    if (static_cast<float>(whole) != counts[i]) return false;
-    ranks[i] = whole;
-    most = std::max(most, whole);
+    const auto count = static_cast<std::int32_t>(std::min(counts[i], static_cast<float>(kSmallCount)));
+    whole &= static_cast<float>(count) == counts[i];
+    most = std::max(most, count);
+    ranks[i] = count;
   }
-  upTo_.assign(static_cast<std::size_t>(most) + 1, 0);
-  for (const std::int32_t count : ranks.first(counts.size())) ++upTo_[static_cast<std::size_t>(count)];
-  for (std::size_t count = 1; count < upTo_.size(); ++count) upTo_[count] += upTo_[count - 1];
+  if (!whole || most >= kSmallCount) return false;
+  countUpTo(ranks.first(counts.size()), static_cast<std::size_t>(most) + 1);
   std::size_t value = 0;
   findEdges(
       steps_, counts.size(),
@@ -83,8 +83,30 @@ bool QuantileRanker::rankSmallWholeNumbers(std::span<const float> counts, std::s
     while (rank < edges_.size() && edges_[rank] < static_cast<float>(count)) ++rank;
     rankOf_[count] = static_cast<std::int32_t>(rank);
   }
-  for (std::size_t i = 0; i < counts.size(); ++i) ranks[i] = rankOf_[static_cast<std::size_t>(ranks[i])];
+  for (std::int32_t& count : ranks.first(counts.size())) count = rankOf_[static_cast<std::size_t>(count)];
   return true;
+}
+
+void QuantileRanker::countUpTo(std::span<const std::int32_t> counts, std::size_t values) {
+  // Most counts are 1: neighbours are counted in tables of their own, or each would wait for the one before.
+  constexpr std::size_t kTables = 4;
+  tables_.assign(kTables * values, 0);
+  std::uint32_t* const table = tables_.data();
+  const auto place = [&](std::size_t i) { return static_cast<std::size_t>(counts[i]); };
+  std::size_t i = 0;
+  for (; i + kTables <= counts.size(); i += kTables) {
+    ++table[place(i)];
+    ++table[values + place(i + 1)];
+    ++table[2 * values + place(i + 2)];
+    ++table[3 * values + place(i + 3)];
+  }
+  for (; i < counts.size(); ++i) ++table[place(i)];
+  upTo_.resize(values);
+  std::uint32_t sum = 0;
+  for (std::size_t value = 0; value < values; ++value) {
+    sum += table[value] + table[values + value] + table[2 * values + value] + table[3 * values + value];
+    upTo_[value] = sum;
+  }
 }
 
 void QuantileRanker::rankAny(std::span<const float> counts, std::span<std::int32_t> ranks) {

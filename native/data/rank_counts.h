@@ -20,11 +20,14 @@ class QuantileRanker {
  private:
   bool rankSmallWholeNumbers(std::span<const float> counts, std::span<std::int32_t> ranks);
   void rankAny(std::span<const float> counts, std::span<std::int32_t> ranks);
+  /// Fills `upTo_` for counts below `values`.
+  void countUpTo(std::span<const std::int32_t> counts, std::size_t values);
 
   std::vector<float> steps_, edges_;
   std::vector<float> sorted_;
   std::vector<std::int32_t> rankOf_;
-  std::vector<std::size_t> upTo_;  // small whole counts: how many are at most so large
+  std::vector<std::uint32_t> upTo_;  // small whole counts: how many are at most so large
+  std::vector<std::uint32_t> tables_;
 };
 
 }  // namespace ddsc::data

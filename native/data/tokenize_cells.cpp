@@ -1,6 +1,7 @@
 #include "data/tokenize_cells.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <numeric>
 
@@ -27,11 +28,8 @@ class Words {
   /// Whole number in [0, bound), exactly uniform.
   std::uint32_t below(std::uint32_t bound) {
     for (;;) {
-      if (used_ == 4) {
-        block_ = philox(stream_, position_++);
-        used_ = 0;
-      }
-      const std::uint32_t word = block_.word[used_++];
+      if (used_ == words_.size()) refill();
+      const std::uint32_t word = words_[used_++];
       // Words from the greatest multiple of `bound` on are passed over; that it lies above the last `bound`
       // of them spares the division nearly always.
       if (word < 0u - bound || word <= ~((0u - bound) % bound)) return word % bound;
@@ -39,10 +37,20 @@ class Words {
   }
 
  private:
+  /// Several blocks at once: each is a chain of ten rounds, which wait for nothing but each other.
+  void refill() {
+    for (std::size_t block = 0; block < kBlocks; ++block) {
+      const PhiloxBlock made = philox(stream_, position_++);
+      std::copy_n(made.word, 4, &words_[4 * block]);
+    }
+    used_ = 0;
+  }
+
+  static constexpr std::size_t kBlocks = 8;
   Stream stream_;
-  PhiloxBlock block_{};
+  std::array<std::uint32_t, 4 * kBlocks> words_{};
   std::uint32_t position_ = 0;
-  int used_ = 4;
+  std::size_t used_ = words_.size();
 };
 
 class Tokenizer {
@@ -50,66 +58,92 @@ class Tokenizer {
   Tokenizer(const TokenizeOptions& options, TokenizedCells& result)
       : options_(options), result_(result), ranker_(options.steps) {}
 
-  bool add(const CellSlice& cells, std::size_t cell) {
-    const auto first = static_cast<std::size_t>(cells.offsets[cell]),
-               last = static_cast<std::size_t>(cells.offsets[cell + 1]);
-    const std::int32_t row = cells.rows[cell];
-    bool stored = false;
-    if (!collect(cells, first, last, stored)) return false;
-    const std::size_t expressed = ids_.size();
-    if (expressed < options_.minGenes) {
-      ++(expressed > 0 ? result_.smallCells : stored ? result_.unknownOnlyCells : result_.emptyCells);
+  bool add(const CellSlice& slice, std::size_t cell) {
+    const auto first = static_cast<std::size_t>(slice.offsets[cell]),
+               stored = static_cast<std::size_t>(slice.offsets[cell + 1]) - first;
+    const auto columns = slice.columns.subspan(first, stored);
+    const auto counts = slice.counts.subspan(first, stored);
+    const std::int32_t row = slice.rows[cell];
+    ids_.resize(stored);
+    std::span<const float> expressed = counts;
+    bool anyStored = stored > 0;
+    if (!collectAll(columns, counts)) {
+      if (!collectSome(columns, counts, anyStored)) return false;
+      expressed = counts_;
+    }
+    if (expressed.size() < options_.minGenes) {
+      ++(!expressed.empty() ? result_.smallCells : anyStored ? result_.unknownOnlyCells : result_.emptyCells);
       addExample(result_.skippedRows, row);
       return true;
     }
-    ranks_.resize(expressed);
-    ranker_.rank(counts_, ranks_);
-    const std::size_t kept = std::min(expressed, options_.room), start = result_.genes.size();
-    result_.genes.resize(start + kept + (options_.cls ? 1 : 0));
-    result_.tokens.resize(result_.genes.size());
-    nextGene_ = result_.genes.data() + start;
-    nextToken_ = result_.tokens.data() + start;
+    ranks_.resize(expressed.size());
+    ranker_.rank(expressed, ranks_);
+    nextGene_ = result_.genes.data() + result_.length;
+    nextToken_ = result_.tokens.data() + result_.length;
     if (options_.cls) {
       *nextGene_++ = kClsGene;
       *nextToken_++ = kSpecialToken;
     }
-    if (kept == expressed) {
-      for (std::size_t i = 0; i < expressed; ++i) put(i);
-    } else {
+    const std::size_t kept = std::min(expressed.size(), options_.room);
+    if (kept < expressed.size()) {
       ++result_.shortenedCells;
-      result_.leftOutGenes += expressed - kept;
-      putSome(row);
+      result_.leftOutGenes += expressed.size() - kept;
     }
+    if (kept < expressed.size() && options_.sample) {
+      putSample(row);
+    } else {
+      putFirst(kept);
+    }
+    result_.length = static_cast<std::size_t>(nextGene_ - result_.genes.data());
     result_.cells.push_back(row);
-    result_.offsets.push_back(static_cast<std::int32_t>(result_.genes.size()));
+    result_.offsets.push_back(static_cast<std::int32_t>(result_.length));
     return true;
   }
 
  private:
-  /// Writes the token of a gene of the cell.
-  void put(std::size_t i) {
-    *nextGene_++ = ids_[i];
-    *nextToken_++ = ranks_[i] + kFirstRankToken;
+  /// Writes the tokens of the genes of the lowest ids.
+  void putFirst(std::size_t kept) {
+    nextGene_ = std::copy_n(ids_.data(), kept, nextGene_);
+    nextToken_ = std::transform(ranks_.data(), ranks_.data() + kept, nextToken_,
+                                [](std::int32_t rank) { return rank + kFirstRankToken; });
   }
 
-  /// Ids and counts of the cell's expressed genes, by ascending id.
-  bool collect(const CellSlice& cells, std::size_t first, std::size_t last, bool& stored) {
-    ids_.resize(last - first);
-    counts_.resize(last - first);
+  /// Ids of the cell's genes where all of it is as nearly every cell is: good counts, known genes, ascending
+  /// ids. False otherwise; nothing is counted then.
+  bool collectAll(std::span<const std::int32_t> columns, std::span<const float> counts) {
+    bool good = true;
+    for (const float count : counts) good &= count > 0 && count <= std::numeric_limits<float>::max();
+    const auto known = static_cast<std::uint32_t>(options_.ids.size());
+    for (const std::int32_t column : columns) good &= static_cast<std::uint32_t>(column) < known;
+    if (!good) return false;
+    std::int32_t before = -1;
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      const std::int32_t id = options_.ids[static_cast<std::size_t>(columns[i])];
+      good &= id > before;  // so it is none of the unknown, -1, either
+      before = id;
+      ids_[i] = id;
+    }
+    return good;
+  }
+
+  /// Ids and counts of the cell's expressed genes, by ascending id. False where the cell must be refused.
+  bool collectSome(std::span<const std::int32_t> columns, std::span<const float> counts, bool& anyStored) {
+    counts_.resize(columns.size());
     std::size_t found = 0;
     std::int32_t before = -1;
     bool ascending = true;
-    for (std::size_t i = first; i < last; ++i) {
-      const float count = cells.counts[i];
+    anyStored = false;
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+      const float count = counts[i];
       if (count == 0) continue;
       if (!(count > 0 && count <= std::numeric_limits<float>::max())) return false;
-      stored = true;
-      const auto column = static_cast<std::size_t>(cells.columns[i]);
+      anyStored = true;
+      const auto column = static_cast<std::size_t>(columns[i]);
       if (column >= options_.ids.size()) return false;
       const std::int32_t id = options_.ids[column];
       if (id < 0) {
         ++result_.unknownCounts;
-        addExample(result_.unknownColumns, cells.columns[i]);
+        addExample(result_.unknownColumns, columns[i]);
         continue;
       }
       ascending = ascending && id > before;
@@ -141,27 +175,29 @@ class Tokenizer {
   }
 
   /// As many genes as there is room for: chooseWithoutReplacement of lib/tokenizer/choose.ts.
-  void putSome(std::int32_t row) {
+  void putSample(std::int32_t row) {
     const std::size_t total = ids_.size();
-    if (!options_.sample) {
-      for (std::size_t i = 0; i < options_.room; ++i) put(i);
-      return;
-    }
     Words words(Stream(options_.seed, Purpose::geneSample, options_.epoch, static_cast<std::uint64_t>(row)));
     const bool leaveOut = 2 * options_.room > total;
     const std::size_t draws = leaveOut ? total - options_.room : options_.room;
     order_.resize(total);
     std::iota(order_.begin(), order_.end(), 0u);
-    drawn_.assign(total, 0);
+    kept_.assign(total, leaveOut ? 1 : 0);
     for (std::size_t i = 0; i < draws; ++i) {
       const std::size_t j = i + words.below(static_cast<std::uint32_t>(total - i));
-      drawn_[order_[j]] = 1;
+      kept_[order_[j]] = leaveOut ? 0 : 1;
       order_[j] = order_[i];
     }
-    const std::uint8_t wanted = leaveOut ? 0 : 1;
-    for (std::size_t i = 0; i < total; ++i) {
-      if (drawn_[i] == wanted) put(i);
+    // Which genes stay is random: every one is written and the place moves on where it stays, as no branch
+    // could be foreseen. Nothing is written past the last that stays.
+    std::size_t at = 0;
+    for (std::size_t i = 0; at < options_.room; ++i) {
+      nextGene_[at] = ids_[i];
+      nextToken_[at] = ranks_[i] + kFirstRankToken;
+      at += kept_[i];
     }
+    nextGene_ += at;
+    nextToken_ += at;
   }
 
   const TokenizeOptions& options_;
@@ -171,27 +207,41 @@ class Tokenizer {
   std::int32_t *nextGene_ = nullptr, *nextToken_ = nullptr;
   std::vector<float> counts_;
   std::vector<std::uint32_t> order_;
-  std::vector<std::uint8_t> drawn_;
+  std::vector<std::uint8_t> kept_;
 };
 
 }  // namespace
 
-bool tokenizeCells(const CellSlice& cells, const TokenizeOptions& options, TokenizedCells& result) {
-  Tokenizer tokenizer(options, result);
+bool cellsExist(std::span<const CellSlice> slices, std::span<const PickedCell> picked) {
+  return std::all_of(picked.begin(), picked.end(), [&](const PickedCell& pick) {
+    if (pick.slice >= slices.size()) return false;
+    const CellSlice& slice = slices[pick.slice];
+    if (pick.cell >= slice.rows.size() || pick.cell + 1 >= slice.offsets.size()) return false;
+    const std::int32_t start = slice.offsets[pick.cell], end = slice.offsets[pick.cell + 1];
+    return start >= 0 && start <= end &&
+           static_cast<std::size_t>(end) <= std::min(slice.columns.size(), slice.counts.size());
+  });
+}
+
+std::size_t tokenCapacity(std::span<const CellSlice> slices, std::span<const PickedCell> picked,
+                          const TokenizeOptions& options) {
   std::size_t capacity = 0;
-  for (std::size_t cell = 0; cell < cells.rows.size(); ++cell) {
-    const auto stored = static_cast<std::size_t>(cells.offsets[cell + 1] - cells.offsets[cell]);
+  for (const PickedCell& pick : picked) {
+    const std::span<const std::int32_t> offsets = slices[pick.slice].offsets;
+    const auto stored = static_cast<std::size_t>(offsets[pick.cell + 1] - offsets[pick.cell]);
     capacity += std::min(stored, options.room) + 1;
   }
-  result.genes.reserve(capacity);
-  result.tokens.reserve(capacity);
-  result.cells.reserve(cells.rows.size());
-  result.offsets.reserve(cells.rows.size() + 1);
+  return capacity;
+}
+
+bool tokenizeCells(std::span<const CellSlice> slices, std::span<const PickedCell> picked,
+                   const TokenizeOptions& options, TokenizedCells& result) {
+  Tokenizer tokenizer(options, result);
+  result.cells.reserve(picked.size());
+  result.offsets.reserve(picked.size() + 1);
   result.offsets.push_back(0);
-  for (std::size_t cell = 0; cell < cells.rows.size(); ++cell) {
-    if (!tokenizer.add(cells, cell)) return false;
-  }
-  return true;
+  return std::all_of(picked.begin(), picked.end(),
+                     [&](const PickedCell& pick) { return tokenizer.add(slices[pick.slice], pick.cell); });
 }
 
 }  // namespace ddsc::data

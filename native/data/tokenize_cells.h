@@ -25,18 +25,32 @@ struct CellSlice {
   std::span<const float> counts;
 };
 
+/// A cell of one of several slices.
+struct PickedCell {
+  std::size_t slice = 0, cell = 0;
+};
+
 /// A ragged batch and what was left out of it; the fields of TokenizerReport.
 struct TokenizedCells {
-  std::vector<std::int32_t> offsets, genes, tokens;
+  std::span<std::int32_t> genes, tokens;  // memory for tokenCapacity() of them
+  std::size_t length = 0;                 // tokens written to it
+  std::vector<std::int32_t> offsets;
   std::vector<double> cells;
   std::size_t emptyCells = 0, unknownOnlyCells = 0, smallCells = 0, shortenedCells = 0, leftOutGenes = 0,
               unknownCounts = 0;
   std::vector<std::int32_t> skippedRows, unknownColumns;  // the first few, each once
 };
 
-/// Makes the tokens. Returns false where a cell must be refused (a count that is none, a gene twice): the
-/// caller then finds out which and says so. `cells.offsets` must ascend and stay within `columns` and
-/// `counts`.
-bool tokenizeCells(const CellSlice& cells, const TokenizeOptions& options, TokenizedCells& result);
+/// Whether these cells lie within the arrays of their slices.
+bool cellsExist(std::span<const CellSlice> slices, std::span<const PickedCell> picked);
+
+/// Tokens that these cells come to at most; they exist.
+std::size_t tokenCapacity(std::span<const CellSlice> slices, std::span<const PickedCell> picked,
+                          const TokenizeOptions& options);
+
+/// Makes the tokens of these cells, which exist, in the order given. Returns false where a cell must be
+/// refused (a count that is none, a gene twice): the caller then finds out which and says so.
+bool tokenizeCells(std::span<const CellSlice> slices, std::span<const PickedCell> picked,
+                   const TokenizeOptions& options, TokenizedCells& result);
 
 }  // namespace ddsc::data

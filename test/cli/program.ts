@@ -27,10 +27,8 @@ function changedAt(path: string): number {
 
 /** The built program starts three times as fast; the sources stand in where it is missing or older than they. */
 const built = "dist/cli/main.js";
-const program =
-  changedAt(join(ROOT, built)) > changedAt(join(ROOT, "lib"))
-    ? [built]
-    : ["--import", "tsx", "lib/cli/main.ts"];
+export const isBuilt = changedAt(join(ROOT, built)) > changedAt(join(ROOT, "lib"));
+const program = isBuilt ? [built] : ["--import", "tsx", "lib/cli/main.ts"];
 
 /** Starts `ddsc` with these words. */
 export function start(words: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcessWithoutNullStreams {

@@ -1,7 +1,7 @@
 import { copyFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { columnText, type Frame } from "../../lib/data/frame.js";
 import { framesOf } from "../../lib/data/frames.js";
 import { CscMatrix } from "../../lib/data/h5ad_sparse.js";
@@ -52,6 +52,32 @@ describe.each(LAYOUTS)("%s.h5ad", (name, options) => {
       }),
       { numRuns: 60 },
     );
+  });
+});
+
+describe.each(["csr", "layout_07", "nullable_strings"])("the table of cells of %s.h5ad", (name) => {
+  it("is read by rows, in any order, as it is read whole", async () => {
+    using source = await openCells(fixture(name), { layer: "counts" }).catch(() => openCells(fixture(name)));
+    const whole = (await source.metadata()).toArray().map((row) => row.toJSON());
+    expect(source.metadataColumns.length).toBeGreaterThan(0);
+    for (const rows of [[5, 0, 0, 3], [2], [], [4, 5]]) {
+      const some = await source.metadata({ rows: Int32Array.from(rows) });
+      expect(some.toArray().map((row) => row.toJSON())).toEqual(rows.map((row) => whole[row]));
+      expect(await source.cellIds(Int32Array.from(rows))).toEqual(rows.map((row) => CELLS[row]));
+    }
+  });
+
+  it("is not looked at beyond the rows asked for", async () => {
+    using source = await openCells(fixture(name), { layer: "counts" }).catch(() => openCells(fixture(name)));
+    const strings = vi.spyOn(Hdf5File.prototype, "strings");
+    const all = vi.spyOn(Hdf5File.prototype, "allStrings");
+    try {
+      await source.cellIds(Int32Array.of(4));
+      expect(all).not.toHaveBeenCalled();
+      expect(strings.mock.calls.map(([, first, count]) => [first, count])).toEqual([[4, 1]]);
+    } finally {
+      vi.restoreAllMocks();
+    }
   });
 });
 
@@ -212,7 +238,7 @@ describe("wishes that a file cannot fulfil", () => {
     );
     const error = await failure(() => openCells(fixture("csr"), { geneColumn: "ensembl" }));
     expect(error.code).toBe("DATA_MISSING_COLUMN");
-    expect(error.message).toContain("it has _index, gene_ids, length");
+    expect(error.message).toContain("they have _index, gene_ids, length");
   });
 
   it("a layer and raw exclude each other", async () => {

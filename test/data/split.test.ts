@@ -33,6 +33,37 @@ it("every cell is on one side, in order", async () => {
   );
 });
 
+it("each side of a few cells has one that expresses a gene, and training the only one", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.boolean(), { minLength: 1, maxLength: 12 }),
+      fc.double({ min: 0.01, max: 0.99, noNaN: true }),
+      fc.nat(),
+      async (expressed, fraction, seed) => {
+        const offsets = Int32Array.from([
+          0,
+          ...expressed.map((_, i) => expressed.slice(0, i + 1).filter(Boolean).length),
+        ]);
+        const counts = new Float32Array(offsets.at(-1)!).fill(1);
+        const source = new MemorySource({
+          name: "cells",
+          ids: expressed.map((_, i) => `c${i}`),
+          genes: [{ id: "Sox2", aliases: [] }],
+          offsets,
+          geneColumns: new Int32Array(counts.length),
+          counts,
+          metadata: {},
+          notes: [],
+        });
+        const { train, validation } = await splitCells(source, { fraction, seed });
+        const usable = (rows: Int32Array) => [...rows].filter((row) => expressed[row]).length;
+        if (counts.length > 0) expect(usable(train)).toBeGreaterThan(0);
+        if (counts.length > 1) expect(usable(validation)).toBeGreaterThan(0);
+      },
+    ),
+  );
+});
+
 it("the share held out is the fraction asked for", async () => {
   for (const fraction of [0.02, 0.1, 0.5, 0.9]) {
     const { validation } = await splitCells(cells(MANY), { fraction });

@@ -13,7 +13,7 @@ namespace ddsc::cpu::DDSC_ISA {
 /// cache.
 #if defined(__AVX512F__)
 inline constexpr std::int64_t kKeyBlock = 224;
-#elif defined(__AVX2__)
+#elif defined(__AVX2__) || defined(DDSC_NEON)
 inline constexpr std::int64_t kKeyBlock = 240;
 #else
 inline constexpr std::int64_t kKeyBlock = 256;

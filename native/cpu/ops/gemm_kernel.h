@@ -14,6 +14,8 @@ namespace ddsc::cpu::DDSC_ISA {
 inline constexpr std::int64_t kTileRows = 14;
 #elif defined(__AVX2__)
 inline constexpr std::int64_t kTileRows = 6;
+#elif defined(DDSC_NEON)
+inline constexpr std::int64_t kTileRows = 12;
 #else
 inline constexpr std::int64_t kTileRows = 4;
 #endif

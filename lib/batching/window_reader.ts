@@ -1,0 +1,128 @@
+import { setImmediate } from "node:timers/promises";
+import { rowRange } from "../data/parts.js";
+import type { CellSelector } from "../data/selection.js";
+import type { CellBlock, CellSource } from "../data/source.js";
+import { HeldMemory } from "../native_tokens.js";
+import type { PlanOptions, ReadingOrder } from "./plan.js";
+import { CellWindow } from "./window.js";
+
+/** Cells read at a time: between two reads other work may run. */
+const SLICE_CELLS = 1024;
+/** Pieces that are read at the same time: while one is decoded, another comes from the disk or is decoded, too. */
+const PIECES_AT_ONCE = 2;
+
+/** A piece of an epoch that is being read. */
+interface Piece {
+  readonly epoch: number;
+  readonly place: number;
+  readonly blocks: Promise<readonly CellBlock[]>;
+  /** That of its blocks. */
+  readonly memory: HeldMemory;
+}
+
+/** Reads windows: pieces of the order until there are cells or counts enough. */
+export class WindowReader {
+  readonly #source: CellSource;
+  readonly #selector: CellSelector;
+  readonly #order: ReadingOrder;
+  readonly #options: Required<PlanOptions>;
+  readonly #signal: AbortSignal;
+  /** Pieces that were begun and belong to no window yet, in the order of the epoch. */
+  #begun: Piece[] = [];
+  /** A window that holds a whole epoch, and so every other. */
+  #whole: CellWindow | undefined;
+
+  constructor(
+    source: CellSource,
+    selector: CellSelector,
+    order: ReadingOrder,
+    options: Required<PlanOptions>,
+    signal: AbortSignal,
+  ) {
+    this.#source = source;
+    this.#selector = selector;
+    this.#order = order;
+    this.#options = options;
+    this.#signal = signal;
+  }
+
+  /** Whether the cells of all epochs are in memory, so that nothing is left to read. */
+  get holdsAll(): boolean {
+    return this.#whole !== undefined;
+  }
+
+  /** The window that begins at a place of an epoch; one at a time. Small data is read once for all epochs. */
+  async read(epoch: number, start: number): Promise<CellWindow> {
+    if (this.#whole !== undefined && start === 0) return this.#whole;
+    const { windowCells, windowCounts, shard } = this.#options;
+    const blocks: CellBlock[] = [];
+    const memory: HeldMemory[] = [];
+    let cells = 0;
+    let counts = 0;
+    let end = start;
+    try {
+      for (; end < this.#order.count(epoch) && counts < windowCounts; end++) {
+        const span = this.#order.piece(epoch, end);
+        if (cells > 0 && cells + span.end - span.first > windowCells) break;
+        const piece = this.#piece(epoch, end);
+        memory.push(piece.memory);
+        for (const block of await piece.blocks) {
+          blocks.push(block);
+          cells += block.rows.length;
+          counts += block.counts.length;
+        }
+      }
+    } catch (error) {
+      for (const held of memory) held.free();
+      throw error;
+    }
+    const window = new CellWindow(start, end, blocks, memory);
+    const isWhole = start === 0 && end === this.#order.count(epoch) && shard.count === 1;
+    if (isWhole) this.#whole = window;
+    return window;
+  }
+
+  /** Frees what was read and belongs to no window. */
+  close(): void {
+    for (const { blocks, memory } of this.#begun)
+      void blocks.catch(() => undefined).then(() => memory.free());
+    this.#begun = [];
+  }
+
+  /** The cells of a piece; those that follow in the epoch are begun, too. */
+  #piece(epoch: number, place: number): Piece {
+    const take = (next: number): Piece => {
+      const known = this.#begun.find((piece) => piece.epoch === epoch && piece.place === next);
+      return known ?? this.#begin(epoch, next);
+    };
+    const piece = take(place);
+    const ahead: Piece[] = [];
+    const end = Math.min(place + PIECES_AT_ONCE, this.#order.count(epoch));
+    for (let next = place + 1; next < end; next++) ahead.push(take(next));
+    this.#begun = ahead;
+    return piece;
+  }
+
+  #begin(epoch: number, place: number): Piece {
+    const memory = new HeldMemory();
+    const blocks = this.#readPiece(epoch, place, memory);
+    // Its failure is met when the piece is needed.
+    blocks.catch(() => undefined);
+    return { epoch, place, blocks, memory };
+  }
+
+  /** Reads a piece, and takes charge of the memory of blocks that are `owned`. */
+  async #readPiece(epoch: number, place: number, memory: HeldMemory): Promise<CellBlock[]> {
+    const span = this.#order.piece(epoch, place);
+    const rows = this.#selector.takesAll ? rowRange(span.first, span.end) : await this.#selector.rows(span);
+    const blocks: CellBlock[] = [];
+    for (let first = 0; first < rows.length; first += SLICE_CELLS) {
+      await setImmediate();
+      this.#signal.throwIfAborted();
+      const block = await this.#source.read(rows.subarray(first, first + SLICE_CELLS), this.#signal);
+      if (block.owned === true) memory.hold(block.genes, block.counts);
+      blocks.push(block);
+    }
+    return blocks;
+  }
+}

@@ -1,0 +1,18 @@
+#!/usr/bin/env node
+// What prebuildify runs in node-gyp's place: builds with cmake-js, for the architecture that prebuildify names, into
+// build/Release of the folder it works in.
+import { dirname, join } from "node:path";
+import { cwd, env, exit, arch as ownArch } from "node:process";
+import { fileURLToPath } from "node:url";
+import { buildAddon } from "./build_addon.mjs";
+
+const arch = env.PREBUILD_ARCH;
+const here = dirname(fileURLToPath(import.meta.url));
+const toolchain = join(here, "toolchains", `linux-${arch}.cmake`);
+const into = join(cwd(), "build");
+// This machine's own kernels are those that `npm run build:native` compiles.
+const built =
+  arch === ownArch
+    ? buildAddon({ into })
+    : buildAddon({ into, arch, out: join(cwd(), "cmake"), definitions: { CMAKE_TOOLCHAIN_FILE: toolchain } });
+exit(built.ok ? 0 : 1);
