@@ -3,6 +3,7 @@
 #include "cuda/emulator/runtime.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -27,8 +28,11 @@ struct Piece {
   std::shared_ptr<Moment> moment;
 };
 
-emulator::Counts countsSoFar;
-bool copiesAreEarly = false;
+/// Of all threads of the host.
+struct {
+  std::atomic<int> waits, allocations, recordings, replays;
+} countsSoFar;
+std::atomic<bool> copiesAreEarly = false;
 
 }  // namespace
 
@@ -238,7 +242,9 @@ void enqueue(Stream& stream, std::function<void()> work) {
   stream.state().give({Piece::Kind::kernel, std::move(work), nullptr});
 }
 
-const Counts& counts() { return countsSoFar; }
+Counts counts() {
+  return {countsSoFar.waits, countsSoFar.allocations, countsSoFar.recordings, countsSoFar.replays};
+}
 
 EarlyCopies::EarlyCopies() { copiesAreEarly = true; }
 EarlyCopies::~EarlyCopies() { copiesAreEarly = false; }

@@ -14,7 +14,7 @@ struct Counts {
   int allocations = 0;  // and frees, of device or page-locked memory
   int recordings = 0, replays = 0;
 };
-const Counts& counts();
+Counts counts();
 
 /// While one exists, a stream on which nothing but copies is waiting runs as far as events let it, in place
 /// of as late as it may: what orders a copy after the work that reads what it overwrites is then put to the
