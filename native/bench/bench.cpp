@@ -30,7 +30,7 @@ void Context::measure(const Work& work, const std::function<void()>& body, const
   }
   const auto middle = seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2);
   std::nth_element(seconds.begin(), middle, seconds.end());
-  const double median = *middle;
+  const double median = *middle / work.calls;
   const double gigaflops = work.flops / median * 1e-9;
   const double gigabytes = work.bytes / median * 1e-9;
 

@@ -12,10 +12,11 @@
 
 namespace ddsc::bench {
 
-/// What one call of the measured function does, for the rates printed; 0 leaves a rate out.
+/// What is measured, for the rates printed; 0 leaves a rate out.
 struct Work {
   double flops = 0;  // floating-point operations
   double bytes = 0;  // bytes that must cross the memory interface at least once
+  double calls = 1;  // times that the measured function does it when called
 };
 
 /// What the command line asks for.

@@ -141,9 +141,10 @@ DDSC_BENCH("optimizer, 30 million parameters") {
       second(*backend, 1, kParameters);
   const Array gradient(*backend, 1, kParameters), ema(*backend, 1, kParameters);
   const Array copy(*backend, 1, kParameters, DType::bf16);
-  double norm = 0;
+  const Buffer memory(*backend, sizeof(double));
+  const Span<double> squares{memory.as<double>(), 1};
   context.measure(
-      {.bytes = gradient.bytes()}, [&] { backend->run(SumOfSquares{gradient.span(), &norm}); },
+      {.bytes = gradient.bytes()}, [&] { backend->run(SumOfSquares{gradient.span(), squares}); },
       "gradient norm");
   context.measure(
       {.bytes = 10 * weights.bytes() + copy.bytes()},
@@ -153,7 +154,8 @@ DDSC_BENCH("optimizer, 30 million parameters") {
                            .secondMoment = second.span(),
                            .gradient = gradient.span(),
                            .ema = ema.span(),
-                           .copy = {copy.memory.as<bf16>(), kParameters}});
+                           .copy = {copy.memory.as<bf16>(), kParameters},
+                           .squares = squares});
       },
       "AdamW, moving average and bf16 copy");
 }

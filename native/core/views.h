@@ -36,6 +36,7 @@ struct Span {
   T* data = nullptr;
   std::int64_t size = 0;
 
+  bool operator==(const Span&) const = default;
   DDSC_INLINE T& operator[](std::int64_t i) const { return data[i]; }
   DDSC_INLINE explicit operator bool() const { return data != nullptr; }
   DDSC_INLINE operator Span<const T>() const
@@ -52,6 +53,7 @@ struct Matrix {
   std::int64_t rows = 0, cols = 0, stride = 0;
   DType type = DType::f32;
 
+  bool operator==(const Matrix&) const = default;
   DDSC_INLINE explicit operator bool() const { return data != nullptr; }
   template <class T>
   DDSC_INLINE T* as() const {
@@ -83,6 +85,7 @@ struct ConstMatrix {
       : data(elements), rows(rowCount), cols(columnCount), stride(rowStride), type(elementType) {}
   DDSC_INLINE ConstMatrix(const Matrix& m)
       : data(m.data), rows(m.rows), cols(m.cols), stride(m.stride), type(m.type) {}
+  bool operator==(const ConstMatrix&) const = default;
   DDSC_INLINE explicit operator bool() const { return data != nullptr; }
   template <class T>
   DDSC_INLINE const T* as() const {
@@ -109,7 +112,9 @@ struct Ragged {
   Span<const std::int32_t> position;    // [rows], position of each row in its cell, ascending within a cell
   Span<const std::uint64_t> cellIndex;  // [cells], global index: names the cell's random streams
   std::int32_t longest = 0;             // most rows of one cell
+  std::int64_t pairs = 0;               // sum over the cells of rows squared
 
+  bool operator==(const Ragged&) const = default;
   DDSC_INLINE std::int64_t cells() const { return offsets.size - 1; }
   DDSC_INLINE std::int64_t rows() const { return cell.size; }
 };

@@ -12,6 +12,7 @@ void* Scratch::bytes(std::size_t wanted) {
     size_ = 0;
     memory_ = allocateDevice(wanted + wanted / 4);
     size_ = wanted + wanted / 4;
+    ++generation_;
   }
   return memory_;
 }

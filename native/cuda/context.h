@@ -1,10 +1,9 @@
 #pragma once
-// What a CUDA op gets beside its views: the stream it runs on, scratch memory, and the way to the host.
+// What a CUDA op gets beside its views: the stream it runs on and scratch memory.
 
 #include <cstddef>
 
 #include "cuda/runtime.h"
-#include "cuda/staging.h"
 #include "ops/backend.h"
 
 namespace ddsc::cuda {
@@ -26,6 +25,8 @@ class Scratch {
   }
   /// Bytes that it holds.
   std::size_t size() const { return size_; }
+  /// Another number whenever the memory is another.
+  int generation() const { return generation_; }
 
  private:
   void* bytes(std::size_t wanted);
@@ -33,12 +34,12 @@ class Scratch {
   Stream* stream_;
   void* memory_ = nullptr;
   std::size_t size_ = 0;
+  int generation_ = 0;
 };
 
 struct Context {
   Stream& stream;
   Scratch& scratch;
-  Staging& staging;
 };
 
 }  // namespace ddsc::cuda

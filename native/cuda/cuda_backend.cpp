@@ -1,10 +1,18 @@
 #include "cuda/cuda_backend.h"
 
+#include <algorithm>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "core/errors.h"
+#include "cuda/arrivals.h"
 #include "cuda/context.h"
 #include "cuda/device_memory.h"
 #include "cuda/ops/kernels.h"
+#include "cuda/repeats.h"
+#include "cuda/staging.h"
+#include "cuda/timeline.h"
 #include "cuda/usable.h"
 #include "ops/every_op.h"
 
@@ -28,13 +36,16 @@ class CudaBackend final : public EveryOp<CudaBackend> {
   std::string describe() const override { return "cuda:" + std::to_string(device_) + " (" + gpu_.name + ")"; }
   DeviceKind kind() const override { return DeviceKind::gpu; }
   int threads() const override { return 1; }
-  Limits measureLimits() override {
+  Limits measureLimits() override { return cuda::measureLimits(inOrder().context, gpu_.multiprocessors); }
+
+  Mark mark() override { return inOrder().timeline.mark(); }
+  bool passed(Mark mark) override {
     useDevice(device_);
-    return cuda::measureLimits(parts_->context, gpu_.multiprocessors);
+    return parts_->timeline.passed(mark);
   }
-  void synchronise() override {
+  void waitFor(Mark mark) override {
     useDevice(device_);
-    parts_->stream.synchronize();
+    parts_->arrivals.waitFor(mark);
   }
 
   void* allocate(std::size_t bytes) override {
@@ -44,37 +55,91 @@ class CudaBackend final : public EveryOp<CudaBackend> {
   void release(void* memory) noexcept override { parts_->memory.release(memory); }
   std::size_t scratchBytes() const override { return parts_->scratch.size(); }
   void zero(void* memory, std::size_t bytes) override {
-    useDevice(device_);
-    parts_->stream.fillZero(memory, bytes);
+    if (gathering_) {
+      gathered_.emplace_back(Zero{memory, bytes});
+    } else {
+      inOrder().stream.fillZero(memory, bytes);
+    }
   }
   void upload(void* to, const void* fromHost, std::size_t bytes) override {
+    inOrder().staging.upload(to, fromHost, bytes);
+  }
+  void uploadAhead(void* to, const void* fromHost, std::size_t bytes, Mark free) override {
     useDevice(device_);
-    parts_->staging.upload(to, fromHost, bytes);
+    parts_->timeline.holdBack(parts_->copies, free);
+    parts_->stagingAhead.upload(to, fromHost, bytes);
+    ahead_ = true;
   }
   void download(void* toHost, const void* from, std::size_t bytes) override {
-    useDevice(device_);
-    parts_->staging.download(toHost, from, bytes);
+    // In pieces that the landing place takes without growing beyond them.
+    constexpr std::size_t kPiece = std::size_t{8} << 20;
+    for (std::size_t done = 0; done < bytes; done += kPiece) {
+      fetch(static_cast<std::byte*>(toHost) + done, static_cast<const std::byte*>(from) + done,
+            std::min(bytes - done, kPiece));
+      synchronise();
+    }
+  }
+  void fetch(void* toHost, const void* from, std::size_t bytes) override {
+    inOrder().arrivals.fetch(toHost, from, bytes);
+  }
+
+  void together(const std::function<void()>& give) override {
+    gathering_ = true;
+    gathered_.clear();
+    try {
+      give();
+    } catch (...) {
+      gathering_ = false;
+      throw;
+    }
+    gathering_ = false;
+    inOrder().repeats.run(std::exchange(gathered_, {}));
   }
 
   template <class Op>
   void handle(const Op& op) {
-    useDevice(device_);
-    cuda::run(parts_->context, op);
+    if (!gathering_) {
+      cuda::run(inOrder().context, op);
+      return;
+    }
+    Op kept = op;
+    // Fields that say nothing to a GPU, and would tell equal work apart.
+    if constexpr (requires { kept.weightVersion; }) kept.weightVersion = 0;
+    if constexpr (requires { kept.cells.pairs; }) kept.cells.pairs = 0;
+    gathered_.emplace_back(std::move(kept));
   }
 
  private:
   /// What lives on the device, in the order in which it comes and goes.
   struct Parts {
     DeviceMemory memory;
-    Stream stream;
+    Stream stream, copies;
     Scratch scratch{stream};
-    Staging staging{stream};
-    Context context{stream, scratch, staging};
+    Staging staging{stream}, stagingAhead{copies};
+    Timeline timeline{stream};
+    Arrivals arrivals{stream, timeline};
+    Context context{stream, scratch};
+    Repeats repeats{context};
+    Event copied;
   };
+
+  /// The parts, for work that comes after everything given so far, copies ahead of it included.
+  Parts& inOrder() {
+    useDevice(device_);
+    if (ahead_) {
+      parts_->copies.record(parts_->copied);
+      parts_->stream.runAfter(parts_->copied);
+      ahead_ = false;
+    }
+    return *parts_;
+  }
 
   int device_;
   Gpu gpu_;
   std::unique_ptr<Parts> parts_;
+  bool ahead_ = false;  // copies that the stream does not wait for yet
+  bool gathering_ = false;
+  std::vector<Repeats::AnyOp> gathered_;
 };
 
 }  // namespace

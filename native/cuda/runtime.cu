@@ -138,6 +138,31 @@ struct Stream::State {
   ~State() { static_cast<void>(cudaStreamDestroy(stream)); }
 };
 
+struct Event::State {
+  cudaEvent_t event = nullptr;
+  State() { checkCall(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreateWithFlags"); }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  ~State() { static_cast<void>(cudaEventDestroy(event)); }
+};
+
+Event::Event() : state_(std::make_unique<State>()) {}
+Event::~Event() = default;
+Event::Event(Event&&) noexcept = default;
+Event& Event::operator=(Event&&) noexcept = default;
+
+bool Event::reached() const {
+  const cudaError_t result = cudaEventQuery(state_->event);
+  if (result == cudaErrorNotReady) {
+    cudaGetLastError();
+    return false;
+  }
+  checkCall(result, "cudaEventQuery");
+  return true;
+}
+
+void Event::wait() const { checkCall(cudaEventSynchronize(state_->event), "cudaEventSynchronize"); }
+
 cudaStream_t handleOf(Stream& stream) { return stream.state().stream; }
 
 Stream::Stream() : state_(std::make_unique<State>()) {}
@@ -165,6 +190,14 @@ void Stream::fillZero(void* memory, std::size_t bytes) {
 }
 
 void Stream::synchronize() { checkCall(cudaStreamSynchronize(state_->stream), "cudaStreamSynchronize"); }
+
+void Stream::record(Event& event) {
+  checkCall(cudaEventRecord(event.state().event, state_->stream), "cudaEventRecord");
+}
+
+void Stream::runAfter(const Event& event) {
+  checkCall(cudaStreamWaitEvent(state_->stream, event.state().event, 0), "cudaStreamWaitEvent");
+}
 
 void Stream::beginRecording() {
   checkCall(cudaStreamBeginCapture(state_->stream, cudaStreamCaptureModeThreadLocal),

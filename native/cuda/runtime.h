@@ -1,6 +1,6 @@
 #pragma once
-// The little of the CUDA runtime that the backend needs, behind names of its own: devices, memory, one
-// stream, graphs. Implemented by runtime.cu on NVIDIA's runtime and by emulator/runtime.cpp; a program links
+// The little of the CUDA runtime that the backend needs, behind names of its own: devices, memory, streams,
+// events, graphs. Implemented by runtime.cu on NVIDIA's runtime and by emulator/runtime.cpp; a program links
 // one of them. Everything that can fail throws Error: CUDA_OUT_OF_MEMORY, or CUDA_FAILED naming the call, the
 // file and line of ours that made it, and the driver's words.
 
@@ -60,8 +60,28 @@ class Graph {
   std::unique_ptr<State> state_;
 };
 
+/// A moment in a stream's work; reached as long as no stream recorded it.
+class Event {
+ public:
+  Event();
+  ~Event();
+  Event(Event&&) noexcept;
+  Event& operator=(Event&&) noexcept;
+
+  /// Whether all work before it is done.
+  bool reached() const;
+  /// The host waits; errors of kernels before it surface here at the latest.
+  void wait() const;
+
+  struct State;
+  State& state() const { return *state_; }
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
 /// Work in order on the device that was current when the stream was made. Nothing here waits but
-/// `synchronize`; host memory named in a copy must stay as it is until then.
+/// `synchronize`; host memory named in a copy must stay as it is until the copy is done.
 class Stream {
  public:
   Stream();
@@ -75,6 +95,11 @@ class Stream {
   void fillZero(void* memory, std::size_t bytes);
   /// Waits for everything; errors of earlier kernels surface here at the latest.
   void synchronize();
+
+  /// The event now stands behind all work given so far.
+  void record(Event& event);
+  /// Work given from now on runs after the event's, as it stands now.
+  void runAfter(const Event& event);
 
   /// Between these two, work is recorded instead of run.
   void beginRecording();

@@ -11,37 +11,26 @@ Staging::~Staging() {
     stream_->synchronize();
   } catch (...) {
   }
-  freePinned(memory_);
+  for (const Half& half : halves_) freePinned(half.memory);
 }
 
-std::byte* Staging::memory() {
-  if (memory_ == nullptr) memory_ = static_cast<std::byte*>(allocatePinned(kBytes));
-  return memory_;
+void Staging::turn() {
+  stream_->record(halves_[filling_].left);
+  filling_ = 1 - filling_;
+  halves_[filling_].left.wait();
+  used_ = 0;
 }
 
 void Staging::upload(void* to, const void* fromHost, std::size_t bytes) {
   for (std::size_t done = 0; done < bytes;) {
-    if (used_ == kBytes) {
-      stream_->synchronize();
-      used_ = 0;
-    }
+    if (used_ == kBytes) turn();
+    Half& half = halves_[filling_];
+    if (half.memory == nullptr) half.memory = static_cast<std::byte*>(allocatePinned(kBytes));
     const std::size_t piece = std::min(bytes - done, kBytes - used_);
-    std::byte* stop = memory() + used_;
+    std::byte* stop = half.memory + used_;
     std::memcpy(stop, static_cast<const std::byte*>(fromHost) + done, piece);
     stream_->copyToDevice(static_cast<std::byte*>(to) + done, stop, piece);
     used_ += piece;
-    done += piece;
-  }
-}
-
-void Staging::download(void* toHost, const void* from, std::size_t bytes) {
-  stream_->synchronize();
-  used_ = 0;
-  for (std::size_t done = 0; done < bytes;) {
-    const std::size_t piece = std::min(bytes - done, kBytes);
-    stream_->copyToHost(memory(), static_cast<const std::byte*>(from) + done, piece);
-    stream_->synchronize();
-    std::memcpy(static_cast<std::byte*>(toHost) + done, memory(), piece);
     done += piece;
   }
 }

@@ -33,11 +33,13 @@ class HostRagged {
   Ragged upload(Workspace& workspace) const;
 
  private:
-  void bound(std::int64_t cells);
+  /// Counts a cell of so many rows.
+  void note(std::int32_t length);
 
   std::vector<std::int32_t> offsets_, cell_, position_;
   std::vector<std::uint64_t> cellIndex_;
   std::int32_t longest_ = 0;
+  std::int64_t pairs_ = 0;
 };
 
 /// Token rows grouped by an id (stable counting sort), in the backend's memory; ids are below `bound`.

@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <atomic>
 #include <memory>
 #include <optional>
@@ -7,46 +8,10 @@
 
 #include "model/batch.h"
 #include "model/denoiser.h"
+#include "model/loss.h"
 #include "model/parameters.h"
 
 namespace ddsc {
-
-/// What is masked: given as xt, or drawn by MaskNoise.
-struct Masking {
-  std::vector<std::int32_t> noisy;  // [tokens] xt; empty: drawn
-  std::vector<double> moveChance;   // [cells]
-  std::uint64_t seed = 0, step = 0;
-};
-
-/// CellNoise in host memory, with the noise level the network sees.
-struct HostNoise {
-  std::vector<float> conditioning, weight, sigma, time, meanWeight;  // [cells]; meanWeight may be empty
-};
-
-struct LossInput {
-  CellBatch batch;  // tokens are x0
-  Masking masking;
-  HostNoise noise;
-  Objective objective = Objective::subs;
-  double steps = 0;  // T of d3pm
-  WeightSource source = WeightSource::weights;
-};
-
-/// Sums over the masked, valid tokens (x0 >= 2).
-struct LossSums {
-  double loss = 0, meanLoss = 0, crossEntropy = 0;
-  std::int64_t maskedTokens = 0, validTokens = 0, correct = 0;
-  std::vector<double> cellLoss;  // [cells]
-};
-
-/// Names the dropout of one optimizer step.
-struct DropoutStream {
-  std::uint64_t seed = 0, step = 0;
-};
-
-/// Whether a training step keeps the activations of all blocks from forward to backward, or only each block's
-/// input, and computes the rest again: the same bits in less memory and more time.
-enum class Activations : std::uint8_t { keep, recompute };
 
 class Model;
 
@@ -114,6 +79,17 @@ class Model : public std::enable_shared_from_this<Model> {
                       Activations activations = Activations::keep);
   /// Forward and loss only.
   LossSums evaluate(const LossInput& input);
+
+  // `accumulate` in two: start(stage(input), ...).finish() waits once, at the end, and between start and
+  // finish the host may stage the next batch.
+
+  /// Makes a batch ready and begins to copy it, past the work that is under way. Two batches may be staged
+  /// and not started; their memory is taken beside that which `reserve` knows of.
+  StagedLoss stage(const LossInput& input);
+  /// Gives the device all of `accumulate` and returns.
+  PendingLoss start(StagedLoss staged, double gradientScale, const DropoutStream& dropout,
+                    Activations activations = Activations::keep);
+
   /// Logits of `rows` (empty and `allMasked`: every masked token) of xt.
   std::shared_ptr<Prediction> predict(const CellBatch& batch, const std::vector<float>& conditioning,
                                       std::vector<std::int32_t> rows, bool allMasked, WeightSource source);
@@ -128,14 +104,17 @@ class Model : public std::enable_shared_from_this<Model> {
   /// A call's inputs, copied to the backend's memory; no dropout.
   DenoiserInput prepare(const CellBatch& batch, const std::vector<std::int32_t>& noisy,
                         const std::vector<float>& conditioning, const std::vector<std::int32_t>& rows,
-                        const HostRagged& whole);
-  LossSums run(const LossInput& input, Keep keep, double gradientScale, const DropoutStream& dropout);
+                        const HostRagged& whole, Workspace& workspace);
+  StagedLoss stageIn(Workspace& workspace, const LossInput& input, bool train);
+  PendingLoss lose(StagedLoss staged, Keep keep, double gradientScale, const DropoutStream& dropout);
+  void requireTrainable(const LossInput& input) const;
 
   std::unique_ptr<Backend> backend_;
   DType compute_;
   Denoiser denoiser_;
   ParameterStore parameters_;
   Workspace workspace_;
+  std::array<std::shared_ptr<InputSlot>, 2> slots_;  // the next one first; shared with what is staged
   std::atomic<bool> cancelled_{false};
 };
 

@@ -121,6 +121,7 @@ ParameterStore::ParameterStore(Backend& backend, const DenoiserConfig& config, D
   take(weights_, bytes);
   if (trainable) {
     for (Buffer* buffer : {&gradient_, &firstMoment_, &secondMoment_, &ema_}) take(*buffer, bytes);
+    take(squares_, sizeof(double));
   }
   if (compute == DType::bf16) take(copy_, bytes / 2);
 }
@@ -128,7 +129,7 @@ ParameterStore::ParameterStore(Backend& backend, const DenoiserConfig& config, D
 std::size_t ParameterStore::bytes() const {
   std::size_t sum = 0;
   for (const Buffer* buffer :
-       {&weights_, &gradient_, &firstMoment_, &secondMoment_, &ema_, &copy_, &emaCopy_})
+       {&weights_, &gradient_, &firstMoment_, &secondMoment_, &ema_, &copy_, &emaCopy_, &squares_})
     sum += buffer->bytes();
   return sum;
 }
@@ -157,13 +158,12 @@ void ParameterStore::initialise(std::uint64_t seed) {
     backend_->zero(buffer->as<void>(), buffer->bytes());
 }
 
-ParameterStore::UpdateResult ParameterStore::update(const UpdateOptions& o) {
+ParameterStore::PendingUpdate ParameterStore::start(const UpdateOptions& o) {
   require(trainable_, "MODEL_BUFFER", "this model was opened for inference and holds no gradient");
+  prepare(WeightSource::weights);  // their copies are current then, whether or not the step is applied
   const Span<float> gradient{gradient_.as<float>(), layout_.size};
-  double squares = 0;
-  backend_->run(SumOfSquares{gradient, &squares});
-  const double norm = std::sqrt(squares);
-  if (!std::isfinite(norm)) return {norm, false};
+  const Span<double> squares{squares_.as<double>(), 1};
+  backend_->run(SumOfSquares{gradient, squares});
 
   AdamW op;
   op.weights = {weights_.as<float>(), layout_.size};
@@ -172,20 +172,29 @@ ParameterStore::UpdateResult ParameterStore::update(const UpdateOptions& o) {
   op.gradient = gradient;
   op.ema = {ema_.as<float>(), layout_.size};
   if (compute_ == DType::bf16) op.copy = {copy_.as<bf16>(), layout_.size};
+  op.squares = squares;
   op.learningRate = o.learningRate;
   op.beta1 = o.beta1;
   op.beta2 = o.beta2;
   op.epsilon = o.epsilon;
   op.weightDecay = o.weightDecay;
   op.emaDecay = o.emaDecay;
-  // PyTorch's clip_grad_norm_: the coefficient is maxNorm / (norm + 1e-6), at most 1.
-  op.gradientScale = o.maxNorm > 0 ? std::min(1.0, o.maxNorm / (norm + 1e-6)) : 1.0;
+  op.maxNorm = o.maxNorm;
   op.step = o.step;
   backend_->run(op);
-  copyStale_ = false;
   emaCopyStale_ = true;
   ++version_;
-  return {norm, true};
+
+  PendingUpdate pending(*backend_);
+  pending.fetching_.into(pending.squares_, squares);
+  pending.fetching_.close();
+  return pending;
+}
+
+ParameterStore::UpdateResult ParameterStore::PendingUpdate::finish() {
+  fetching_.wait();
+  const double norm = std::sqrt(squares_.front());
+  return {norm, std::isfinite(norm)};
 }
 
 Buffer& ParameterStore::buffer(const std::string& name) {

@@ -71,7 +71,22 @@ class ParameterStore {
   };
   /// Clips the gradient to maxNorm (0: never), AdamW, EMA; clears the gradient. Leaves everything as it is
   /// when the norm is not finite.
-  UpdateResult update(const UpdateOptions& options);
+  UpdateResult update(const UpdateOptions& options) { return start(options).finish(); }
+
+  /// An update that the device may still be working on.
+  class PendingUpdate {
+   public:
+    /// Waits: once.
+    UpdateResult finish();
+
+   private:
+    friend class ParameterStore;
+    explicit PendingUpdate(Backend& backend) : fetching_(backend) {}
+    std::vector<double> squares_;  // of the gradient
+    Fetching fetching_;
+  };
+  /// Gives the device all of `update`, whose clipping it works out itself, and returns.
+  PendingUpdate start(const UpdateOptions& options);
 
   /// Flat buffers by name: weights, ema, firstMoment, secondMoment, gradient. Throws Error MODEL_BUFFER.
   void read(const std::string& buffer, std::int64_t offset, Span<float> to);
@@ -101,6 +116,7 @@ class ParameterStore {
   bool trainable_;
   Buffer weights_, gradient_, firstMoment_, secondMoment_, ema_;
   Buffer copy_, emaCopy_;  // bf16, when that is the compute type
+  Buffer squares_;         // [1] double: the gradient's, when last updated
   bool copyStale_ = true, emaCopyStale_ = true;
   std::uint64_t version_ = 1;
 };

@@ -48,11 +48,13 @@ Prediction::Statistics Prediction::statistics(const std::vector<std::int32_t>& t
   op.bestProbability = w.span<float>(rows);
   op.expectedToken = w.span<float>(rows);
   backend.run(op);
-  result.targetLogProbability = download(backend, op.targetLogProbability);
+  Fetching fetching(backend);
+  fetching.into(result.targetLogProbability, op.targetLogProbability);
+  fetching.into(result.best, op.best);
+  fetching.into(result.bestProbability, op.bestProbability);
+  fetching.into(result.expectedToken, op.expectedToken);
+  fetching.wait();
   if (target.empty()) result.targetLogProbability.assign(rows_.size(), 0.0f);
-  result.best = download(backend, op.best);
-  result.bestProbability = download(backend, op.bestProbability);
-  result.expectedToken = download(backend, op.expectedToken);
   return result;
 }
 
@@ -96,8 +98,10 @@ Prediction::Draw Prediction::draw(const DrawOptions& o) {
   op.tokens = w.span<std::int32_t>(rows);
   op.probability = w.span<float>(rows);
   backend.run(op);
-  result.tokens = download(backend, op.tokens);
-  result.probability = download(backend, op.probability);
+  Fetching fetching(backend);
+  fetching.into(result.tokens, op.tokens);
+  fetching.into(result.probability, op.probability);
+  fetching.wait();
   return result;
 }
 

@@ -23,15 +23,20 @@ void Workspace::reset() {
   if (wanted == 0 || (pieces_.size() == 1 && total_ >= wanted)) return;
   pieces_.clear();  // before the new piece is taken: both need not fit
   total_ = 0;
-  pieces_.emplace_back(*backend_, wanted);
-  total_ = wanted;
+  addPiece(wanted);
+}
+
+void Workspace::addPiece(std::size_t bytes) {
+  pieces_.emplace_back(*backend_, bytes);
+  total_ += bytes;
+  // Who had this memory before may have work under way.
+  if (ahead_) free_ = backend_->mark();
 }
 
 void* Workspace::take(std::size_t bytes) {
   const std::size_t size = std::max((bytes + kAlignment - 1) / kAlignment, std::size_t{1}) * kAlignment;
   if (pieces_.empty() || used_ + size > pieces_.back().bytes()) {
-    pieces_.emplace_back(*backend_, std::max({size, kSmallestPiece, total_ / 2}));
-    total_ += pieces_.back().bytes();
+    addPiece(std::max({size, kSmallestPiece, total_ / 2}));
     used_ = 0;
   }
   char* memory = pieces_.back().as<char>() + used_;

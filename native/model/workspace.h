@@ -13,6 +13,13 @@ class Workspace {
  public:
   explicit Workspace(Backend& backend) : backend_(&backend) {}
 
+  /// Uploads need not wait for ops given after the mark: none of them uses what this hands out. Until this is
+  /// called uploads come in order.
+  void freeAfter(Mark mark) {
+    ahead_ = true;
+    free_ = mark;
+  }
+
   /// From the next `reset` on, calls of up to so many bytes allocate nothing.
   void reserve(std::size_t bytes) { reserved_ = bytes; }
   /// Bytes that the largest call so far took, the one under way included.
@@ -29,7 +36,12 @@ class Workspace {
   template <class T>
   Span<const T> upload(const T* host, std::int64_t count) {
     const Span<T> copy = span<T>(count);
-    backend_->upload(copy.data, host, static_cast<std::size_t>(count) * sizeof(T));
+    const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
+    if (ahead_) {
+      backend_->uploadAhead(copy.data, host, bytes, free_);
+    } else {
+      backend_->upload(copy.data, host, bytes);
+    }
     return copy;
   }
   template <class T>
@@ -42,6 +54,7 @@ class Workspace {
 
  private:
   void* take(std::size_t bytes);
+  void addPiece(std::size_t bytes);
 
   Backend* backend_;
   std::vector<Buffer> pieces_;
@@ -50,6 +63,8 @@ class Workspace {
   std::size_t taken_ = 0;     // in this call
   std::size_t largest_ = 0;   // call before this one
   std::size_t reserved_ = 0;  // on request
+  bool ahead_ = false;
+  Mark free_ = 0;
 };
 
 }  // namespace ddsc

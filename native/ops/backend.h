@@ -1,6 +1,9 @@
 #pragma once
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -18,8 +21,12 @@ struct Limits {
 
 enum class DeviceKind : std::uint8_t { cpu, gpu };
 
-/// Runs ops on one device, in the order given. Views in ops point to this backend's memory unless an op says
-/// "host". Results depend on the inputs alone: not on threads, not on what ran before.
+/// A moment in the order in which ops and copies are given to a backend.
+using Mark = std::uint64_t;
+
+/// Runs ops on one device, in the order given. Views in ops point to this backend's memory. Results depend on
+/// the inputs alone: not on threads, not on what ran before. A device may run behind the host: only what says
+/// so waits for it.
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -32,8 +39,14 @@ class Backend {
 
   /// Measures what ops could do at most; takes some tenths of a second.
   virtual Limits measureLimits() = 0;
-  /// Returns when all ops given so far are done; does nothing on a device that runs them at once.
-  virtual void synchronise() {}
+  /// Marks the end of all that was given so far. A device that runs ops at once has one mark, always passed.
+  virtual Mark mark() { return 0; }
+  /// Whether all before the mark is done.
+  virtual bool passed(Mark) { return true; }
+  /// Returns when all before the mark is done, and has arrived where it was to be fetched.
+  virtual void waitFor(Mark) {}
+  /// Returns when all ops given so far are done.
+  void synchronise() { waitFor(mark()); }
 
   /// Uninitialised memory, 64-byte aligned; throws Error OUT_OF_MEMORY with the size.
   virtual void* allocate(std::size_t bytes) = 0;
@@ -41,8 +54,21 @@ class Backend {
   /// Bytes that ops hold for themselves from call to call: packed operands, sums by thread.
   virtual std::size_t scratchBytes() const { return 0; }
   virtual void zero(void* memory, std::size_t bytes) = 0;
+  /// The host memory is free again when this returns.
   virtual void upload(void* to, const void* fromHost, std::size_t bytes) = 0;
+  /// The same to memory that no op given after `free` uses so far: the copy need not wait for those.
+  virtual void uploadAhead(void* to, const void* fromHost, std::size_t bytes, Mark free) {
+    static_cast<void>(free);
+    upload(to, fromHost, bytes);
+  }
+  /// Waits for all ops given so far.
   virtual void download(void* toHost, const void* from, std::size_t bytes) = 0;
+  /// Begins a download. The host memory must stay, and holds the bytes when a mark made later was waited for.
+  virtual void fetch(void* toHost, const void* from, std::size_t bytes) { download(toHost, from, bytes); }
+
+  /// Runs what `give` gives: ops, zeros, and uploads to memory that no earlier op of these uses. A device may
+  /// keep them as one piece of work, to be run at once when the same are given again.
+  virtual void together(const std::function<void()>& give) { give(); }
 
   /// Names what the next op is for, to a profile: run.at("qkv").run(op). A literal; costs a store.
   Backend& at(const char* place) {
@@ -114,6 +140,43 @@ class Buffer {
   Backend* backend_ = nullptr;
   void* data_ = nullptr;
   std::size_t bytes_ = 0;
+};
+
+/// Downloads that are waited for together. The vectors must outlive this, which waits for them at its end.
+class Fetching {
+ public:
+  explicit Fetching(Backend& backend) : backend_(&backend) {}
+  ~Fetching() {
+    // Nothing may arrive in memory that is gone; a device that failed sends nothing.
+    try {
+      wait();
+    } catch (...) {
+    }
+  }
+  Fetching(Fetching&& other) noexcept
+      : backend_(std::exchange(other.backend_, nullptr)), mark_(std::exchange(other.mark_, {})) {}
+  Fetching& operator=(Fetching&&) = delete;
+
+  /// Begins to fetch the view's elements.
+  template <class T>
+  void into(std::vector<std::remove_const_t<T>>& values, const Span<T>& from) {
+    values.resize(static_cast<std::size_t>(from.size));
+    if (!values.empty()) backend_->fetch(values.data(), from.data, values.size() * sizeof(T));
+  }
+  /// No more is to be fetched: ops given from now on are not waited for.
+  Mark close() {
+    mark_ = backend_->mark();
+    return *mark_;
+  }
+  /// Returns when all is there.
+  void wait() {
+    Backend* const backend = std::exchange(backend_, nullptr);
+    if (backend != nullptr) backend->waitFor(mark_ ? *mark_ : backend->mark());
+  }
+
+ private:
+  Backend* backend_;
+  std::optional<Mark> mark_;
 };
 
 /// A host copy of a view's elements.

@@ -30,16 +30,6 @@ double tableBytes(const ConstMatrix& table, double rowsRead) {
   return rows * static_cast<double>(table.cols) * static_cast<double>(sizeOf(table.type));
 }
 
-/// Sum over cells of length².
-double squaredLengths(Span<const std::int32_t> offsets) {
-  double sum = 0;
-  for (std::int64_t cell = 0; cell + 1 < offsets.size; ++cell) {
-    const double length = static_cast<double>(offsets[cell + 1] - offsets[cell]);
-    sum += length * length;
-  }
-  return sum;
-}
-
 /// Cosine and sine of the positions that occur.
 double rotaryBytes(const RotaryTable& table, std::int64_t heads, double width, std::int32_t longest) {
   if (!table.cosine) return 0;
@@ -93,16 +83,16 @@ Cost cost(const NormModulateGradient& op) {
                                     bytesOf(op.dshift, op.dscale) + 2 * bytesOf(op.dx, op.dgain)};
 }
 
-Cost cost(const Attention& op, Span<const std::int32_t> offsets) {
+Cost cost(const Attention& op) {
   const double width = static_cast<double>(op.out.cols);
-  return {2 * 2 * squaredLengths(offsets) * width,
+  return {2 * 2 * static_cast<double>(op.cells.pairs) * width,
           bytesOf(op.qkv, op.out, op.logSumExp) + rotaryBytes(op.rotary, op.heads, width, op.cells.longest),
           op.qkv.type};
 }
 
-Cost cost(const AttentionGradient& op, Span<const std::int32_t> offsets) {
+Cost cost(const AttentionGradient& op) {
   const double width = static_cast<double>(op.out.cols);
-  return {5 * 2 * squaredLengths(offsets) * width,
+  return {5 * 2 * static_cast<double>(op.cells.pairs) * width,
           bytesOf(op.qkv, op.out, op.dout, op.logSumExp, op.dqkv) +
               rotaryBytes(op.rotary, op.heads, width, op.cells.longest),
           op.qkv.type};

@@ -21,10 +21,10 @@ Cost cost(const LinearInputGradient&);
 Cost cost(const LinearWeightGradient&);
 Cost cost(const NormModulate&);
 Cost cost(const NormModulateGradient&);
-/// `offsets`: those of op.cells, in host memory. A cell of n rows has 2 products of n x n by the width.
-Cost cost(const Attention& op, Span<const std::int32_t> offsets);
+/// A cell of n rows has 2 products of n x n by the width.
+Cost cost(const Attention&);
 /// The same with 5 products: the scores again, and the gradients of probabilities, values, queries and keys.
-Cost cost(const AttentionGradient& op, Span<const std::int32_t> offsets);
+Cost cost(const AttentionGradient&);
 Cost cost(const GateResidual&);
 Cost cost(const GateResidualGradient&);
 Cost cost(const TimeFeatures&);

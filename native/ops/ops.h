@@ -19,6 +19,7 @@ struct Embed {
   ConstMatrix rankTable;                   // [V, dim] float
   ConstMatrix geneTable;                   // [G, dim] float
   Matrix x;                                // [rows, dim] float
+  bool operator==(const Embed&) const = default;
 };
 
 /// Rows grouped by an id, in ascending row order within a group: the fixed order in which gradients are
@@ -27,6 +28,7 @@ struct Grouping {
   Span<const std::int32_t> ids;     // [groups], distinct
   Span<const std::int32_t> starts;  // [groups + 1] into rows
   Span<const std::int32_t> rows;    // [all rows], permuted
+  bool operator==(const Grouping&) const = default;
 };
 
 /// dTable[id] += sum of dx over the id's rows; for the rank table and the gene table.
@@ -34,6 +36,7 @@ struct EmbedGradient {
   ConstMatrix dx;  // [rows, dim] float
   Grouping byToken, byGene;
   Matrix dRankTable, dGeneTable;  // [V, dim], [G, dim] float, +=
+  bool operator==(const EmbedGradient&) const = default;
 };
 
 // ---------------------------------------------------------------------------------------------- linear
@@ -53,6 +56,7 @@ struct Linear {
   ConstMatrix residual;  // [M, N] float or empty
   Matrix y;              // [M, N] float or bf16
   std::uint64_t weightVersion = 0;
+  bool operator==(const Linear&) const = default;
 };
 
 /// dx = (dy w) * activation'(preactivation); preactivation belongs to the op that produced x, so that its
@@ -64,6 +68,7 @@ struct LinearInputGradient {
   ConstMatrix preactivation;  // [M, K] when activation is not none
   Matrix dx;                  // [M, K] float or bf16
   std::uint64_t weightVersion = 0;
+  bool operator==(const LinearInputGradient&) const = default;
 };
 
 /// dweight += dyᵀ x; dbias += column sums of dy. Summed over rows in a fixed order.
@@ -72,6 +77,7 @@ struct LinearWeightGradient {
   ConstMatrix x;      // [M, K] same type as dy
   Matrix dweight;     // [N, K] float, +=
   Span<float> dbias;  // [N] or empty, +=
+  bool operator==(const LinearWeightGradient&) const = default;
 };
 
 // ---------------------------------------------------------------------------------------------- norm +
@@ -86,6 +92,7 @@ struct NormModulate {
   Span<const std::int32_t> cell;  // [rows]
   Matrix y;                       // [rows, dim] T
   Span<float> mean, rstd;         // [rows]
+  bool operator==(const NormModulate&) const = default;
 };
 
 /// dx += backward of normalise; dgain +=; dshift, dscale = sums over each cell's rows.
@@ -99,6 +106,7 @@ struct NormModulateGradient {
   Matrix dx;                     // [rows, dim] float, +=
   Span<float> dgain;             // [dim], +=
   Matrix dshift, dscale;         // [cells, dim] float
+  bool operator==(const NormModulateGradient&) const = default;
 };
 
 // ---------------------------------------------------------------------------------------------- attention
@@ -106,6 +114,7 @@ struct NormModulateGradient {
 /// cos and sin of position * 10000^(-2i / headDim), i < headDim / 2. Empty: no rotary embedding.
 struct RotaryTable {
   Span<const float> cosine, sine;  // [longest, headDim / 2]
+  bool operator==(const RotaryTable&) const = default;
 };
 
 /// out = softmax(rot(q) rot(k)ᵀ / sqrt(headDim)) v per cell and head; a cell attends to its own rows only.
@@ -117,6 +126,7 @@ struct Attention {
   RotaryTable rotary;
   Matrix out;        // [rows, dim] T
   Matrix logSumExp;  // [rows, heads] float
+  bool operator==(const Attention&) const = default;
 };
 
 struct AttentionGradient {
@@ -126,6 +136,7 @@ struct AttentionGradient {
   std::int64_t heads = 1;
   RotaryTable rotary;
   Matrix dqkv;  // [rows, 3 * dim] T
+  bool operator==(const AttentionGradient&) const = default;
 };
 
 // ---------------------------------------------------------------------------------------------- gate +
@@ -137,6 +148,7 @@ struct Dropout {
   double probability = 0;  // 0: none
   std::uint64_t seed = 0, step = 0;
   std::uint32_t site = 0;  // place in the network, < 2048
+  bool operator==(const Dropout&) const = default;
 };
 
 /// y = x + gate[cell] * dropout(h). The dropout mask is drawn again in backward, never stored.
@@ -147,6 +159,7 @@ struct GateResidual {
   Ragged cells;
   Dropout dropout;
   Matrix y;  // [rows, dim] float; may be x
+  bool operator==(const GateResidual&) const = default;
 };
 
 /// dh = gate[cell] * dropout(dy); dgate = sums of dy * dropout(h) over each cell's rows. (dx = dy: nothing to
@@ -159,6 +172,7 @@ struct GateResidualGradient {
   Dropout dropout;
   Matrix dh;     // [rows, dim] T
   Matrix dgate;  // [cells, dim] float
+  bool operator==(const GateResidualGradient&) const = default;
 };
 
 // ---------------------------------------------------------------------------------------------- time
@@ -168,6 +182,7 @@ struct GateResidualGradient {
 struct TimeFeatures {
   Span<const float> sigma;  // [cells]
   Matrix features;          // [cells, 2 * half] float
+  bool operator==(const TimeFeatures&) const = default;
 };
 
 // ---------------------------------------------------------------------------------------------- rows
@@ -177,6 +192,7 @@ struct GatherRows {
   ConstMatrix source;              // [*, cols]
   Span<const std::int32_t> index;  // [rows], ascending
   Matrix out;                      // [rows, cols] same type
+  bool operator==(const GatherRows&) const = default;
 };
 
 /// out = 0 but out[index[i]] = source[i].
@@ -184,6 +200,7 @@ struct ScatterRows {
   ConstMatrix source;              // [rows, cols]
   Span<const std::int32_t> index;  // [rows], ascending, distinct
   Matrix out;                      // [all rows, cols] same type
+  bool operator==(const ScatterRows&) const = default;
 };
 
 // ---------------------------------------------------------------------------------------------- diffusion
@@ -201,6 +218,7 @@ struct CellNoise {
   Span<const float> time;   // [cells], d3pm
   Span<const float>
       meanWeight;  // [cells] factor on |E[rank] - rank| (all of it, 1 / (R - 1) included); empty: none
+  bool operator==(const CellNoise&) const = default;
 };
 
 /// Losses of masked rows and their gradient in one pass over the logits; probabilities are never stored.
@@ -220,6 +238,7 @@ struct DiffusionLoss {
   float gradientScale = 1;     // dlogits = gradientScale * d(loss + meanLoss) / dlogits
   Span<float> loss, meanLoss;  // [rows], weighted, unscaled; meanLoss empty when there is no mean matching
   Matrix dlogits;              // [rows, V] T, or empty
+  bool operator==(const DiffusionLoss&) const = default;
 };
 
 /// What the model says about each masked row, from softmax over firstValue .. mask - 1 (temperature 1).
@@ -232,6 +251,7 @@ struct TokenStatistics {
   Span<std::int32_t> best;      // [rows] most probable token (lowest on ties)
   Span<float> bestProbability;  // [rows]
   Span<float> expectedToken;    // [rows] E[token]
+  bool operator==(const TokenStatistics&) const = default;
 };
 
 /// One exact categorical draw a row: value k with weight reveal[cell] * w_k, the mask token with weight
@@ -251,6 +271,7 @@ struct DrawTokens {
   std::uint64_t seed = 0, step = 0;
   Span<std::int32_t> tokens;  // [rows] drawn token, the mask token where the row stays masked
   Span<float> probability;    // [rows] of the drawn value among the values at temperature 1 (0: stays masked)
+  bool operator==(const DrawTokens&) const = default;
 };
 
 // ---------------------------------------------------------------------------------------------- optimizer
@@ -258,25 +279,30 @@ struct DrawTokens {
 /// Sum of squares in a fixed order, float64.
 struct SumOfSquares {
   Span<const float> values;
-  double* result = nullptr;  // host memory
+  Span<double> result;  // [1]
+  bool operator==(const SumOfSquares&) const = default;
 };
 
-/// AdamW (Loshchilov & Hutter 2019) over all parameters in one sweep: g = gradientScale * gradient; moments;
-/// decoupled decay; weights; ema += (1 - emaDecay) * (weights - ema); bf16 copy; gradient = 0 for the next
-/// step. All in float32, with PyTorch's order of operations (bias corrections in float64).
+/// AdamW (Loshchilov & Hutter 2019) over all parameters in one sweep: g = clipping(squares, maxNorm) *
+/// gradient; moments; decoupled decay; weights; ema += (1 - emaDecay) * (weights - ema); bf16 copy; gradient
+/// = 0 for the next step. All in float32, with PyTorch's order of operations (bias corrections and clipping
+/// in float64). Where `squares` is not finite nothing changes: the host need not have seen it.
 struct AdamW {
   Span<float> weights, firstMoment, secondMoment, gradient;  // [parameters]
   Span<float> ema;                                           // [parameters] or empty
   Span<bf16> copy;                                           // [parameters] or empty
+  Span<const double> squares;                                // [1] of the gradient
   double learningRate = 3e-4, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0, emaDecay = 0.9999;
-  double gradientScale = 1;
+  double maxNorm = 0;     // of the gradient that is applied; 0: any
   std::int64_t step = 1;  // from 1
+  bool operator==(const AdamW&) const = default;
 };
 
 /// out = in, converted (float to bf16 rounds to nearest even).
 struct Convert {
   ConstMatrix in;
   Matrix out;
+  bool operator==(const Convert&) const = default;
 };
 
 }  // namespace ddsc

@@ -33,19 +33,6 @@ std::string_view name(const SumOfSquares&) { return "gradient norm"; }
 std::string_view name(const AdamW&) { return "adamw"; }
 std::string_view name(const Convert&) { return "convert"; }
 
-template <class Op>
-Cost costOf(Backend&, const Op& op) {
-  return cost(op);
-}
-/// Cells' lengths are asked of the device, before the clock starts.
-template <class Op>
-Cost costOf(Backend& backend, const Op& op)
-  requires requires { cost(op, op.cells.offsets); }
-{
-  const std::vector<std::int32_t> offsets = download(backend, op.cells.offsets);
-  return cost(op, {offsets.data(), op.cells.offsets.size});
-}
-
 Cost moving(std::size_t bytes) { return {0, static_cast<double>(bytes)}; }
 
 class Profiler final : public EveryOp<Profiler, ProfilingBackend> {
@@ -56,7 +43,9 @@ class Profiler final : public EveryOp<Profiler, ProfilingBackend> {
   DeviceKind kind() const override { return backend_->kind(); }
   int threads() const override { return backend_->threads(); }
   Limits measureLimits() override { return backend_->measureLimits(); }
-  void synchronise() override { backend_->synchronise(); }
+  Mark mark() override { return backend_->mark(); }
+  bool passed(Mark mark) override { return backend_->passed(mark); }
+  void waitFor(Mark mark) override { backend_->waitFor(mark); }
 
   void* allocate(std::size_t bytes) override {
     void* memory = nullptr;
@@ -77,7 +66,7 @@ class Profiler final : public EveryOp<Profiler, ProfilingBackend> {
 
   template <class Op>
   void handle(const Op& op) {
-    record(name(op), costOf(*backend_, op), [&] { backend_->run(op); });
+    record(name(op), cost(op), [&] { backend_->run(op); });
   }
 
   std::vector<OpProfile> take() override {

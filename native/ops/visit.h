@@ -121,11 +121,12 @@ void forEachView(DrawTokens& op, const F& visit) {
 }
 template <class F>
 void forEachView(SumOfSquares& op, const F& visit) {
-  visit(op.values);
+  visiting::each(visit, op.values, op.result);
 }
 template <class F>
 void forEachView(AdamW& op, const F& visit) {
-  visiting::each(visit, op.weights, op.firstMoment, op.secondMoment, op.gradient, op.ema, op.copy);
+  visiting::each(visit, op.weights, op.firstMoment, op.secondMoment, op.gradient, op.ema, op.copy,
+                 op.squares);
 }
 template <class F>
 void forEachView(Convert& op, const F& visit) {

@@ -14,6 +14,7 @@ namespace {
 struct State {
   std::vector<float> weights, first, second, gradient, ema;
   std::vector<bf16> copy;
+  double squares = 4;  // said to be the gradient's, which is then clipped to half of its norm
 
   explicit State(std::int64_t count)
       : weights(randomValues(1, count)),
@@ -35,10 +36,11 @@ struct State {
             .gradient = spanOf(gradient),
             .ema = spanOf(ema),
             .copy = {copy.data(), static_cast<std::int64_t>(copy.size())},
+            .squares = {&squares, 1},
             .learningRate = 1e-2,
             .weightDecay = 0.1,
             .emaDecay = 0.9,
-            .gradientScale = 0.5,
+            .maxNorm = 1 + 5e-7,
             .step = step};
   }
 };
@@ -98,6 +100,29 @@ const PerInstructionSet optional("AdamW gives the same weights without a moving 
                                  },
                                  {DType::f32});
 
+const PerInstructionSet clipped(
+    "AdamW clips to the norm it is given as PyTorch does, and changes nothing where it is not finite",
+    [](Backend& backend, DType) {
+      const auto weightsAfter = [&](double squares, double maxNorm, float gradientFactor) {
+        State state(100);
+        state.drawGradient(1);
+        for (float& g : state.gradient) g *= gradientFactor;
+        state.squares = squares;
+        AdamW op = state.op(1);
+        op.maxNorm = maxNorm;
+        op.epsilon = 1;  // or the size of the gradient would not matter
+        backend.run(op);
+        return state.weights;
+      };
+      const std::vector<float> whole = weightsAfter(9, 0, 1);
+      checkSameBits(weightsAfter(9, 4, 1), whole);
+      checkSameBits(weightsAfter(9, 0, 0.5f), weightsAfter(4, 1 + 5e-7, 1));
+      check(weightsAfter(9, 1, 1) != whole, "the gradient was not clipped");
+      for (const double bad : {static_cast<double>(INFINITY), static_cast<double>(NAN)})
+        checkSameBits(weightsAfter(bad, 1, 1), randomValues(1, 100));
+    },
+    {DType::f32});
+
 DDSC_TEST("AdamW gives the same bits with any number of threads and any instruction set") {
   std::vector<float> expected;
   for (const std::string& instructionSet : instructionSets())
@@ -115,7 +140,7 @@ DDSC_TEST("AdamW gives the same bits with any number of threads and any instruct
 
 double sumOfSquares(Backend& backend, const std::vector<float>& values) {
   double result = -1;
-  backend.run(SumOfSquares{{values.data(), static_cast<std::int64_t>(values.size())}, &result});
+  backend.run(SumOfSquares{{values.data(), static_cast<std::int64_t>(values.size())}, {&result, 1}});
   return result;
 }
 

@@ -47,13 +47,12 @@ DDSC_TEST("attention costs by the lengths of its cells, one by one") {
   const double rotaryBytes = 2 * 4 * 5 * headDim / 2;
 
   const Attention forward{qkv.view(), view, heads, rotary, result.view(), resultLog.view()};
-  checkClose(cost(forward, view.offsets).flops, 2 * 2 * products, 0);
-  checkClose(cost(forward, view.offsets).bytes, 4 * 9 * (3 * dim + dim + heads) + rotaryBytes, 0);
+  checkClose(cost(forward).flops, 2 * 2 * products, 0);
+  checkClose(cost(forward).bytes, 4 * 9 * (3 * dim + dim + heads) + rotaryBytes, 0);
   const AttentionGradient backward{qkv.view(), out.view(), dout.view(), logSumExp.view(),
                                    view,       heads,      rotary,      dqkv.view()};
-  checkClose(cost(backward, view.offsets).flops, 5 * 2 * products, 0);
-  checkClose(cost(backward, view.offsets).bytes,
-             4 * 9 * (3 * dim + dim + dim + heads + 3 * dim) + rotaryBytes, 0);
+  checkClose(cost(backward).flops, 5 * 2 * products, 0);
+  checkClose(cost(backward).bytes, 4 * 9 * (3 * dim + dim + dim + heads + 3 * dim) + rotaryBytes, 0);
 }
 
 DDSC_TEST("dropout adds one operation an element and no bytes") {

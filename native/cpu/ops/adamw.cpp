@@ -6,6 +6,7 @@
 
 #include "cpu/ops/kernels.h"
 #include "cpu/sweep.h"
+#include "ops/clipping.h"
 
 namespace ddsc::cpu::DDSC_ISA {
 namespace {
@@ -45,7 +46,7 @@ Constants constantsOf(const AdamW& op) {
   const double correction1 = 1 - ::pow(op.beta1, step);
   const double correction2 = 1 - ::pow(op.beta2, step);
   const auto lanes = [](double value) { return set1(static_cast<float>(value)); };
-  return {.gradientScale = lanes(op.gradientScale),
+  return {.gradientScale = lanes(clipping(op.squares[0], op.maxNorm)),
           .keepWeight = lanes(1 - op.learningRate * op.weightDecay),
           .firstRate = lanes(1 - op.beta1),
           .beta2 = lanes(op.beta2),
@@ -99,10 +100,11 @@ void sumOfSquares(Context& context, const SumOfSquares& op) {
   });
   double total = 0;
   for (std::int64_t chunk = 0; chunk < chunks; ++chunk) total += partial[chunk];
-  *op.result = total;
+  op.result[0] = total;
 }
 
 void adamW(Context& context, const AdamW& op) {
+  if (!__builtin_isfinite(op.squares[0])) return;
   if (op.ema && op.copy) {
     update<true, true>(context, op);
   } else if (op.ema) {

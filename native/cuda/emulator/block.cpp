@@ -35,6 +35,13 @@ struct Thread {
   }
 };
 
+/// At least so many threads. They are kept from grid to grid: their stacks cost more than small grids do.
+std::deque<Thread>& keptThreads(std::size_t count) {
+  thread_local std::deque<Thread> threads;
+  while (threads.size() < count) threads.emplace_back();
+  return threads;
+}
+
 /// The operation a warp's lanes are meeting at.
 struct Warp {
   const char* operation = nullptr;
@@ -50,16 +57,17 @@ class Run {
       : kernel_(kernel),
         shape_(shape),
         body_(body),
-        threads_(static_cast<std::size_t>(shape.threads)),
-        warps_(threads_.size() / kWarpSize),
-        order_(threads_.size()) {
+        count_(static_cast<std::size_t>(shape.threads)),
+        threads_(keptThreads(count_)),
+        warps_(count_ / kWarpSize),
+        order_(count_) {
     std::iota(order_.begin(), order_.end(), std::size_t{0});
   }
 
   void runBlock(Index block) {
     block_ = block;
     // A stride prime to the number of threads (a multiple of 32): another order in each block.
-    const std::size_t count = threads_.size();
+    const std::size_t count = count_;
     const std::size_t stride = static_cast<std::size_t>(2 * block.x + 1) % count | 1;
     ++barriers_;
     memory.begin(shape_.sharedBytes, barriers_);
@@ -97,7 +105,7 @@ class Run {
     if (++waiting_ == shape_.threads) {
       waiting_ = 0;
       ++barriers_;
-      for (Thread& thread : threads_) thread.atBarrier = false;
+      for (std::size_t i = 0; i < count_; ++i) threads_[i].atBarrier = false;
       return;
     }
     Fiber::pause();
@@ -143,9 +151,9 @@ class Run {
   std::string stalled() const {
     std::string text = "the block is stuck:";
     int shown = 0;
-    for (std::size_t i = 0; i < threads_.size() && shown < 4; ++i) {
+    for (std::size_t i = 0; i < count_ && shown < 4; ++i) {
       const Thread& thread = threads_[i];
-      const std::size_t next = (i + 1) % threads_.size();
+      const std::size_t next = (i + 1) % count_;
       const auto state = [&](const Thread& t) { return t.fiber.finished() ? 0 : t.atBarrier ? 1 : 2; };
       if (i > 0 && state(thread) == state(threads_[next]) && state(thread) == state(threads_[i - 1]))
         continue;
@@ -161,7 +169,8 @@ class Run {
   const char* kernel_;
   GridShape shape_;
   const std::function<void()>& body_;
-  std::vector<Thread> threads_;
+  std::size_t count_;
+  std::deque<Thread>& threads_;
   std::vector<Warp> warps_;
   std::vector<std::size_t> order_;
   Index block_;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -146,12 +147,14 @@ Fiber::~Fiber() = default;
 
 void Fiber::start(std::function<void()> body) {
   State& s = *state_;
+#if defined(__SANITIZE_ADDRESS__)
+  s.fakeStack = nullptr;
+  // What was dropped half-way left its frames' red zones behind.
+  if (!s.finished) __asan_unpoison_memory_region(s.stack.get(), kStackBytes);
+#endif
   s.body = std::move(body);
   s.thrown = nullptr;
   s.finished = false;
-#if defined(__SANITIZE_ADDRESS__)
-  s.fakeStack = nullptr;
-#endif
   // As ddscSwitchStack would have left it, returning into main with the stack aligned as after a call.
   auto address = reinterpret_cast<std::uintptr_t>(s.stack.get() + kStackBytes) & ~std::uintptr_t{15};
   const auto entry = reinterpret_cast<std::uintptr_t>(&State::main);

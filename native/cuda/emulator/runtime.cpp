@@ -1,10 +1,12 @@
-// The emulator's device: host memory, and a stream that runs nothing before it has to, so that host code
-// which forgets to wait reads stale values here as it would on a GPU.
+// The emulator's device: host memory, and streams that run nothing before they have to, so that host code
+// which forgets to wait, or to order one stream after another, reads stale values here as it would on a GPU.
 #include "cuda/emulator/runtime.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <utility>
 
 #include "core/errors.h"
@@ -13,20 +15,27 @@
 #include "cuda/out_of_memory.h"
 
 namespace ddsc::cuda {
-
-struct Graph::State {
-  std::vector<std::function<void()>> work;
-};
-
-struct Stream::State {
-  std::vector<std::function<void()>> waiting;
-  std::vector<std::function<void()>> recorded;
-  bool recording = false;
-};
-
 namespace {
 
-std::atomic<std::size_t> allocatedBytes{0};
+/// An event as it stood when it was recorded.
+struct Moment {
+  bool reached = false;
+  Stream::State* stream = nullptr;  // that is to reach it
+};
+
+/// Something a stream does in its turn.
+struct Piece {
+  enum class Kind { kernel, copy, reach, runAfter };
+  Kind kind;
+  std::function<void()> work;
+  std::shared_ptr<Moment> moment;
+};
+
+/// Of all threads of the host.
+struct {
+  std::atomic<int> waits, allocations, recordings, replays;
+} countsSoFar;
+std::atomic<bool> copiesAreEarly = false;
 std::atomic<std::int64_t> workDone{0};
 
 /// Counts a piece of work; the one that DDSC_EMULATED_GPU names fails as a kernel with a wild address does.
@@ -36,6 +45,86 @@ void countWork() {
   rememberLoss(text);
   throw Error("CUDA_FAILED", text);
 }
+
+}  // namespace
+
+struct Graph::State {
+  std::vector<Piece> work;
+};
+
+struct Event::State {
+  std::shared_ptr<Moment> moment;
+};
+
+struct Stream::State {
+  std::deque<Piece> waiting;
+  std::vector<Piece> recorded;
+  bool recording = false;
+
+  State() = default;
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  ~State() { abandon(); }
+
+  void give(Piece piece) {
+    if (recording) {
+      recorded.push_back(std::move(piece));
+      return;
+    }
+    waiting.push_back(std::move(piece));
+    const auto isKernel = [](const Piece& p) { return p.kind == Piece::Kind::kernel; };
+    if (copiesAreEarly && std::none_of(waiting.begin(), waiting.end(), isKernel)) runFreely();
+  }
+
+  /// Runs up to and with the piece that reaches the moment; everything where there is none.
+  void runUntil(const Moment* last) {
+    while (!waiting.empty()) {
+      const Piece piece = std::move(waiting.front());
+      waiting.pop_front();
+      run(piece);
+      if (last != nullptr && last->reached) return;
+    }
+  }
+
+ private:
+  void runFreely() {
+    while (!waiting.empty()) {
+      const Piece& next = waiting.front();
+      if (next.kind == Piece::Kind::runAfter && !next.moment->reached) return;
+      const Piece piece = std::move(waiting.front());
+      waiting.pop_front();
+      run(piece);
+    }
+  }
+
+  void run(const Piece& piece) {
+    switch (piece.kind) {
+      case Piece::Kind::reach: piece.moment->reached = true; return;
+      case Piece::Kind::runAfter:
+        if (!piece.moment->reached) piece.moment->stream->runUntil(piece.moment.get());
+        return;
+      case Piece::Kind::kernel:
+      case Piece::Kind::copy: break;
+    }
+    try {
+      countWork();
+      piece.work();
+    } catch (...) {
+      abandon();
+      throw;
+    }
+  }
+
+  /// What fails takes the rest of the stream with it.
+  void abandon() {
+    for (const Piece& piece : std::exchange(waiting, {}))
+      if (piece.kind == Piece::Kind::reach) piece.moment->reached = true;
+  }
+};
+
+namespace {
+
+std::atomic<std::size_t> allocatedBytes{0};
 
 /// In front of each allocation, so that freeing knows its size; keeps the alignment.
 constexpr std::size_t kHeader = 256;
@@ -68,6 +157,7 @@ MemoryState deviceMemory() {
 }
 
 void* allocateDevice(std::size_t bytes) {
+  ++countsSoFar.allocations;
   const std::size_t whole = (bytes + 2 * kHeader - 1) / kHeader * kHeader;
   if (bytes > deviceMemory().freeBytes) throw outOfMemory(bytes);
   auto* memory = static_cast<std::byte*>(std::aligned_alloc(kHeader, whole));
@@ -80,6 +170,7 @@ void* allocateDevice(std::size_t bytes) {
 
 void freeDevice(void* memory) noexcept {
   if (memory == nullptr) return;
+  ++countsSoFar.allocations;
   auto* start = static_cast<std::byte*>(memory) - kHeader;
   std::size_t bytes = 0;
   std::memcpy(&bytes, start, sizeof bytes);
@@ -88,17 +179,35 @@ void freeDevice(void* memory) noexcept {
 }
 
 void* allocatePinned(std::size_t bytes) {
+  ++countsSoFar.allocations;
   void* memory = std::malloc(bytes > 0 ? bytes : 1);
   if (memory == nullptr) throw Error("CUDA_OUT_OF_MEMORY", "no page-locked host memory left");
   return memory;
 }
 
-void freePinned(void* memory) noexcept { std::free(memory); }
+void freePinned(void* memory) noexcept {
+  if (memory != nullptr) ++countsSoFar.allocations;
+  std::free(memory);
+}
 
 Graph::Graph(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Graph::~Graph() = default;
 Graph::Graph(Graph&&) noexcept = default;
 Graph& Graph::operator=(Graph&&) noexcept = default;
+
+Event::Event() : state_(std::make_unique<State>()) {}
+Event::~Event() = default;
+Event::Event(Event&&) noexcept = default;
+Event& Event::operator=(Event&&) noexcept = default;
+
+bool Event::reached() const { return state_->moment == nullptr || state_->moment->reached; }
+
+void Event::wait() const {
+  if (reached()) return;
+  ++countsSoFar.waits;
+  const std::shared_ptr<Moment> moment = state_->moment;
+  moment->stream->runUntil(moment.get());
+}
 
 Stream::Stream() : state_(std::make_unique<State>()) {}
 Stream::~Stream() = default;
@@ -110,23 +219,33 @@ void Stream::copyToHost(void* toHost, const void* from, std::size_t bytes) {
   copyOnDevice(toHost, from, bytes);
 }
 void Stream::copyOnDevice(void* to, const void* from, std::size_t bytes) {
-  if (bytes > 0) emulator::enqueue(*this, [=] { std::memcpy(to, from, bytes); });
+  if (bytes > 0) state_->give({Piece::Kind::copy, [=] { std::memcpy(to, from, bytes); }, nullptr});
 }
 void Stream::fillZero(void* memory, std::size_t bytes) {
-  if (bytes > 0) emulator::enqueue(*this, [=] { std::memset(memory, 0, bytes); });
+  if (bytes > 0) state_->give({Piece::Kind::kernel, [=] { std::memset(memory, 0, bytes); }, nullptr});
 }
 
 void Stream::synchronize() {
   require(!state_->recording, "CUDA_FAILED", "a stream cannot be waited for while it records");
-  // What fails takes the rest of the stream with it.
-  const std::vector<std::function<void()>> work = std::exchange(state_->waiting, {});
-  for (const auto& piece : work) {
-    countWork();
-    piece();
-  }
+  if (!state_->waiting.empty()) ++countsSoFar.waits;
+  state_->runUntil(nullptr);
 }
 
-void Stream::beginRecording() { state_->recording = true; }
+void Stream::record(Event& event) {
+  require(!state_->recording, "CUDA_FAILED", "an event must not be recorded into a graph");
+  event.state().moment = std::make_shared<Moment>(Moment{false, state_.get()});
+  state_->give({Piece::Kind::reach, {}, event.state().moment});
+}
+
+void Stream::runAfter(const Event& event) {
+  require(!state_->recording, "CUDA_FAILED", "a graph must not wait for what is outside of it");
+  if (!event.reached()) state_->give({Piece::Kind::runAfter, {}, event.state().moment});
+}
+
+void Stream::beginRecording() {
+  ++countsSoFar.recordings;
+  state_->recording = true;
+}
 
 Graph Stream::endRecording() {
   state_->recording = false;
@@ -136,16 +255,22 @@ Graph Stream::endRecording() {
 }
 
 void Stream::replay(const Graph& graph) {
-  const auto& work = graph.state().work;
-  state_->waiting.insert(state_->waiting.end(), work.begin(), work.end());
+  ++countsSoFar.replays;
+  for (const Piece& piece : graph.state().work) state_->give(piece);
 }
 
 namespace emulator {
 
 void enqueue(Stream& stream, std::function<void()> work) {
-  Stream::State& state = stream.state();
-  (state.recording ? state.recorded : state.waiting).push_back(std::move(work));
+  stream.state().give({Piece::Kind::kernel, std::move(work), nullptr});
 }
+
+Counts counts() {
+  return {countsSoFar.waits, countsSoFar.allocations, countsSoFar.recordings, countsSoFar.replays};
+}
+
+EarlyCopies::EarlyCopies() { copiesAreEarly = true; }
+EarlyCopies::~EarlyCopies() { copiesAreEarly = false; }
 
 }  // namespace emulator
 

@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# Everything there is to know about a GPU, with one command on a machine that has CUDA 12 or newer, CMake, a C++
+# compiler and Python with PyTorch; Node is not needed:
+#
+#   bench/gpu.sh [--build-only] [--no-sanitizer] [--seconds S] [--python PYTHON]
+#
+# Builds the tests and the benchmark for the GPUs that are here (build-gpu/), runs the op and model tests on the
+# device, runs them again under compute-sanitizer (memcheck, racecheck, initcheck), measures products, attention and
+# whole steps beside PyTorch, and ends with one short table. Exit code 0 where all tests passed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+usage() { sed -n '5s/^# *//p' "$0"; }
+build_only=false sanitizer=true seconds=0.5 python=${DDSC_TORCH_PYTHON:-python3}
+while (($# > 0)); do
+  case $1 in
+    --build-only) build_only=true ;;
+    --no-sanitizer) sanitizer=false ;;
+    --seconds | --python)
+      (($# > 1)) || { echo "$1 needs a value" >&2; exit 2; }
+      printf -v "${1#--}" '%s' "$2"
+      shift
+      ;;
+    --help) usage; exit 0 ;;
+    *) usage >&2; exit 2 ;;
+  esac
+  shift
+done
+
+need() { command -v "$1" > /dev/null || { echo "$1 is missing: $2" >&2; exit 1; }; }
+need cmake "install CMake 3.20 or newer"
+[[ -n ${CUDACXX:-} ]] || need nvcc "install the CUDA toolkit and put its bin folder in PATH, or set CUDACXX"
+$build_only || need nvidia-smi "this machine has no NVIDIA driver; --build-only builds without one"
+
+build=build-gpu
+cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release --log-level=WARNING
+cmake --build "$build" --parallel "${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}" --target ddsc_gpu_tests ddsc_gpu_bench
+if $build_only; then exit 0; fi
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+summary=()
+failed=0
+
+# check NAME COMMAND...: runs the tests once, keeps their last lines for the table.
+check() {
+  local name=$1 log=$work/log outcome
+  shift
+  echo "== $name: $*"
+  if "$@" > "$log" 2>&1; then outcome=passed; else outcome=FAILED failed=1; fi
+  grep -E '^(FAIL|      )|^=========.*(Error|hazard|Invalid|Uninitialized)' "$log" | head -n 40 || true
+  summary+=("$(printf '%-12s %-7s %s' "$name" "$outcome" "$(grep -E '^[0-9]+ passed' "$log" | tail -n 1)")")
+}
+
+tests=$build/ddsc_gpu_tests
+check tests "$tests"
+if $sanitizer; then
+  tool=$(command -v compute-sanitizer || true)
+  if [[ -z $tool ]]; then
+    summary+=("compute-sanitizer is not installed: not run")
+  else
+    for kind in memcheck racecheck initcheck; do
+      check "$kind" "$tool" --tool "$kind" --error-exitcode 9 --print-limit 10 "$tests"
+    done
+  fi
+fi
+
+echo "== benchmark"
+"$build/ddsc_gpu_bench" --json --seconds "$seconds" | tee "$work/ours.jsonl"
+echo
+echo "== $(nvidia-smi --query-gpu=name,driver_version,clocks.max.sm,power.limit --format=csv,noheader | head -n 1)"
+echo "== commit $(git rev-parse --short HEAD 2> /dev/null || echo unknown), $(date -u +%Y-%m-%d)"
+printf '%s\n' "${summary[@]}"
+if "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2> /dev/null; then
+  "$python" bench/peer/gpu.py --ours "$work/ours.jsonl" --seconds "$seconds"
+else
+  echo "$python has no PyTorch with CUDA: name one that has with --python"
+fi
+exit "$failed"

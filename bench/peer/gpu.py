@@ -1,0 +1,173 @@
+"""Measures PyTorch on the GPU beside `ddsc_gpu_bench --json`, whose lines are read from --ours, and prints one table.
+
+    python bench/peer/gpu.py --ours ours.jsonl [--seconds 0.5]
+
+Everything is bf16. Products are cuBLAS's, attention is PyTorch's flash attention (without rotary positions, which ours
+includes); whole steps are the model of model.py under autocast, as written and compiled, with fused AdamW.
+"""
+import argparse
+import json
+import re
+import statistics
+import time
+
+import torch
+from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from model import Denoiser
+
+FIRST_RANK, VOCABULARY, GENES = 2, 54, 20000
+MASK = VOCABULARY - 1
+PRESETS = {"tiny": (512, 8, 8), "small": (768, 12, 12)}
+LINEAR = {
+    "small qkv": (65536, 768, 2304),
+    "small attention out": (65536, 768, 768),
+    "small mlp in": (65536, 768, 3072),
+    "small mlp out": (65536, 3072, 768),
+    "square": (8192, 8192, 8192),
+}
+
+
+def milliseconds(work, seconds):
+    """Median time of a call, many in a row between two waits, after calls that compile and warm up."""
+    for _ in range(3):
+        work()
+    torch.cuda.synchronize()
+    start = time.perf_counter()
+    work()
+    torch.cuda.synchronize()
+    calls = max(1, min(500, int(0.02 / (time.perf_counter() - start))))
+    times, total = [], 0.0
+    while total < seconds or len(times) < 3:
+        start = time.perf_counter()
+        for _ in range(calls):
+            work()
+        torch.cuda.synchronize()
+        times.append((time.perf_counter() - start) / calls)
+        total += times[-1] * calls
+    return statistics.median(times) * 1e3
+
+
+def random(*size):
+    return torch.rand(*size, device="cuda").mul_(2).sub_(1).bfloat16()
+
+
+def linear(what, seconds):
+    rows, inputs, outputs = LINEAR[what]
+    x, weight, dy = random(rows, inputs), random(outputs, inputs), random(rows, outputs)
+    name = f"linear {what}, "
+    yield name + "forward", milliseconds(lambda: F.linear(x, weight), seconds)
+    yield name + "input gradient", milliseconds(lambda: dy @ weight, seconds)
+    yield name + "weight gradient", milliseconds(lambda: dy.T @ x, seconds)
+
+
+def attention(name, seconds):
+    cells, length, heads, width = map(int, re.findall(r"\d+", name))
+    q, k, v, dout = (random(cells, heads, length, width).requires_grad_(i < 3) for i in range(4))
+    with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
+        with torch.no_grad():
+            yield name + ", forward", milliseconds(lambda: F.scaled_dot_product_attention(q, k, v), seconds)
+        out = F.scaled_dot_product_attention(q, k, v)
+        backward = lambda: torch.autograd.grad(out, (q, k, v), dout, retain_graph=True)
+        yield name + ", backward", milliseconds(backward, seconds)
+
+
+def steps(preset, compiled, seconds):
+    width, blocks, heads = PRESETS[preset]
+    torch.manual_seed(0)
+    torch._dynamo.reset()
+    model = Denoiser(
+        vocabulary=VOCABULARY, genes=GENES, width=width, blocks=blocks, heads=heads, condition_width=128, dropout=0.1
+    ).cuda()
+    network = torch.compile(model) if compiled else model
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4, weight_decay=0.0, fused=True)
+    clean = torch.randint(FIRST_RANK, MASK, (64, 1024), device="cuda")
+    genes = torch.randint(3, GENES, (64, 1024), device="cuda")
+    still = torch.zeros(64, device="cuda")
+    ranks = torch.arange(FIRST_RANK, MASK, dtype=torch.float32, device="cuda")
+    times = ((torch.arange(64, device="cuda") + 0.5) / 64)[:, None]
+    averages = [p.detach().clone() for p in model.parameters()]
+
+    def logits(tokens):
+        with torch.autocast("cuda", dtype=torch.bfloat16):
+            return network(tokens, still, genes)
+
+    def train():
+        masked = torch.rand(clean.shape, device="cuda") < times
+        out = logits(torch.where(masked, MASK, clean)).float()
+        loss = -out[..., :MASK].log_softmax(-1).gather(-1, clean[..., None])[..., 0]
+        mean = (out[..., FIRST_RANK:MASK].softmax(-1) * ranks).sum(-1)
+        loss = loss + (mean - clean).abs() / (len(ranks) - 1)
+        loss = (loss * masked / times).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        with torch.no_grad():
+            torch._foreach_lerp_(averages, list(model.parameters()), 1e-4)
+        loss.item()
+
+    half = torch.where(torch.arange(1024, device="cuda") % 2 == 0, MASK, clean)
+
+    @torch.no_grad()
+    def sample():
+        weights = logits(half).float()[..., :MASK].softmax(-1)
+        drawn = (weights / torch.empty_like(weights).exponential_()).argmax(-1)
+        torch.where(half == MASK, drawn, half).cpu()
+
+    @torch.no_grad()
+    def forward():
+        logits(clean)
+
+    model.train()
+    name = f"{preset} 64 x 1024, "
+    yield name + "train step", milliseconds(train, seconds)
+    model.eval()
+    yield name + "forward", milliseconds(forward, seconds)
+    yield name + "sampling step", milliseconds(sample, seconds)
+
+
+def peers(names, seconds):
+    """(name, "eager" or "compiled", milliseconds) of all that ours measured."""
+    for what in LINEAR:
+        if any(name.startswith(f"linear {what},") for name in names):
+            for name, time in linear(what, seconds):
+                yield name, "eager", time
+    for name in dict.fromkeys(name.rsplit(", ", 1)[0] for name in names if name.startswith("attention ")):
+        for part, time in attention(name, seconds):
+            yield part, "eager", time
+    for preset in PRESETS:
+        if any(name.startswith(f"{preset} 64 x 1024,") for name in names):
+            for kind in ("eager", "compiled"):
+                for name, time in steps(preset, kind == "compiled", seconds):
+                    yield name, kind, time
+                torch.cuda.empty_cache()
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--ours", required=True)
+    options.add_argument("--seconds", type=float, default=0.5)
+    given = options.parse_args()
+    torch.backends.cuda.matmul.allow_tf32 = True
+    with open(given.ours) as lines:
+        ours = {row["name"]: row for row in map(json.loads, lines)}
+    theirs = {}
+    for name, kind, time in peers(list(ours), given.seconds):
+        theirs.setdefault(name, {})[kind] = time
+
+    print(f"PyTorch {torch.__version__}, CUDA {torch.version.cuda}, {torch.cuda.get_device_name()}; milliseconds")
+    print(f"{'':52} {'ours':>9} {'TFLOP/s':>8} {'PyTorch':>9} {'compiled':>9} {'PyTorch / ours':>15}")
+    for name, row in ours.items():
+        peer = theirs.get(name, {})
+        best = min(peer.values(), default=None)
+        cell = lambda value, digits: f"{value:.{digits}f}" if value else "-"
+        print(
+            f"{name:52} {row['milliseconds']:9.3f} {cell(row['gflops'] / 1e3, 0):>8} {cell(peer.get('eager'), 3):>9} "
+            f"{cell(peer.get('compiled'), 3):>9} {cell(best and best / row['milliseconds'], 2):>15}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "model/batch.h"
+#include "model/denoiser.h"
+
+namespace ddsc {
+
+/// What is masked: given as xt, or drawn by MaskNoise.
+struct Masking {
+  std::vector<std::int32_t> noisy;  // [tokens] xt; empty: drawn
+  std::vector<double> moveChance;   // [cells]
+  std::uint64_t seed = 0, step = 0;
+};
+
+/// CellNoise in host memory, with the noise level the network sees.
+struct HostNoise {
+  std::vector<float> conditioning, weight, sigma, time, meanWeight;  // [cells]; meanWeight may be empty
+};
+
+struct LossInput {
+  CellBatch batch;  // tokens are x0
+  Masking masking;
+  HostNoise noise;
+  Objective objective = Objective::subs;
+  double steps = 0;  // T of d3pm
+  WeightSource source = WeightSource::weights;
+};
+
+/// Sums over the masked, valid tokens (x0 >= 2).
+struct LossSums {
+  double loss = 0, meanLoss = 0, crossEntropy = 0;
+  std::int64_t maskedTokens = 0, validTokens = 0, correct = 0;
+  std::vector<double> cellLoss;  // [cells]
+};
+
+/// Names the dropout of one optimizer step.
+struct DropoutStream {
+  std::uint64_t seed = 0, step = 0;
+};
+
+/// Whether a training step keeps the activations of all blocks from forward to backward, or only each block's
+/// input, and computes the rest again: the same bits in less memory and more time.
+enum class Activations : std::uint8_t { keep, recompute };
+
+/// Memory of a staged batch's inputs.
+struct InputSlot {
+  explicit InputSlot(Backend& backend) : memory(backend) {}
+  Workspace memory;
+  Mark used = 0;  // the device is done with what was here before
+};
+
+/// A batch that is ready to be lost: its inputs are in the backend's memory, or on their way. To be used
+/// once.
+struct StagedLoss {
+  LossSums sums;                      // what is known beforehand: the counts of tokens
+  std::vector<std::int32_t> target;   // [masked rows] x0
+  std::vector<std::int32_t> rowCell;  // [masked rows]
+  WeightSource source = WeightSource::weights;
+  DenoiserInput input;
+  DiffusionLoss loss;               // what it reads; logits and results come later
+  Grouping byToken, byGene;         // for training
+  std::shared_ptr<InputSlot> slot;  // where Model::stage put it; none: in the call's own memory
+};
+
+/// A loss that the device may still be working on.
+class PendingLoss {
+ public:
+  /// Waits, and adds up: once.
+  LossSums finish();
+
+ private:
+  friend class Model;
+  PendingLoss(Backend& backend, StagedLoss&& staged);
+
+  LossSums sums_;
+  std::vector<std::int32_t> target_, rowCell_;
+  std::vector<float> rowLoss_, rowMeanLoss_, logProbability_;
+  std::vector<std::int32_t> best_;
+  Fetching fetching_;
+};
+
+}  // namespace ddsc
