@@ -53,7 +53,7 @@ const BATCHES_AT_ONCE = 3;
 /**
  * Reads, shuffles and tokenizes: the batches of epoch after epoch from a starting place. While the batches of a window are
  * given out the next window is read and the next batches are tokenized, off the event loop as far as the format and the
- * tokenizer allow. Nothing is kept but two windows and two pieces. Returns a report of what was left out after the last batch.
+ * tokenizer allow. Nothing is kept but two windows and a piece. Returns a report of what was left out after the last batch.
  *
  * Throws `DATA_NO_CELLS` where an epoch holds no usable cell, and as `CellSelector.create`.
  */
