@@ -48,7 +48,7 @@ export function describeMachine(): Machine {
     libc: libc(),
     processor: cpus()[0]?.model.trim() || "unknown",
     processors: availableParallelism(),
-    memory: machineMemory(),
+    memory: machineMemory("cpu"),
     nvidiaDriver: nvidiaDriver(),
     variables: Object.fromEntries(variables) as Record<string, string>,
   };

@@ -55,7 +55,7 @@ describe("estimateMemory", () => {
 
 describe("machineMemory", () => {
   it("names no more than the machine has", () => {
-    const { available, total } = machineMemory();
+    const { available, total } = machineMemory("cpu");
     expect(available).toBeGreaterThan(0);
     expect(total).toBeLessThanOrEqual(totalmem());
     expect(available).toBeLessThanOrEqual(total);
