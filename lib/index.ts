@@ -77,12 +77,19 @@ export type { ModelDescription } from "./model/model_files.js";
 export {
   type DenoiserConfig,
   type DType,
-  type NativeDevice as Device,
   type NativeNoise as Noise,
   type NativeObjective as Objective,
+  nativeCuda as cudaState,
   nativeDevices as devices,
   type ParameterInfo,
 } from "./native.js";
+export type {
+  CpuDevice,
+  CudaState,
+  DeviceMemory,
+  GpuDevice,
+  NativeDevice as Device,
+} from "./native_devices.js";
 export type { NativeLimits as DeviceLimits } from "./native_measures.js";
 export * from "./sampling/index.js";
 export * from "./tokenizer/index.js";

@@ -3,9 +3,11 @@
  * event loop, in the order they were made.
  */
 import { createRequire } from "node:module";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { DdscError } from "./errors.js";
 import type { DataAddon } from "./native_data.js";
+import type { CudaState, DeviceMemory, NativeDevice } from "./native_devices.js";
 import type { NativeLimits, NativeMemory, NativeOpProfile, NativeWorkload } from "./native_measures.js";
 import type { TokenAddon } from "./native_tokens.js";
 
@@ -169,6 +171,8 @@ export interface NativeObjectiveInput {
   readonly cell: Int32Array;
   readonly noise: Omit<NativeNoise, "conditioning">;
   readonly objective: NativeObjective;
+  /** As for a denoiser; default "cpu". */
+  readonly device?: string;
 }
 
 /** Values of an objective and the gradient of their sum. */
@@ -184,7 +188,7 @@ export interface NativeObjectiveLoss {
 export interface NativeDenoiserOptions {
   readonly config: DenoiserConfig;
   readonly dtype: DType;
-  /** "cpu". */
+  /** "cpu", "cuda" (the first GPU that can be used) or "cuda:N". */
   readonly device: string;
   /** Whether gradients, moments and EMA are wanted; otherwise only weights are held. */
   readonly trainable: boolean;
@@ -230,34 +234,30 @@ interface AddonDenoiser {
 }
 interface Addon extends DataAddon, TokenAddon {
   Denoiser: new (options: NativeDenoiserOptions) => AddonDenoiser;
-  /** Devices compiled in and found: [{ name: "cpu", description, instructionSets, threads }]. */
+  /** The CPU and the GPUs found. */
   devices(): NativeDevice[];
+  cudaState(): CudaState;
+  gpuMemory(device: string): DeviceMemory;
   estimateMemory(options: {
     readonly config: DenoiserConfig;
     readonly dtype: DType;
     readonly workload: NativeWorkload;
+    readonly device: string;
   }): Promise<NativeMemory>;
   /** The diffusion loss op alone, in float32. */
   objectiveLoss(input: NativeObjectiveInput): Promise<NativeObjectiveLoss>;
-}
-
-/** What can be computed on. */
-export interface NativeDevice {
-  /** What `device` takes: "cpu". */
-  readonly name: string;
-  readonly description: string;
-  readonly instructionSets: readonly string[];
-  readonly threads: number;
 }
 
 const require = createRequire(import.meta.url);
 const packageRoot = fileURLToPath(new URL("..", import.meta.url));
 let loaded: Addon | undefined;
 
+/** The addon: the package's own, or for development the file that DDSC_ADDON names. */
 function addon(): Addon {
   if (loaded === undefined) {
+    const { DDSC_ADDON: other } = process.env;
     try {
-      loaded = require("node-gyp-build")(packageRoot) as Addon;
+      loaded = (other ? require(resolve(other)) : require("node-gyp-build")(packageRoot)) as Addon;
     } catch (cause) {
       throw new DdscError(
         "NATIVE_LOAD",
@@ -274,6 +274,8 @@ function addon(): Addon {
 /** Path of the addon that is used. Throws `NATIVE_LOAD` where there is none for this platform. */
 export function nativeBinary(): string {
   addon();
+  const { DDSC_ADDON: other } = process.env;
+  if (other) return resolve(other);
   return require("node-gyp-build").path(packageRoot) as string;
 }
 
@@ -289,6 +291,14 @@ function fromNative(error: unknown): unknown {
   return error;
 }
 
+function call<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw fromNative(error);
+  }
+}
+
 /** Calls one of the addon's functions for data (see native_data.ts and native_tokens.ts), at once or off the event loop; errors become `DdscError`s. */
 export function callAddon<T>(call: (functions: DataAddon & TokenAddon) => T): T {
   try {
@@ -302,26 +312,33 @@ export function callAddon<T>(call: (functions: DataAddon & TokenAddon) => T): T 
   }
 }
 
-/** Devices this installation can compute on. */
+/** What this installation can compute on: the CPU and the GPUs found, those that cannot be used included. */
 export function nativeDevices(): readonly NativeDevice[] {
-  try {
-    return addon().devices();
-  } catch (error) {
-    throw fromNative(error);
-  }
+  return call(() => addon().devices());
+}
+
+/** What there is of CUDA, and where there are no GPUs why. */
+export function nativeCuda(): CudaState {
+  return call(() => addon().cudaState());
+}
+
+/** Memory of a GPU ("cuda:N"), which the process begins to use with this. Throws `DEVICE_UNAVAILABLE`. */
+export function nativeGpuMemory(device: string): DeviceMemory {
+  return call(() => addon().gpuMemory(device));
 }
 
 /**
- * What a model and its calls would hold: the code that runs them is walked through without memory. Throws
- * `MODEL_CONFIG`, `ARGUMENT_RANGE` for a batch that cannot be.
+ * What a model and its calls would hold: the code that runs them is walked through without memory and without the
+ * device. Throws `MODEL_CONFIG`, `ARGUMENT_RANGE` for a batch that cannot be.
  */
 export async function nativeMemory(
   config: DenoiserConfig,
   dtype: DType,
   workload: NativeWorkload,
+  device: string,
 ): Promise<NativeMemory> {
   try {
-    return await addon().estimateMemory({ config, dtype, workload });
+    return await addon().estimateMemory({ config, dtype, workload, device });
   } catch (error) {
     throw fromNative(error);
   }
@@ -351,7 +368,10 @@ export class NativeDenoiser implements Disposable {
   #tail: Promise<unknown> = Promise.resolve();
   #disposed = false;
 
-  /** Throws MODEL_CONFIG for a shape that cannot be, OUT_OF_MEMORY, DEVICE_UNKNOWN. */
+  /**
+   * Throws MODEL_CONFIG for a shape that cannot be, OUT_OF_MEMORY, CUDA_OUT_OF_MEMORY, DEVICE_UNKNOWN,
+   * DEVICE_UNAVAILABLE with the reason, CUDA_DEVICE_LOST where a GPU failed earlier in this process.
+   */
   constructor(options: NativeDenoiserOptions) {
     try {
       this.#native = new (addon().Denoiser)(options);

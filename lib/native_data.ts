@@ -67,6 +67,9 @@ export interface NativeNumberTypes {
   float64: Float64Array;
 }
 
+/** Compressed frames that native code undoes: those of LZ4, and Zstandard's. */
+export type NativeCodec = "lz4" | "zstd";
+
 /** The addon's functions, as they are exported. */
 export interface DataAddon {
   decodeNumbers(
@@ -90,6 +93,7 @@ export interface DataAddon {
     expressionOffsets: Int32Array,
     columnOf: Int32Array,
   ): NativeCells;
+  decompress(bytes: Uint8Array, codec: NativeCodec, size: number): Promise<Uint8Array>;
   snappyCompress(bytes: Uint8Array): Promise<Uint8Array>;
 }
 
@@ -136,6 +140,11 @@ export function joinCells(
   return callAddon((addon) =>
     addon.joinCells(tokens.values, tokens.offsets, expressions.values, expressions.offsets, columnOf),
   );
+}
+
+/** Decompresses frames to exactly `size` bytes. Off the event loop. */
+export async function decompress(bytes: Uint8Array, codec: NativeCodec, size: number): Promise<Uint8Array> {
+  return callAddon((addon) => addon.decompress(bytes, codec, size));
 }
 
 /** Compresses bytes by Snappy. Off the event loop. */

@@ -1,5 +1,7 @@
 // Builds build/Release/ddsc.node from source with cmake-js, incrementally. Headers come from the npm packages
-// node-api-headers and node-addon-api, so nothing is downloaded.
+// node-api-headers and node-addon-api, so nothing is downloaded. Where nvcc is found, it holds the CUDA backend:
+// DDSC_CUDA=OFF in the environment leaves it out, DDSC_CUDA_ARCHITECTURES names GPUs (see native/cuda/cuda.cmake).
+//   --emulated   builds build/emulated/ddsc.node in its place: for tests, the emulator instead of a GPU
 import { spawnSync } from "node:child_process";
 import { existsSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -11,12 +13,16 @@ import { missingTools } from "./build_tools.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
+/** Options of CMakeLists.txt that the environment may set, with their defaults: a value of an earlier build would stay. */
+const settings = { DDSC_CUDA: "ON", DDSC_CUDA_ARCHITECTURES: "native" };
+
 /** Runs one cmake-js command; whether it succeeded, and what it printed if that was not shown. */
-function cmakeJs(command, { out, arch, definitions, quiet }) {
+function cmakeJs(command, { out, arch, definitions, quiet, target }) {
   const program = createRequire(import.meta.url).resolve("cmake-js/bin/cmake-js");
   const jobs = env.CMAKE_BUILD_PARALLEL_LEVEL ?? String(availableParallelism());
   const options = ["--log-level", "warn", "--directory", root, "--out", out, "--parallel", jobs];
   if (arch !== undefined) options.push("--arch", arch);
+  if (target !== undefined) options.push("--target", target);
   for (const [name, value] of Object.entries(definitions)) options.push(`--CD${name}=${value}`);
   const child = spawnSync(execPath, [program, command, ...options], {
     cwd: root,
@@ -40,12 +46,20 @@ function removeWork(folder) {
  * @param options.into folder of the addon, in whose Release it goes
  * @param options.arch architecture as Node names it; default this machine's
  * @param options.definitions variables for CMake
+ * @param options.target what to build; default the addon alone
  * @param options.quiet whether the tools' output is kept instead of shown
  */
 export function buildAddon(options = {}) {
-  const { out = join(root, "build/cmake"), into = join(root, "build"), arch, quiet = false } = options;
-  const definitions = { DDSC_ADDON_FOLDER: into, ...options.definitions };
-  const run = (command) => cmakeJs(command, { out, arch, definitions, quiet });
+  const {
+    out = join(root, "build/cmake"),
+    into = join(root, "build"),
+    arch,
+    target,
+    quiet = false,
+  } = options;
+  const given = Object.entries(settings).map(([name, usual]) => [name, env[name] || usual]);
+  const definitions = { DDSC_ADDON_FOLDER: into, ...Object.fromEntries(given), ...options.definitions };
+  const run = (command) => cmakeJs(command, { out, arch, definitions, quiet, target });
   let configured = run("configure");
   if (!configured.ok && removeWork(out)) configured = run("configure");
   return configured.ok ? run("build") : configured;
@@ -54,5 +68,6 @@ export function buildAddon(options = {}) {
 if (argv[1] === fileURLToPath(import.meta.url)) {
   const missing = missingTools();
   if (missing !== undefined) console.error(missing);
-  exit(missing === undefined && buildAddon().ok ? 0 : 1);
+  const target = argv.includes("--emulated") ? "ddsc_node_emulated" : undefined;
+  exit(missing === undefined && buildAddon({ target }).ok ? 0 : 1);
 }

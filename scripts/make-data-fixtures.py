@@ -131,8 +131,9 @@ def main():
     wide = pa.table(wide)
     write("wide", wide)
 
-    def stream(name, data, rows, new=ipc.new_stream):
-        with new(str(FOLDER / f"{name}.arrow"), data.schema) as writer:
+    def stream(name, data, rows, new=ipc.new_stream, compression=None):
+        options = ipc.IpcWriteOptions(compression=compression)
+        with new(str(FOLDER / f"{name}.arrow"), data.schema, options=options) as writer:
             for batch in data.to_batches(max_chunksize=rows):
                 writer.write_batch(batch)
 
@@ -141,6 +142,9 @@ def main():
     coded = plain.set_column(2, "drug", plain["drug"].dictionary_encode())
     stream("coded", coded, 10)
     stream("coded_file", coded, 10, ipc.new_file)
+    stream("lz4", plain, 20, compression="lz4")
+    stream("zstd_file", coded, 20, ipc.new_file, compression="zstd")
+    stream("zstd_wide", wide, 11, compression="zstd")
     large = table(cells, {**texts, "drug": texts["drug"].cast(pa.large_string())}, large=True, missing=True)
     stream("large", large, 30)
     stream("wide", wide, 11)

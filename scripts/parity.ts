@@ -1,9 +1,10 @@
 /**
- * npm run parity -- FILE... [--dtype fp32|bf16] [--json]
+ * npm run parity -- FILE... [--dtype fp32|bf16] [--device cpu|cuda|cuda:N] [--json]
  *
  * Compares this build with answers of the reference: model, objective and schedule fixtures (.safetensors) and rank
  * fixtures (.json). Prints the relative error of each tensor; exits with 1 where one is past its tolerance or a file
- * cannot be used, with 2 for a wrong command line. DDSC_ISA forces an instruction set.
+ * cannot be used, with 2 for a wrong command line. DDSC_ISA forces an instruction set. Ranks and schedules are worked out
+ * on the host, whatever the device.
  */
 import { parseArgs } from "node:util";
 import { tableLines } from "../lib/cli/output.js";
@@ -17,6 +18,11 @@ import { compareObjectives } from "./parity/objectives.js";
 import { compareRanks } from "./parity/ranks.js";
 import { compareSchedules } from "./parity/schedules.js";
 
+interface Options {
+  readonly dtype: DType;
+  readonly device: string;
+}
+
 interface FileReport {
   readonly file: string;
   /** For people: "cpu (avx512, 2 threads)". */
@@ -26,17 +32,17 @@ interface FileReport {
   readonly passed: boolean;
 }
 
-async function compareFile(file: string, dtype: DType): Promise<FileReport> {
+async function compareFile(file: string, options: Options): Promise<FileReport> {
   const { device, tensors } = file.endsWith(".json")
     ? await compareRanks(file)
-    : await compareTensors(file, dtype);
-  return { file, device, dtype, tensors, passed: tensors.every(({ passed }) => passed) };
+    : await compareTensors(file, options);
+  return { file, device, dtype: options.dtype, tensors, passed: tensors.every(({ passed }) => passed) };
 }
 
-async function compareTensors(file: string, dtype: DType) {
+async function compareTensors(file: string, options: Options) {
   await using source = await SafetensorsFile.open(file);
   const fixture = new Fixture(source);
-  const result = await compareFixture(fixture, dtype);
+  const result = await compareFixture(fixture, options);
   const compared = new Set(result.tensors.map(({ name }) => name));
   for (const name of fixture.names("")) {
     if (/^(in|param)\./.test(name) || compared.has(name)) continue;
@@ -45,9 +51,9 @@ async function compareTensors(file: string, dtype: DType) {
   return result;
 }
 
-async function compareFixture(fixture: Fixture, dtype: DType) {
-  if (fixture.names("param.").length > 0) return await compareModel(fixture, dtype);
-  if (fixture.has("in.logits")) return await compareObjectives(fixture);
+async function compareFixture(fixture: Fixture, { dtype, device }: Options) {
+  if (fixture.names("param.").length > 0) return await compareModel(fixture, dtype, device);
+  if (fixture.has("in.logits")) return await compareObjectives(fixture, device);
   if (fixture.has("out.loglinear.sigma")) return await compareSchedules(fixture);
   throw notAFixture(fixture.file, "it holds neither a model's parameters, nor logits, nor schedules");
 }
@@ -65,15 +71,20 @@ function printReport({ file, device, dtype, tensors, passed }: FileReport): void
 }
 
 /** The command line; undefined, having said why on stderr, where it is wrong. */
-function readArguments(): { files: string[]; dtype: DType; json: boolean } | undefined {
-  const usage = "usage: npm run parity -- FILE... [--dtype fp32|bf16] [--json]";
+function readArguments(): { files: string[]; options: Options; json: boolean } | undefined {
+  const usage = "usage: npm run parity -- FILE... [--dtype fp32|bf16] [--device cpu|cuda|cuda:N] [--json]";
   try {
     const { values, positionals } = parseArgs({
-      options: { dtype: { type: "string", default: "fp32" }, json: { type: "boolean", default: false } },
+      options: {
+        dtype: { type: "string", default: "fp32" },
+        device: { type: "string", default: "cpu" },
+        json: { type: "boolean", default: false },
+      },
       allowPositionals: true,
     });
-    if (positionals.length > 0 && (values.dtype === "fp32" || values.dtype === "bf16")) {
-      return { files: positionals, dtype: values.dtype, json: values.json };
+    const { dtype, device, json } = values;
+    if (positionals.length > 0 && (dtype === "fp32" || dtype === "bf16")) {
+      return { files: positionals, options: { dtype, device }, json };
     }
     console.error(usage);
   } catch (error) {
@@ -83,14 +94,14 @@ function readArguments(): { files: string[]; dtype: DType; json: boolean } | und
 }
 
 async function main(): Promise<number> {
-  const options = readArguments();
-  if (options === undefined) return 2;
+  const given = readArguments();
+  if (given === undefined) return 2;
   const reports: FileReport[] = [];
-  for (const file of options.files) {
+  for (const file of given.files) {
     try {
-      const report = await compareFile(file, options.dtype);
+      const report = await compareFile(file, given.options);
       reports.push(report);
-      if (!options.json) printReport(report);
+      if (!given.json) printReport(report);
     } catch (error) {
       if (!(error instanceof DdscError)) throw error;
       console.error(`parity: ${error.message}`);
@@ -98,7 +109,7 @@ async function main(): Promise<number> {
     }
   }
   const passed = reports.every((report) => report.passed);
-  if (options.json) console.log(JSON.stringify({ passed, files: reports }));
+  if (given.json) console.log(JSON.stringify({ passed, files: reports }));
   return passed ? 0 : 1;
 }
 

@@ -10,9 +10,12 @@ const arch = env.PREBUILD_ARCH;
 const here = dirname(fileURLToPath(import.meta.url));
 const toolchain = join(here, "toolchains", `linux-${arch}.cmake`);
 const into = join(cwd(), "build");
-// This machine's own kernels are those that `npm run build:native` compiles.
-const built =
-  arch === ownArch
-    ? buildAddon({ into })
-    : buildAddon({ into, arch, out: join(cwd(), "cmake"), definitions: { CMAKE_TOOLCHAIN_FILE: toolchain } });
+// This machine's own kernels are those that `npm run build:native` compiles, for every GPU where nvcc is found.
+const own = { definitions: { DDSC_CUDA_ARCHITECTURES: "release" } };
+const other = {
+  arch,
+  out: join(cwd(), "cmake"),
+  definitions: { CMAKE_TOOLCHAIN_FILE: toolchain, DDSC_CUDA: "OFF" },
+};
+const built = buildAddon({ into, ...(arch === ownArch ? own : other) });
 exit(built.ok ? 0 : 1);

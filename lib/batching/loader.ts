@@ -1,5 +1,5 @@
 import type { CellSelection } from "../data/selection.js";
-import type { CellSource, SourceDescriptor } from "../data/source.js";
+import { type CellSource, handoverOf, type SourceDescriptor } from "../data/source.js";
 import { checkNumber, DdscError } from "../errors.js";
 import type { CellTokenizer } from "../tokenizer/cell_tokenizer.js";
 import { addReport, emptyReport, type TokenizerReport } from "../tokenizer/report.js";
@@ -163,7 +163,7 @@ export class BatchLoader implements AsyncIterableIterator<LoadedBatch, void, voi
 /** The recipe of a source; undefined where it cannot be opened a second time. */
 function describe(source: CellSource): SourceDescriptor | undefined {
   try {
-    return source.descriptor();
+    return handoverOf(source);
   } catch (error) {
     if (error instanceof DdscError && error.code === "SOURCE_NOT_SHAREABLE") return undefined;
     throw error;

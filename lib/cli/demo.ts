@@ -13,6 +13,7 @@ import { GeneVocabulary } from "../tokenizer/index.js";
 import { formatDuration, ProgressDisplay } from "../training/progress.js";
 import { Trainer } from "../training/trainer.js";
 import { defineCommand } from "./command.js";
+import { describeDevice } from "./open.js";
 import { type Output, withThousands } from "./output.js";
 
 /** How much the demo does. `seconds` bounds the training on any machine. */
@@ -49,6 +50,7 @@ export const demo = defineCommand({
       ...(device === undefined ? {} : { device }),
       ...(dtype === undefined ? {} : { dtype }),
     });
+    describeDevice(model, output);
     output.line(
       `2. Training ${(model.parameterCount / 1e6).toFixed(1)} million parameters on ${model.device}, ` +
         `at most ${formatDuration(size.seconds)}.`,

@@ -81,9 +81,15 @@ export async function openModel(
     ...(device === undefined ? {} : { device }),
     ...(dtype === undefined ? {} : { dtype }),
   });
+  describeDevice(model, output);
   const { vocabulary, parameterCount } = model;
   output.line(
     `${folder}: ${(parameterCount / 1e6).toFixed(1)} million parameters, ${vocabulary.geneCount} genes, ${model.dtype} on ${model.device}`,
   );
   return model;
+}
+
+/** Where nobody asked for a device, says which it is and why. */
+export function describeDevice({ device, deviceReason }: Denoiser, output: Output): void {
+  if (deviceReason !== undefined) output.line(`device ${device}: ${deviceReason}`);
 }

@@ -26,8 +26,8 @@ export const OPTIONS = {
   overwrite: flag("replace the file or the run at --out"),
 
   // The machine.
-  device: text("NAME", "device to compute on, as `ddsc devices` lists them", {
-    defaultText: "auto: the best there is",
+  device: text("NAME", "auto, cpu, cuda (the first GPU) or cuda:N; see `ddsc devices`", {
+    defaultText: "auto: a GPU where one can be used",
   }),
   dtype: {
     kind: "choice",

@@ -6,7 +6,7 @@ import { chooseWithoutReplacement } from "../tokenizer/choose.js";
 import { GeneVocabulary } from "../tokenizer/index.js";
 import { type OpProfile, profileStep, type StepProfile } from "../training/profile.js";
 import { defineCommand } from "./command.js";
-import { DATA_OPTIONS, openData } from "./open.js";
+import { DATA_OPTIONS, describeDevice, openData } from "./open.js";
 import type { OptionValues } from "./options.js";
 import { type Output, withThousands } from "./output.js";
 
@@ -50,6 +50,7 @@ Example: ddsc profile --preset tiny --batch 4 --length 1024 --dtype fp32`,
       repeats,
       signal,
     });
+    describeDevice(model, output);
     output.line(
       `${forward ? "run of the network" : "training step"}  ${preset}, ${profiled.dtype} on ${profiled.device}, ` +
         `${withThousands(profiled.cells)} cells, ${withThousands(profiled.tokens)} tokens, longest ${withThousands(profiled.longest)}`,

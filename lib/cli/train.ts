@@ -11,7 +11,7 @@ import { readRecord } from "../training/state.js";
 import { Trainer } from "../training/trainer.js";
 import type { ValidationResult } from "../training/validation.js";
 import { type CommandContext, checkExclusive, defineCommand } from "./command.js";
-import { DATA_OPTIONS, noteSource, openData } from "./open.js";
+import { DATA_OPTIONS, describeDevice, noteSource, openData } from "./open.js";
 import { flagOf } from "./option_kinds.js";
 import { EVERYWHERE, type OptionName, type OptionValues } from "./options.js";
 import { checkOutRun, removeRun } from "./out_path.js";
@@ -132,7 +132,7 @@ async function begin(options: Options, context: CommandContext) {
     const vocabulary = file === undefined ? GeneVocabulary.from(source) : await GeneVocabulary.load(file);
     const modelOptions = denoiserOptions(options, vocabulary);
     const training = trainerOptions(options, context);
-    const memory = await checkMemory(Denoiser.describe(modelOptions), source, training);
+    const memory = await checkMemory(Denoiser.describe(modelOptions), source, training, options.device);
     const model = await Denoiser.create(modelOptions);
     try {
       const trainer = new Trainer(model, training);
@@ -162,7 +162,7 @@ async function resume(options: Options, context: CommandContext) {
   try {
     const { device } = options;
     const description = await readDescription(last);
-    const memory = await checkMemory(description, source, optionsOf(record.settings));
+    const memory = await checkMemory(description, source, optionsOf(record.settings), device);
     const trainer = await Trainer.resume(options.out, device === undefined ? {} : { device });
     return { trainer, source, memory };
   } catch (error) {
@@ -234,6 +234,7 @@ function describeRun({ model, state }: Trainer, source: CellSource, output: Outp
   output.line(
     `data   ${source.name}: ${withThousands(source.cellCount)} cells, ${withThousands(source.genes.length)} genes`,
   );
+  describeDevice(model, output);
   output.line(
     `model  ${(parameterCount / 1e6).toFixed(1)} million parameters, ${withThousands(vocabulary.geneCount)} genes, ${dtype} on ${device}`,
   );

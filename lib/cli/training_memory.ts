@@ -15,28 +15,29 @@ export interface CheckedMemory {
 }
 
 /**
- * Works out what a training will hold before any of it is taken. Throws `TRAIN_MEMORY` where it is more than the machine
- * (or the process's limit) has, and the errors of data and tokenizer.
+ * Works out what a training will hold before any of it is taken. Throws `TRAIN_MEMORY` where it is more than the GPU, or
+ * the machine (or the process's limit), has, `DEVICE_*`, and the errors of data and tokenizer.
  */
 export async function checkMemory(
   model: Pick<ModelDescription, "config" | "dtype" | "tokenizer">,
   source: CellSource,
   options: TrainerOptions,
+  device = "auto",
 ): Promise<CheckedMemory> {
-  const needed = await estimateTrainingMemory(model, source, options);
-  const machine = machineMemory();
+  const needed = await estimateTrainingMemory(model, source, options, device);
+  const machine = machineMemory(device);
   const batchFlag = options.batchTokens === undefined ? "--batch" : "--batch-tokens";
   const remedies = [`a smaller ${batchFlag}`, "a smaller --preset"];
   if (options.recompute !== true && needed.total > machine.available) {
-    const recomputed = await estimateTrainingMemory(model, source, { ...options, recompute: true });
+    const recomputed = await estimateTrainingMemory(model, source, { ...options, recompute: true }, device);
     remedies.unshift(`--recompute (${gibibytes(recomputed.total)})`);
   }
   const remedy = `try ${remedies.slice(0, -1).join(", ")} or ${remedies.at(-1)}`;
   if (needed.total > machine.total) {
     throw new DdscError(
       "TRAIN_MEMORY",
-      `training would take up to ${gibibytes(needed.total)} of memory, and this machine (or the limit of this process) ` +
-        `has ${gibibytes(machine.total)}; ${remedy}`,
+      `training would take up to ${gibibytes(needed.total)} of memory, and ${machine.owner} has ` +
+        `${gibibytes(machine.total)}; ${remedy}`,
     );
   }
   return { needed, machine, remedy };
@@ -51,9 +52,7 @@ export function describeMemory({ needed, machine, remedy }: CheckedMemory, outpu
       `${gibibytes(machine.available)} available`,
   );
   if (total > machine.available) {
-    output.note(
-      `memory: this may be more than is free now; ${remedy}, or end what else runs on this machine`,
-    );
+    output.note(`memory: this may be more than is free now; ${remedy}, or end what else uses it`);
   }
 }
 

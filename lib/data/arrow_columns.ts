@@ -1,4 +1,4 @@
-import type { ArrowBatch, ArrowFile } from "./arrow_file.js";
+import type { ArrowBatch, ArrowBuffer, ArrowFile } from "./arrow_file.js";
 import type { ArrowField, ArrowType } from "./arrow_schema.js";
 import type { CategoricalColumn, Column } from "./frame.js";
 import type { MetadataColumn } from "./source.js";
@@ -11,9 +11,7 @@ export interface BatchRows {
   readonly count: number;
 }
 
-type Region = readonly [number, number];
-
-const NONE: Region = [0, 0];
+const NONE = [0, 0] as const;
 const MISSING_INT = -(2 ** 31);
 
 /** What a flat column holds for metadata; undefined where it is of another type. */
@@ -128,7 +126,12 @@ export class ArrowColumns {
   }
 
   /** Bounds of rows, ascending, [count + 1]. */
-  async #bounds(place: Region, wide: boolean, rows: BatchRows, signal?: AbortSignal): Promise<Float64Array> {
+  async #bounds(
+    place: ArrowBuffer,
+    wide: boolean,
+    rows: BatchRows,
+    signal?: AbortSignal,
+  ): Promise<Float64Array> {
     const bounds = new Float64Array(rows.count + 1);
     // A batch without rows may have no offsets at all.
     if (rows.count === 0) return bounds;
@@ -147,7 +150,7 @@ export class ArrowColumns {
   }
 
   async #numbers(
-    place: Region,
+    place: ArrowBuffer,
     type: ArrowType,
     first: number,
     count: number,
@@ -179,7 +182,7 @@ export class ArrowColumns {
     return (await this.#bits(region(batch, field.buffer), rows)).map((bit) => 1 - bit);
   }
 
-  async #bits(place: Region, rows: BatchRows): Promise<Uint8Array> {
+  async #bits(place: ArrowBuffer, rows: BatchRows): Promise<Uint8Array> {
     const bytes = await this.#file.read(place, rows.first, rows.count, 1);
     const shift = rows.first % 8;
     return Uint8Array.from(
@@ -206,7 +209,7 @@ export type NumberValues =
   | Float32Array
   | Float64Array;
 
-function region(batch: ArrowBatch, buffer: number): Region {
+function region(batch: ArrowBatch, buffer: number): ArrowBuffer {
   return batch.buffers[buffer] ?? NONE;
 }
 

@@ -1,5 +1,7 @@
 import { DdscError } from "../errors.js";
+import type { NativeCodec } from "../native_data.js";
 import { FlatbufferError, FlatTable } from "./arrow_flatbuffer.js";
+import { InflatedBuffers } from "./arrow_inflated.js";
 import { type ArrowField, parseSchema } from "./arrow_schema.js";
 import type { RandomAccess } from "./random_access.js";
 
@@ -8,9 +10,11 @@ export interface ArrowBatch {
   readonly rows: number;
   /** Length and missing values of each field, depth first. */
   readonly nodes: readonly (readonly [number, number])[];
-  /** Place in the file and length of each buffer. */
-  readonly buffers: readonly (readonly [number, number])[];
+  readonly buffers: readonly ArrowBuffer[];
 }
+
+/** Place in the file and length of a buffer, and how it is compressed, if it is. */
+export type ArrowBuffer = readonly [offset: number, length: number, codec?: NativeCodec];
 
 /** Where a batch is. */
 export interface ArrowPlace {
@@ -37,6 +41,8 @@ const DICTIONARY = 2;
 const BATCH = 3;
 /** Read with each header's length, in the hope that it holds the header. */
 const HEADER_READ = 4096;
+/** Numbers of codecs in the format. */
+const CODECS: readonly (NativeCodec | undefined)[] = ["lz4", "zstd"];
 const MAX_HEADER = 2 ** 26;
 const MAX_ROWS = 0x7fff_ffff;
 
@@ -60,6 +66,7 @@ export class ArrowFile {
   readonly notes: readonly string[];
   readonly #file: RandomAccess;
   readonly #dictionaries: readonly DictionaryPlace[];
+  readonly #inflated: InflatedBuffers;
 
   private constructor(
     file: RandomAccess,
@@ -70,6 +77,7 @@ export class ArrowFile {
   ) {
     this.name = file.name;
     this.#file = file;
+    this.#inflated = new InflatedBuffers(file);
     this.fields = fields;
     this.batches = batches;
     this.#dictionaries = dictionaries;
@@ -108,13 +116,13 @@ export class ArrowFile {
       } else if (fields === undefined) {
         throw new FlatbufferError("it does not begin with a schema");
       } else if (kind === BATCH) {
-        const batch = parseBatch(file, header, read);
+        const batch = parseBatch(header, read);
         rows += batch.rows;
         batches.push({ offset: at, message, ...extent(batch) });
       } else if (kind === DICTIONARY) {
         const data = header.table(1);
         if (data === undefined) throw new FlatbufferError("a dictionary is empty");
-        const values = extent(parseBatch(file, data, read));
+        const values = extent(parseBatch(data, read));
         dictionaries.push({
           offset: at,
           message,
@@ -168,16 +176,22 @@ export class ArrowFile {
 
   /** Some elements of a buffer, each of `bits` bits, beginning at one that starts a byte. */
   async read(
-    [offset, length]: readonly [number, number],
+    buffer: ArrowBuffer,
     first: number,
     count: number,
     bits: number,
     signal?: AbortSignal,
   ): Promise<Uint8Array> {
+    const [offset, length, codec] = buffer;
     const start = Math.floor((first * bits) / 8);
     const bytes = Math.ceil(((first + count) * bits) / 8) - start;
-    if (start + bytes > length) throw this.corrupt("a column is shorter than its rows");
-    return this.#file.read(offset + start, bytes, signal);
+    if (codec !== undefined && bytes > 0) {
+      const whole = await this.#inflated.read([offset, length, codec], signal);
+      if (start + bytes > whole.length) throw this.corrupt("a column is shorter than its rows");
+      return whole.slice(start, start + bytes);
+    }
+    if (start + bytes > length && bytes > 0) throw this.corrupt("a column is shorter than its rows");
+    return bytes === 0 ? new Uint8Array(0) : this.#file.read(offset + start, bytes, signal);
   }
 
   corrupt(what: string): DdscError {
@@ -193,7 +207,7 @@ export class ArrowFile {
       const message = await readMessage(this.#file, place.offset, signal);
       const header = message === undefined ? undefined : find(message.header);
       if (message === undefined || header === undefined) throw new FlatbufferError("a batch has gone");
-      return parseBatch(this.#file, header, message);
+      return parseBatch(header, message);
     } catch (error) {
       throw error instanceof FlatbufferError ? damaged(this.name, error) : error;
     }
@@ -248,21 +262,27 @@ async function readMessage(
   return { kind: message.uint8(1), header: content, bodyOffset, bodyBytes };
 }
 
-function parseBatch(file: RandomAccess, header: FlatTable, { bodyOffset, bodyBytes }: Message): ArrowBatch {
-  if (header.table(3) !== undefined) {
-    throw new DdscError(
-      "DATA_FORMAT",
-      `${file.name}: its batches are compressed, which is not supported; write it without compression`,
-      { file: file.name },
-    );
-  }
+function parseBatch(header: FlatTable, { bodyOffset, bodyBytes }: Message): ArrowBatch {
+  const codec = codecOf(header.table(3));
   const rows = header.natural(0);
   if (rows > MAX_ROWS) throw new FlatbufferError("a batch has too many rows");
   const buffers = header.pairs(2).map(([offset, length]) => {
     if (offset + length > bodyBytes) throw new FlatbufferError("a buffer lies outside its batch");
-    return [bodyOffset + offset, length] as const;
+    return codec === undefined
+      ? ([bodyOffset + offset, length] as const)
+      : ([bodyOffset + offset, length, codec] as const);
   });
   return { rows, nodes: header.pairs(1), buffers };
+}
+
+/** How the buffers of a batch are compressed; undefined where they are not. */
+function codecOf(compression: FlatTable | undefined): NativeCodec | undefined {
+  if (compression === undefined) return undefined;
+  const codec = CODECS[compression.uint8(0)];
+  // Each buffer by itself is the only way there is.
+  if (codec === undefined || compression.uint8(1) !== 0)
+    throw new FlatbufferError("its batches are compressed in a way that the format does not have");
+  return codec;
 }
 
 function extent(batch: ArrowBatch): { rows: number; values: number } {

@@ -1,6 +1,6 @@
 import { DdscError } from "../errors.js";
 import { positionsByRow, type RawRows, rowRuns } from "./count_matrix.js";
-import { WordSpool } from "./word_spool.js";
+import { type SharedWords, WordSpool } from "./word_spool.js";
 
 /** Most entries kept in memory, 8 bytes each (64 MiB); more go to a temporary file. */
 export const MEMORY_ENTRIES = 1 << 23;
@@ -20,6 +20,12 @@ export interface EntryBatch {
   readonly columns: Int32Array;
   readonly values: Float32Array;
   readonly count: number;
+}
+
+/** Rows for another thread of this process, structured-clonable; good while they are open. */
+export interface SharedRows {
+  readonly bounds: Float64Array;
+  readonly entries: SharedWords;
 }
 
 /**
@@ -85,6 +91,16 @@ export class CompactRows implements Disposable {
       }
     }
     return { offsets, columns, values };
+  }
+
+  /** The rows for another thread: nothing is copied but their bounds. */
+  share(): SharedRows {
+    return { bounds: this.#bounds, entries: this.#entries.share() };
+  }
+
+  /** The rows that another thread shares. Throws `DATA_CLOSED`. */
+  static async from({ bounds, entries }: SharedRows): Promise<CompactRows> {
+    return new CompactRows(bounds, await WordSpool.from(entries));
   }
 
   /** Frees memory or temporary file. */

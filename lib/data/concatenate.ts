@@ -4,13 +4,14 @@ import { checkRows } from "./checked_counts.js";
 import { columnOf, frameTable, missingColumn } from "./frame.js";
 import { uniteGenes } from "./gene_union.js";
 import { rowRange } from "./parts.js";
-import type {
-  CellBlock,
-  CellSource,
-  Gene,
-  MetadataColumn,
-  MetadataOptions,
-  SourceDescriptor,
+import {
+  type CellBlock,
+  type CellSource,
+  type Gene,
+  handoverOf,
+  type MetadataColumn,
+  type MetadataOptions,
+  type SourceDescriptor,
 } from "./source.js";
 
 /** Rows of one of the sources, and where they stand among the rows asked for. */
@@ -124,6 +125,10 @@ export class ConcatenatedSource implements CellSource {
       name: this.name,
       sources: this.#sources.map((source) => source.descriptor()),
     };
+  }
+
+  handover(): SourceDescriptor {
+    return { kind: "concatenated", name: this.name, sources: this.#sources.map(handoverOf) };
   }
 
   /** Closes all of them. */

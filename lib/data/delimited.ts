@@ -1,4 +1,5 @@
 import { DdscError } from "../errors.js";
+import { openCompactCells } from "./compact_source.js";
 import { namesFrame, readCellLines, readGeneLines } from "./delimited_compact.js";
 import { fieldTexts, findDelimiter } from "./delimited_fields.js";
 import { IndexedTable } from "./delimited_index.js";
@@ -10,7 +11,6 @@ import { isGzip, textHead, textPieces } from "./gzip_pieces.js";
 import { fixedParts } from "./parts.js";
 import type { OpenOptions } from "./source.js";
 
-const GIB = 2 ** 30;
 /** Fields looked at to tell what columns hold, but for those of one line. */
 const MOST_PROBED = 1 << 20;
 
@@ -60,18 +60,7 @@ export async function openDelimited(path: string, options: OpenOptions = {}): Pr
     });
   }
   const read = layout.lines === "cells" ? readCellLines : readGeneLines;
-  const { rows, ...parts } = await read(path, layout, delimiter);
-  const size = ((rows.entryCount * 8) / GIB).toFixed(1);
-  const onDisk = `${rows.entryCount} counts are kept in a temporary file of ${size} GiB while the data is open`;
-  return FileSource.open({
-    ...common,
-    ...parts,
-    cellCount: rows.rows,
-    matrix: rows,
-    partBounds: fixedParts(rows.rows),
-    notes: rows.onDisk ? [...layout.notes, onDisk] : layout.notes,
-    close: () => rows[Symbol.dispose](),
-  });
+  return openCompactCells(await read(path, options, layout, delimiter));
 }
 
 /** Reads the header and the first lines. */

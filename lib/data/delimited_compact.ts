@@ -1,12 +1,13 @@
 import { DdscError } from "../errors.js";
-import { type CompactRows, CompactRowsWriter } from "./compact_rows.js";
+import { CompactRowsWriter } from "./compact_rows.js";
+import type { CompactCells } from "./compact_source.js";
 import type { DelimitedLayout } from "./delimited_layout.js";
 import { type TextRecord, textRecords } from "./delimited_records.js";
 import { ColumnBuilder, type CountSink, countSink, LineParser } from "./delimited_rows.js";
-import { type FileParts, namesOnly } from "./file_source.js";
-import { type Column, type Frame, takeRows } from "./frame.js";
+import type { Column, Frame } from "./frame.js";
 import { textPieces } from "./gzip_pieces.js";
 import { PackedStrings } from "./packed_strings.js";
+import type { OpenOptions } from "./source.js";
 
 const MAX_EXTENT = 0x7fff_ffff;
 /** Most lines of a table of genes. */
@@ -19,8 +20,11 @@ export function namesFrame(names: readonly string[]): Frame {
   return { index: names, indexName: "_index", columns: new Map() };
 }
 
-/** What one reading of a table gives. */
-export type ReadTable = Pick<FileParts, "cells" | "genes"> & { readonly rows: CompactRows };
+/** What both kinds of tables have, and those without metadata. */
+function tablesOf(path: string, options: OpenOptions, { notes }: DelimitedLayout) {
+  const none = { metadataColumns: [], metadata: new Map<string, Column>() };
+  return { path, options, indexName: "_index", firstName: 0, notes, ...none };
+}
 
 /** The lines of counts with their numbers, without the header and empty lines. */
 async function* countLines(path: string): AsyncGenerator<TextRecord> {
@@ -35,9 +39,10 @@ async function* countLines(path: string): AsyncGenerator<TextRecord> {
 /** Reads a table of cells by genes. Throws what `LineParser.counts` and `textRecords` throw. */
 export async function readCellLines(
   path: string,
+  options: OpenOptions,
   layout: DelimitedLayout,
   delimiter: number,
-): Promise<ReadTable> {
+): Promise<CompactCells> {
   const parser = new LineParser(path, layout, delimiter);
   const names = layout.named ? new PackedStrings() : undefined;
   const builders = layout.described.map(({ kind }) => new ColumnBuilder(kind));
@@ -56,18 +61,21 @@ export async function readCellLines(
       for (const [i, value] of parser.values(bytes, fields).entries()) builders[i]?.push(value);
     }
     await batch.flush();
-    const columns = new Map(layout.described.map(({ name }, i) => [name, builders[i]?.finish()]));
-    const column = (name: string): Column => columns.get(name) ?? new ColumnBuilder("text").finish();
-    const cells = {
-      ...namesOnly(names),
+    const metadata = new Map(
+      layout.described.flatMap(({ name }, i) => {
+        const column = builders[i]?.finish();
+        return column === undefined ? [] : [[name, column] as const];
+      }),
+    );
+    return {
+      ...tablesOf(path, options, layout),
+      names,
       indexName: layout.indexName,
-      columns: layout.described,
-      read: (wanted: readonly string[], rows: Int32Array | undefined) =>
-        new Map(
-          wanted.map((name) => [name, rows === undefined ? column(name) : takeRows(column(name), rows)]),
-        ),
+      metadataColumns: layout.described.map(({ name, kind }) => ({ name, kind })),
+      metadata,
+      genes: namesFrame(layout.counted),
+      rows: await writer.finish(cell),
     };
-    return { cells, genes: namesFrame(layout.counted), rows: await writer.finish(cell) };
   } catch (error) {
     writer[Symbol.dispose]();
     throw error;
@@ -77,9 +85,10 @@ export async function readCellLines(
 /** Reads a table of genes by cells. Throws what `LineParser.counts` and `textRecords` throw. */
 export async function readGeneLines(
   path: string,
+  options: OpenOptions,
   layout: DelimitedLayout,
   delimiter: number,
-): Promise<ReadTable> {
+): Promise<CompactCells> {
   if (!layout.named) {
     throw new DdscError(
       "DATA_FORMAT",
@@ -105,7 +114,8 @@ export async function readGeneLines(
     const names = new PackedStrings();
     for (const name of layout.counted) names.push(Buffer.from(name));
     return {
-      cells: namesOnly(names),
+      ...tablesOf(path, options, layout),
+      names,
       genes: namesFrame(genes),
       rows: await writer.finish(layout.counted.length),
     };

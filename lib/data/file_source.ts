@@ -67,6 +67,8 @@ export interface FileParts {
   readonly remedy: string;
   /** Cells looked at on opening, to tell counts from transformed values; default 64. */
   readonly probedCells?: number;
+  /** What another thread opens in place of the file: see `CellSource`. */
+  handover?(): SourceDescriptor;
   /** Releases files and memory. */
   close(): void;
 }
@@ -151,6 +153,10 @@ export class FileSource implements CellSource {
 
   descriptor(): SourceDescriptor {
     return { kind: "file", path: this.name, options: this.#parts.options };
+  }
+
+  handover(): SourceDescriptor {
+    return this.#parts.handover?.() ?? this.descriptor();
   }
 
   [Symbol.dispose](): void {

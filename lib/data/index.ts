@@ -1,3 +1,4 @@
+import { openSharedCells } from "./compact_source.js";
 import { ConcatenatedSource } from "./concatenate.js";
 import { openInTurns } from "./in_turns.js";
 import { MemorySource } from "./memory.js";
@@ -23,6 +24,8 @@ export async function openSource(descriptor: SourceDescriptor): Promise<CellSour
   switch (descriptor.kind) {
     case "file":
       return openCells(descriptor.path, descriptor.options);
+    case "shared":
+      return openSharedCells(descriptor);
     case "memory":
       return new MemorySource(descriptor.cells);
     case "simulated":

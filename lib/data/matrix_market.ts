@@ -2,17 +2,15 @@ import { readdir, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { DdscError } from "../errors.js";
 import { type CompactRows, CompactRowsWriter, type EntryBatch } from "./compact_rows.js";
-import { FileSource } from "./file_source.js";
+import { openCompactCells } from "./compact_source.js";
+import type { FileSource } from "./file_source.js";
 import type { CellFormat, Content } from "./format.js";
 import { textHead } from "./gzip_pieces.js";
 import { type MatrixMarketFile, openMatrixMarket } from "./matrix_market_entries.js";
 import { filesOfMatrix, isNamesFile, matricesIn } from "./matrix_market_files.js";
 import { type MatrixNames, readMatrixNames } from "./matrix_market_names.js";
-import { fixedParts } from "./parts.js";
 import type { OpenOptions } from "./source.js";
 import { genomeNote, missingGenome, type SelectedGenes, selectGenes } from "./tenx_features.js";
-
-const GIB = 2 ** 30;
 
 /**
  * Matrix Market folders and files, plain or gzipped: those of Cell Ranger 2 (genes.tsv) and 3 (features.tsv.gz), those of
@@ -55,23 +53,17 @@ export async function openMatrixCells(path: string, options: OpenOptions = {}): 
   } finally {
     await file.close();
   }
-  if (rows.onDisk) {
-    const size = ((rows.entryCount * 8) / GIB).toFixed(1);
-    notes.push(
-      `${rows.entryCount} counts are kept in a temporary file of ${size} GiB while the data is open`,
-    );
-  }
-  return FileSource.open({
+  return openCompactCells({
     path,
     options,
-    cellCount: names.cellCount,
-    matrix: rows,
-    cells: names.cells,
+    rows,
+    names: names.cells,
+    firstName: names.firstCell,
+    indexName: "_index",
+    metadataColumns: [],
+    metadata: new Map(),
     genes: genes.frame,
-    partBounds: fixedParts(names.cellCount),
     notes: [...notes, ...genes.notes],
-    remedy: "",
-    close: () => rows[Symbol.dispose](),
   });
 }
 

@@ -1,6 +1,5 @@
 import { DdscError } from "../errors.js";
 import { textRecords } from "./delimited_records.js";
-import { type CellTable, namesOnly } from "./file_source.js";
 import { textPieces } from "./gzip_pieces.js";
 import { PackedStrings } from "./packed_strings.js";
 import type { TenxFeatures } from "./tenx_features.js";
@@ -12,7 +11,9 @@ const MAX_CELLS = 0x7fff_ffff;
 
 /** The names of a matrix's cells and genes, a line each, and how they fit the matrix. */
 export interface MatrixNames {
-  readonly cells: CellTable;
+  readonly cells: PackedStrings;
+  /** Place of the first cell's name among them: 1 after a line of headings. */
+  readonly firstCell: number;
   readonly cellCount: number;
   readonly features: TenxFeatures;
   /** Whether cells are the columns of the matrix, as Cell Ranger writes it. */
@@ -38,7 +39,8 @@ export async function readMatrixNames(
     const geneHeadings = features.length - geneCount;
     if (cellHeadings < 0 || cellHeadings > 1 || geneHeadings < 0 || geneHeadings > 1) continue;
     return {
-      cells: namesOnly(cells, cellHeadings),
+      cells,
+      firstCell: cellHeadings,
       cellCount,
       features: featureColumns(features.slice(geneHeadings)),
       cellsInColumns,

@@ -1,9 +1,17 @@
+/** Strings as plain arrays, structured-clonable. */
+export interface PackedText {
+  /** UTF-8, end to end. */
+  readonly bytes: Uint8Array;
+  /** End of each string in the bytes. */
+  readonly ends: Float64Array<ArrayBuffer>;
+}
+
 /**
  * Many short strings, such as the names of all cells of a text file, as UTF-8 bytes end to end: a fifth of the memory
  * that as many JavaScript strings take.
  */
 export class PackedStrings {
-  #bytes = Buffer.alloc(1 << 12);
+  #bytes: Buffer<ArrayBufferLike> = Buffer.alloc(1 << 12);
   /** End of each string in the bytes. */
   #ends = new Float64Array(1 << 8);
   #length = 0;
@@ -36,6 +44,24 @@ export class PackedStrings {
     if (index < 0 || index >= this.#length) return "";
     const start = index === 0 ? 0 : (this.#ends[index - 1] ?? 0);
     return this.#bytes.toString("utf8", start, this.#ends[index]);
+  }
+
+  /** The strings in a form that crosses threads. */
+  packed(): PackedText {
+    return {
+      bytes: Uint8Array.from(this.#bytes.subarray(0, this.#used)),
+      ends: this.#ends.slice(0, this.#length),
+    };
+  }
+
+  /** The strings that `packed` gave. */
+  static from({ bytes, ends }: PackedText): PackedStrings {
+    const strings = new PackedStrings();
+    strings.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    strings.#ends = ends;
+    strings.#length = ends.length;
+    strings.#used = bytes.length;
+    return strings;
   }
 
   /** Every string, in order. */

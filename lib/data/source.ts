@@ -1,4 +1,5 @@
 import type { Table } from "apache-arrow";
+import type { SharedCells } from "./compact_source.js";
 import type { Frame } from "./frame.js";
 import type { SimulateOptions } from "./simulate.js";
 
@@ -94,11 +95,22 @@ export interface CellSource extends Disposable {
    * `SOURCE_NOT_SHAREABLE` where it cannot be opened a second time.
    */
   descriptor(): SourceDescriptor;
+  /**
+   * As `descriptor`, for another thread of this process while this source is open: what took long to make is not made again.
+   * Sources in which nothing did leave it out: see `handoverOf`.
+   */
+  handover?(): SourceDescriptor;
+}
+
+/** What another thread of this process opens a source from, which stays open meanwhile. Throws `SOURCE_NOT_SHAREABLE`. */
+export function handoverOf(source: CellSource): SourceDescriptor {
+  return source.handover?.() ?? source.descriptor();
 }
 
 /** Structured-clonable recipe of a source. */
 export type SourceDescriptor =
   | FileDescriptor
+  | SharedCells
   | { readonly kind: "memory"; readonly cells: MemoryCells }
   | { readonly kind: "simulated"; readonly options: SimulateOptions }
   | { readonly kind: "subset"; readonly source: SourceDescriptor; readonly rows: Int32Array }

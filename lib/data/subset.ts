@@ -3,14 +3,15 @@ import { checkRows } from "./checked_counts.js";
 import { selectFrame } from "./frame.js";
 import { framesOf } from "./frames.js";
 import { fixedParts, partsOfRows } from "./parts.js";
-import type {
-  CellBlock,
-  CellSource,
-  Gene,
-  MetadataColumn,
-  MetadataOptions,
-  SourceDescriptor,
-  SourceFrames,
+import {
+  type CellBlock,
+  type CellSource,
+  type Gene,
+  handoverOf,
+  type MetadataColumn,
+  type MetadataOptions,
+  type SourceDescriptor,
+  type SourceFrames,
 } from "./source.js";
 
 /**
@@ -72,6 +73,10 @@ class SubsetSource implements CellSource {
 
   descriptor(): SourceDescriptor {
     return { kind: "subset", source: this.#source.descriptor(), rows: this.#rows };
+  }
+
+  handover(): SourceDescriptor {
+    return { kind: "subset", source: handoverOf(this.#source), rows: this.#rows };
   }
 
   [Symbol.dispose](): void {

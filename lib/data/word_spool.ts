@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { writeSync } from "node:fs";
 import { type FileHandle, open, unlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,6 +10,23 @@ import { fileWriteError } from "../files.js";
 const BLOCK_WORDS = 1 << 20;
 /** Words that all lists of a thread may hold in memory together: 128 MiB. */
 const THREAD_WORDS = 1 << 25;
+
+/** Where temporary files are, for messages. */
+const TEMPORARY = `${tmpdir()} (temporary files, see TMPDIR)`;
+/** Bytes that tell one temporary file from another. */
+const TOKEN_BYTES = 16;
+
+/** A list of words for another thread of this process, structured-clonable; good while the list is open. */
+export type SharedWords =
+  | { readonly kind: "memory"; readonly length: number; readonly blocks: readonly Int32Array[] }
+  | {
+      readonly kind: "file";
+      readonly length: number;
+      /** The number of the open file in this process. */
+      readonly descriptor: number;
+      /** Stands behind the words: another file may have the number by now. */
+      readonly token: Uint8Array;
+    };
 
 /** Words held in memory now. */
 let heldWords = 0;
@@ -23,10 +41,53 @@ export class WordSpool {
   #length = 0;
   #file: FileHandle | undefined;
   #closed = false;
+  /** Written behind the words of a file that is shared. */
+  #token: Uint8Array | undefined;
+  /** Blocks of the thread that shares its list. */
+  #borrowed: readonly Int32Array[] | undefined;
 
   /** The list moves to a file when it has more than `memoryWords` words, or when all lists hold too much. */
   constructor(memoryWords: number) {
     this.#memoryWords = memoryWords;
+  }
+
+  /** The list, which nobody writes to any more, for another thread: nothing is copied. Throws `DATA_CLOSED`, `FILE_WRITE`. */
+  share(): SharedWords {
+    if (this.#closed) throw closedError();
+    if (this.#file === undefined)
+      return { kind: "memory", length: this.#length, blocks: this.#borrowed ?? [...this.#blocks] };
+    const descriptor = this.#file.fd;
+    if (this.#token === undefined) {
+      const token = new Uint8Array(randomBytes(TOKEN_BYTES));
+      try {
+        writeSync(descriptor, token, 0, TOKEN_BYTES, 4 * this.#length);
+      } catch (error) {
+        throw fileWriteError(TEMPORARY, error);
+      }
+      this.#token = token;
+    }
+    return { kind: "file", length: this.#length, descriptor, token: this.#token };
+  }
+
+  /** The list that another thread shares, to be read; it stays whole when that one is disposed of. Throws `DATA_CLOSED`. */
+  static async from(shared: SharedWords): Promise<WordSpool> {
+    const spool = new WordSpool(0);
+    spool.#length = shared.length;
+    if (shared.kind === "memory") {
+      spool.#borrowed = shared.blocks;
+      return spool;
+    }
+    // A handle of its own on the file, which has no name but this.
+    const file = await open(`/dev/fd/${shared.descriptor}`, "r").catch(() => undefined);
+    const token = new Uint8Array(TOKEN_BYTES);
+    await file?.read(token, 0, TOKEN_BYTES, 4 * shared.length).catch(() => undefined);
+    if (file === undefined || !shared.token.every((byte, i) => byte === token[i])) {
+      await file?.close();
+      throw closedError();
+    }
+    spool.#file = file;
+    spool.#token = shared.token;
+    return spool;
   }
 
   /** Number of words. */
@@ -48,7 +109,8 @@ export class WordSpool {
     } else {
       for (let done = 0; done < words.length; ) {
         const at = (this.#length + done) % BLOCK_WORDS;
-        if (at === 0) this.#blocks.push(new Int32Array(BLOCK_WORDS));
+        // Shared, so that another thread can read them where they are.
+        if (at === 0) this.#blocks.push(new Int32Array(new SharedArrayBuffer(4 * BLOCK_WORDS)));
         const count = Math.min(words.length - done, BLOCK_WORDS - at);
         this.#blocks.at(-1)?.set(words.subarray(done, done + count), at);
         done += count;
@@ -72,8 +134,8 @@ export class WordSpool {
 
   /** A copy of the words [start, end). Throws `DATA_CLOSED` after disposal, `FILE_WRITE` if the file is unreadable. */
   async read(start: number, end: number): Promise<Int32Array> {
-    if (this.#closed)
-      throw new DdscError("DATA_CLOSED", "a temporary file was read after it was disposed of");
+    if (this.#closed) throw closedError();
+    const blocks = this.#borrowed ?? this.#blocks;
     const words = new Int32Array(end - start);
     if (this.#file !== undefined) {
       const bytes = Buffer.from(words.buffer);
@@ -89,7 +151,7 @@ export class WordSpool {
       const block = Math.floor(at / BLOCK_WORDS);
       const stop = Math.min(end, (block + 1) * BLOCK_WORDS);
       const from = at - block * BLOCK_WORDS;
-      words.set(this.#blocks[block]?.subarray(from, from + stop - at) ?? [], at - start);
+      words.set(blocks[block]?.subarray(from, from + stop - at) ?? [], at - start);
       at = stop;
     }
     return words;
@@ -104,6 +166,7 @@ export class WordSpool {
   /** Frees memory and file. */
   [Symbol.dispose](): void {
     this.#closed = true;
+    this.#borrowed = undefined;
     this.#freeBlocks();
     // The file has no name any more: closing it frees its space.
     void this.#file?.close().catch(() => undefined);
@@ -141,7 +204,11 @@ export class WordSpool {
         done += bytesWritten;
       }
     } catch (error) {
-      throw fileWriteError(`${tmpdir()} (temporary files, see TMPDIR)`, error);
+      throw fileWriteError(TEMPORARY, error);
     }
   }
+}
+
+function closedError(): DdscError {
+  return new DdscError("DATA_CLOSED", "a temporary file was read after it was disposed of");
 }

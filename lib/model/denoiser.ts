@@ -9,6 +9,7 @@ import {
   type TokenStrategy,
 } from "../tokenizer/index.js";
 import { type ModelShape, modelConfig, type PresetName } from "./config.js";
+import { chooseDevice } from "./device.js";
 import { writeFolder } from "./folder.js";
 import {
   exists,
@@ -41,7 +42,7 @@ export interface DenoiserOptions {
   readonly tokenizer?: Omit<CellTokenizerOptions, "vocabulary" | "strategy">;
   /** How counts become values; default the published quantile ranks with 51 bins. */
   readonly strategy?: TokenStrategy;
-  /** "auto" (default: the best there is) or a name from `nativeDevices`. */
+  /** "auto" (default: the first GPU that can be used, else the CPU), "cpu", "cuda" (the first GPU) or "cuda:N". */
   readonly device?: string;
   /** Compute type; default "fp32". */
   readonly dtype?: DType;
@@ -57,7 +58,7 @@ export interface DenoiserOptions {
 
 /** Options of `Denoiser.load`. */
 export interface LoadOptions {
-  /** "auto" (default: the best there is) or a name from `nativeDevices`. */
+  /** "auto" (default: the first GPU that can be used, else the CPU), "cpu", "cuda" (the first GPU) or "cuda:N". */
   readonly device?: string;
   /** Compute type; default as saved. */
   readonly dtype?: DType;
@@ -87,6 +88,8 @@ export class Denoiser implements Disposable {
   readonly inferenceWeights: WeightsKind;
   /** The weights and what computes with them. */
   readonly native: NativeDenoiser;
+  /** Why "auto" took this device, in a few words; absent where it was asked for. */
+  readonly deviceReason: string | undefined;
 
   private constructor(
     description: ModelDescription,
@@ -103,10 +106,12 @@ export class Denoiser implements Disposable {
     this.dtype = description.dtype;
     this.trainable = options.trainable;
     this.inferenceWeights = options.inferenceWeights;
+    const { name, reason } = chooseDevice(options.device);
+    this.deviceReason = reason;
     this.native = new NativeDenoiser({
       config: this.config,
       dtype: this.dtype,
-      device: options.device === "auto" ? "cpu" : options.device,
+      device: name,
       trainable: this.trainable,
       profile: options.profile,
     });
@@ -140,7 +145,7 @@ export class Denoiser implements Disposable {
 
   /**
    * A new model with fresh weights, or those of a file. Throws `ARGUMENT_*`, `MODEL_CONFIG`, `DIFFUSION_CONFIG`,
-   * `DEVICE_UNKNOWN`, `OUT_OF_MEMORY`, and as `loadWeights`.
+   * `DEVICE_*`, `OUT_OF_MEMORY`, `CUDA_*`, and as `loadWeights`.
    */
   static async create(options: DenoiserOptions): Promise<Denoiser> {
     const { trainable = true } = options;
@@ -165,7 +170,7 @@ export class Denoiser implements Disposable {
   /**
    * Loads a model that `save` or a training run wrote: from its own folder, or a run's (the best checkpoint). Throws
    * `CHECKPOINT_READ`, `CHECKPOINT_CORRUPT`, `CHECKPOINT_CONFIG`, `CHECKPOINT_VERSION`, `CHECKPOINT_TENSORS`,
-   * `CHECKPOINT_VOCABULARY`, `DEVICE_UNKNOWN`, `OUT_OF_MEMORY`.
+   * `CHECKPOINT_VOCABULARY`, `DEVICE_*`, `OUT_OF_MEMORY`, `CUDA_*`.
    */
   static async load(folder: string, options: LoadOptions = {}): Promise<Denoiser> {
     const path = await findModel(folder);
@@ -201,7 +206,7 @@ export class Denoiser implements Disposable {
     return this.tokenizer.strategy;
   }
 
-  /** For people: "cpu (avx512, 2 threads)". */
+  /** For people: "cpu (avx512, 2 threads)", "cuda:0 (NVIDIA H200)". */
   get device(): string {
     return this.native.device;
   }

@@ -1,7 +1,9 @@
 import { freemem, totalmem } from "node:os";
 import { checkNumber } from "../errors.js";
-import { type DenoiserConfig, type DType, nativeMemory } from "../native.js";
+import { type DenoiserConfig, type DType, nativeGpuMemory, nativeMemory } from "../native.js";
+import type { DeviceMemory } from "../native_devices.js";
 import type { NativeMemory, NativeWorkload } from "../native_measures.js";
+import { chooseDevice } from "./device.js";
 
 /** A batch, as far as memory goes. */
 export interface BatchShape {
@@ -27,25 +29,28 @@ export interface MemoryOptions {
   readonly accumulation?: number;
   /** Whether training is validated; default true. */
   readonly validation?: boolean;
+  /** As `DenoiserOptions.device`; default "auto". */
+  readonly device?: string;
 }
 
-/** Bytes of native memory. */
+/** Bytes of the device's memory. */
 export interface MemoryEstimate extends NativeMemory {
   /** All of it. */
   readonly total: number;
 }
 
 /**
- * The native memory that training steps or predictions on batches of a shape hold at most, without taking any: the code
- * that runs them is walked through on a device that only counts. `parameters` and `activations` are exact, `scratch` is
- * an estimate. The process itself, its data and its batches come on top. Throws `ARGUMENT_RANGE` for a batch that cannot
- * be, `MODEL_CONFIG`.
+ * The memory that training steps or predictions on batches of a shape hold at most, the GPU's where one is computed on,
+ * without taking any: the code that runs them is walked through on a device that only counts. `parameters` and
+ * `activations` are exact, `scratch` is an estimate. The process itself, its data and its batches come on top. Throws
+ * `ARGUMENT_RANGE` for a batch that cannot be, `MODEL_CONFIG`, `DEVICE_*`.
  */
 export async function estimateMemory(
   config: DenoiserConfig,
   options: MemoryOptions,
 ): Promise<MemoryEstimate> {
-  return withTotal(await nativeMemory(config, options.dtype ?? "fp32", workloadOf(options)));
+  const { name } = chooseDevice(options.device);
+  return withTotal(await nativeMemory(config, options.dtype ?? "fp32", workloadOf(options), name));
 }
 
 /** What `NativeDenoiser.reserve` takes. Throws `ARGUMENT_RANGE`. */
@@ -71,21 +76,27 @@ export function withTotal(memory: NativeMemory): MemoryEstimate {
   return { ...memory, total: memory.parameters + memory.activations + memory.scratch };
 }
 
-/** Bytes of memory that this process can have. */
-export interface MachineMemory {
-  /** Now, beside what other processes use. */
-  readonly available: number;
-  /** Of the machine, or what the process is limited to (a container, a control group). */
-  readonly total: number;
+/** Memory of a device that this process can have. */
+export interface MachineMemory extends DeviceMemory {
+  /** What has it: "this machine (or the limit of this process)", "cuda:0". */
+  readonly owner: string;
 }
 
-/** How much memory there is. */
-export function machineMemory(): MachineMemory {
+/**
+ * How much memory there is to compute with: a GPU's, or the machine's, as far as the process is not limited (a container,
+ * a control group).
+ *
+ * @param device as `DenoiserOptions.device`. Throws `DEVICE_*`.
+ */
+export function machineMemory(device = "auto"): MachineMemory {
+  const { name } = chooseDevice(device);
+  if (name !== "cpu") return { ...nativeGpuMemory(name), owner: name };
   // 0 or more than the machine has: there is no limit.
   const limit = process.constrainedMemory();
   const limited = limit > 0 && limit < totalmem();
   return {
     available: limited ? Math.min(freemem(), limit - process.memoryUsage.rss()) : freemem(),
     total: limited ? limit : totalmem(),
+    owner: "this machine (or the limit of this process)",
   };
 }

@@ -6,7 +6,7 @@ import type { ModelDescription } from "../model/model_files.js";
 import type { CellTokenizer } from "../tokenizer/index.js";
 import { type TrainerOptions, type TrainerSettings, trainerSettings } from "./options.js";
 
-/** What a training is expected to hold at most, in bytes of native memory. */
+/** What a training is expected to hold at most, in bytes of the device's memory. */
 export interface TrainingMemory extends MemoryEstimate {
   /** The largest batch expected. */
   readonly batch: Required<BatchShape>;
@@ -19,12 +19,15 @@ const RUN_ROWS = 32;
 /**
  * Estimates what training a model on a source will hold, before there is a model: see `estimateMemory`. The largest
  * batch is worked out from the limit on batches and the lengths of a few hundred cells, all of it masked. Throws as
- * `Trainer`, and the errors of data and tokenizer.
+ * `Trainer`, `DEVICE_*`, and the errors of data and tokenizer.
+ *
+ * @param device as `DenoiserOptions.device`
  */
 export async function estimateTrainingMemory(
   model: Pick<ModelDescription, "config" | "dtype" | "tokenizer">,
   source: CellSource,
   options: TrainerOptions = {},
+  device = "auto",
 ): Promise<TrainingMemory> {
   const settings = trainerSettings(options, model.tokenizer.maxLength);
   const batch = await largestBatch(source, model.tokenizer, settings);
@@ -35,6 +38,7 @@ export async function estimateTrainingMemory(
     recompute,
     accumulation,
     validation: validation !== null,
+    device,
   });
   return { ...memory, batch };
 }

@@ -115,9 +115,10 @@ function filesOf(source: CellSource): SourceDescriptor | null {
 /** The recipe with absolute paths; null for cells that are in memory alone. */
 function withAbsolutePaths(descriptor: SourceDescriptor): SourceDescriptor | null {
   switch (descriptor.kind) {
-    case "file": {
-      const { path } = descriptor;
-      return { ...descriptor, path: isUrl(path) ? path : resolve(path) };
+    case "file":
+    case "shared": {
+      const { path, options } = descriptor;
+      return { kind: "file", path: isUrl(path) ? path : resolve(path), options };
     }
     case "simulated":
       return descriptor;

@@ -3,8 +3,10 @@
 #include "addon/arguments.h"
 #include "addon/async.h"
 #include "data/cell_lists.h"
+#include "data/lz4_frame.h"
 #include "data/parquet_column.h"
 #include "data/snappy.h"
+#include "data/zstd.h"
 
 namespace ddsc::addon {
 
@@ -199,6 +201,44 @@ Napi::Value snappyCompress(const Napi::CallbackInfo& info) {
   });
 }
 
+/// Memory that is written to without having been cleared.
+struct RawBytes {
+  std::unique_ptr<std::uint8_t[]> bytes;
+  std::size_t size = 0;
+};
+
+/// decompress(bytes, "lz4" | "zstd", size)
+Napi::Value decompress(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const std::string codec = argument(info, 1, "codec").string();
+    const std::uint64_t size = argument(info, 2, "size").natural();
+    if (codec != "lz4" && codec != "zstd") throw Error("ARGUMENT_CHOICE", "there is no such codec");
+    std::vector<std::uint8_t> input = argument(info, 0, "bytes").bytes();
+    // No format grows by more: a larger claim is refused before memory is set aside.
+    const std::uint64_t growth = codec == "lz4" ? 256 : std::uint64_t{1} << 16;
+    if (size > std::uint64_t{1} << 31) throw Error("DATA_TOO_LARGE", "a buffer claims more than 2^31 bytes");
+    if (size / growth > input.size())
+      throw Error("DATA_CORRUPT", "a buffer claims more bytes than it can hold");
+    return Job<RawBytes>::start(
+        info.Env(),
+        [input = std::move(input), isLz4 = codec == "lz4", size] {
+          RawBytes output{std::make_unique_for_overwrite<std::uint8_t[]>(size), size};
+          const std::span<std::uint8_t> bytes(output.bytes.get(), size);
+          isLz4 ? data::lz4FrameDecompress(input, bytes) : data::zstdDecompress(input, bytes);
+          return output;
+        },
+        [](Napi::Env env, RawBytes& output) -> Napi::Value {
+          if (output.size == 0) return Napi::Uint8Array::New(env, 0);
+          const Napi::ArrayBuffer memory =
+              Napi::ArrayBuffer::New(env, output.bytes.get(), output.size, [](Napi::BasicEnv, void* bytes) {
+                std::default_delete<std::uint8_t[]>()(static_cast<std::uint8_t*>(bytes));
+              });
+          output.bytes.release();  // the array buffer's finalizer has it now
+          return Napi::Uint8Array::New(env, output.size, memory, 0);
+        });
+  });
+}
+
 }  // namespace
 
 void exportDataFunctions(Napi::Env env, Napi::Object exports) {
@@ -207,6 +247,7 @@ void exportDataFunctions(Napi::Env env, Napi::Object exports) {
   exports.Set("rowsByPage", Napi::Function::New<rowsByPage>(env, "rowsByPage"));
   exports.Set("readCells", Napi::Function::New<readCells>(env, "readCells"));
   exports.Set("joinCells", Napi::Function::New<joinCells>(env, "joinCells"));
+  exports.Set("decompress", Napi::Function::New<decompress>(env, "decompress"));
   exports.Set("snappyCompress", Napi::Function::New<snappyCompress>(env, "snappyCompress"));
 }
 

@@ -1,7 +1,7 @@
 #include "addon/calls.h"
+#include "addon/devices.h"
 #include "addon/inputs.h"
 #include "addon/objects.h"
-#include "cpu/cpu_backend.h"
 
 namespace ddsc::addon {
 
@@ -41,12 +41,7 @@ Napi::Function DenoiserObject::define(Napi::Env env) {
 DenoiserObject::DenoiserObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<DenoiserObject>(info) {
   guarded(info.Env(), [&] {
     const Field options = argument(info, 0, "options");
-    const std::string device = options["device"].string();
-    if (device != "cpu") {
-      throw Error("DEVICE_UNKNOWN",
-                  "this build computes on the cpu only; device \"" + device + "\" is not to be had");
-    }
-    std::unique_ptr<Backend> backend = cpu::makeCpuBackend();
+    std::unique_ptr<Backend> backend = makeBackend(options["device"].string());
     if (const Field profile = options["profile"]; !profile.missing() && profile.boolean()) {
       std::unique_ptr<ProfilingBackend> profiler = makeProfilingBackend(std::move(backend));
       profiler_ = profiler.get();

@@ -21,7 +21,8 @@ Napi::Value planObject(Napi::Env env, MemoryPlan& plan) {
 Napi::Value DenoiserObject::reserve(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const auto work = [load = workload(argument(info, 0, "workload"))](Model& m) {
-      const MemoryPlan plan = planMemory(m.config(), m.compute(), load, m.backend().threads());
+      const MemoryPlan plan =
+          planMemory(m.config(), m.compute(), load, m.backend().threads(), m.backend().kind());
       m.reserve(plan.workspace);
       return plan;
     };
@@ -35,8 +36,10 @@ Napi::Value estimateMemory(const Napi::CallbackInfo& info) {
     return Job<MemoryPlan>::start(
         info.Env(),
         [config = denoiserConfig(options["config"]), type = dtype(options["dtype"]),
-         load = workload(options["workload"])] {
-          return planMemory(config, type, load, cpu::makeCpuBackend()->threads());
+         load = workload(options["workload"]),
+         kind = options["device"].string() == "cpu" ? DeviceKind::cpu : DeviceKind::gpu] {
+          const int threads = kind == DeviceKind::cpu ? cpu::makeCpuBackend()->threads() : 1;
+          return planMemory(config, type, load, threads, kind);
         },
         planObject);
   });

@@ -1,7 +1,7 @@
 #include "addon/async.h"
+#include "addon/devices.h"
 #include "addon/inputs.h"
 #include "addon/objects.h"
-#include "cpu/cpu_backend.h"
 
 namespace ddsc::addon {
 
@@ -14,6 +14,7 @@ struct Input {
   std::int64_t vocabSize = 0;
   Objective objective = Objective::subs;
   double steps = 0;
+  std::string device;
 };
 
 struct Output {
@@ -22,6 +23,8 @@ struct Output {
 
 Input read(const Field& value) {
   Input in;
+  const Field device = value["device"];
+  in.device = device.missing() ? "cpu" : device.string();
   in.logits = value["logits"].floats();
   in.vocabSize = value["vocabSize"].integer();
   in.target = value["target"].int32s();
@@ -47,7 +50,7 @@ Input read(const Field& value) {
 }
 
 Output compute(const Input& in) {
-  const std::unique_ptr<Backend> backend = cpu::makeCpuBackend();
+  const std::unique_ptr<Backend> backend = makeBackend(in.device);
   Workspace workspace(*backend);
   const auto rows = static_cast<std::int64_t>(in.target.size());
   Output out;

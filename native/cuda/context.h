@@ -24,6 +24,8 @@ class Scratch {
   T* take(std::int64_t count) {
     return static_cast<T*>(bytes(static_cast<std::size_t>(count) * sizeof(T)));
   }
+  /// Bytes that it holds.
+  std::size_t size() const { return size_; }
 
  private:
   void* bytes(std::size_t wanted);

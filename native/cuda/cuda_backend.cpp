@@ -1,22 +1,19 @@
 #include "cuda/cuda_backend.h"
 
 #include <string>
-#include <vector>
 
-#include "core/errors.h"
 #include "cuda/context.h"
 #include "cuda/device_memory.h"
 #include "cuda/ops/kernels.h"
+#include "cuda/usable.h"
 #include "ops/every_op.h"
 
 namespace ddsc::cuda {
 namespace {
 
-constexpr int kLeastMajor = 8;  // bf16 matrix instructions and asynchronous copies
-
 class CudaBackend final : public EveryOp<CudaBackend> {
  public:
-  CudaBackend(int device, DeviceProperties properties) : device_(device), properties_(std::move(properties)) {
+  CudaBackend(int device, Gpu gpu) : device_(device), gpu_(std::move(gpu)) {
     useDevice(device_);
     parts_ = std::make_unique<Parts>();
   }
@@ -28,13 +25,12 @@ class CudaBackend final : public EveryOp<CudaBackend> {
     }
   }
 
-  std::string describe() const override {
-    return "cuda:" + std::to_string(device_) + " (" + properties_.name + ")";
-  }
+  std::string describe() const override { return "cuda:" + std::to_string(device_) + " (" + gpu_.name + ")"; }
+  DeviceKind kind() const override { return DeviceKind::gpu; }
   int threads() const override { return 1; }
   Limits measureLimits() override {
     useDevice(device_);
-    return cuda::measureLimits(parts_->context, properties_.multiprocessors);
+    return cuda::measureLimits(parts_->context, gpu_.multiprocessors);
   }
   void synchronise() override {
     useDevice(device_);
@@ -46,6 +42,7 @@ class CudaBackend final : public EveryOp<CudaBackend> {
     return parts_->memory.allocate(bytes);
   }
   void release(void* memory) noexcept override { parts_->memory.release(memory); }
+  std::size_t scratchBytes() const override { return parts_->scratch.size(); }
   void zero(void* memory, std::size_t bytes) override {
     useDevice(device_);
     parts_->stream.fillZero(memory, bytes);
@@ -76,28 +73,14 @@ class CudaBackend final : public EveryOp<CudaBackend> {
   };
 
   int device_;
-  DeviceProperties properties_;
+  Gpu gpu_;
   std::unique_ptr<Parts> parts_;
 };
 
 }  // namespace
 
 std::unique_ptr<Backend> makeCudaBackend(int device) {
-  std::string reason;
-  const std::vector<DeviceProperties> devices = listDevices(reason);
-  if (devices.empty()) throw Error("DEVICE_UNAVAILABLE", "cuda: " + reason);
-  if (device < 0 || device >= static_cast<int>(devices.size())) {
-    throw Error("DEVICE_UNAVAILABLE", "cuda:" + std::to_string(device) + ": this machine has " +
-                                          std::to_string(devices.size()) + " GPU(s), numbered from 0");
-  }
-  const DeviceProperties& properties = devices[static_cast<std::size_t>(device)];
-  if (properties.major < kLeastMajor) {
-    throw Error("DEVICE_UNAVAILABLE", "cuda:" + std::to_string(device) + ": " + properties.name +
-                                          " has compute capability " + std::to_string(properties.major) +
-                                          "." + std::to_string(properties.minor) +
-                                          ", too old: 8.0 (Ampere) or later is needed");
-  }
-  return std::make_unique<CudaBackend>(device, properties);
+  return std::make_unique<CudaBackend>(device, usableGpu(device));
 }
 
 }  // namespace ddsc::cuda

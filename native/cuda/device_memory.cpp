@@ -1,16 +1,13 @@
 #include "cuda/device_memory.h"
 
-#include <string>
-
 #include "core/errors.h"
+#include "cuda/out_of_memory.h"
 #include "cuda/runtime.h"
 
 namespace ddsc::cuda {
 namespace {
 
 constexpr std::size_t kGranule = std::size_t{64} << 10;
-
-std::string mebibytes(std::size_t bytes) { return std::to_string((bytes + (1u << 19)) >> 20) + " MiB"; }
 
 }  // namespace
 
@@ -20,6 +17,7 @@ DeviceMemory::~DeviceMemory() {
 }
 
 void* DeviceMemory::allocate(std::size_t bytes) {
+  const std::lock_guard lock(mutex_);
   const std::size_t size = (bytes / kGranule + 1) * kGranule;
   // The smallest that fits, unless it would waste more than a quarter.
   const auto found = idle_.lower_bound(size);
@@ -47,15 +45,12 @@ void* DeviceMemory::fromDriver(std::size_t bytes) {
     return allocateDevice(bytes);
   } catch (const Error& error) {
     if (error.code() != "CUDA_OUT_OF_MEMORY") throw;
-    const MemoryState state = deviceMemory();
-    throw Error("CUDA_OUT_OF_MEMORY",
-                "the GPU has no " + mebibytes(bytes) + " for this call: " + mebibytes(state.freeBytes) +
-                    " of " + mebibytes(state.totalBytes) + " are free and this model holds " +
-                    mebibytes(takenBytes_) + "; use fewer tokens a batch, recompute activations, or bf16");
+    throw outOfMemory(bytes, takenBytes_);
   }
 }
 
 void DeviceMemory::release(void* memory) noexcept {
+  const std::lock_guard lock(mutex_);
   const auto found = taken_.find(memory);
   if (found == taken_.end()) return;
   takenBytes_ -= found->second;

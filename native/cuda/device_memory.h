@@ -1,6 +1,7 @@
 #pragma once
 #include <cstddef>
 #include <map>
+#include <mutex>
 #include <unordered_map>
 
 namespace ddsc::cuda {
@@ -8,7 +9,7 @@ namespace ddsc::cuda {
 /// Device memory that is kept when released, for the next request that it fits: asking the driver costs a
 /// wait for the whole device. Memory handed out again may still be in use by earlier work on the stream,
 /// which the stream's order makes right. What no longer fits is given back to the driver before a request
-/// fails.
+/// fails. Safe to call from several threads: what a caller disposes of may go while a call is under way.
 class DeviceMemory {
  public:
   DeviceMemory() = default;
@@ -24,6 +25,7 @@ class DeviceMemory {
   void* fromDriver(std::size_t bytes);
   void giveBackIdle() noexcept;
 
+  std::mutex mutex_;
   std::multimap<std::size_t, void*> idle_;        // by size
   std::unordered_map<void*, std::size_t> taken_;  // with size
   std::size_t takenBytes_ = 0;

@@ -3,7 +3,10 @@
 // asynchronous copies, matrix instructions. Kernels use these and no built-in of CUDA's, so that the same
 // sources run on the emulator (emulator/primitives.h), which has a twin of each. What holds for both:
 //
-//   DDSC_KERNEL(threads)   starts a kernel of at most so many threads a block; blocks are whole warps
+//   DDSC_KERNEL(threads)   starts a kernel of at most so many threads a block; blocks are whole warps. A
+//   second
+//                          argument: blocks of it that a multiprocessor is to hold at a time, where the
+//                          compiler would rather spill than leave it at that
 //   threadIndex() laneIndex() warpIndex() blockIndex() blockThreads()
 //   syncBlock() syncWarp()
 //   shuffle(value, lane) shuffleXor(value, mask)   all 32 lanes take part
@@ -35,7 +38,7 @@ struct alignas(sizeof(T) * static_cast<std::size_t>(n)) Vector {
 #if defined(__CUDACC__)
 
 #define DDSC_DEVICE __device__ __forceinline__
-#define DDSC_KERNEL(threads) __global__ void __launch_bounds__(threads)
+#define DDSC_KERNEL(...) __global__ void __launch_bounds__(__VA_ARGS__)
 
 namespace ddsc::cuda {
 

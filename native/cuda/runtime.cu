@@ -1,10 +1,11 @@
 #include "cuda/runtime.h"
 
-#include <atomic>
 #include <cstring>
 #include <utility>
 
 #include "core/errors.h"
+#include "cuda/lost_device.h"
+#include "cuda/out_of_memory.h"
 #include "cuda/runtime_calls.cuh"
 
 namespace ddsc::cuda {
@@ -30,16 +31,6 @@ bool isFatal(cudaError_t error) {
   }
 }
 
-/// The first fatal error's text; null while all is well. Never freed: errors outlive everything.
-std::atomic<const char*> lostBecause{nullptr};
-
-void throwIfLost() {
-  if (const char* why = lostBecause.load(std::memory_order_acquire)) {
-    throw Error("CUDA_DEVICE_LOST", std::string("the GPU failed earlier (") + why +
-                                        "): results can no longer be trusted; start the process again");
-  }
-}
-
 std::string fileName(const char* path) {
   const char* slash = std::strrchr(path, '/');
   return slash == nullptr ? path : slash + 1;
@@ -54,12 +45,7 @@ void checkCall(cudaError_t result, const char* call, std::source_location where)
   const std::string text = std::string(call) + " at " + fileName(where.file_name()) + ":" +
                            std::to_string(where.line()) + ": " + cudaGetErrorString(result) + " (" +
                            cudaGetErrorName(result) + ")";
-  if (isFatal(result)) {
-    const char* expected = nullptr;
-    auto* kept = new char[text.size() + 1];
-    std::memcpy(kept, text.c_str(), text.size() + 1);
-    if (!lostBecause.compare_exchange_strong(expected, kept)) delete[] kept;
-  }
+  if (isFatal(result)) rememberLoss(text);
   throw Error(result == cudaErrorMemoryAllocation ? "CUDA_OUT_OF_MEMORY" : "CUDA_FAILED", text);
 }
 
@@ -75,35 +61,26 @@ void allowSharedMemory(const void* kernel, std::size_t bytes) {
       "cudaFuncSetAttribute");
 }
 
-std::vector<DeviceProperties> listDevices(std::string& reason) {
-  reason.clear();
-  int driver = 0, runtime = 0, count = 0;
-  cudaDriverGetVersion(&driver);
-  cudaRuntimeGetVersion(&runtime);
+DriverState driverState() {
+  DriverState state;
+  int count = 0;
+  cudaDriverGetVersion(&state.driver);
+  cudaRuntimeGetVersion(&state.runtime);
   const cudaError_t result = cudaGetDeviceCount(&count);
   cudaGetLastError();
-  const auto version = [](int number) {
-    return std::to_string(number / 1000) + "." + std::to_string(number % 1000 / 10);
-  };
-  if (driver == 0) {
-    reason = "no NVIDIA driver is installed";
-  } else if (result == cudaErrorInsufficientDriver) {
-    reason =
-        "the NVIDIA driver is too old: it serves CUDA " + version(driver) + ", needed is " + version(runtime);
-  } else if (result == cudaErrorNoDevice || (result == cudaSuccess && count == 0)) {
-    reason = "the NVIDIA driver sees no GPU";
-  } else if (result != cudaSuccess) {
-    reason = std::string("the NVIDIA driver answers: ") + cudaGetErrorString(result);
+  state.isTooOld = result == cudaErrorInsufficientDriver;
+  if (result == cudaErrorNoDevice) return state;
+  if (result != cudaSuccess) {
+    state.failure = cudaGetErrorString(result);
+    return state;
   }
-  std::vector<DeviceProperties> devices;
-  if (!reason.empty()) return devices;
   for (int i = 0; i < count; ++i) {
     cudaDeviceProp properties{};
     checkCall(cudaGetDeviceProperties(&properties, i), "cudaGetDeviceProperties");
-    devices.push_back({properties.name, properties.major, properties.minor, properties.totalGlobalMem,
-                       properties.multiProcessorCount, properties.sharedMemPerBlockOptin});
+    state.devices.push_back({properties.name, properties.major, properties.minor, properties.totalGlobalMem,
+                             properties.multiProcessorCount, properties.sharedMemPerBlockOptin});
   }
-  return devices;
+  return state;
 }
 
 void useDevice(int device) { checkCall(cudaSetDevice(device), "cudaSetDevice"); }
@@ -116,7 +93,12 @@ MemoryState deviceMemory() {
 
 void* allocateDevice(std::size_t bytes) {
   void* memory = nullptr;
-  checkCall(cudaMalloc(&memory, bytes > 0 ? bytes : 1), "cudaMalloc");
+  const cudaError_t result = cudaMalloc(&memory, bytes > 0 ? bytes : 1);
+  if (result == cudaErrorMemoryAllocation) {
+    cudaGetLastError();  // not to be reported again by the next call
+    throw outOfMemory(bytes);
+  }
+  checkCall(result, "cudaMalloc");
   return memory;
 }
 

@@ -20,8 +20,15 @@ struct DeviceProperties {
   std::size_t sharedBytesPerBlock = 0;  // dynamic, the most a kernel may ask for
 };
 
-/// The devices there are; where there are none, `reason` says why (no driver, driver too old, no GPU).
-std::vector<DeviceProperties> listDevices(std::string& reason);
+/// What the driver says of itself and of its devices. Versions of CUDA are 1000 major + 10 minor.
+struct DriverState {
+  int driver = 0;         // that the driver serves; 0: there is no driver
+  int runtime = 0;        // that this program was built with
+  bool isTooOld = false;  // the driver, for this runtime
+  std::string failure;    // what it answers where it cannot list its devices
+  std::vector<DeviceProperties> devices;
+};
+DriverState driverState();
 
 /// Makes the device current for the calling thread; every call of a backend starts with it.
 void useDevice(int device);

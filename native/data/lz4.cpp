@@ -19,13 +19,12 @@ std::size_t longLength(std::size_t length, ByteReader& reader) {
 
 }  // namespace
 
-void lz4Decompress(Bytes input, std::span<std::uint8_t> output) {
+std::size_t lz4Block(Bytes input, std::span<std::uint8_t> output, std::size_t written) {
   ByteReader reader(input);
-  std::size_t written = 0;
   while (reader.left() > 0) {
     const std::uint32_t token = reader.fixed<std::uint8_t>();
     const Bytes literal = reader.take(longLength(token >> 4, reader));
-    if (literal.size() > output.size() - written) corrupt("an LZ4 block is longer than its page says");
+    if (literal.size() > output.size() - written) corrupt("an LZ4 block is longer than was said");
     if (!literal.empty()) std::memcpy(output.data() + written, literal.data(), literal.size());
     written += literal.size();
     if (reader.left() == 0) break;  // the last sequence has no match
@@ -34,7 +33,11 @@ void lz4Decompress(Bytes input, std::span<std::uint8_t> output) {
     copyMatch(output, written, offset, length);
     written += length;
   }
-  if (written != output.size()) corrupt("an LZ4 block is shorter than its page says");
+  return written;
+}
+
+void lz4Decompress(Bytes input, std::span<std::uint8_t> output) {
+  if (lz4Block(input, output, 0) != output.size()) corrupt("an LZ4 block is shorter than was said");
 }
 
 }  // namespace ddsc::data

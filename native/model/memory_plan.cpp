@@ -62,8 +62,9 @@ LossInput batchOf(const BatchShape& shape, const DenoiserConfig& config) {
   return input;
 }
 
-MemoryPlan planMemory(const DenoiserConfig& config, DType compute, const Workload& workload, int threads) {
-  auto counting = std::make_unique<CountingBackend>(threads);
+MemoryPlan planMemory(const DenoiserConfig& config, DType compute, const Workload& workload, int threads,
+                      DeviceKind kind) {
+  auto counting = std::make_unique<CountingBackend>(kind, threads);
   const CountingBackend& backend = *counting;
   const bool training = workload.kind == Workload::Kind::training;
   const auto model = std::make_shared<Model>(std::move(counting), config, compute, training);

@@ -37,8 +37,9 @@ struct MemoryPlan {
 /// be. Throws Error ARGUMENT_RANGE for a shape that no batch has.
 LossInput batchOf(const BatchShape& shape, const DenoiserConfig& config);
 
-/// Walks through the workload with the very code that runs it, on a backend that only counts. `threads`: of
-/// the backend it will run on. Throws Error MODEL_CONFIG, ARGUMENT_RANGE.
-MemoryPlan planMemory(const DenoiserConfig& config, DType compute, const Workload& workload, int threads);
+/// Walks through the workload with the very code that runs it, on a backend that only counts. `threads` and
+/// `kind`: of the backend it will run on. Throws Error MODEL_CONFIG, ARGUMENT_RANGE.
+MemoryPlan planMemory(const DenoiserConfig& config, DType compute, const Workload& workload, int threads,
+                      DeviceKind kind = DeviceKind::cpu);
 
 }  // namespace ddsc

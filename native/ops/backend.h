@@ -16,6 +16,8 @@ struct Limits {
   double bytes = 0;                      // bytes a second between its memory and its units
 };
 
+enum class DeviceKind : std::uint8_t { cpu, gpu };
+
 /// Runs ops on one device, in the order given. Views in ops point to this backend's memory unless an op says
 /// "host". Results depend on the inputs alone: not on threads, not on what ran before.
 class Backend {
@@ -24,6 +26,7 @@ class Backend {
 
   /// For people: "cpu (avx512, 2 threads)".
   virtual std::string describe() const = 0;
+  virtual DeviceKind kind() const { return DeviceKind::cpu; }
   /// Host threads that compute.
   virtual int threads() const = 0;
 

@@ -12,14 +12,16 @@ namespace ddsc {
 /// Addresses are numbers; what is downloaded is left as it is; a sum of squares is 0.
 class CountingBackend final : public EveryOp<CountingBackend> {
  public:
-  /// `threads`: of the backend that it stands for.
-  explicit CountingBackend(int threads) : threads_(threads) {}
+  /// `kind` and `threads`: of the backend that it stands for.
+  explicit CountingBackend(DeviceKind kind, int threads) : kind_(kind), threads_(threads) {}
 
-  /// An estimate of what the ops so far would make the CPU hold at most: an operand packed in float32, sums
-  /// over chunks of rows, for each thread its part of a product or the heads of the longest cell; and packed
-  /// copies of all weights that were used more than once in one version.
+  /// An estimate of what the ops so far would make their device hold at most. The CPU: an operand packed in
+  /// float32, sums over chunks of rows, for each thread its part of a product or the heads of the longest
+  /// cell; and packed copies of all weights that were used more than once in one version. A GPU: the shares
+  /// of a weight gradient, packed heads, sums over chunks of rows.
   std::size_t scratchBytes() const override;
 
+  DeviceKind kind() const override { return kind_; }
   std::string describe() const override { return "none: memory is only counted"; }
   int threads() const override { return threads_; }
   Limits measureLimits() override { return {}; }
@@ -31,7 +33,10 @@ class CountingBackend final : public EveryOp<CountingBackend> {
 
   template <class Op>
   void handle(const Op& op) {
-    note(op);
+    if (kind_ == DeviceKind::cpu)
+      note(op);
+    else
+      noteOnGpu(op);
     if constexpr (requires { *op.result; }) *op.result = 0;
   }
 
@@ -45,6 +50,18 @@ class CountingBackend final : public EveryOp<CountingBackend> {
   void note(const AttentionGradient& op) { noteHeads(op.cells, op.out.cols / op.heads, 6); }
   void note(const NormModulateGradient& op) { noteSums(op.dx, 3); }
   void note(const GateResidualGradient& op) { noteSums(op.dy, 1); }
+
+  template <class Op>
+  void noteOnGpu(const Op&) {}
+  void noteOnGpu(const LinearWeightGradient& op);
+  void noteOnGpu(const Attention& op) { noteGpuHeads(op.out, op.heads, 3); }
+  void noteOnGpu(const AttentionGradient& op) { noteGpuHeads(op.out, op.heads, 4); }
+  void noteOnGpu(const NormModulateGradient& op) { noteGpuSums(op.cells, op.dx.cols, 3); }
+  void noteOnGpu(const GateResidualGradient& op) { noteGpuSums(op.cells, op.dy.cols, 1); }
+  /// `arrays` of packed heads.
+  void noteGpuHeads(const ConstMatrix& out, std::int64_t heads, std::int64_t arrays);
+  /// `arrays` of a row each, for each chunk of a cell's rows.
+  void noteGpuSums(const Ragged& cells, std::int64_t cols, std::int64_t arrays);
 
   /// A weight as forward (`rows` true) or backward reads it.
   void noteWeight(const ConstMatrix& weight, bool rows, std::uint64_t version);
@@ -61,6 +78,7 @@ class CountingBackend final : public EveryOp<CountingBackend> {
     bool kept;
   };
 
+  DeviceKind kind_;
   int threads_;
   std::uintptr_t next_ = std::uintptr_t{1} << 20;  // address
   std::int64_t shared_ = 0, worker_ = 0;           // floats, of the largest op

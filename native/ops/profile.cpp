@@ -53,6 +53,7 @@ class Profiler final : public EveryOp<Profiler, ProfilingBackend> {
   explicit Profiler(std::unique_ptr<Backend> backend) : backend_(std::move(backend)) {}
 
   std::string describe() const override { return backend_->describe(); }
+  DeviceKind kind() const override { return backend_->kind(); }
   int threads() const override { return backend_->threads(); }
   Limits measureLimits() override { return backend_->measureLimits(); }
   void synchronise() override { backend_->synchronise(); }

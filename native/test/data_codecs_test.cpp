@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "data/lz4.h"
+#include "data/lz4_frame.h"
 #include "data/parquet_column.h"
 #include "data/parquet_runs.h"
 #include "data/parquet_values.h"
@@ -143,6 +144,27 @@ DDSC_TEST("LZ4 decodes literals and matches that overlap, and refuses damage") {
     Buffer decoded(27);
     data::lz4Decompress(damaged, decoded);
   });
+}
+
+DDSC_TEST("LZ4 frames decode blocks that refer to the one before, and compare every checksum") {
+  // "abcdefgh12345678" as it is; a match of 8 bytes 16 back and "zzzzz". Checksums of blocks and content.
+  const Buffer frame = {0x04, 0x22, 0x4D, 0x18, 0x54, 0x40, 0xAE, 0x10, 0x00, 0x00, 0x80, 'a',  'b',  'c',
+                        'd',  'e',  'f',  'g',  'h',  '1',  '2',  '3',  '4',  '5',  '6',  '7',  '8',  0x3D,
+                        0x8E, 0x31, 0xEB, 0x09, 0x00, 0x00, 0x00, 0x04, 0x10, 0x00, 0x50, 'z',  'z',  'z',
+                        'z',  'z',  0xD2, 0x2D, 0x1A, 0x68, 0x00, 0x00, 0x00, 0x00, 0xF5, 0xEA, 0x47, 0x0F};
+  Buffer twice = frame;
+  twice.insert(twice.end(), frame.begin(), frame.end());
+  Buffer output(58);
+  data::lz4FrameDecompress(twice, output);
+  checkEqual(std::string(output.begin(), output.begin() + 29), std::string("abcdefgh12345678abcdefghzzzzz"));
+  checkEqual(std::string(output.begin() + 29, output.end()), std::string("abcdefgh12345678abcdefghzzzzz"));
+  for (std::size_t at = 0; at < frame.size(); ++at) {
+    Buffer damaged = frame;
+    damaged[at] ^= 1;
+    Buffer decoded(29);
+    checkThrows<Error>([&] { data::lz4FrameDecompress(damaged, decoded); });
+    checkThrows<Error>([&] { data::lz4FrameDecompress(data::Bytes(frame).first(at), decoded); });
+  }
 }
 
 DDSC_TEST("runs of repeated and packed values are read in order, the rest of a group left out") {

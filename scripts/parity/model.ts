@@ -12,9 +12,9 @@ const MAX_NORM = 1;
  * gradient and their norm, the ancestral sampler's probabilities, and where the file has them, the weights, the
  * moving average and the losses of some optimizer steps.
  */
-export async function compareModel(fixture: Fixture, dtype: DType) {
+export async function compareModel(fixture: Fixture, dtype: DType, device: string) {
   const inputs = await readModelInputs(fixture);
-  using model = new NativeDenoiser({ config: inputs.config, dtype, device: "cpu", trainable: true });
+  using model = new NativeDenoiser({ config: inputs.config, dtype, device, trainable: true });
   await loadWeights(model, fixture);
   const comparisons = new Comparisons(dtype);
   await comparePrediction(model, fixture, inputs, comparisons);

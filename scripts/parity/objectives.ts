@@ -3,7 +3,7 @@ import { Comparisons } from "./compare.js";
 import { type Fixture, notAFixture } from "./fixture.js";
 
 /** Values and gradients of each objective from given logits. */
-export async function compareObjectives(fixture: Fixture) {
+export async function compareObjectives(fixture: Fixture, device: string) {
   const [cells, length, vocabSize] = fixture.shape("in.logits", 3) as readonly [number, number, number];
   const steps = Number(fixture.metadata.T);
   if (!(steps >= 2)) throw notAFixture(fixture.file, "its metadata holds no T");
@@ -34,6 +34,7 @@ export async function compareObjectives(fixture: Fixture) {
   for (const [name, objective, noise] of cases) {
     const result = await objectiveLoss({
       ...shared,
+      device,
       objective,
       noise: { weight: ones, sigma, time, ...noise },
     });
@@ -51,7 +52,7 @@ export async function compareObjectives(fixture: Fixture) {
       await fixture.floats(`grad.${name}`, gradient.length),
     );
   }
-  return { device: "cpu", tensors: comparisons.list };
+  return { device, tensors: comparisons.list };
 }
 
 function gatherRows(values: Float32Array, rows: Int32Array, width: number): Float32Array {

@@ -14,7 +14,8 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-const small = ["--preset", "nano", "--batch", "2", "--length", "16", "--gene-count", "50", "--repeats", "1"];
+const size = ["--preset", "nano", "--batch", "2", "--length", "16", "--gene-count", "50"];
+const small = [...size, "--repeats", "1", "--device", "cpu"];
 
 describe("ddsc profile", () => {
   it("prints a table of the ops of a training step, with the whole in its last line, and as JSON", async () => {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { CompactRowsWriter } from "../../lib/data/compact_rows.js";
+import { CompactRows, CompactRowsWriter } from "../../lib/data/compact_rows.js";
 import { WordSpool } from "../../lib/data/word_spool.js";
 
 interface Entry {
@@ -106,4 +106,39 @@ it("reading after disposal is an error", async () => {
   const matrix = await compact([[{ row: 0, column: 0, value: 1 }]], 10);
   matrix[Symbol.dispose]();
   await expect(matrix.read(Int32Array.of(0))).rejects.toThrow("DATA_CLOSED");
+});
+
+it.each([
+  ["in memory", 1000],
+  ["in a temporary file", 0],
+])(
+  "rows %s can be read from what they share, also after they are gone themselves",
+  async (_, memoryEntries) => {
+    const entries = [
+      { row: 3, column: 1, value: 2 },
+      { row: 0, column: 4, value: 5 },
+      { row: 3, column: 0, value: 7 },
+    ];
+    const rows = await compact([entries], memoryEntries);
+    expect(rows.onDisk).toBe(memoryEntries === 0);
+    const shared = structuredClone(rows.share());
+    using other = await CompactRows.from(shared);
+    rows[Symbol.dispose]();
+    const { offsets, columns, values } = await other.read(Int32Array.of(3, 1, 0));
+    expect([[...offsets], [...columns], [...values]]).toEqual([
+      [0, 2, 2, 3],
+      [1, 0, 4],
+      [2, 7, 5],
+    ]);
+    expect(() => rows.share()).toThrow(/DATA_CLOSED/);
+  },
+);
+
+it("a temporary file that was closed is not taken for another that has its number now", async () => {
+  const rows = await compact([[{ row: 0, column: 0, value: 1 }]], 0);
+  const shared = rows.share();
+  rows[Symbol.dispose]();
+  using other = await compact([[{ row: 0, column: 0, value: 2 }]], 0);
+  expect(other.onDisk).toBe(true);
+  await expect(CompactRows.from(shared)).rejects.toThrow(/DATA_CLOSED/);
 });

@@ -29,8 +29,10 @@ const LISTS = [
   "coded.arrow",
   "coded_file.arrow",
   "large.arrow",
+  "lz4.arrow",
+  "zstd_file.arrow",
 ];
-const WIDE = ["wide.parquet", "wide.arrow"];
+const WIDE = ["wide.parquet", "wide.arrow", "zstd_wide.arrow"];
 
 function openCells(path: string, options: OpenOptions = {}): Promise<CellSource> {
   return (path.endsWith(".arrow") ? arrow : parquet).open(path, options);

@@ -37,7 +37,9 @@ function failures(report: Report): string[] {
   );
 }
 
-const instructionSets = nativeDevices().find(({ name }) => name === "cpu")?.instructionSets ?? [];
+const instructionSets = nativeDevices().flatMap((device) =>
+  device.kind === "cpu" ? device.instructionSets : [],
+);
 
 describe("every fixture of the reference is reproduced", () => {
   it.each(instructionSets.flatMap((isa) => [[isa, "fp32"] as const, [isa, "bf16"] as const]))(

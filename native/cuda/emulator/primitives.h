@@ -10,7 +10,7 @@
 #include "cuda/emulator/block.h"
 
 #define DDSC_DEVICE inline
-#define DDSC_KERNEL(threads) void
+#define DDSC_KERNEL(...) void
 
 namespace ddsc::cuda {
 

@@ -2,11 +2,15 @@
 // which forgets to wait reads stale values here as it would on a GPU.
 #include "cuda/emulator/runtime.h"
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
 
 #include "core/errors.h"
+#include "cuda/emulator/settings.h"
+#include "cuda/lost_device.h"
+#include "cuda/out_of_memory.h"
 
 namespace ddsc::cuda {
 
@@ -22,11 +26,15 @@ struct Stream::State {
 
 namespace {
 
-constexpr std::size_t kMemoryBytes = std::size_t{2} << 30;
+std::atomic<std::size_t> allocatedBytes{0};
+std::atomic<std::int64_t> workDone{0};
 
-std::size_t& allocatedBytes() {
-  static std::size_t bytes = 0;
-  return bytes;
+/// Counts a piece of work; the one that DDSC_EMULATED_GPU names fails as a kernel with a wild address does.
+void countWork() {
+  if (++workDone != emulator::settings().failsAt) return;
+  const std::string text = "the emulated GPU failed, as DDSC_EMULATED_GPU asked for";
+  rememberLoss(text);
+  throw Error("CUDA_FAILED", text);
 }
 
 /// In front of each allocation, so that freeing knows its size; keeps the alignment.
@@ -34,24 +42,39 @@ constexpr std::size_t kHeader = 256;
 
 }  // namespace
 
-std::vector<DeviceProperties> listDevices(std::string& reason) {
-  reason.clear();
-  return {{"emulated GPU", 8, 0, kMemoryBytes, 2, std::size_t{163} << 10}};
+DriverState driverState() {
+  constexpr int kVersion = 13000, kOldVersion = 11040;
+  const emulator::Settings& settings = emulator::settings();
+  DriverState state;
+  state.runtime = kVersion;
+  if (!settings.hasDriver) return state;
+  state.isTooOld = settings.isDriverOld;
+  state.driver = state.isTooOld ? kOldVersion : kVersion;
+  if (settings.hasGpu && !state.isTooOld) {
+    state.devices.push_back({"emulated GPU", settings.isGpuOld ? 7 : 8, settings.isGpuOld ? 5 : 0,
+                             settings.memoryBytes, 2, std::size_t{163} << 10});
+  }
+  return state;
 }
 
-void useDevice(int device) { require(device == 0, "CUDA_FAILED", "the emulator has one device, cuda:0"); }
+void useDevice(int device) {
+  throwIfLost();
+  require(device == 0, "CUDA_FAILED", "the emulator has one device, cuda:0");
+}
 
-MemoryState deviceMemory() { return {kMemoryBytes - allocatedBytes(), kMemoryBytes}; }
+MemoryState deviceMemory() {
+  const std::size_t all = emulator::settings().memoryBytes;
+  return {all - allocatedBytes, all};
+}
 
 void* allocateDevice(std::size_t bytes) {
   const std::size_t whole = (bytes + 2 * kHeader - 1) / kHeader * kHeader;
-  if (bytes > kMemoryBytes - allocatedBytes())
-    throw Error("CUDA_OUT_OF_MEMORY", "the device has no " + std::to_string(bytes) + " bytes left");
+  if (bytes > deviceMemory().freeBytes) throw outOfMemory(bytes);
   auto* memory = static_cast<std::byte*>(std::aligned_alloc(kHeader, whole));
   if (memory == nullptr) throw Error("CUDA_OUT_OF_MEMORY", "the host has no memory left to emulate a device");
   std::memcpy(memory, &bytes, sizeof bytes);
   std::memset(memory + kHeader, 0xFF, whole - kHeader);  // NaN, so that what nobody wrote is seen
-  allocatedBytes() += bytes;
+  allocatedBytes += bytes;
   return memory + kHeader;
 }
 
@@ -60,7 +83,7 @@ void freeDevice(void* memory) noexcept {
   auto* start = static_cast<std::byte*>(memory) - kHeader;
   std::size_t bytes = 0;
   std::memcpy(&bytes, start, sizeof bytes);
-  allocatedBytes() -= bytes;
+  allocatedBytes -= bytes;
   std::free(start);
 }
 
@@ -97,7 +120,10 @@ void Stream::synchronize() {
   require(!state_->recording, "CUDA_FAILED", "a stream cannot be waited for while it records");
   // What fails takes the rest of the stream with it.
   const std::vector<std::function<void()>> work = std::exchange(state_->waiting, {});
-  for (const auto& piece : work) piece();
+  for (const auto& piece : work) {
+    countWork();
+    piece();
+  }
 }
 
 void Stream::beginRecording() { state_->recording = true; }

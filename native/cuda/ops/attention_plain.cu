@@ -155,7 +155,7 @@ attendRows(PlainInput<T> in, Rows<T> out, Rows<float> logSumExp) {
 }
 
 template <class T>
-DDSC_KERNEL(kRowThreads)
+DDSC_KERNEL(kRowThreads, 3)
 differentiateQueries(PlainInput<T> in, Rows<T> dqkv) {
   const HeadPlace at = HeadPlace::of(in.offsets, kOwn);
   if (at.first >= at.length) return;

@@ -106,7 +106,7 @@ multiplyBf16(ProductOfBf16<a, b> product, Epilogue epilogue) {
   ProductBf16::run<aligned>(product, epilogue, false, NoRowSums{});
 }
 template <bool a, bool b, class Epilogue>
-DDSC_KERNEL(ProductFloat::kThreads)
+DDSC_KERNEL(ProductFloat::kThreads, ProductFloat::kBlocks)
 multiplyFloat(ProductOfFloat<a, b> product, Epilogue epilogue) {
   ProductFloat::run(product, epilogue, false, NoRowSums{});
 }
@@ -115,7 +115,7 @@ DDSC_KERNEL(ProductBf16::kThreads)
 weightGradientBf16(ProductOfBf16<false, false> product, WeightGradientEpilogue epilogue) {
   ProductBf16::run<aligned>(product, epilogue, epilogue.dbias.data != nullptr, BiasSums{epilogue});
 }
-DDSC_KERNEL(ProductFloat::kThreads)
+DDSC_KERNEL(ProductFloat::kThreads, ProductFloat::kBlocks)
 weightGradientFloat(ProductOfFloat<false, false> product, WeightGradientEpilogue epilogue) {
   ProductFloat::run(product, epilogue, epilogue.dbias.data != nullptr, BiasSums{epilogue});
 }

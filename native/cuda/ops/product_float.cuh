@@ -9,6 +9,7 @@ namespace ddsc::cuda {
 
 struct ProductFloat {
   static constexpr int kRows = 64, kCols = 64, kSteps = 16, kThreads = 256;
+  static constexpr int kBlocks = 2;       // of a multiprocessor, at least: 128 registers a thread
   static constexpr int kStride = 64 + 4;  // of a step in a tile [steps][64]
   using Finished = FinishedTile<kRows, kCols>;
   static constexpr std::size_t kTiles = 2 * static_cast<std::size_t>(kSteps) * kStride * sizeof(float);

@@ -1,0 +1,90 @@
+import { CompactRows, type SharedRows } from "./compact_rows.js";
+import { FileSource, namesOnly } from "./file_source.js";
+import { type Column, type Frame, takeRows } from "./frame.js";
+import { PackedStrings, type PackedText } from "./packed_strings.js";
+import { fixedParts } from "./parts.js";
+import type { MetadataColumn, OpenOptions } from "./source.js";
+
+const GIB = 2 ** 30;
+
+/** A text file of cells that was read once, but for its counts; structured-clonable. */
+interface CompactTables {
+  /** The file or folder as the user named it. */
+  readonly path: string;
+  readonly options: OpenOptions;
+  readonly indexName: string;
+  /** Place of the first cell's name among the names. */
+  readonly firstName: number;
+  readonly metadataColumns: readonly MetadataColumn[];
+  /** Those columns, whole. */
+  readonly metadata: ReadonlyMap<string, Column>;
+  readonly genes: Frame;
+  readonly notes: readonly string[];
+}
+
+/** A text file of cells that was read once. */
+export interface CompactCells extends CompactTables {
+  readonly rows: CompactRows;
+  /** Names of cells; undefined where they have none. */
+  readonly names: PackedStrings | undefined;
+}
+
+/** The same for another thread of this process: good while the source it comes from is open. */
+export interface SharedCells extends CompactTables {
+  readonly kind: "shared";
+  readonly rows: SharedRows;
+  readonly names: PackedText | undefined;
+}
+
+/** The cells as a source, to which `rows` belong from here on; another thread is handed what was made, not the file. */
+export function openCompactCells(cells: CompactCells): Promise<FileSource> {
+  const { rows, names, firstName, indexName, metadata, metadataColumns, path, options, genes } = cells;
+  const size = ((rows.entryCount * 8) / GIB).toFixed(1);
+  const onDisk = `${rows.entryCount} counts are kept in a temporary file of ${size} GiB while the data is open`;
+  return FileSource.open({
+    path,
+    options,
+    cellCount: rows.rows,
+    matrix: rows,
+    cells: {
+      ...namesOnly(names, firstName),
+      indexName,
+      columns: metadataColumns,
+      read: (wanted, some) =>
+        new Map(
+          wanted.flatMap((name) => {
+            const column = metadata.get(name);
+            return column === undefined ? [] : [[name, some === undefined ? column : takeRows(column, some)]];
+          }),
+        ),
+    },
+    genes,
+    partBounds: fixedParts(rows.rows),
+    notes: rows.onDisk && !cells.notes.includes(onDisk) ? [onDisk, ...cells.notes] : cells.notes,
+    remedy: "",
+    handover: () => ({
+      kind: "shared",
+      path,
+      options,
+      indexName,
+      firstName,
+      metadataColumns,
+      metadata,
+      genes,
+      notes: cells.notes,
+      rows: rows.share(),
+      names: names?.packed(),
+    }),
+    close: () => rows[Symbol.dispose](),
+  });
+}
+
+/** Opens what another thread handed over. Throws `DATA_CLOSED` where that one has closed it. */
+export async function openSharedCells(shared: SharedCells): Promise<FileSource> {
+  const { kind: _, rows, names, ...tables } = shared;
+  return openCompactCells({
+    ...tables,
+    rows: await CompactRows.from(rows),
+    names: names && PackedStrings.from(names),
+  });
+}

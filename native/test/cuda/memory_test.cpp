@@ -1,0 +1,28 @@
+// What a GPU holds for its ops, beside what a plan says of it.
+#include "cuda/cuda_backend.h"
+#include "model/memory_plan.h"
+#include "test/harness.h"
+#include "test/small_model.h"
+
+namespace ddsc::test {
+namespace {
+
+DDSC_TEST("a plan for a GPU estimates what its ops hold for themselves") {
+  const DenoiserConfig config = smallConfig();
+  constexpr BatchShape kShape{.cells = 3, .tokens = 150, .longest = 70, .masked = 10};
+  for (const DType type : {DType::f32, DType::bf16}) {
+    const MemoryPlan plan = planMemory(config, type, {.batch = kShape}, 1, DeviceKind::gpu);
+    const auto model = std::make_shared<Model>(cuda::makeCudaBackend(0), config, type, true);
+    model->parameters().initialise(1);
+    model->reserve(plan.workspace);
+    model->accumulate(batchOf(kShape, config), 1.0, {});
+    model->parameters().update(updateOptions(1));
+    const std::size_t held = model->backend().scratchBytes();
+    check(held <= plan.scratch && plan.scratch <= 2 * held + (std::size_t{64} << 10),
+          "the estimate is neither too low nor twice too high");
+    checkEqual(model->activationBytes(), plan.workspace);
+  }
+}
+
+}  // namespace
+}  // namespace ddsc::test

@@ -1,0 +1,33 @@
+import { spawnSync } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { emulated, ROOT } from "./emulated.js";
+
+const FIXTURES = join(ROOT, "test/fixtures");
+const files = readdirSync(FIXTURES)
+  .filter((name) => name.endsWith(".safetensors"))
+  .map((name) => join(FIXTURES, name));
+
+interface Report {
+  readonly files: readonly {
+    readonly device: string;
+    readonly tensors: readonly { readonly name: string; readonly error: number; readonly passed: boolean }[];
+  }[];
+}
+
+describe("every fixture of the reference is reproduced on the emulated GPU", () => {
+  it.each(["fp32", "bf16"])("in %s", (dtype) => {
+    const words = ["scripts/parity.ts", ...files, "--dtype", dtype, "--device", "cuda", "--json"];
+    const { stdout, stderr } = spawnSync(process.execPath, ["--import", "tsx", ...words], {
+      cwd: ROOT,
+      encoding: "utf8",
+      env: { ...process.env, ...emulated() },
+    });
+    expect(stderr).toBe("");
+    const report = JSON.parse(stdout) as Report;
+    expect(report.files.flatMap(({ tensors }) => tensors.filter(({ passed }) => !passed))).toEqual([]);
+    // But for the schedules, which are the host's.
+    expect(report.files.filter(({ device }) => device.startsWith("cuda"))).toHaveLength(files.length - 1);
+  });
+});

@@ -1,0 +1,117 @@
+import { spawnSync } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ended, start, writeStudy } from "../cli/program.js";
+import { emulated, ROOT } from "./emulated.js";
+
+/** Runs `ddsc` on an emulated GPU of these properties. */
+const onGpu = (gpu: string, ...words: readonly string[]) => ended(start(words, emulated(gpu)));
+
+const REASONS = [
+  ["no-driver", "no NVIDIA driver is installed"],
+  ["old-driver", "the NVIDIA driver is too old: it serves CUDA 11.4, and CUDA 13.0 is needed"],
+  ["no-gpu", "the NVIDIA driver sees no GPU"],
+  ["old-gpu", "compute capability 7.5 is too old: 8.0 (Ampere) or later is needed"],
+] as const;
+
+let folder: string;
+let data: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "ddsc-gpu-"));
+  data = join(folder, "cells.h5ad");
+  await writeStudy(data);
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+/** A command that computes, but for a device it does not get. */
+const computing = (device: string) => ["demo", "--short", "--device", device] as const;
+
+describe("where there is no GPU to be had", () => {
+  it.each(REASONS)("%s: an explicit device is refused with the reason", async (gpu, reason) => {
+    for (const device of ["cuda", "cuda:0"]) {
+      const { code, stderr } = await onGpu(gpu, ...computing(device));
+      expect({ code, stderr }).toEqual({
+        code: 1,
+        stderr: expect.stringMatching(/^ddsc: DEVICE_UNAVAILABLE: cuda.*\n$/),
+      });
+      expect(stderr).toContain(reason);
+    }
+  });
+
+  it.each(REASONS)("%s: `ddsc devices` says so", async (gpu, reason) => {
+    const { code, stdout, json } = await onGpu(gpu, "devices", "--json");
+    expect(code).toBe(0);
+    expect(stdout).toContain(reason);
+    expect(json()).toMatchObject({ cuda: { isBuilt: true } });
+  });
+
+  it("auto computes on the CPU and tells why in one line", async () => {
+    const { code, stdout } = await onGpu("no-driver", "demo", "--short");
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^device cpu \(.*\): no GPU can be used: no NVIDIA driver is installed$/m);
+  });
+});
+
+describe("a GPU's number", () => {
+  it("is refused where there are fewer", async () => {
+    const { code, stderr } = await onGpu("", ...computing("cuda:3"));
+    expect(code).toBe(1);
+    expect(stderr).toBe("ddsc: DEVICE_UNAVAILABLE: cuda:3: this machine has 1 GPU, numbered from 0\n");
+  });
+
+  it.each(["gpu", "cuda:", "cuda:x", "CUDA"])("is a number, which %s is not", async (device) => {
+    const { code, stderr } = await onGpu("", ...computing(device));
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /^ddsc: DEVICE_UNKNOWN: expected auto, cpu, cuda or cuda:N for device but received .*\n$/,
+    );
+  });
+});
+
+describe("a GPU with too little memory", () => {
+  it("is found out before a training starts", async () => {
+    const out = join(folder, "run");
+    const training = ["train", "--data", data, "--device", "cuda", "--out", out] as const;
+    const { code, stderr } = await onGpu("memory=16", ...training, "--preset", "small");
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^ddsc: TRAIN_MEMORY: .* and cuda:0 has 0\.02 GiB; try .*--preset\n$/);
+  });
+
+  it("says what was asked, what is free and what lowers it", async () => {
+    const { code, stderr } = await onGpu("memory=16", ...computing("cuda"));
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /^ddsc: CUDA_OUT_OF_MEMORY: the GPU has no \d+ MiB for this call: \d+ MiB of 16 MiB are free.*--recompute.*\n$/,
+    );
+  });
+});
+
+describe("a GPU that fails", () => {
+  const script = `
+    import { Denoiser, GeneVocabulary } from "./lib/index.ts";
+    const vocabulary = GeneVocabulary.fromIds(["A", "B", "C"]);
+    const make = (device) => Denoiser.create({ vocabulary, device, shape: { hidden: 32, heads: 2, blocks: 1 } });
+    const codeOf = (work) => work().then(() => "done", ({ code }) => code);
+    const model = await make("cuda");
+    const read = () => codeOf(() => model.native.read("weights", 0, 4));
+    let first = "done";
+    for (let call = 0; call < 2000 && first === "done"; call++) first = await read();
+    const outcomes = [first, await read(), await codeOf(() => make("cuda")), await codeOf(() => make("cpu"))];
+    console.log(outcomes.join(" "));`;
+  const run = (gpu: string) =>
+    spawnSync(process.execPath, ["--import", "tsx", "--input-type=module", "--eval", script], {
+      cwd: ROOT,
+      encoding: "utf8",
+      env: { ...process.env, ...emulated(gpu) },
+    });
+
+  it("is not used again by the process, which goes on with the CPU", () => {
+    expect(run("fails-at=1000").stdout).toBe("CUDA_FAILED CUDA_DEVICE_LOST CUDA_DEVICE_LOST done\n");
+  });
+
+  it("is a GPU that worked before", () => {
+    expect(run("").stdout).toBe("done done done done\n");
+  });
+});
