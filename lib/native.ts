@@ -274,6 +274,8 @@ function addon(): Addon {
 /** Path of the addon that is used. Throws `NATIVE_LOAD` where there is none for this platform. */
 export function nativeBinary(): string {
   addon();
+  const { DDSC_ADDON: other } = process.env;
+  if (other) return resolve(other);
   return require("node-gyp-build").path(packageRoot) as string;
 }
 

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism, cpus, release } from "node:os";
 import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type MachineMemory, machineMemory } from "../model/memory.js";
+import { type MachineMemory, processMemory } from "../model/memory.js";
 import { packageVersion } from "../model/version.js";
 import { nativeBinary } from "../native.js";
 
@@ -48,7 +48,7 @@ export function describeMachine(): Machine {
     libc: libc(),
     processor: cpus()[0]?.model.trim() || "unknown",
     processors: availableParallelism(),
-    memory: machineMemory("cpu"),
+    memory: processMemory(),
     nvidiaDriver: nvidiaDriver(),
     variables: Object.fromEntries(variables) as Record<string, string>,
   };

@@ -90,7 +90,11 @@ export interface MachineMemory extends DeviceMemory {
  */
 export function machineMemory(device = "auto"): MachineMemory {
   const { name } = chooseDevice(device);
-  if (name !== "cpu") return { ...nativeGpuMemory(name), owner: name };
+  return name === "cpu" ? processMemory() : { ...nativeGpuMemory(name), owner: name };
+}
+
+/** What `machineMemory` says of the CPU, which takes no native code to know. */
+export function processMemory(): MachineMemory {
   // 0 or more than the machine has: there is no limit.
   const limit = process.constrainedMemory();
   const limited = limit > 0 && limit < totalmem();
