@@ -15,6 +15,7 @@ const LISTED = [
   "LICENSE",
   "README.md",
   "THIRD_PARTY_NOTICES.md",
+  "binding.gyp",
   "package.json",
   "scripts/build_addon.mjs",
   "scripts/build_tools.mjs",
