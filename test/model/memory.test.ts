@@ -37,7 +37,8 @@ describe("estimateMemory", () => {
     expect(recomputed.parameters).toBe(kept.parameters);
     expect(recomputed.activations).toBeLessThan(0.45 * kept.activations);
     expect(half.activations).toBeLessThan(0.7 * kept.activations);
-    expect(predicting.parameters).toBe(kept.parameters / 5);
+    // The parameters alone, beside them gradients, averages and the optimizer's two moments.
+    expect(Math.abs(predicting.parameters - kept.parameters / 5)).toBeLessThan(64);
     expect(predicting.activations).toBeLessThan(0.3 * kept.activations);
   });
 
