@@ -1,15 +1,11 @@
 /**
- * The typed door to the native addon; the only file that loads it. Calls of one model run one after the other, off the
- * event loop, in the order they were made.
+ * The typed door to the addon's models and devices. Calls of one model run one after the other, off the event loop, in the
+ * order they were made.
  */
-import { createRequire } from "node:module";
-import { resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import { DdscError } from "./errors.js";
-import type { DataAddon } from "./native_data.js";
+import { type AddonDenoiser, callAddon, fromNative } from "./native_addon.js";
 import type { CudaState, DeviceMemory, NativeDevice } from "./native_devices.js";
 import type { NativeLimits, NativeMemory, NativeOpProfile, NativeWorkload } from "./native_measures.js";
-import type { TokenAddon } from "./native_tokens.js";
 
 /** Compute type. Master weights, optimizer state, reductions and softmax are float32 in both. */
 export type DType = "fp32" | "bf16";
@@ -196,135 +192,19 @@ export interface NativeDenoiserOptions {
   readonly profile?: boolean;
 }
 
-/** Raw addon objects; wrapped by NativeDenoiser. */
-interface AddonPrediction {
-  readonly rows: Int32Array;
-  logits(): Promise<Float32Array>;
-  statistics(targets: Int32Array | null): Promise<NativeStatistics>;
-  draw(options: NativeDrawOptions): Promise<{ tokens: Int32Array; probability: Float32Array }>;
-  dispose(): void;
-}
-interface AddonDenoiser {
-  readonly parameters: ParameterInfo[];
-  readonly bufferSize: number;
-  readonly device: string;
-  initialise(seed: number): Promise<void>;
-  read(buffer: ParameterBuffer, offset: number, size: number): Promise<Float32Array>;
-  write(buffer: ParameterBuffer, offset: number, values: Float32Array): Promise<void>;
-  accumulate(
-    input: NativeLossInput,
-    gradientScale: number,
-    dropoutSeed: number,
-    step: number,
-    recompute: boolean,
-  ): Promise<NativeLoss>;
-  evaluate(input: NativeLossInput): Promise<NativeLoss>;
-  update(options: NativeUpdateOptions): Promise<{ gradientNorm: number; applied: boolean }>;
-  predict(
-    batch: NativeBatch,
-    conditioning: Float32Array,
-    rows: Int32Array | null,
-    weights: "weights" | "ema",
-  ): Promise<AddonPrediction>;
-  reserve(workload: NativeWorkload): Promise<NativeMemory>;
-  takeProfile(): Promise<NativeOpProfile[]>;
-  measureLimits(): Promise<NativeLimits>;
-  cancel(): void;
-  dispose(): void;
-}
-interface Addon extends DataAddon, TokenAddon {
-  Denoiser: new (options: NativeDenoiserOptions) => AddonDenoiser;
-  /** The CPU and the GPUs found. */
-  devices(): NativeDevice[];
-  cudaState(): CudaState;
-  gpuMemory(device: string): DeviceMemory;
-  estimateMemory(options: {
-    readonly config: DenoiserConfig;
-    readonly dtype: DType;
-    readonly workload: NativeWorkload;
-    readonly device: string;
-  }): Promise<NativeMemory>;
-  /** The diffusion loss op alone, in float32. */
-  objectiveLoss(input: NativeObjectiveInput): Promise<NativeObjectiveLoss>;
-}
-
-const require = createRequire(import.meta.url);
-const packageRoot = fileURLToPath(new URL("..", import.meta.url));
-let loaded: Addon | undefined;
-
-/** The addon: the package's own, or for development the file that DDSC_ADDON names. */
-function addon(): Addon {
-  if (loaded === undefined) {
-    const { DDSC_ADDON: other } = process.env;
-    try {
-      loaded = (other ? require(resolve(other)) : require("node-gyp-build")(packageRoot)) as Addon;
-    } catch (cause) {
-      throw new DdscError(
-        "NATIVE_LOAD",
-        `the native addon for ${process.platform}-${process.arch} could not be loaded (${String(cause).split("\n")[0]}); ` +
-          "reinstall the package, or run `npm run build:native` in a source checkout",
-        {},
-        { cause },
-      );
-    }
-  }
-  return loaded;
-}
-
-/** Path of the addon that is used. Throws `NATIVE_LOAD` where there is none for this platform. */
-export function nativeBinary(): string {
-  addon();
-  const { DDSC_ADDON: other } = process.env;
-  if (other) return resolve(other);
-  return require("node-gyp-build").path(packageRoot) as string;
-}
-
-/** Turns an error that crossed the addon's border into a DdscError. */
-function fromNative(error: unknown): unknown {
-  if (
-    error instanceof Error &&
-    !(error instanceof DdscError) &&
-    typeof (error as { code?: unknown }).code === "string"
-  ) {
-    return new DdscError((error as unknown as { code: string }).code, error.message, {}, { cause: error });
-  }
-  return error;
-}
-
-function call<T>(work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    throw fromNative(error);
-  }
-}
-
-/** Calls one of the addon's functions for data (see native_data.ts and native_tokens.ts), at once or off the event loop; errors become `DdscError`s. */
-export function callAddon<T>(call: (functions: DataAddon & TokenAddon) => T): T {
-  try {
-    const result = call(addon());
-    if (!(result instanceof Promise)) return result;
-    return result.catch((error: unknown) => {
-      throw fromNative(error);
-    }) as T;
-  } catch (error) {
-    throw fromNative(error);
-  }
-}
-
 /** What this installation can compute on: the CPU and the GPUs found, those that cannot be used included. */
 export function nativeDevices(): readonly NativeDevice[] {
-  return call(() => addon().devices());
+  return callAddon((addon) => addon.devices());
 }
 
 /** What there is of CUDA, and where there are no GPUs why. */
 export function nativeCuda(): CudaState {
-  return call(() => addon().cudaState());
+  return callAddon((addon) => addon.cudaState());
 }
 
 /** Memory of a GPU ("cuda:N"), which the process begins to use with this. Throws `DEVICE_UNAVAILABLE`. */
 export function nativeGpuMemory(device: string): DeviceMemory {
-  return call(() => addon().gpuMemory(device));
+  return callAddon((addon) => addon.gpuMemory(device));
 }
 
 /**
@@ -337,20 +217,12 @@ export async function nativeMemory(
   workload: NativeWorkload,
   device: string,
 ): Promise<NativeMemory> {
-  try {
-    return await addon().estimateMemory({ config, dtype, workload, device });
-  } catch (error) {
-    throw fromNative(error);
-  }
+  return callAddon((addon) => addon.estimateMemory({ config, dtype, workload, device }));
 }
 
 /** Losses of given logits and their gradient, as training computes them. Throws ARGUMENT_RANGE for sizes that disagree. */
 export async function objectiveLoss(input: NativeObjectiveInput): Promise<NativeObjectiveLoss> {
-  try {
-    return await addon().objectiveLoss(input);
-  } catch (error) {
-    throw fromNative(error);
-  }
+  return callAddon((addon) => addon.objectiveLoss(input));
 }
 
 /**
@@ -373,11 +245,7 @@ export class NativeDenoiser implements Disposable {
    * DEVICE_UNAVAILABLE with the reason, CUDA_DEVICE_LOST where a GPU failed earlier in this process.
    */
   constructor(options: NativeDenoiserOptions) {
-    try {
-      this.#native = new (addon().Denoiser)(options);
-    } catch (error) {
-      throw fromNative(error);
-    }
+    this.#native = callAddon((addon) => new addon.Denoiser(options));
     this.parameters = this.#native.parameters;
     this.bufferSize = this.#native.bufferSize;
     this.device = this.#native.device;

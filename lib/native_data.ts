@@ -2,7 +2,7 @@
  * The typed door to the addon's functions for data files. They check what they are given: damaged data ends in
  * `DATA_CORRUPT`, `DATA_FORMAT`, `DATA_TYPE`, `DATA_SHAPE` or `DATA_TOO_LARGE`, with messages that name no file.
  */
-import { callAddon } from "./native.js";
+import { callAddon } from "./native_addon.js";
 
 /** Numbers of one page in `NativeColumn.pages`, in the order of `PageEntry` in native/data/parquet_page.h. */
 export const PAGE_FIELDS = 9;

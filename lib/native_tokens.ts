@@ -1,5 +1,5 @@
 /** The typed door to the addon's functions that make tokens of cells, and that free the memory of cells. */
-import { callAddon } from "./native.js";
+import { callAddon } from "./native_addon.js";
 
 /** Options of `tokenizeCells`. */
 export interface NativeTokenizing {

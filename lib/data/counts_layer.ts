@@ -8,21 +8,30 @@ export function countsLayer(layers: readonly string[]): string | undefined {
   return layers.find((name) => COUNTS.test(name));
 }
 
-/**
- * The layer of counts to take in place of an X whose first cells ended in `error`, because a value is negative or not finite
- * (scaled data). Undefined if the user chose the matrix, it was another error or there is no such layer.
- */
-export function insteadOfX(
-  error: unknown,
-  options: OpenOptions,
-  layers: readonly string[],
-): string | undefined {
-  const noCounts =
+/** An X whose first cells were refused because a value is negative or not finite, as in scaled data, and which nobody chose. */
+function isNoCounts(error: unknown, options: OpenOptions): boolean {
+  const refused =
     error instanceof DdscError && (error.code === "DATA_NEGATIVE_COUNT" || error.code === "DATA_NOT_FINITE");
-  return noCounts && options.layer === undefined && options.raw !== true ? countsLayer(layers) : undefined;
+  return refused && options.layer === undefined && options.raw !== true;
 }
 
-/** What to tell where that was done. */
-export function insteadOfXNote(layer: string): string {
-  return `X holds no counts: the layer "${layer}" was taken; choose with --layer`;
+/**
+ * Opens AnnData with the matrix that `options` name, by default X; where X holds no counts and there is a layer of counts, that
+ * layer, with a note.
+ * @param open opens the matrix that its first argument names, with the notes to begin with
+ * @param layersOf names of the layers; asked only where X holds no counts
+ */
+export async function openCounts<Source>(
+  options: OpenOptions,
+  open: (chosen: OpenOptions, notes: string[]) => Promise<Source>,
+  layersOf: () => Promise<readonly string[]>,
+): Promise<Source> {
+  try {
+    return await open(options, []);
+  } catch (error) {
+    const layer = isNoCounts(error, options) ? countsLayer(await layersOf()) : undefined;
+    if (layer === undefined) throw error;
+    const note = `X holds no counts: the layer "${layer}" was taken; choose with --layer`;
+    return open({ ...options, layer }, [note]);
+  }
 }

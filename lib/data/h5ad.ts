@@ -1,6 +1,6 @@
 import { DdscError } from "../errors.js";
 import type { CountMatrix } from "./count_matrix.js";
-import { countsLayer, insteadOfX, insteadOfXNote } from "./counts_layer.js";
+import { countsLayer, openCounts } from "./counts_layer.js";
 import { FileSource } from "./file_source.js";
 import type { CellFormat } from "./format.js";
 import { duplicateCellNote } from "./gene_names.js";
@@ -31,13 +31,11 @@ export const h5ad: CellFormat = {
  * `DATA_MISSING_COLUMN`, `DATA_SHAPE`, `DATA_TYPE`, and the errors of `read` for the first cells.
  */
 export async function openH5ad(path: string, options: OpenOptions = {}): Promise<FileSource> {
-  try {
-    return await openMatrixOf(path, options, options, []);
-  } catch (error) {
-    const layer = insteadOfX(error, options, await layersOf(path));
-    if (layer === undefined) throw error;
-    return openMatrixOf(path, { ...options, layer }, options, [insteadOfXNote(layer)]);
-  }
+  return openCounts(
+    options,
+    (chosen, notes) => openMatrixOf(path, chosen, options, notes),
+    () => layersOf(path),
+  );
 }
 
 /** Opens the matrix that `chosen` names; the source is opened again with `options`. */

@@ -1,5 +1,5 @@
 import { DdscError } from "../errors.js";
-import { countsLayer, insteadOfX, insteadOfXNote } from "./counts_layer.js";
+import { countsLayer, openCounts } from "./counts_layer.js";
 import { FileSource } from "./file_source.js";
 import type { OpenOptions } from "./source.js";
 import { ZarrFile } from "./zarr_file.js";
@@ -14,13 +14,11 @@ import { openMatrix } from "./zarr_matrix.js";
  * `DATA_MISSING_COLUMN`, `DATA_SHAPE`, `DATA_TYPE`, `DATA_TOO_LARGE`, and the errors of the first cells.
  */
 export async function openZarr(path: string, options: OpenOptions = {}): Promise<FileSource> {
-  try {
-    return await openMatrixOf(path, options, options, []);
-  } catch (error) {
-    const layer = insteadOfX(error, options, await layersOf(path));
-    if (layer === undefined) throw error;
-    return openMatrixOf(path, { ...options, layer }, options, [insteadOfXNote(layer)]);
-  }
+  return openCounts(
+    options,
+    (chosen, notes) => openMatrixOf(path, chosen, options, notes),
+    () => layersOf(path),
+  );
 }
 
 /** Opens the matrix that `chosen` names; the source is opened again with `options`. */

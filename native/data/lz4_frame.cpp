@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "data/frames.h"
 #include "data/lz4.h"
 #include "data/xxhash32.h"
 
@@ -12,7 +13,6 @@ namespace ddsc::data {
 namespace {
 
 constexpr std::uint32_t kFrameMagic = 0x184D2204u;
-constexpr std::uint32_t kSkippableMagic = 0x184D2A50u;  // its last four bits are free
 constexpr std::uint32_t kStored = 0x80000000u;
 
 /// What the first bytes of a frame say.
@@ -75,18 +75,8 @@ std::size_t readFrame(ByteReader& reader, std::span<std::uint8_t> output, std::s
 }  // namespace
 
 void lz4FrameDecompress(Bytes input, std::span<std::uint8_t> output) {
-  ByteReader reader(input);
-  std::size_t written = 0;
-  while (reader.left() > 0) {
-    const auto magic = reader.fixed<std::uint32_t>();
-    if ((magic & ~15u) == kSkippableMagic) {
-      reader.take(reader.fixed<std::uint32_t>());
-    } else if (magic == kFrameMagic) {
-      written = readFrame(reader, output, written);
-    } else {
-      corrupt("compressed data is no LZ4 frame");
-    }
-  }
+  const std::size_t written =
+      decompressFrames(input, output, kFrameMagic, "compressed data is no LZ4 frame", readFrame);
   if (written != output.size()) corrupt("an LZ4 frame is shorter than was said");
 }
 

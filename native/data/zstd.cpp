@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "data/copy_match.h"
+#include "data/frames.h"
 #include "data/zstd_entropy.h"
 
 namespace ddsc::data {
@@ -15,7 +16,6 @@ namespace ddsc::data {
 namespace {
 
 constexpr std::uint32_t kFrameMagic = 0xFD2FB528u;
-constexpr std::uint32_t kSkippableMagic = 0x184D2A50u;  // its last four bits are free
 constexpr std::size_t kMaxBlock = 1 << 17;
 
 /// How one of a sequence's numbers follows from its code: base + so many further bits.
@@ -222,7 +222,8 @@ bool readHeader(ByteReader& reader) {
   return (descriptor & 4u) != 0;
 }
 
-void readFrame(ByteReader& reader, std::span<std::uint8_t> output, std::size_t& written) {
+/// Writes a frame from `written` on; returns where it ends.
+std::size_t readFrame(ByteReader& reader, std::span<std::uint8_t> output, std::size_t written) {
   const bool checksum = readHeader(reader);
   const auto frame = std::make_unique<Frame>(output, written);
   for (bool last = false; !last;) {
@@ -249,23 +250,14 @@ void readFrame(ByteReader& reader, std::span<std::uint8_t> output, std::size_t& 
     }
   }
   if (checksum) reader.take(4);
+  return written;
 }
 
 }  // namespace
 
 void zstdDecompress(Bytes input, std::span<std::uint8_t> output) {
-  ByteReader reader(input);
-  std::size_t written = 0;
-  while (reader.left() > 0) {
-    const auto magic = reader.fixed<std::uint32_t>();
-    if ((magic & ~15u) == kSkippableMagic) {
-      reader.take(reader.fixed<std::uint32_t>());
-    } else if (magic == kFrameMagic) {
-      readFrame(reader, output, written);
-    } else {
-      corrupt("a page is not Zstandard");
-    }
-  }
+  const std::size_t written =
+      decompressFrames(input, output, kFrameMagic, "a page is not Zstandard", readFrame);
   if (written != output.size()) corrupt("a Zstandard frame is shorter than its page says");
 }
 

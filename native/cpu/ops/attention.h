@@ -183,4 +183,22 @@ DDSC_INLINE const float* gatherRow(const float* tiles, std::int64_t row, std::in
   return out;
 }
 
+/// Writes the gradients of `keys` keys and values from firstKey on: tiles [key tile][column panel], the keys'
+/// in rotated coordinates and times `factor`. `row` has room for whole column panels.
+template <std::int64_t tileRows, class T>
+DDSC_INLINE void writeKeyGradients(const AttentionGradientTask<T>& task, const float* keyGradient,
+                                   const float* valueGradient, std::int64_t firstKey, std::int64_t keys,
+                                   float factor, float* row) {
+  const std::int64_t headDim = task.query.dim, columnPanels = ceilDivide(headDim, kTileCols);
+  for (std::int64_t i = 0; i < keys; ++i) {
+    const float* dk = gatherRow<tileRows>(keyGradient, i, columnPanels, row);
+    writeUnrotated(task.keyGradient, task.rotation, firstKey + i, factor, dk);
+    const float* dv = gatherRow<tileRows>(valueGradient, i, columnPanels, row);
+    T* to = task.valueGradient.row(firstKey + i);
+    eachColumnVector(headDim, [&](std::int64_t col, std::int64_t lanes) __attribute__((always_inline)) {
+      store(to + col, load(dv + col, lanes), lanes);
+    });
+  }
+}
+
 }  // namespace ddsc::cpu::DDSC_ISA

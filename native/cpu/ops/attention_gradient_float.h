@@ -130,7 +130,6 @@ struct FloatAttentionGradient {
   static void differentiatePart(const AttentionGradientTask<T>& task, const Buffers& buffers,
                                 std::int64_t part, float* queryGradient) {
     const std::int64_t headDim = task.query.dim, length = task.length;
-    const std::int64_t columnPanels = ceilDivide(headDim, kTileCols);
     const std::int64_t begin = part * kPartKeys, end = least(begin + kPartKeys, length);
     for (std::int64_t firstKey = begin; firstKey < end; firstKey += kKeyBlock) {
       const std::int64_t keys = least(kKeyBlock, end - firstKey);
@@ -141,15 +140,9 @@ struct FloatAttentionGradient {
                                 buffers.valueRows);
       for (std::int64_t firstQuery = 0; firstQuery < length; firstQuery += kQueryBlock)
         differentiateBlock(task, buffers, firstQuery, keys, firstKey == begin, queryGradient);
-      for (std::int64_t key = 0; key < keys; ++key) {
-        // Queries carry the scale already, and log2(e).
-        const float* dk = gatherRow<kTileRows>(buffers.keyGradient, key, columnPanels, buffers.row);
-        writeUnrotated(task.keyGradient, task.rotation, firstKey + key, kLn2, dk);
-        const float* dv = gatherRow<kTileRows>(buffers.valueGradient, key, columnPanels, buffers.row);
-        eachColumnVector(headDim, [&](std::int64_t col, std::int64_t lanes) __attribute__((always_inline)) {
-          store(task.valueGradient.row(firstKey + key) + col, load(dv + col), lanes);
-        });
-      }
+      // Queries carry the scale already, and log2(e).
+      writeKeyGradients<kTileRows>(task, buffers.keyGradient, buffers.valueGradient, firstKey, keys, kLn2,
+                                   buffers.row);
     }
   }
 

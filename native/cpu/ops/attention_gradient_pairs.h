@@ -179,7 +179,6 @@ struct PairAttentionGradient {
                                 std::int64_t part, float* queryGradient) {
     const PairSession session;
     const std::int64_t headDim = task.query.dim, length = task.length;
-    const std::int64_t columnPanels = ceilDivide(headDim, kPairCols);
     const std::int64_t begin = part * kPartKeys, end = least(begin + kPartKeys, length);
     for (std::int64_t firstKey = begin; firstKey < end; firstKey += kPairKeyBlock) {
       const std::int64_t keys = least(kPairKeyBlock, end - firstKey);
@@ -190,14 +189,8 @@ struct PairAttentionGradient {
                buffers.valueLeft);
       for (std::int64_t firstQuery = 0; firstQuery < length; firstQuery += kQueryBlock)
         differentiateBlock(task, buffers, firstQuery, keys, firstKey == begin, queryGradient);
-      for (std::int64_t i = 0; i < keys; ++i) {
-        const float* dk = gatherRow<kPairRows>(buffers.keyGradient, i, columnPanels, buffers.row);
-        writeUnrotated(task.keyGradient, task.rotation, firstKey + i, task.scale, dk);
-        const float* dv = gatherRow<kPairRows>(buffers.valueGradient, i, columnPanels, buffers.row);
-        eachColumnVector(headDim, [&](std::int64_t col, std::int64_t lanes) __attribute__((always_inline)) {
-          store(task.valueGradient.row(firstKey + i) + col, load(dv + col, lanes), lanes);
-        });
-      }
+      writeKeyGradients<kPairRows>(task, buffers.keyGradient, buffers.valueGradient, firstKey, keys,
+                                   task.scale, buffers.row);
     }
   }
 
