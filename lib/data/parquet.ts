@@ -8,8 +8,8 @@ import { PartTable } from "./part_table.js";
 import type { RandomAccess } from "./random_access.js";
 import { openRandomAccess } from "./random_access_open.js";
 import type { CellSource, MetadataColumn, OpenOptions } from "./source.js";
-import { readTokenGenes } from "./tahoe_genes.js";
-import { idColumn, isCompanion, wideFormatError } from "./tahoe_layout.js";
+import { areTokenColumns, readTokenGenes } from "./tahoe_genes.js";
+import { geneTableError, idColumn, isCompanion, wideFormatError } from "./tahoe_layout.js";
 import { wideLayout } from "./wide_rows.js";
 
 const MAGIC = Buffer.from("PAR1");
@@ -71,16 +71,14 @@ async function cellParts(file: ParquetFile, options: OpenOptions): Promise<FileP
       file.name,
       leaves.map(({ path }) => path.join(".")),
     );
+  const names = genes.map((leaf) => leaves[leaf]?.path[0] ?? "");
+  if (areTokenColumns(names)) throw geneTableError(file.name);
   const parts = parquetParts(file, (group) => (rowGroups[group]?.rows ?? 0) * Math.sqrt(genes.length));
   return {
     ...common,
     matrix: wideReader(file, parts, genes),
     cells: cellTable(file, parts, metadata),
-    genes: {
-      index: genes.map((leaf) => leaves[leaf]?.path[0] ?? ""),
-      indexName: "_index",
-      columns: new Map(),
-    },
+    genes: { index: names, indexName: "_index", columns: new Map() },
     partBounds: parts.bounds,
     notes: [],
   };

@@ -35,6 +35,11 @@ const KEPT_TABLES = 4;
 /** Tables read lately, by name, length and date: the shards of a folder share one. */
 const kept = new Map<string, Promise<TokenGenes>>();
 
+/** Whether columns of numbers with these names are those of a table of genes, which holds no cells. */
+export function areTokenColumns(names: readonly string[]): boolean {
+  return names.every((name) => TOKEN_COLUMNS.includes(name));
+}
+
 /**
  * Finds and reads the table of genes of a file with gene tokens: `geneTable`, or what lies beside the file. Throws
  * `DATA_MISSING_GENES` where there is none, `DATA_MISSING_COLUMN`, `DATA_CORRUPT`, `DATA_FORMAT`, and what opening a file throws.

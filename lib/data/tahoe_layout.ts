@@ -42,6 +42,15 @@ export function wideFormatError(name: string, columns: readonly string[]): DdscE
   );
 }
 
+/** The error for a table of genes where cells are wanted. */
+export function geneTableError(name: string): DdscError {
+  return new DdscError(
+    "DATA_FORMAT",
+    `${name}: a table of genes and their tokens, not of cells; give the files of cells that it belongs to`,
+    { file: name },
+  );
+}
+
 /** The error for a token that no gene has. */
 export function unknownToken(name: string, row: number, token: number): DdscError {
   const what =

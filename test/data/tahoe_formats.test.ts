@@ -126,3 +126,10 @@ describe("a wide table", () => {
     ]);
   });
 });
+
+it("a table of genes is not taken for cells", async () => {
+  await expect(openCells(`${folder}gene_metadata.parquet`)).rejects.toMatchObject({
+    code: "DATA_FORMAT",
+    message: expect.stringContaining("a table of genes and their tokens, not of cells"),
+  });
+});
