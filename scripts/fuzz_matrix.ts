@@ -1,6 +1,6 @@
 /**
- * Feeds damaged files of 10x, Matrix Market, text tables and zarr to their readers:
- * npx tsx scripts/fuzz_matrix.ts [--inputs 10000] [--first 1] [--format tenx|market|table|zarr]
+ * Feeds damaged files of 10x, AnnData, Matrix Market, text tables and zarr to their readers:
+ * npx tsx scripts/fuzz_matrix.ts [--inputs 10000] [--first 1] [--format tenx|h5ad|market|table|zarr]
  *
  * Each must end in a DdscError or in well-formed cells, in bounded time and memory. Every format runs in a process of its
  * own, which is ended when it is silent for too long; a failure names the input, which --first N --inputs 1 repeats.
@@ -24,12 +24,13 @@ const FIXTURES = fileURLToPath(new URL("../test/fixtures/", import.meta.url));
 const SILENCE_MS = 60_000;
 const INPUT_MS = 10_000;
 const MEMORY_BYTES = 1.5e9;
-const FORMATS = ["tenx", "market", "table", "zarr"] as const;
+const FORMATS = ["tenx", "h5ad", "market", "table", "zarr"] as const;
 type Format = (typeof FORMATS)[number];
 
 /** A whole file of each format. */
 const WHOLE: Readonly<Record<Format, string>> = {
   tenx: "tenx/v2.h5",
+  h5ad: "h5ad/csr.h5ad",
   market: "matrix_market/v3",
   table: "delimited/cells.csv",
   zarr: "zarr/v3.zarr.zip",
@@ -139,6 +140,12 @@ const writers: Readonly<Record<Format, Writer>> = {
     const originals = names("tenx").filter((name) => !name.includes("bad_"));
     writeFileSync(path, damagedFile(pick(originals, random), random));
     return { path, options: random(4) === 0 ? { genome: "mm10" } : {} };
+  },
+  h5ad: (folder, random) => {
+    const path = join(folder, "cells.h5ad");
+    const originals = names("h5ad").filter((name) => !name.includes("bad_"));
+    writeFileSync(path, damagedFile(pick(originals, random), random));
+    return { path, options: random(3) === 0 ? { layer: "counts" } : {} };
   },
   market: (folder, random) => {
     const original = pick(["v2/mm10", "v3", "by_gene", "pattern"], random);

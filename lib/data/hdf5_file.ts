@@ -53,6 +53,8 @@ export class Hdf5File implements Disposable {
   /** Opens `path`. Throws `DATA_TRUNCATED` or `DATA_CORRUPT`. The file must exist and be readable. */
   static async open(path: string): Promise<Hdf5File> {
     const library = await loadHdf5();
+    const { size } = statSync(path);
+    library.memory.admit(size);
     library.takeDiagnostics();
     let id = -1n;
     try {
@@ -60,7 +62,7 @@ export class Hdf5File implements Disposable {
     } catch (error) {
       throw corrupt(path, "", String(error));
     }
-    if (id >= 0n) return new Hdf5File(path, library, id, statSync(path).size);
+    if (id >= 0n) return new Hdf5File(path, library, id, size);
     const diagnostics = library.takeDiagnostics();
     if (diagnostics.includes("truncated file")) {
       throw new DdscError(

@@ -1,8 +1,18 @@
-import { readSync } from "node:fs";
+import { fstatSync, readSync } from "node:fs";
 
 /** Start of a global heap: signature, version 1, three zeros (HDF5 File Format Specification, section III.E). */
 const HEAP_START = Buffer.from("GCOL\x01\0\0\0", "latin1");
 const PREFIX_BYTES = 16;
+/** Start of a file (section II.A). */
+const FILE_START = Buffer.from("\x89HDF\r\n\x1a\n", "latin1");
+/** Start of a local heap: signature, version 0, three zeros (section III.D). */
+const LOCAL_HEAP_START = Buffer.from("HEAP\0\0\0\0", "latin1");
+const LOCAL_PREFIX_BYTES = 32;
+/** The library reads a local heap from its start, in at most so many bytes; most data that only looks like one is longer. */
+const MAX_PREFIX_READ = 512;
+/** Bytes of a free block's place and size, and the place that ends the list. */
+const FREE_BLOCK_BYTES = 16;
+const NO_FREE_BLOCK = 1;
 /** The library refuses smaller ones by itself. */
 const MIN_HEAP_BYTES = 4096;
 /** Larger ones are left to the library's own checks. */
@@ -37,4 +47,33 @@ function heapIsSound(descriptor: number, address: number): boolean {
     at += step;
   }
   return true;
+}
+
+/**
+ * True where `bytes`, read from the file `descriptor`, begin a local heap whose free blocks go in a circle or
+ * leave it. libhdf5 (2.0 and before) follows a circle until there is no memory left.
+ */
+export function isDamagedLocalHeap(bytes: Uint8Array, descriptor: number): boolean {
+  if (bytes.length > MAX_PREFIX_READ || bytes.length < LOCAL_PREFIX_BYTES) return false;
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (!view.subarray(0, LOCAL_HEAP_START.length).equals(LOCAL_HEAP_START)) return false;
+  if (!addressesAreOffsets(descriptor)) return false;
+  const size = Number(view.readBigUInt64LE(8));
+  const address = Number(view.readBigUInt64LE(24));
+  if (address + size > fstatSync(descriptor).size) return true;
+  const block = Buffer.alloc(FREE_BLOCK_BYTES);
+  let place = Number(view.readBigUInt64LE(16));
+  for (let blocks = 0; place !== NO_FREE_BLOCK && blocks * FREE_BLOCK_BYTES <= size; blocks++) {
+    if (place + FREE_BLOCK_BYTES > size) return true;
+    readSync(descriptor, block, 0, FREE_BLOCK_BYTES, address + place);
+    place = Number(block.readBigUInt64LE(0));
+  }
+  return place !== NO_FREE_BLOCK;
+}
+
+/** True unless a block of the user's own comes before the file's first byte, from which addresses count. */
+function addressesAreOffsets(descriptor: number): boolean {
+  const start = Buffer.alloc(FILE_START.length);
+  readSync(descriptor, start, 0, start.length, 0);
+  return start.equals(FILE_START);
 }

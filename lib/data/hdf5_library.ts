@@ -1,4 +1,5 @@
-import { spoilDamagedHeaps } from "./hdf5_heaps.js";
+import { isDamagedLocalHeap, spoilDamagedHeaps } from "./hdf5_heaps.js";
+import { Hdf5MemoryBound } from "./hdf5_memory.js";
 
 /** The functions of h5wasm's WebAssembly module. */
 export type H5Module = Awaited<typeof import("h5wasm/node")["ready"]>;
@@ -6,6 +7,8 @@ export type H5Module = Awaited<typeof import("h5wasm/node")["ready"]>;
 /** The HDF5 library (compiled to WebAssembly by h5wasm) and what it last said about an error. */
 export interface Hdf5Library {
   readonly module: H5Module;
+  /** Bounds what the library allocates by the files it is given. */
+  readonly memory: Hdf5MemoryBound;
   /** The library's own account of what went wrong since the last call, innermost cause last; "" if nothing. */
   takeDiagnostics(): string;
 }
@@ -24,18 +27,20 @@ interface Stream {
 
 const MAX_DIAGNOSTICS = 16_384;
 const CHARACTER_DEVICE = 0o020000;
+/** WASI's number for an input/output error. */
+const WASI_EIO = 29;
 
 let library: Promise<Hdf5Library> | undefined;
 
 /**
  * Loads the library once. It prints a page of its own source locations to stderr at each error; that text is
- * kept for `takeDiagnostics` instead. What it reads is looked at first: see `spoilDamagedHeaps`.
+ * kept for `takeDiagnostics` instead. What it reads is looked at first: see hdf5_heaps.ts.
  */
 export function loadHdf5(): Promise<Hdf5Library> {
   library ??= loadModule().then((module) => {
     const { FS } = module as unknown as { FS: ModuleFileSystem };
     watchReads(FS);
-    return { module, takeDiagnostics: captureDiagnostics(FS) };
+    return { module, memory: new Hdf5MemoryBound(module), takeDiagnostics: captureDiagnostics(FS) };
   });
   return library;
 }
@@ -65,10 +70,17 @@ function watchReads(files: ModuleFileSystem): void {
   files.read = (stream, memory, offset, length, position) => {
     const start = position ?? stream.position;
     const count = read(stream, memory, offset, length, position);
-    if (count > 0)
-      spoilDamagedHeaps(new Uint8Array(memory.buffer, memory.byteOffset + offset, count), start, stream.nfd);
+    if (count <= 0) return count;
+    const bytes = new Uint8Array(memory.buffer, memory.byteOffset + offset, count);
+    spoilDamagedHeaps(bytes, start, stream.nfd);
+    if (isDamagedLocalHeap(bytes, stream.nfd)) throw readError();
     return count;
   };
+}
+
+/** What Emscripten's file system throws for a system call that fails; the library reports it as an error of its own. */
+function readError(): Error {
+  return Object.assign(new Error("damaged"), { name: "ErrnoError", errno: WASI_EIO });
 }
 
 function captureDiagnostics(files: ModuleFileSystem): () => string {
@@ -93,5 +105,5 @@ function captureDiagnostics(files: ModuleFileSystem): () => string {
 export function innermostCause(diagnostics: string): string {
   const frames = diagnostics.split("\n").filter((line) => /^\s*#\d+:/.test(line));
   const last = frames.at(-1) ?? "";
-  return last.replace(/^.*? line \d+ in \w+\(\): /, "").trim();
+  return last.replace(/^.*? line \d+ in \w+\(\): |: time = .*$/g, "").trim();
 }

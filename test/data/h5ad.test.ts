@@ -1,4 +1,4 @@
-import { copyFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
@@ -258,4 +258,11 @@ describe("wishes that a file cannot fulfil", () => {
     source[Symbol.dispose]();
     expect((await failure(() => source.read(Int32Array.of(0)))).code).toBe("DATA_CLOSED");
   });
+});
+
+it("a file with a block of the user's own before it is read as it is", async () => {
+  const path = join(temporaryFolder(), "cells.h5ad");
+  writeFileSync(path, Buffer.concat([Buffer.alloc(512, "x"), readFileSync(fixture("layout_07"))]));
+  using source = await openCells(path);
+  expect(await denseAll(source)).toEqual(COUNTS);
 });

@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { loadHdf5 } from "../../lib/data/hdf5_library.js";
 import { openCells } from "../../lib/data/index.js";
 import { summarise } from "../../lib/data/summary.js";
 import { DdscError } from "../../lib/errors.js";
@@ -61,6 +62,23 @@ it("a heap whose free space claims no bytes is an error, not an endless loop", a
   bytes.fill(0, heap + 16, heap + 4096);
   writeFileSync(path, bytes);
   expect((await failure(() => openCells(path))).code).toBe("DATA_CORRUPT");
+});
+
+it("a heap whose free space goes in a circle is an error, not gigabytes of memory", async () => {
+  const path = join(temporaryFolder(), "cells.h5ad");
+  const bytes = readFileSync(fixture("layout_07"));
+  // A local heap: signature and version, size, offset of the first free block, address of the data. A free block begins with
+  // the offset of the next one.
+  const heap = bytes.indexOf(Buffer.from("HEAP\0\0\0\0", "latin1"));
+  expect(heap).toBeGreaterThan(0);
+  const free = bytes.readBigUInt64LE(heap + 16);
+  const block = Number(bytes.readBigUInt64LE(heap + 24) + free);
+  expect(bytes.readBigUInt64LE(block)).not.toBe(free);
+  bytes.writeBigUInt64LE(free, block);
+  writeFileSync(path, bytes);
+  expect((await failure(() => openCells(path))).code).toBe("DATA_CORRUPT");
+  const { module } = await loadHdf5();
+  expect(module.HEAPU8.length).toBeLessThan(300 * 2 ** 20);
 });
 
 it("any file with bytes changed or cut off is read or refused with a DdscError", async () => {
