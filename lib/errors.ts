@@ -16,7 +16,7 @@ export interface DdscErrorPlace {
 
 /**
  * The one error type of the package. `code` is stable and documented; `message` says what is wrong, where,
- * and what to do about it, in one line.
+ * and what to do about it, in one line; control characters of names that it quotes are written as escapes.
  */
 export class DdscError extends Error {
   override readonly name = "DdscError";
@@ -26,10 +26,17 @@ export class DdscError extends Error {
   readonly place: DdscErrorPlace;
 
   constructor(code: string, message: string, place: DdscErrorPlace = {}, options?: ErrorOptions) {
-    super(`${code}: ${message}`, options);
+    super(`${code}: ${inOneLine(message)}`, options);
     this.code = code;
     this.place = place;
   }
+}
+
+/** Text with control characters (and what else begins a line) written as escapes. */
+function inOneLine(text: string): string {
+  return text.replaceAll(/[\p{Cc}\u2028\u2029]/gu, (character) =>
+    character === "\n" ? "\\n" : `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 /** Throws `ARGUMENT_RANGE` unless `value` is a finite number within [min, max] (a whole one if asked). */
