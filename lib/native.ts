@@ -275,6 +275,10 @@ export class NativeDenoiser implements Disposable {
    * Forward and backward of one micro-batch with dropout: gradient += gradientScale * d(sum of losses). Dropout is
    * named by (dropoutSeed, step, cell). `recompute` (default false): a block's activations are not kept from forward
    * to backward but computed again there: the same bits in less memory and more time.
+   *
+   * `next`: the input of the `accumulate` to come. A GPU gets its batch while it works on this one; the same bits as
+   * without. It is known again as the same object, whose arrays stay as they are until then; whatever is called in
+   * between or in its place is right, too, and what is wrong with it is told by its own call.
    */
   accumulate(
     input: NativeLossInput,
@@ -283,12 +287,13 @@ export class NativeDenoiser implements Disposable {
       readonly dropoutSeed: number;
       readonly step: number;
       readonly recompute?: boolean;
+      readonly next?: NativeLossInput | undefined;
     },
     signal?: AbortSignal,
   ): Promise<NativeLoss> {
-    const { gradientScale, dropoutSeed, step, recompute = false } = options;
+    const { gradientScale, dropoutSeed, step, recompute = false, next = null } = options;
     return this.#queue(
-      () => this.#native.accumulate(input, gradientScale, dropoutSeed, step, recompute),
+      () => this.#native.accumulate(input, gradientScale, dropoutSeed, step, recompute, next),
       signal,
     );
   }

@@ -46,6 +46,7 @@ export interface AddonDenoiser {
     dropoutSeed: number,
     step: number,
     recompute: boolean,
+    next: NativeLossInput | null,
   ): Promise<NativeLoss>;
   evaluate(input: NativeLossInput): Promise<NativeLoss>;
   update(options: NativeUpdateOptions): Promise<{ gradientNorm: number; applied: boolean }>;

@@ -1,3 +1,6 @@
+#include <optional>
+#include <utility>
+
 #include "addon/calls.h"
 #include "addon/devices.h"
 #include "addon/inputs.h"
@@ -17,6 +20,23 @@ Napi::Value lossObject(Napi::Env env, LossSums& sums) {
   result.Set("correct", static_cast<double>(sums.correct));
   result.Set("cellLoss", toArray(env, sums.cellLoss));
   return result;
+}
+
+bool refersTo(const Napi::ObjectReference& reference, const Napi::Value& value) {
+  if (reference.IsEmpty()) return false;
+  const Napi::Object object = reference.Value();  // empty where it was collected
+  return !object.IsEmpty() && object.StrictEquals(value);
+}
+
+/// A loss input where there is one that can be read: whoever gives it in its turn is told what is wrong.
+std::optional<LossInput> readable(const Field& value) {
+  if (value.missing()) return std::nullopt;
+  try {
+    return lossInput(value);
+  } catch (const Error&) {
+  } catch (const Napi::Error&) {
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -134,10 +154,19 @@ Napi::Value DenoiserObject::accumulate(const Napi::CallbackInfo& info) {
     const DropoutStream dropout{argument(info, 2, "dropoutSeed").natural(),
                                 argument(info, 3, "step").natural()};
     const Activations kept = activations(argument(info, 4, "recompute"));
-    const auto work = [=, input = lossInput(argument(info, 0, "input"))](Model& m) {
-      return m.accumulate(input, scale, dropout, kept);
+    const Field given = argument(info, 0, "input"), following = argument(info, 5, "next");
+    std::optional<LossInput> batch;
+    if (!model()->hasNext() || !refersTo(next_, given.value)) batch = lossInput(given);
+    std::optional<LossInput> next;
+    if (model()->stagesAhead()) next = readable(following);
+    Napi::ObjectReference named;
+    if (next) named = Napi::Weak(following.value.As<Napi::Object>());
+    auto work = [=, batch = std::move(batch), next = std::move(next)](Model& m) {
+      return m.accumulateAhead(batch ? &*batch : nullptr, next ? &*next : nullptr, scale, dropout, kept);
     };
-    return start(info, model(), work, lossObject);
+    const Napi::Value outcome = start(info, model(), std::move(work), lossObject);
+    next_ = std::move(named);
+    return outcome;
   });
 }
 
@@ -186,6 +215,7 @@ Napi::Value DenoiserObject::cancel(const Napi::CallbackInfo& info) {
 
 Napi::Value DenoiserObject::dispose(const Napi::CallbackInfo& info) {
   model_.reset();
+  next_.Reset();
   return info.Env().Undefined();
 }
 

@@ -23,7 +23,7 @@ Napi::Value DenoiserObject::reserve(const Napi::CallbackInfo& info) {
     const auto work = [load = workload(argument(info, 0, "workload"))](Model& m) {
       const MemoryPlan plan =
           planMemory(m.config(), m.compute(), load, m.backend().threads(), m.backend().kind());
-      m.reserve(plan.workspace);
+      m.reserve(plan.workspace, plan.inputs);
       return plan;
     };
     return start(info, model(), work, planObject);

@@ -36,6 +36,7 @@ class DenoiserObject final : public Napi::ObjectWrap<DenoiserObject> {
   const std::shared_ptr<Model>& model() const;
 
   std::shared_ptr<Model> model_;
+  Napi::ObjectReference next_;            // the input whose batch the model has made ready; weak
   ProfilingBackend* profiler_ = nullptr;  // the model's backend, where a profile was asked for
 };
 

@@ -90,6 +90,25 @@ LossSums Model::accumulate(const LossInput& input, double gradientScale, const D
   return start(stageIn(workspace_, input, true), gradientScale, dropout, activations).finish();
 }
 
+LossSums Model::accumulateAhead(const LossInput* batch, const LossInput* next, double gradientScale,
+                                const DropoutStream& dropout, Activations activations) {
+  std::optional<StagedLoss> staged = std::exchange(next_, std::nullopt);
+  if (batch != nullptr) staged.reset();
+  require(batch != nullptr || staged.has_value(), "MODEL_BUFFER", "no batch was made ready; give one");
+  if (!stagesAhead()) return accumulate(*batch, gradientScale, dropout, activations);
+
+  if (batch != nullptr) staged = stage(*batch);
+  PendingLoss loss = start(*std::move(staged), gradientScale, dropout, activations);
+  if (next != nullptr) {
+    try {
+      next_ = stage(*next);
+    } catch (...) {
+      // Whoever gives this batch in its turn is told; a device that failed tells below.
+    }
+  }
+  return loss.finish();
+}
+
 LossSums Model::evaluate(const LossInput& input) {
   workspace_.reset();
   return lose(stageIn(workspace_, input, false), Keep::nothing, 0, {}).finish();
@@ -100,7 +119,7 @@ StagedLoss Model::stage(const LossInput& input) {
   if (slots_[0].use_count() > 1) std::swap(slots_[0], slots_[1]);
   const std::shared_ptr<InputSlot> slot = slots_[0];
   require(slot.use_count() == 2, "MODEL_BUFFER", "two batches are staged already; start one of them");
-  slot->memory.freeAfter(slot->used);
+  slot->memory.freeAfter(slot->used ? *slot->used : backend_->mark());
   slot->memory.reset();
   StagedLoss staged = stageIn(slot->memory, input, true);
   staged.slot = slot;
@@ -161,6 +180,7 @@ PendingLoss Model::lose(StagedLoss staged, Keep keep, double gradientScale, cons
   DenoiserInput in = staged.input;
   const auto count = staged.sums.maskedTokens;
   if (count == 0) return {*backend_, std::move(staged)};
+  if (slot) slot->used.reset();  // until all is given: what fails on the way has given a part of it
 
   if (train) {
     in.dropout = config().dropout;

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "model/batch.h"
@@ -49,7 +50,7 @@ enum class Activations : std::uint8_t { keep, recompute };
 struct InputSlot {
   explicit InputSlot(Backend& backend) : memory(backend) {}
   Workspace memory;
-  Mark used = 0;  // the device is done with what was here before
+  std::optional<Mark> used = 0;  // the device is done with what was here before; none: not known when
 };
 
 /// A batch that is ready to be lost: its inputs are in the backend's memory, or on their way. To be used

@@ -23,7 +23,8 @@ void checkShape(const BatchShape& shape) {
 
 void train(Model& model, const Workload& workload, const LossInput& input) {
   const int batches = workload.severalBatches ? 2 : 1;
-  for (int batch = 0; batch < batches; ++batch) model.accumulate(input, 1, {}, workload.activations);
+  for (int batch = 0; batch < batches; ++batch)
+    model.accumulateAhead(&input, &input, 1, {}, workload.activations);
   model.parameters().update({});
   if (!workload.validation) return;
   LossInput averaged = input;
@@ -81,7 +82,8 @@ MemoryPlan planMemory(const DenoiserConfig& config, DType compute, const Workloa
   MemoryPlan plan;
   plan.parameters = model->parameters().bytes();
   plan.workspace = model->activationBytes();
-  plan.activations = plan.workspace + model->denoiser().tableBytes() + results;
+  plan.inputs = model->inputBytes();
+  plan.activations = plan.workspace + 2 * plan.inputs + model->denoiser().tableBytes() + results;
   plan.scratch = backend.scratchBytes();
   return plan;
 }

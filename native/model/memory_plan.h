@@ -30,7 +30,8 @@ struct MemoryPlan {
   std::size_t parameters = 0;   // weights and copies; in training gradient, moments and moving average too
   std::size_t activations = 0;  // of a call: what it reads, computes and gives back
   std::size_t scratch = 0;      // held by the ops; an estimate, the rest is exact
-  std::size_t workspace = 0;    // the part of `activations` that Model::reserve takes
+  // The parts of `activations` that Model::reserve takes: one call's, and each of two staged batches'.
+  std::size_t workspace = 0, inputs = 0;
 };
 
 /// Cells of a shape: one of them the longest, the others equally long; as many genes and ranks as there can

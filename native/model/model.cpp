@@ -1,5 +1,7 @@
 #include "model/model.h"
 
+#include <algorithm>
+
 #include "core/errors.h"
 
 namespace ddsc {
@@ -11,6 +13,22 @@ Model::Model(std::unique_ptr<Backend> backend, const DenoiserConfig& config, DTy
       parameters_(*backend_, config, compute, trainable),
       workspace_(*backend_),
       slots_{std::make_shared<InputSlot>(*backend_), std::make_shared<InputSlot>(*backend_)} {}
+
+void Model::reserve(std::size_t activationBytes, std::size_t inputBytes) {
+  workspace_.reserve(activationBytes);
+  workspace_.reset();
+  next_.reset();
+  for (const std::shared_ptr<InputSlot>& slot : slots_) {
+    slot->memory.reserve(inputBytes);
+    if (slot.use_count() > 1) continue;  // takes it when it is staged in again
+    slot->memory.reset();
+    slot->used = backend_->mark();
+  }
+}
+
+std::size_t Model::inputBytes() const {
+  return std::max(slots_[0]->memory.needed(), slots_[1]->memory.needed());
+}
 
 DenoiserInput Model::prepare(const CellBatch& batch, const std::vector<std::int32_t>& noisy,
                              const std::vector<float>& conditioning, const std::vector<std::int32_t>& rows,

@@ -69,10 +69,13 @@ class Model : public std::enable_shared_from_this<Model> {
   ParameterStore& parameters() { return parameters_; }
   const Denoiser& denoiser() const { return denoiser_; }
 
-  /// Makes calls whose activations take up to so many bytes allocate nothing: see planMemory.
-  void reserve(std::size_t activationBytes) { workspace_.reserve(activationBytes); }
+  /// Takes the memory of calls of up to so many bytes, and of two staged batches of up to so many each, at
+  /// once: see planMemory. What `accumulateAhead` had made ready is given up.
+  void reserve(std::size_t activationBytes, std::size_t inputBytes = 0);
   /// Bytes that the activations of the largest call so far took.
   std::size_t activationBytes() const { return workspace_.needed(); }
+  /// Bytes that the largest batch staged so far took.
+  std::size_t inputBytes() const;
 
   /// Forward, loss and backward of a micro-batch: gradient += gradientScale * d(sum of losses).
   LossSums accumulate(const LossInput& input, double gradientScale, const DropoutStream& dropout,
@@ -80,11 +83,21 @@ class Model : public std::enable_shared_from_this<Model> {
   /// Forward and loss only.
   LossSums evaluate(const LossInput& input);
 
+  /// Whether the device works by itself, so that a batch can be made ready while it does.
+  bool stagesAhead() const { return backend_->kind() == DeviceKind::gpu; }
+  /// `accumulate` of batches that follow each other: the same bits. `next`, if any, is staged while the
+  /// device works on this one, and kept for the call after this, which asks for it by a null `batch`; any
+  /// other batch gives it up. What is wrong with `next` is left to its own turn: then `hasNext` says no.
+  LossSums accumulateAhead(const LossInput* batch, const LossInput* next, double gradientScale,
+                           const DropoutStream& dropout, Activations activations = Activations::keep);
+  /// Whether the next batch is ready. Never, where nothing is staged ahead.
+  bool hasNext() const { return next_.has_value(); }
+
   // `accumulate` in two: start(stage(input), ...).finish() waits once, at the end, and between start and
   // finish the host may stage the next batch.
 
   /// Makes a batch ready and begins to copy it, past the work that is under way. Two batches may be staged
-  /// and not started; their memory is taken beside that which `reserve` knows of.
+  /// and not started, that of `accumulateAhead` included.
   StagedLoss stage(const LossInput& input);
   /// Gives the device all of `accumulate` and returns.
   PendingLoss start(StagedLoss staged, double gradientScale, const DropoutStream& dropout,
@@ -115,6 +128,7 @@ class Model : public std::enable_shared_from_this<Model> {
   ParameterStore parameters_;
   Workspace workspace_;
   std::array<std::shared_ptr<InputSlot>, 2> slots_;  // the next one first; shared with what is staged
+  std::optional<StagedLoss> next_;                   // of accumulateAhead
   std::atomic<bool> cancelled_{false};
 };
 

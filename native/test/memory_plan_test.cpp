@@ -15,12 +15,14 @@ namespace {
 /// The CPU backend, with what it was asked for written down.
 class RecordingBackend final : public EveryOp<RecordingBackend> {
  public:
-  explicit RecordingBackend(int threads) : backend_(cpu::makeCpuBackend("", threads)) {}
+  explicit RecordingBackend(int threads, DeviceKind kind)
+      : backend_(cpu::makeCpuBackend("", threads)), kind_(kind) {}
 
   std::size_t peak = 0;
   int allocations = 0;
 
   std::string describe() const override { return backend_->describe(); }
+  DeviceKind kind() const override { return kind_; }
   int threads() const override { return backend_->threads(); }
   Limits measureLimits() override { return {}; }
   void* allocate(std::size_t bytes) override {
@@ -48,6 +50,7 @@ class RecordingBackend final : public EveryOp<RecordingBackend> {
 
  private:
   std::unique_ptr<Backend> backend_;
+  DeviceKind kind_;
   std::map<void*, std::size_t> sizes_;
   std::size_t held_ = 0;
 };
@@ -57,8 +60,9 @@ struct Recorded {
   RecordingBackend* recorder;  // the model's
 };
 
-Recorded recordedModel(const DenoiserConfig& config, DType type, bool trainable = true, int threads = 1) {
-  auto backend = std::make_unique<RecordingBackend>(threads);
+Recorded recordedModel(const DenoiserConfig& config, DType type, bool trainable = true, int threads = 1,
+                       DeviceKind kind = DeviceKind::cpu) {
+  auto backend = std::make_unique<RecordingBackend>(threads, kind);
   RecordingBackend* recorder = backend.get();
   return {std::make_shared<Model>(std::move(backend), config, type, trainable), recorder};
 }
@@ -89,6 +93,30 @@ DDSC_TEST("a plan names the bytes that training takes, exactly") {
       model->evaluate(input);
       checkEqual(recorder->peak, plan.parameters + plan.activations);
     }
+  }
+}
+
+DDSC_TEST(
+    "a plan for a GPU names the bytes of the batch ahead, too, and nothing is allocated once they are "
+    "taken") {
+  const DenoiserConfig config = deeperConfig();
+  for (const DType type : {DType::f32, DType::bf16}) {
+    const Workload workload{.batch = kShape, .validation = true};
+    const MemoryPlan plan = planMemory(config, type, workload, 1, DeviceKind::gpu);
+    checkEqual(planMemory(config, type, workload, 1).inputs, std::size_t{0});
+    const auto [model, recorder] = recordedModel(config, type, true, 1, DeviceKind::gpu);
+    model->reserve(plan.workspace, plan.inputs);
+    const int reserved = recorder->allocations;
+    LossInput input = batchOf(kShape, config);
+    for (std::int64_t step = 1; step <= 3; ++step) {
+      model->accumulateAhead(step == 1 ? &input : nullptr, &input, 1.0, {});
+      model->parameters().update(updateOptions(step));
+    }
+    input.source = WeightSource::ema;
+    model->evaluate(input);
+    checkEqual(recorder->peak, plan.parameters + plan.activations);
+    // The rotary table is made in the first step, the average's compute copy when it is first evaluated.
+    checkEqual(recorder->allocations, reserved + (type == DType::bf16 ? 3 : 2));
   }
 }
 

@@ -33,8 +33,9 @@ struct Piece {
 
 /// Of all threads of the host.
 struct {
-  std::atomic<int> waits, allocations, recordings, replays;
+  std::atomic<int> waits, allocations, recordings, replays, copiesBeside;
 } countsSoFar;
+std::atomic<int> kernelsWaiting{0};  // in all streams
 std::atomic<bool> copiesAreEarly = false;
 std::atomic<std::int64_t> workDone{0};
 
@@ -58,6 +59,7 @@ struct Event::State {
 
 struct Stream::State {
   std::deque<Piece> waiting;
+  int kernels = 0;  // of those that wait
   std::vector<Piece> recorded;
   bool recording = false;
 
@@ -71,17 +73,15 @@ struct Stream::State {
       recorded.push_back(std::move(piece));
       return;
     }
+    if (piece.kind == Piece::Kind::kernel) countKernels(1);
     waiting.push_back(std::move(piece));
-    const auto isKernel = [](const Piece& p) { return p.kind == Piece::Kind::kernel; };
-    if (copiesAreEarly && std::none_of(waiting.begin(), waiting.end(), isKernel)) runFreely();
+    if (copiesAreEarly && kernels == 0) runFreely();
   }
 
   /// Runs up to and with the piece that reaches the moment; everything where there is none.
   void runUntil(const Moment* last) {
     while (!waiting.empty()) {
-      const Piece piece = std::move(waiting.front());
-      waiting.pop_front();
-      run(piece);
+      run(takeFirst());
       if (last != nullptr && last->reached) return;
     }
   }
@@ -91,10 +91,20 @@ struct Stream::State {
     while (!waiting.empty()) {
       const Piece& next = waiting.front();
       if (next.kind == Piece::Kind::runAfter && !next.moment->reached) return;
-      const Piece piece = std::move(waiting.front());
-      waiting.pop_front();
-      run(piece);
+      run(takeFirst());
     }
+  }
+
+  Piece takeFirst() {
+    Piece piece = std::move(waiting.front());
+    waiting.pop_front();
+    if (piece.kind == Piece::Kind::kernel) countKernels(-1);
+    return piece;
+  }
+
+  void countKernels(int more) {
+    kernels += more;
+    kernelsWaiting += more;
   }
 
   void run(const Piece& piece) {
@@ -117,6 +127,7 @@ struct Stream::State {
 
   /// What fails takes the rest of the stream with it.
   void abandon() {
+    countKernels(-kernels);
     for (const Piece& piece : std::exchange(waiting, {}))
       if (piece.kind == Piece::Kind::reach) piece.moment->reached = true;
   }
@@ -213,7 +224,12 @@ Stream::Stream() : state_(std::make_unique<State>()) {}
 Stream::~Stream() = default;
 
 void Stream::copyToDevice(void* to, const void* fromHost, std::size_t bytes) {
-  copyOnDevice(to, fromHost, bytes);
+  if (bytes == 0) return;
+  const auto work = [=, stream = state_.get()] {
+    if (kernelsWaiting > stream->kernels) ++countsSoFar.copiesBeside;
+    std::memcpy(to, fromHost, bytes);
+  };
+  state_->give({Piece::Kind::copy, work, nullptr});
 }
 void Stream::copyToHost(void* toHost, const void* from, std::size_t bytes) {
   copyOnDevice(toHost, from, bytes);
@@ -266,7 +282,8 @@ void enqueue(Stream& stream, std::function<void()> work) {
 }
 
 Counts counts() {
-  return {countsSoFar.waits, countsSoFar.allocations, countsSoFar.recordings, countsSoFar.replays};
+  return {countsSoFar.waits, countsSoFar.allocations, countsSoFar.recordings, countsSoFar.replays,
+          countsSoFar.copiesBeside};
 }
 
 EarlyCopies::EarlyCopies() { copiesAreEarly = true; }

@@ -13,6 +13,7 @@ struct Counts {
   int waits = 0;        // for work that was not done yet
   int allocations = 0;  // and frees, of device or page-locked memory
   int recordings = 0, replays = 0;
+  int copiesBeside = 0;  // to the device, done while another stream had kernels to run
 };
 Counts counts();
 

@@ -14,13 +14,15 @@ DDSC_TEST("a plan for a GPU estimates what its ops hold for themselves") {
     const MemoryPlan plan = planMemory(config, type, {.batch = kShape}, 1, DeviceKind::gpu);
     const auto model = std::make_shared<Model>(cuda::makeCudaBackend(0), config, type, true);
     model->parameters().initialise(1);
-    model->reserve(plan.workspace);
-    model->accumulate(batchOf(kShape, config), 1.0, {});
+    model->reserve(plan.workspace, plan.inputs);
+    const LossInput input = batchOf(kShape, config);
+    model->accumulateAhead(&input, &input, 1.0, {});
     model->parameters().update(updateOptions(1));
     const std::size_t held = model->backend().scratchBytes();
     check(held <= plan.scratch && plan.scratch <= 2 * held + (std::size_t{64} << 10),
           "the estimate is neither too low nor twice too high");
     checkEqual(model->activationBytes(), plan.workspace);
+    checkEqual(model->inputBytes(), plan.inputs);
   }
 }
 

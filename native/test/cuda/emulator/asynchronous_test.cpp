@@ -176,6 +176,117 @@ DDSC_TEST("batches that are copied while earlier steps run give the bits of step
   }
 }
 
+/// Micro-batches of different lengths.
+std::vector<LossInput> severalInputs(const DenoiserConfig& config) {
+  const std::vector<std::vector<std::int32_t>> lengths = {{9, 20}, {33, 2, 1}, {9, 20}, {40}, {12, 13, 14}};
+  std::vector<LossInput> inputs;
+  for (std::size_t i = 0; i < lengths.size(); ++i)
+    inputs.push_back(everyOtherMasked(lengths[i], config, static_cast<std::uint32_t>(i)));
+  return inputs;
+}
+
+DDSC_TEST(
+    "a batch is copied while the device works on the one before it, whose loss is waited for after that") {
+  const DenoiserConfig config = dropoutConfig();
+  const auto model = cudaModel(config, DType::bf16);
+  const LossInput input = everyOtherMasked({30, 12}, config, 1);
+  struct Given {
+    int copiesBeside, waits;
+  };
+  const cuda::emulator::EarlyCopies copies;  // done when given, unless they were told to wait for kernels
+  const auto given = [&](const LossInput* batch, const LossInput* next) {
+    model->backend().synchronise();
+    const Counts before = counts();
+    model->accumulateAhead(batch, next, 0.1, {1, 1});
+    return Given{counts().copiesBeside - before.copiesBeside, counts().waits - before.waits};
+  };
+  for (int i = 0; i < 2; ++i) given(&input, &input);  // allocates
+  checkEqual(given(&input, nullptr).copiesBeside, 0);
+  const Given withNext = given(&input, &input);
+  check(withNext.copiesBeside > 10, "the inputs of a batch are more than ten arrays");
+  checkEqual(withNext.waits, 1);
+  const Given fromNext = given(nullptr, nullptr);
+  checkEqual(fromNext.copiesBeside, 0);
+  checkEqual(fromNext.waits, 1);
+}
+
+/// What steps on micro-batches one after the other leave behind, an evaluation between any two of them.
+std::vector<float> weightsAfterTurns(bool ahead, DType type, std::vector<LossSums>& sums) {
+  const DenoiserConfig config = dropoutConfig();
+  const auto model = cudaModel(config, type);
+  const std::vector<LossInput> inputs = severalInputs(config);
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const DropoutStream dropout{3, static_cast<std::uint64_t>(i + 1)};
+    if (ahead) {
+      checkEqual(model->hasNext(), i > 0);
+      const LossInput* next = i + 1 < inputs.size() ? &inputs[i + 1] : nullptr;
+      sums.push_back(model->accumulateAhead(i == 0 ? inputs.data() : nullptr, next, 0.1, dropout));
+    } else {
+      sums.push_back(model->accumulate(inputs[i], 0.1, dropout));
+    }
+    model->parameters().update(updateOptions(static_cast<std::int64_t>(i + 1)));
+    sums.push_back(model->evaluate(inputs[(i + 2) % inputs.size()]));
+  }
+  return buffer(*model, "weights");
+}
+
+DDSC_TEST("batches given ahead give the bits of batches one by one, evaluations in between") {
+  for (const DType type : {DType::f32, DType::bf16}) {
+    std::vector<LossSums> expectedSums;
+    const std::vector<float> expected = weightsAfterTurns(false, type, expectedSums);
+    for (const bool early : {false, true}) {
+      std::optional<cuda::emulator::EarlyCopies> copies;
+      if (early) copies.emplace();
+      std::vector<LossSums> sums;
+      checkSameBits(weightsAfterTurns(true, type, sums), expected);
+      for (std::size_t i = 0; i < sums.size(); ++i) {
+        checkEqual(sums[i].loss, expectedSums[i].loss);
+        checkEqual(sums[i].meanLoss, expectedSums[i].meanLoss);
+        checkEqual(sums[i].correct, expectedSums[i].correct);
+        check(sums[i].cellLoss == expectedSums[i].cellLoss, "the losses of cells differ");
+      }
+    }
+  }
+}
+
+DDSC_TEST("a batch that was given ahead and is not wanted leaves nothing behind, nor does a bad one") {
+  const DenoiserConfig config = dropoutConfig();
+  const std::vector<LossInput> inputs = severalInputs(config);
+  LossInput bad = inputs[1];
+  bad.batch.tokens[2] = static_cast<std::int32_t>(config.vocabSize);
+  const auto model = cudaModel(config, DType::bf16);
+  const auto plain = cudaModel(config, DType::bf16);
+  for (const LossInput* next : {&inputs[1], static_cast<const LossInput*>(&bad)}) {
+    model->accumulateAhead(inputs.data(), next, 0.1, {1, 1});
+    checkEqual(model->hasNext(), next != &bad);
+    model->accumulateAhead(&inputs[2], nullptr, 0.1, {1, 2});
+    check(!model->hasNext(), "what is not wanted is kept");
+    plain->accumulate(inputs[0], 0.1, {1, 1});
+    plain->accumulate(inputs[2], 0.1, {1, 2});
+  }
+  checkThrows<Error>([&] { model->accumulateAhead(nullptr, nullptr, 0.1, {1, 3}); },
+                     "no batch was made ready");
+  checkThrows<Error>([&] { model->accumulateAhead(&bad, &inputs[0], 0.1, {1, 3}); }, "rank tokens");
+  // Cancelled on the way, with a batch ahead.
+  model->accumulateAhead(inputs.data(), &inputs[3], 0.1, {1, 3});
+  plain->accumulate(inputs[0], 0.1, {1, 3});
+  model->cancel();
+  checkThrows<Error>([&] { model->accumulateAhead(nullptr, &inputs[4], 0.1, {1, 4}); }, "cancelled");
+  check(!model->hasNext(), "a call that failed left a batch");
+  model->begin();
+  model->accumulateAhead(&inputs[4], nullptr, 0.1, {1, 4});
+  plain->accumulate(inputs[4], 0.1, {1, 4});
+  checkSameBits(buffer(*model, "gradient"), buffer(*plain, "gradient"));
+}
+
+DDSC_TEST("a model may go while a batch is on its way") {
+  const DenoiserConfig config = dropoutConfig();
+  const std::vector<LossInput> inputs = severalInputs(config);
+  const auto model = cudaModel(config, DType::f32);
+  model->accumulateAhead(inputs.data(), &inputs[1], 0.1, {1, 1});
+  check(model->hasNext(), "nothing is on its way");
+}
+
 DDSC_TEST("a third batch is not staged while two wait") {
   const DenoiserConfig config = smallConfig();
   const auto model = cudaModel(config, DType::f32);
