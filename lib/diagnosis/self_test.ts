@@ -7,7 +7,7 @@ import type { DType } from "../native.js";
 import type { NativeLimits } from "../native_measures.js";
 import { GeneVocabulary } from "../tokenizer/index.js";
 import { trainerSettings } from "../training/options.js";
-import { trainStep } from "../training/step.js";
+import { stepInput, trainStep } from "../training/step.js";
 
 /** Whether a device computes what it should. */
 export interface ParityResult {
@@ -127,8 +127,9 @@ async function trainSteps(
   const losses: number[] = [];
   do {
     const step = losses.length + 1;
-    const names = { step, learningRate: LEARNING_RATE };
-    losses.push((await trainStep(model, [batch], settings, names, options.signal)).loss);
+    const input = stepInput(model, [batch], { seed: settings.seed, step });
+    const { signal } = options;
+    losses.push((await trainStep(model, input, settings, { learningRate: LEARNING_RATE, signal })).loss);
   } while (losses.length < options.steps && performance.now() < deadline);
   return losses;
 }

@@ -4,7 +4,7 @@ import { checkNumber, DdscError } from "../errors.js";
 import type { Denoiser } from "../model/denoiser.js";
 import type { NativeLimits, NativeOpProfile } from "../native_measures.js";
 import { trainerSettings } from "./options.js";
-import { trainStep } from "./step.js";
+import { stepInput, trainStep } from "./step.js";
 
 /** What is profiled: a training step (masking to updated weights), or one run of the network on half-masked cells. */
 export type ProfiledWork = "train" | "forward";
@@ -101,7 +101,8 @@ function trainingSteps(model: Denoiser, batch: RaggedBatch): (signal?: AbortSign
   let step = 0;
   return async (signal) => {
     step++;
-    await trainStep(model, [batch], settings, { step, learningRate: settings.learningRate }, signal);
+    const input = stepInput(model, [batch], { seed: settings.seed, step });
+    await trainStep(model, input, settings, { learningRate: settings.learningRate, signal });
   };
 }
 

@@ -73,30 +73,61 @@ export function lossInputs(
   });
 }
 
+/** What an optimizer step computes on: one or more batches with their noise. */
+export interface StepInput {
+  /** Number of the step, from 1. */
+  readonly step: number;
+  readonly inputs: readonly NativeLossInput[];
+  /** Tokens that are not special: what losses are divided by. */
+  readonly validTokens: number;
+  /** Tokens, cls included. */
+  readonly tokens: number;
+}
+
+/** The input of a step, for which all but the batches is named by (seed, step, cell). */
+export function stepInput(
+  model: Pick<Denoiser, "diffusion" | "strategy">,
+  batches: readonly RaggedBatch[],
+  names: { readonly seed: number; readonly step: number },
+): StepInput {
+  return {
+    step: names.step,
+    inputs: lossInputs(model, batches, names),
+    validTokens: batches.reduce((sum, { tokens }) => sum + countValid(tokens), 0),
+    tokens: batches.reduce((sum, { tokens }) => sum + tokens.length, 0),
+  };
+}
+
+/** Options of `trainStep`. */
+export interface TrainStepOptions {
+  readonly learningRate: number;
+  readonly signal?: AbortSignal | undefined;
+  /** Asked for at the step's last batch: the first of the step to come, which a GPU gets meanwhile. Default none. */
+  readonly next?: () => NativeLossInput | undefined;
+}
+
 /**
- * One optimizer step on one or more batches, whose gradients add up to exactly that of the mean loss over all their
- * valid tokens. Everything random is named by (settings.seed, step, cell).
+ * One optimizer step, whose batches' gradients add up to exactly that of the mean loss over all their valid tokens.
+ * Everything random is named by (settings.seed, step, cell).
  *
- * @param step from 1
  * Throws `TRAIN_NOT_FINITE` where the loss or the gradient is not finite; rejects with the signal's reason where it is
  * aborted. Weights, moments and moving average are as before in either case.
  */
 export async function trainStep(
   model: Denoiser,
-  batches: readonly RaggedBatch[],
+  { step, inputs, validTokens, tokens }: StepInput,
   settings: TrainerSettings,
-  at: { readonly step: number; readonly learningRate: number },
-  signal?: AbortSignal,
+  options: TrainStepOptions,
 ): Promise<StepOutcome> {
   const { native } = model;
-  const { step, learningRate } = at;
-  const validTokens = batches.reduce((sum, { tokens }) => sum + countValid(tokens), 0);
+  const { learningRate, signal } = options;
   const { seed: dropoutSeed, recompute } = settings;
-  const options = { gradientScale: 1 / validTokens, dropoutSeed, step, recompute };
+  const common = { gradientScale: 1 / validTokens, dropoutSeed, step, recompute };
   let sums = noLoss;
   try {
-    for (const input of lossInputs(model, batches, { seed: settings.seed, step })) {
-      sums = addLoss(sums, await native.accumulate(input, options, signal));
+    for (const [i, input] of inputs.entries()) {
+      const next = inputs[i + 1] ?? options.next?.();
+      sums = addLoss(sums, await native.accumulate(input, { ...common, next }, signal));
     }
     const loss = (sums.loss + sums.meanLoss) / validTokens;
     if (!Number.isFinite(loss)) throw notFinite("loss", loss, step);
@@ -110,7 +141,7 @@ export async function trainStep(
       crossEntropy: sums.crossEntropy / sums.maskedTokens,
       accuracy: sums.correct / sums.maskedTokens,
       gradientNorm,
-      tokens: batches.reduce((sum, { tokens }) => sum + tokens.length, 0),
+      tokens,
     };
   } catch (error) {
     await native.clearGradient();

@@ -1,11 +1,11 @@
 import { join } from "node:path";
-import { BatchLoader, type RaggedBatch } from "../batching/index.js";
+import { BatchLoader } from "../batching/index.js";
 import type { HeldOut } from "../data/selection.js";
 import type { CellSource } from "../data/source.js";
 import { checkNumber, DdscError } from "../errors.js";
 import { Denoiser } from "../model/denoiser.js";
 import { workloadOf } from "../model/memory.js";
-import { CellTokenizer, emptyReport, type TokenizerReport } from "../tokenizer/index.js";
+import { addReport, CellTokenizer, emptyReport, type TokenizerReport } from "../tokenizer/index.js";
 import { loadOptimizer, saveCheckpoint } from "./checkpoint.js";
 import { type LearningRateSchedule, learningRateFactor, resolveSchedule } from "./learning_rate.js";
 import { largestBatch } from "./memory.js";
@@ -21,6 +21,7 @@ import { type DataRecord, type RunCells, recordData, requireSameData, selectionO
 import { RunFolder } from "./run_folder.js";
 import { initialState, readRecord, type TrainingState } from "./state.js";
 import { type StepOutcome, trainStep } from "./step.js";
+import { StepsAhead } from "./steps_ahead.js";
 import { type ValidationResult, Validator } from "./validation.js";
 
 /** Options of `Trainer.fit`. */
@@ -38,7 +39,7 @@ export interface StepResult extends StepOutcome {
   /** Number of the step, from 1. */
   readonly step: number;
   readonly learningRate: number;
-  /** Seconds from asking for the batch to the updated weights. */
+  /** Seconds from when the step was due, waiting for its batches included, to the updated weights. */
   readonly seconds: number;
   readonly tokensPerSecond: number;
   /** Epoch of the step's last cells, from 0. */
@@ -60,7 +61,7 @@ interface Beginning {
 
 /** What a call of `fit` works with. */
 interface Session extends Beginning {
-  readonly loader: BatchLoader;
+  readonly batches: StepsAhead;
   readonly validator: Validator | undefined;
   readonly metrics: MetricsLog | undefined;
   readonly run: RunFolder | undefined;
@@ -81,7 +82,7 @@ export class Trainer {
   #beginning: Beginning | undefined;
   /** Step of the newest checkpoint; undefined where there is none. */
   #savedStep: number | undefined;
-  #report: Readonly<TokenizerReport> = emptyReport();
+  #report = emptyReport();
   #end: FitEnd | undefined;
   readonly #notes: string[] = [];
   #busy = false;
@@ -142,7 +143,7 @@ export class Trainer {
     return this.#end;
   }
 
-  /** What the tokenizer left out of the training cells so far, in the last call of `fit`. */
+  /** What the tokenizer left out of the cells of the steps done, in the last call of `fit`. */
   get report(): Readonly<TokenizerReport> {
     return this.#report;
   }
@@ -173,16 +174,16 @@ export class Trainer {
     const tokenizer = this.#tokenizer();
     await this.#reserve(source, tokenizer);
     const validator = await this.#validator(source, tokenizer, beginning.data);
-    await using loader = this.#loader(source, tokenizer, beginning.data, signal);
+    await using batches = this.#batches(source, tokenizer, beginning, signal);
     const run = await this.#openFolder();
     this.#beginning = beginning;
     // Tells at once, not after hours, that nothing can be written; and a run that is killed early can be resumed.
     await this.#save(run);
     await using metrics = run && (await MetricsLog.open(join(run.path, METRICS_FILE), this.#state.step));
-    this.#report = loader.report;
+    this.#report = emptyReport();
     let failed = false;
     try {
-      this.#end = yield* this.#steps({ ...beginning, loader, validator, metrics, run, deadline, signal });
+      this.#end = yield* this.#steps({ ...beginning, batches, validator, metrics, run, deadline, signal });
     } catch (error) {
       failed = true;
       throw error;
@@ -219,22 +220,14 @@ export class Trainer {
     return "steps";
   }
 
-  async #step({ loader, schedule, steps, signal }: Session): Promise<StepResult> {
+  async #step({ batches, schedule, steps, signal }: Session): Promise<StepResult> {
     const start = performance.now();
-    const { accumulation, learningRate: highest } = this.settings;
-    const step = this.#state.step + 1;
-    const learningRate = highest * learningRateFactor(schedule, step, steps ?? undefined);
-    const batches: RaggedBatch[] = [];
-    let epoch = 0;
-    while (batches.length < accumulation) {
-      const { value } = await loader.next();
-      if (value === undefined)
-        throw new DdscError("LOADER_FAILED", "the loader ended by itself; begin again");
-      batches.push(value.batch);
-      epoch = value.epoch;
-    }
-    const position = loader.position;
-    const outcome = await trainStep(this.model, batches, this.settings, { step, learningRate }, signal);
+    const loaded = await batches.take();
+    const { step, position, epoch } = loaded;
+    const learningRate = this.settings.learningRate * learningRateFactor(schedule, step, steps ?? undefined);
+    const next = () => batches.next;
+    const outcome = await trainStep(this.model, loaded, this.settings, { learningRate, signal, next });
+    addReport(this.#report, loaded.report);
     const seconds = (performance.now() - start) / 1000;
     this.#state = {
       ...this.#state,
@@ -337,10 +330,16 @@ export class Trainer {
     }
   }
 
-  #loader(source: CellSource, tokenizer: CellTokenizer, cells: RunCells, signal?: AbortSignal): BatchLoader {
-    const { limit, seed, lengthBuckets, prefetch, worker } = this.settings;
-    return new BatchLoader(source, tokenizer, {
-      selection: selectionOf(cells, "train"),
+  /** The batches of the steps to come. */
+  #batches(
+    source: CellSource,
+    tokenizer: CellTokenizer,
+    { data, steps }: Beginning,
+    signal?: AbortSignal,
+  ): StepsAhead {
+    const { limit, seed, lengthBuckets, prefetch, worker, accumulation } = this.settings;
+    const loader = new BatchLoader(source, tokenizer, {
+      selection: selectionOf(data, "train"),
       limit,
       seed,
       lengthBuckets,
@@ -349,6 +348,9 @@ export class Trainer {
       start: this.#state.position,
       ...(signal === undefined ? {} : { signal }),
     });
+    const first = this.#state.step + 1;
+    const last = steps ?? Number.POSITIVE_INFINITY;
+    return new StepsAhead(this.model, loader, { seed, accumulation, first, last });
   }
 
   async #openFolder(): Promise<RunFolder | undefined> {

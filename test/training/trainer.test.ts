@@ -1,7 +1,9 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { BatchLoader } from "../../lib/batching/index.js";
+import { DdscError } from "../../lib/errors.js";
 import { Denoiser } from "../../lib/model/denoiser.js";
 import type { TrainerOptions } from "../../lib/training/options.js";
 import { openRunCells, splitRunCells } from "../../lib/training/run_data.js";
@@ -135,6 +137,73 @@ describe("Trainer", () => {
     expect(await weightsOf(again)).toEqual({ weights: expected.weights, ema: expected.ema });
     const lines = (await readFile(join(folder, "metrics.jsonl"), "utf8")).trimEnd().split("\n");
     expect(lines.map((line) => JSON.parse(line).step)).toEqual(expected.results.map(({ step }) => step));
+  });
+
+  it("hands each batch in with the one before it, from step to step", async () => {
+    using model = await smallModel();
+    const calls = vi.spyOn(model.native, "accumulate");
+    await runAll(new Trainer(model, smallOptions), { steps: 4 });
+    const inputs = calls.mock.calls.map(([input]) => input);
+    const next = calls.mock.calls.map(([, options]) => options.next);
+    expect(inputs).toHaveLength(8);
+    // The data of the second step may come too late for the first.
+    expect(next.slice(2)).toEqual([...inputs.slice(3), undefined]);
+    for (const [i, input] of next.entries()) if (input !== undefined) expect(input).toBe(inputs[i + 1]);
+  });
+
+  it("asks for the batches of its steps and no others, and saves where the data goes on after the last one", async () => {
+    const next = vi.spyOn(BatchLoader.prototype, "next");
+    try {
+      using model = await smallModel();
+      const trainer = new Trainer(model, { ...smallOptions, folder });
+      const positions: unknown[] = [];
+      for await (const { step } of trainer.fit(source, { steps: 7 })) {
+        positions.push(trainer.state.position);
+        if (step === 5) break;
+      }
+      const loaded = await Promise.all(next.mock.results.map(({ value }) => value));
+      expect(loaded).toHaveLength(14);
+      const expected = [1, 3, 5, 7, 9].map((i) => loaded[i].value.next);
+      expect(positions).toEqual(expected);
+      expect((await readRecord(join(folder, "last"))).state.position).toEqual(expected[4]);
+      next.mockClear();
+      const resumed = await Trainer.resume(folder);
+      using _ = resumed.model;
+      await runAll(resumed, {});
+      expect(next).toHaveBeenCalledTimes(4);
+    } finally {
+      next.mockRestore();
+    }
+  });
+
+  it("does every step before data that cannot be read, and saves those due", async () => {
+    const real = BatchLoader.prototype.next;
+    let asked = 0;
+    const next = vi.spyOn(BatchLoader.prototype, "next").mockImplementation(function (this: BatchLoader) {
+      return ++asked === 7 ? Promise.reject(new DdscError("DATA_CORRUPT", "a hole")) : real.call(this);
+    });
+    try {
+      using model = await smallModel();
+      const trainer = new Trainer(model, { ...smallOptions, folder });
+      const steps: number[] = [];
+      const attempt = (async () => {
+        for await (const { step } of trainer.fit(source, { steps: 7 })) steps.push(step);
+      })();
+      await expect(attempt).rejects.toThrow(/DATA_CORRUPT/);
+      expect(steps).toEqual([1, 2, 3]);
+      expect((await readRecord(join(folder, "best"))).state.step).toBe(3);
+    } finally {
+      next.mockRestore();
+    }
+  });
+
+  it("reports what the tokenizer left out of the steps done, not of those to come", async () => {
+    using model = await smallModel();
+    const trainer = new Trainer(model, { ...smallOptions, lengthBuckets: false });
+    for await (const { step } of trainer.fit(source, { steps: 5 })) {
+      expect(trainer.report.tokens).toBe(trainer.state.tokens);
+      expect(trainer.report.cells).toBeLessThanOrEqual(12 * step);
+    }
   });
 
   it("ends at once when aborted, saves the steps done, and goes on from there to the same end", async () => {

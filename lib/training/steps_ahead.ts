@@ -1,0 +1,116 @@
+import type { BatchLoader, BatchPosition } from "../batching/index.js";
+import { DdscError } from "../errors.js";
+import type { Denoiser } from "../model/denoiser.js";
+import type { NativeLossInput } from "../native.js";
+import { addReport, emptyReport, type TokenizerReport } from "../tokenizer/index.js";
+import { type StepInput, stepInput } from "./step.js";
+
+/** What a step computes on, and how far its batches are in the data. */
+export interface LoadedStep extends StepInput {
+  /** Where a loader has to start to go on after the step. */
+  readonly position: BatchPosition;
+  /** Epoch of the last cells, from 0. */
+  readonly epoch: number;
+  /** What the tokenizer left out on the way. */
+  readonly report: TokenizerReport;
+}
+
+/** Options of `StepsAhead`. */
+export interface StepsAheadOptions {
+  readonly seed: number;
+  /** Batches a step. */
+  readonly accumulation: number;
+  /** The first step to be taken. */
+  readonly first: number;
+  /** The last one; `Infinity`: no end. */
+  readonly last: number;
+}
+
+/** Steps asked for beyond the one that was taken: the next one is there when that begins, and another on its way. */
+const AHEAD = 2;
+
+/** A step that was asked for. */
+interface Asked {
+  readonly step: Promise<LoadedStep>;
+  /** Once it is there. */
+  loaded?: LoadedStep;
+}
+
+/**
+ * The batches of step after step, asked from a loader while earlier steps run. Nothing is known of a step before it is
+ * taken: neither its place in the data nor its failure; and no batch is asked for that the last step does not need.
+ */
+export class StepsAhead implements AsyncDisposable {
+  readonly #model: Pick<Denoiser, "diffusion" | "strategy">;
+  readonly #loader: Pick<BatchLoader, "next" | "close">;
+  readonly #options: StepsAheadOptions;
+  readonly #asked: Asked[] = [];
+  #toAsk: number;
+
+  constructor(
+    model: Pick<Denoiser, "diffusion" | "strategy">,
+    loader: Pick<BatchLoader, "next" | "close">,
+    options: StepsAheadOptions,
+  ) {
+    this.#model = model;
+    this.#loader = loader;
+    this.#options = options;
+    this.#toAsk = options.first;
+  }
+
+  /** The next step. Throws the errors of the loader, and `LOADER_FAILED` where it has no more or all were taken. */
+  async take(): Promise<LoadedStep> {
+    this.#ask(1);
+    const taken = this.#asked.shift();
+    if (taken === undefined) throw noMore();
+    this.#ask(AHEAD);
+    return taken.step;
+  }
+
+  /** The first input of the step to be taken next, where it is there already. */
+  get next(): NativeLossInput | undefined {
+    return this.#asked[0]?.loaded?.inputs[0];
+  }
+
+  /** Closes the loader; what was asked for is dropped when nothing reads for it any more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#loader.close();
+    await Promise.allSettled(this.#asked.splice(0).map(({ step }) => step));
+  }
+
+  /** Asks on until so many steps are asked for and not taken. */
+  #ask(steps: number): void {
+    while (this.#asked.length < steps && this.#toAsk <= this.#options.last) {
+      const asked: Asked = { step: this.#load(this.#toAsk++) };
+      asked.step.then(
+        (loaded) => {
+          asked.loaded = loaded;
+        },
+        // Met by whoever takes it.
+        () => undefined,
+      );
+      this.#asked.push(asked);
+    }
+  }
+
+  async #load(step: number): Promise<LoadedStep> {
+    const { seed, accumulation } = this.#options;
+    // The loader answers in order, also what is asked for at once.
+    const answers = await Promise.all(Array.from({ length: accumulation }, () => this.#loader.next()));
+    const report = emptyReport();
+    const parts = answers.map(({ value }) => {
+      if (value === undefined) throw noMore();
+      addReport(report, value.report);
+      return value;
+    });
+    const last = parts.at(-1);
+    if (last === undefined) throw noMore();
+    const batches = parts.map(({ batch }) => batch);
+    const { next: position, epoch } = last;
+    return { ...stepInput(this.#model, batches, { seed, step }), position, epoch, report };
+  }
+}
+
+function noMore(): DdscError {
+  return new DdscError("LOADER_FAILED", "the loader ended by itself; begin again");
+}

@@ -1,0 +1,147 @@
+import { setImmediate } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { LoadedBatch } from "../../lib/batching/index.js";
+import { DdscError } from "../../lib/errors.js";
+import type { Denoiser } from "../../lib/model/denoiser.js";
+import { emptyReport } from "../../lib/tokenizer/index.js";
+import { stepInput } from "../../lib/training/step.js";
+import { StepsAhead } from "../../lib/training/steps_ahead.js";
+import { smallModel } from "./small_run.js";
+
+/** Batch number `i` of a loader: one cell of that number, with `i` tokens beside cls. */
+function batch(i: number): LoadedBatch {
+  const tokens = Int32Array.from({ length: i + 1 }, (_, at) => (at === 0 ? 0 : 2 + at));
+  return {
+    batch: {
+      offsets: Int32Array.of(0, i + 1),
+      genes: Int32Array.from(tokens, (_, at) => 1 + at),
+      tokens,
+      cells: Float64Array.of(i),
+    },
+    epoch: Math.floor(i / 5),
+    next: { epoch: 0, window: 0, batch: i + 1 },
+    report: { ...emptyReport(), cells: 1, tokens: i + 1 },
+  };
+}
+
+/** A loader whose batches come when they are let go. */
+class SlowLoader {
+  asked = 0;
+  closed = false;
+  /** Batches that may come. */
+  ready = 0;
+  /** The batch that cannot be read. */
+  damaged: number | undefined;
+
+  async next(): Promise<IteratorResult<LoadedBatch, void>> {
+    const i = this.asked++;
+    while (this.ready <= i && !this.closed) await setImmediate();
+    if (i === this.damaged) throw new DdscError("DATA_CORRUPT", `batch ${i} is damaged`);
+    if (this.ready <= i) return { done: true, value: undefined };
+    return { done: false, value: batch(i) };
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+  }
+}
+
+const OPTIONS = { seed: 3, accumulation: 2, first: 1, last: 4 };
+/** Lets everything happen that can. */
+const settled = async () => {
+  for (let i = 0; i < 5; i++) await setImmediate();
+};
+
+let model: Denoiser;
+beforeEach(async () => {
+  model = await smallModel();
+});
+afterEach(() => model[Symbol.dispose]());
+
+describe("StepsAhead", () => {
+  it("gives each step what it would have computed on alone, and where the data goes on after it", async () => {
+    const loader = new SlowLoader();
+    loader.ready = 8;
+    await using steps = new StepsAhead(model, loader, OPTIONS);
+    for (let step = 1; step <= 4; step++) {
+      const loaded = await steps.take();
+      const batches = [batch(2 * step - 2), batch(2 * step - 1)];
+      const expected = stepInput(
+        model,
+        batches.map((one) => one.batch),
+        { seed: 3, step },
+      );
+      expect(loaded).toMatchObject(expected);
+      expect(loaded.tokens - loaded.validTokens).toBe(2);
+      expect(loaded.position).toEqual({ epoch: 0, window: 0, batch: 2 * step });
+      expect(loaded.epoch).toBe(batches[1]!.epoch);
+      expect(loaded.report).toMatchObject({ cells: 2, tokens: loaded.tokens });
+    }
+  });
+
+  it("has asked for the next step when one begins, and never for more than the last one needs", async () => {
+    const loader = new SlowLoader();
+    loader.ready = 100;
+    await using steps = new StepsAhead(model, loader, OPTIONS);
+    expect(loader.asked).toBe(0);
+    const asked: number[] = [];
+    for (let step = 1; step <= 4; step++) {
+      await steps.take();
+      asked.push(loader.asked);
+    }
+    expect(asked).toEqual([6, 8, 8, 8]);
+    await expect(steps.take()).rejects.toThrow(/LOADER_FAILED/);
+    expect(loader.asked).toBe(8);
+  });
+
+  it("tells the first input of the next step once its batches are there, the very one of that step", async () => {
+    const loader = new SlowLoader();
+    loader.ready = 3;
+    await using steps = new StepsAhead(model, loader, OPTIONS);
+    await steps.take();
+    await settled();
+    expect(steps.next).toBeUndefined();
+    loader.ready = 4;
+    await settled();
+    const { next } = steps;
+    expect(next).toBeDefined();
+    expect((await steps.take()).inputs[0]).toBe(next);
+    expect(steps.next).toBeUndefined();
+  });
+
+  it("keeps a failure until the step that needs the batch", async () => {
+    const loader = new SlowLoader();
+    loader.ready = 8;
+    loader.damaged = 3;
+    await using steps = new StepsAhead(model, loader, OPTIONS);
+    await steps.take();
+    await settled();
+    expect(steps.next).toBeUndefined();
+    await expect(steps.take()).rejects.toThrow(/DATA_CORRUPT: batch 3 is damaged/);
+  });
+
+  it("closes the loader and waits until nothing is read any more", async () => {
+    const loader = new SlowLoader();
+    loader.ready = 2;
+    let reading = 0;
+    const counting = {
+      next: async () => {
+        reading++;
+        try {
+          return await loader.next();
+        } finally {
+          reading--;
+        }
+      },
+      close: () => loader.close(),
+    };
+    {
+      await using steps = new StepsAhead(model, counting, OPTIONS);
+      await steps.take();
+      await settled();
+      expect(reading).toBe(4);
+    }
+    expect(loader.closed).toBe(true);
+    expect(reading).toBe(0);
+  });
+});
