@@ -144,7 +144,8 @@ export async function trainStep(
       tokens,
     };
   } catch (error) {
-    await native.clearGradient();
+    // Where that fails, too (a GPU that is lost), the first error tells more.
+    await native.clearGradient().catch(() => undefined);
     throw error;
   }
 }

@@ -100,8 +100,8 @@ describe("a GPU that fails", () => {
     for (let call = 0; call < 2000 && first === "done"; call++) first = await read();
     const outcomes = [first, await read(), await codeOf(() => make("cuda")), await codeOf(() => make("cpu"))];
     console.log(outcomes.join(" "));`;
-  const run = (gpu: string) =>
-    spawnSync(process.execPath, ["--import", "tsx", "--input-type=module", "--eval", script], {
+  const run = (gpu: string, program = script) =>
+    spawnSync(process.execPath, ["--import", "tsx", "--input-type=module", "--eval", program], {
       cwd: ROOT,
       encoding: "utf8",
       env: { ...process.env, ...emulated(gpu) },
@@ -114,4 +114,34 @@ describe("a GPU that fails", () => {
   it("is a GPU that worked before", () => {
     expect(run("").stdout).toBe("done done done done\n");
   });
+
+  const training = `
+    import { Trainer } from "./lib/index.ts";
+    import { smallModel, smallOptions, smallSource } from "./test/training/small_run.ts";
+    const model = await smallModel({ device: "cuda" });
+    const trainer = new Trainer(model, { ...smallOptions, validation: false });
+    let steps = 0;
+    const codeOf = async () => {
+      try {
+        for await (const _ of trainer.fit(smallSource(), { steps: 3 })) steps++;
+        return "done";
+      } catch ({ code }) {
+        return code;
+      }
+    };
+    const outcomes = [await codeOf(), steps, trainer.state.step];
+    console.log(outcomes.join(" "), steps < 3 ? await codeOf() : "");
+    model[Symbol.dispose]();`;
+
+  // A step is some 180 pieces of work, the copies of two batches among them.
+  it.each([60, 150, 290, 350, 431])(
+    "ends a training at its piece of work %i, with batches ahead",
+    (piece) => {
+      const { stdout, stderr, status } = run(`fails-at=${piece}`, training);
+      expect({ stderr, status }).toEqual({ stderr: "", status: 0 });
+      const [first, steps, done, again] = stdout.trim().split(" ");
+      expect({ first, again }).toEqual({ first: "CUDA_FAILED", again: "CUDA_DEVICE_LOST" });
+      expect(done).toBe(steps);
+    },
+  );
 });
