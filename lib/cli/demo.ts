@@ -6,7 +6,7 @@ import type { CellSource } from "../data/source.js";
 import { splitCells } from "../data/split.js";
 import { subsetSource } from "../data/subset.js";
 import { evaluate, RankBaselines, renderTable } from "../evaluation/index.js";
-import { Denoiser } from "../model/denoiser.js";
+import { Denoiser, type DenoiserOptions } from "../model/denoiser.js";
 import { Purpose, RandomStream } from "../random.js";
 import { inpaint } from "../sampling/index.js";
 import { GeneVocabulary } from "../tokenizer/index.js";
@@ -20,6 +20,12 @@ import { type Output, withThousands } from "./output.js";
 const FULL = { cells: 3000, genes: 160, steps: 600, seconds: 120 };
 const SHORT = { cells: 300, genes: 60, steps: 20, seconds: 5 };
 const HELD_OUT = 0.1;
+/** Steps that tell how fast the machine is, the first of which does not count; and the fewest to train for. */
+const TRIAL_STEPS = 4;
+const FEWEST_STEPS = 20;
+/** The share of the time that the steps are to fill. */
+const FILLED = 0.9;
+const LEARNING_RATE = 1e-3;
 /** Genes of one cell that are hidden and filled in at the end. */
 const HIDDEN_GENES = 10;
 
@@ -43,19 +49,27 @@ export const demo = defineCommand({
         `${withThousands(heldOut.cellCount)} of them are kept aside.`,
     );
 
-    using model = await Denoiser.create({
+    const shape: DenoiserOptions = {
       preset: "nano",
       vocabulary: GeneVocabulary.from(whole),
       seed,
       ...(device === undefined ? {} : { device }),
       ...(dtype === undefined ? {} : { dtype }),
-    });
+    };
+    using model = await Denoiser.create(shape);
     describeDevice(model, output);
     output.line(
       `2. Training ${(model.parameterCount / 1e6).toFixed(1)} million parameters on ${model.device}, ` +
         `at most ${formatDuration(size.seconds)}.`,
     );
-    const trained = await trainModel(model, training, { ...size, seed, output, signal });
+    const steps = await affordableSteps(shape, training, { ...size, seed, signal });
+    if (steps < size.steps) {
+      output.line(
+        `   This machine does ${steps} steps in that time, not ${size.steps}: the model will have learnt less.`,
+      );
+    }
+    const { seconds } = size;
+    const trained = await trainModel(model, training, { steps, seconds, seed, output, signal });
     output.line(
       `   ${withThousands(trained.steps)} steps in ${formatDuration(trained.seconds)}, loss ${trained.loss.toFixed(3)}.`,
     );
@@ -91,6 +105,27 @@ export const demo = defineCommand({
   },
 });
 
+/** Steps that fit into the time, at most those wanted: the schedule of the learning rate ends with the training. */
+async function affordableSteps(
+  shape: DenoiserOptions,
+  cells: CellSource,
+  options: {
+    readonly steps: number;
+    readonly seconds: number;
+    readonly seed: number;
+    readonly signal: AbortSignal;
+  },
+): Promise<number> {
+  const { steps, seconds, seed, signal } = options;
+  using trial = await Denoiser.create(shape);
+  const trainer = new Trainer(trial, { seed, learningRate: LEARNING_RATE, validation: false });
+  let fastest = Number.POSITIVE_INFINITY;
+  for await (const step of trainer.fit(cells, { steps: TRIAL_STEPS, signal }))
+    if (step.step > 1) fastest = Math.min(fastest, step.seconds);
+  signal.throwIfAborted();
+  return Math.min(steps, Math.max(FEWEST_STEPS, Math.floor((FILLED * seconds) / fastest)));
+}
+
 async function trainModel(
   model: Denoiser,
   cells: CellSource,
@@ -103,8 +138,8 @@ async function trainModel(
   },
 ): Promise<{ readonly steps: number; readonly seconds: number; readonly loss: number }> {
   const { steps, seconds, seed, output, signal } = options;
-  const trainer = new Trainer(model, { seed, learningRate: 1e-3, validation: false });
-  const progress = output.progress ? new ProgressDisplay(process.stderr, steps) : undefined;
+  const trainer = new Trainer(model, { seed, learningRate: LEARNING_RATE, validation: false });
+  const progress = output.progress ? new ProgressDisplay(process.stderr, steps, { seconds }) : undefined;
   let loss = Number.NaN;
   for await (const step of trainer.fit(cells, { steps, seconds, signal })) {
     // A mean over about the last twenty steps: single steps differ by the times that were drawn.

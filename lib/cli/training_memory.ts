@@ -30,7 +30,7 @@ export async function checkMemory(
   const remedies = [`a smaller ${batchFlag}`, "a smaller --preset"];
   if (options.recompute !== true && needed.total > machine.available) {
     const recomputed = await estimateTrainingMemory(model, source, { ...options, recompute: true }, device);
-    remedies.unshift(`--recompute (${gibibytes(recomputed.total)})`);
+    if (recomputed.total <= machine.total) remedies.unshift(`--recompute (${gibibytes(recomputed.total)})`);
   }
   const remedy = `try ${remedies.slice(0, -1).join(", ")} or ${remedies.at(-1)}`;
   if (needed.total > machine.total) {

@@ -12,7 +12,7 @@ export interface Progress {
   readonly learningRate: number;
   /** Smoothed. */
   readonly tokensPerSecond: number;
-  /** Until the last step; undefined: no end. */
+  /** Until the last step or the end of the time; undefined: no end. */
   readonly secondsLeft: number | undefined;
   /** NLL of the last validation, nats per token; undefined: none yet. */
   readonly validation: number | undefined;
@@ -74,21 +74,27 @@ export class ProgressDisplay {
   readonly #stream: ProgressStream;
   readonly #steps: number | undefined;
   readonly #now: () => number;
+  readonly #deadline: number;
   #progress: Progress | undefined;
   #updates = 0;
   #secondsPerStep = 0;
   #shownAt = Number.NEGATIVE_INFINITY;
   #shownStep = 0;
 
-  /** @param now milliseconds of a steady clock */
+  /**
+   * @param options.seconds from now, after which the training ends in any case
+   * @param options.now milliseconds of a steady clock
+   */
   constructor(
     stream: ProgressStream,
     steps: number | undefined,
-    now: () => number = () => performance.now(),
+    options: { readonly seconds?: number | undefined; readonly now?: () => number } = {},
   ) {
+    const { seconds = Number.POSITIVE_INFINITY, now = () => performance.now() } = options;
     this.#stream = stream;
     this.#steps = steps;
     this.#now = now;
+    this.#deadline = now() + 1000 * seconds;
   }
 
   /** Takes in a step; shows it if it is time to. */
@@ -106,12 +112,21 @@ export class ProgressDisplay {
       loss: smooth(before?.loss, result.loss),
       learningRate: result.learningRate,
       tokensPerSecond: smooth(measured?.tokensPerSecond, result.tokensPerSecond),
-      secondsLeft: left === undefined ? undefined : left * this.#secondsPerStep,
+      secondsLeft: this.#secondsLeft(left),
       validation: result.validation?.nll ?? before?.validation,
     };
     const wait = this.#stream.isTTY === true ? BAR_INTERVAL : LINE_INTERVAL;
     const telling = result.validation !== undefined || left === 0;
     if (telling || this.#now() - this.#shownAt >= wait) this.#show(this.#progress);
+  }
+
+  /** Until the steps are done or the time is up. */
+  #secondsLeft(steps: number | undefined): number | undefined {
+    const left = Math.min(
+      steps === undefined ? Number.POSITIVE_INFINITY : steps * this.#secondsPerStep,
+      Math.max(0, (this.#deadline - this.#now()) / 1000),
+    );
+    return Number.isFinite(left) ? left : undefined;
   }
 
   /** Shows the last step if it was not shown, and leaves a terminal's cursor on a line of its own. */

@@ -47,19 +47,27 @@ describe("ddsc train", () => {
     expect(memory.total).toBe(memory.parameters! + memory.activations! + memory.scratch!);
   });
 
-  it("refuses a run that the machine has no memory for, before it takes any, and says what to do", async () => {
-    const out = join(folder, "too-large");
-    const words = ["train", "--data", data, "--preset", "medium", "--accumulate", "2", "--out", out];
-    const child = start(words, {
-      NODE_OPTIONS: `--import ${join(import.meta.dirname, "little_memory.mjs")}`,
-    });
-    const { code, stderr } = await ended(child);
-    expect(code).toBe(1);
-    expect(stderr).toMatch(
-      /^ddsc: TRAIN_MEMORY: .* GiB of memory, .* has 1\.00 GiB; try --recompute .* --preset\n$/,
-    );
-    await expect(readdir(out)).rejects.toThrow(/ENOENT/);
-  });
+  it.each([
+    ["medium", "a smaller --batch or a smaller --preset"],
+    ["tiny", "--recompute \\(0\\.\\d\\d GiB\\), a smaller --batch or a smaller --preset"],
+  ])(
+    "refuses a run of preset %s that the machine has no memory for, and says what would help",
+    async (preset, remedy) => {
+      const out = join(folder, "too-large");
+      const cells = join(folder, `${preset}.h5ad`);
+      await ddsc("convert", "--simulate", "100", "--simulated-genes", "60", "--out", cells);
+      const words = ["train", "--data", cells, "--preset", preset, "--batch", "64", "--out", out];
+      const child = start(words, {
+        NODE_OPTIONS: `--import ${join(import.meta.dirname, "little_memory.mjs")}`,
+      });
+      const { code, stderr } = await ended(child);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(
+        new RegExp(`^ddsc: TRAIN_MEMORY: .* GiB of memory, .* has 1\\.00 GiB; try ${remedy}\n$`),
+      );
+      await expect(readdir(out)).rejects.toThrow(/ENOENT/);
+    },
+  );
 
   it("leaves a run: checkpoints, the links last and best, and metrics", async () => {
     expect(await readdir(run)).toEqual(expect.arrayContaining(["best", "last", "metrics.jsonl", "step-3"]));

@@ -74,7 +74,7 @@ describe("progress", () => {
   it("redraws one line on a terminal and ends it", () => {
     const terminal = stream(true);
     let time = 0;
-    const display = new ProgressDisplay(terminal, 3, () => time);
+    const display = new ProgressDisplay(terminal, 3, { now: () => time });
     for (const step of [1, 2, 3]) {
       display.update(result(step));
       time += 1000;
@@ -90,7 +90,7 @@ describe("progress", () => {
   it("writes plain lines every five seconds, at validations and at the end elsewhere", () => {
     const file = stream(false);
     let time = 0;
-    const display = new ProgressDisplay(file, 20, () => time);
+    const display = new ProgressDisplay(file, 20, { now: () => time });
     for (let step = 1; step <= 20; step++) {
       const validation = {
         nll: 1.5,
@@ -112,10 +112,19 @@ describe("progress", () => {
 
   it("does not take the first step, which opens the data, for the speed of all", () => {
     const file = stream(false);
-    const display = new ProgressDisplay(file, 100, () => 0);
+    const display = new ProgressDisplay(file, 100, { now: () => 0 });
     display.update(result(1, { seconds: 60, tokensPerSecond: 10 }));
     display.update(result(2));
     display.close();
     expect(file.written.at(-1)).toBe("step 2/100  loss 2.0000  lr 3.0e-4  2.0k tokens/s  49s left\n");
+  });
+
+  it("tells the time that is left before the deadline where the steps would take longer", () => {
+    const file = stream(false);
+    let time = 0;
+    const display = new ProgressDisplay(file, 100, { seconds: 30, now: () => time });
+    time = 10_000;
+    display.update(result(1, { seconds: 10 }));
+    expect(file.written.at(-1)).toContain("20s left");
   });
 });
