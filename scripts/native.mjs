@@ -74,6 +74,7 @@ const commands = {
       "for any number of threads",
       "recompute_test",
       "with float64 (cuda, float)",
+      "any number of cells",
     ];
     const options = long.flatMap((text) => ["--except", text]);
     conformance("build-asan", { program: "ddsc_emulated", options, environment });

@@ -10,11 +10,17 @@
 #if defined(__CUDACC__)
 #include "cuda/runtime_calls.cuh"
 #else
+#include <string>
+
+#include "core/errors.h"
 #include "cuda/emulator/instances.h"
 #include "cuda/emulator/runtime.h"
 #endif
 
 namespace ddsc::cuda {
+
+/// The most blocks a grid may have in y and in z; in x it may have 2^31 - 1.
+inline constexpr std::int64_t kMostInYOrZ = 65535;
 
 /// Blocks of a grid, threads of a block (whole warps) and the block's shared memory.
 struct LaunchShape {
@@ -34,6 +40,8 @@ void launch(Stream& stream, const char* name, const LaunchShape& shape, const Ar
   kernel<<<blocks, static_cast<unsigned>(shape.threads), shape.sharedBytes, handleOf(stream)>>>(arguments...);
   checkLaunch(name);
 #else
+  if (shape.x > INT32_MAX || shape.y > kMostInYOrZ || shape.z > kMostInYOrZ)
+    throw Error("CUDA_FAILED", std::string(name) + ": invalid configuration argument");
   const emulator::GridShape grid{
       {static_cast<int>(shape.x), static_cast<int>(shape.y), static_cast<int>(shape.z)},
       shape.threads,

@@ -137,14 +137,13 @@ void attendBf16(Context& context, const Attention& op) {
   // A head's columns begin at multiples of its width.
   const View<bf16> outView{rowsOf<bf16>(op.out),
                            isAligned(op.out.data, op.out.stride, op.out.type) && headDim % 8 == 0};
-  launch<attend<kDim>>(context.stream, "attention",
-                       {.x = ceilDivide(op.cells.longest, kQueries),
-                        .y = op.heads,
-                        .z = op.cells.cells(),
-                        .threads = kAttentionThreads,
-                        .sharedBytes = sharedBytes<kDim>()},
-                       heads, globalOf(op.cells.offsets), static_cast<int>(headDim),
-                       1.0f / std::sqrt(static_cast<float>(headDim)), outView, rowsOf<float>(op.logSumExp));
+  forPiecesOfCells(op.cells, op.heads, kQueries,
+                   {.threads = kAttentionThreads, .sharedBytes = sharedBytes<kDim>()},
+                   [&](const LaunchShape& shape, Global<const std::int32_t> offsets) {
+                     launch<attend<kDim>>(
+                         context.stream, "attention", shape, heads, offsets, static_cast<int>(headDim),
+                         1.0f / std::sqrt(static_cast<float>(headDim)), outView, rowsOf<float>(op.logSumExp));
+                   });
 }
 
 }  // namespace

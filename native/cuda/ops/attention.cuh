@@ -3,6 +3,8 @@
 // them in shared memory, and the fragments taken from there. A tile holds kRows tokens of one head, kDim wide
 // (32, 64 or 128; narrower heads are padded with zeros).
 
+#include <algorithm>
+
 #include "cuda/context.h"
 #include "cuda/ops/elements.cuh"
 
@@ -42,14 +44,28 @@ struct HeadPlace {
   std::int64_t start;  // the cell's first row
   int length;          // of the cell
   int first;           // token the block begins with
-  int head, cell;
+  int head;
 
   DDSC_DEVICE static HeadPlace of(Global<const std::int32_t> offsets, int tokensPerBlock) {
     const Index block = blockIndex();
     const std::int32_t start = offsets[block.z];
-    return {start, offsets[block.z + 1] - start, block.x * tokensPerBlock, block.y, block.z};
+    return {start, offsets[block.z + 1] - start, block.x * tokensPerBlock, block.y};
   }
 };
+
+/// Launches a kernel that begins with `HeadPlace::of`, cells in z: in pieces where there are more of them
+/// than a grid takes there. `launchPiece(shape, offsets)` gets the grid of a piece and the offsets of its
+/// cells.
+template <class LaunchPiece>
+void forPiecesOfCells(const Ragged& cells, std::int64_t heads, std::int64_t tokensPerBlock, LaunchShape shape,
+                      const LaunchPiece& launchPiece) {
+  shape.x = ceilDivide(cells.longest, tokensPerBlock);
+  shape.y = heads;
+  for (std::int64_t first = 0; first < cells.cells(); first += kMostInYOrZ) {
+    shape.z = std::min(cells.cells() - first, kMostInYOrZ);
+    launchPiece(shape, globalOf(cells.offsets.part(first, shape.z + 1)));
+  }
+}
 
 inline constexpr int kAttentionThreads = 128, kAttentionWarps = 4;
 inline constexpr float kLog2E = 1.4426950408889634f, kLn2 = 0.6931471805599453f;

@@ -187,7 +187,7 @@ void differentiateBf16(Context& context, const AttentionGradient& op) {
   auto* delta = reinterpret_cast<float*>(memory + rows * 4 * width);
   GradientInput in{.heads = packHeads(context, op.qkv, op.heads, kDim, op.rotary, op.cells, memory),
                    .dout = packPlain(context, op.dout, op.heads, kDim, memory + rows * 3 * width),
-                   .offsets = globalOf(op.cells.offsets),
+                   .offsets = {},
                    .logSumExp = rowsOf<float>(op.logSumExp),
                    .delta = {delta, rows * op.heads},
                    .headCount = static_cast<int>(op.heads),
@@ -197,13 +197,13 @@ void differentiateBf16(Context& context, const AttentionGradient& op) {
                    .dqkv = rowsOf<bf16>(op.dqkv),
                    .aligned = isAligned(op.dqkv.data, op.dqkv.stride, op.dqkv.type) && headDim % 8 == 0};
   attentionDelta(context, op.out, op.dout, op.heads, delta);
-  const LaunchShape shape{.x = ceilDivide(op.cells.longest, kOwn),
-                          .y = op.heads,
-                          .z = op.cells.cells(),
-                          .threads = kAttentionThreads,
-                          .sharedBytes = sharedBytes<kDim>()};
-  launch<differentiateKeys<kDim>>(context.stream, "attentionGradient", shape, in);
-  launch<differentiateQueries<kDim>>(context.stream, "attentionGradient", shape, in);
+  forPiecesOfCells(op.cells, op.heads, kOwn,
+                   {.threads = kAttentionThreads, .sharedBytes = sharedBytes<kDim>()},
+                   [&](const LaunchShape& shape, Global<const std::int32_t> offsets) {
+                     in.offsets = offsets;
+                     launch<differentiateKeys<kDim>>(context.stream, "attentionGradient", shape, in);
+                     launch<differentiateQueries<kDim>>(context.stream, "attentionGradient", shape, in);
+                   });
 }
 
 }  // namespace

@@ -238,14 +238,18 @@ sumProducts(Rows<const T> out, Rows<const T> dout, int heads, Global<float> delt
   }
 }
 
-LaunchShape shapeOf(const Ragged& cells, std::int64_t heads, std::int64_t headDim) {
-  return {.x = ceilDivide(cells.longest, kOwn),
-          .y = heads,
-          .z = cells.cells(),
-          .threads = kRowThreads,
-          .sharedBytes = PlainMemory::bytes(headDim)};
+/// launchPiece(shape, in) for pieces of the cells, `in` with the offsets of each.
+template <class T, class LaunchPiece>
+void forPieces(const Ragged& cells, PlainInput<T> in, const LaunchPiece& launchPiece) {
+  forPiecesOfCells(cells, in.heads, kOwn,
+                   {.threads = kRowThreads, .sharedBytes = PlainMemory::bytes(in.headDim)},
+                   [&](const LaunchShape& shape, Global<const std::int32_t> offsets) {
+                     in.offsets = offsets;
+                     launchPiece(shape, in);
+                   });
 }
 
+/// All but the offsets.
 template <class T>
 PlainInput<T> inputOf(const ConstMatrix& qkv, const RotaryTable& rotary, const Ragged& cells,
                       std::int64_t heads) {
@@ -254,7 +258,6 @@ PlainInput<T> inputOf(const ConstMatrix& qkv, const RotaryTable& rotary, const R
           "on a GPU heads are at most 256 wide; use more heads or device cpu");
   PlainInput<T> in{};
   in.qkv = rowsOf<T>(qkv);
-  in.offsets = globalOf(cells.offsets);
   in.rotation = Rotation::of(rotary, cells);
   in.heads = static_cast<int>(heads);
   in.headDim = static_cast<int>(headDim);
@@ -267,9 +270,11 @@ PlainInput<T> inputOf(const ConstMatrix& qkv, const RotaryTable& rotary, const R
 void attendPlain(Context& context, const Attention& op) {
   withElementType(op.out.type, [&](auto element) {
     using T = decltype(element);
-    launch<attendRows<T>>(context.stream, "attention", shapeOf(op.cells, op.heads, op.out.cols / op.heads),
-                          inputOf<T>(op.qkv, op.rotary, op.cells, op.heads), rowsOf<T>(op.out),
-                          rowsOf<float>(op.logSumExp));
+    forPieces(op.cells, inputOf<T>(op.qkv, op.rotary, op.cells, op.heads),
+              [&](const LaunchShape& shape, const PlainInput<T>& in) {
+                launch<attendRows<T>>(context.stream, "attention", shape, in, rowsOf<T>(op.out),
+                                      rowsOf<float>(op.logSumExp));
+              });
   });
 }
 
@@ -277,15 +282,16 @@ void differentiatePlain(Context& context, const AttentionGradient& op) {
   const std::int64_t rows = op.out.rows;
   auto* delta = context.scratch.take<float>(rows * op.heads);
   attentionDelta(context, op.out, op.dout, op.heads, delta);
-  const LaunchShape shape = shapeOf(op.cells, op.heads, op.out.cols / op.heads);
   withElementType(op.out.type, [&](auto element) {
     using T = decltype(element);
-    PlainInput<T> in = inputOf<T>(op.qkv, op.rotary, op.cells, op.heads);
-    in.dout = rowsOf<T>(op.dout);
-    in.logSumExp = rowsOf<float>(op.logSumExp);
-    in.delta = {delta, rows * op.heads};
-    launch<differentiateQueries<T>>(context.stream, "attentionGradient", shape, in, rowsOf<T>(op.dqkv));
-    launch<differentiateKeys<T>>(context.stream, "attentionGradient", shape, in, rowsOf<T>(op.dqkv));
+    PlainInput<T> whole = inputOf<T>(op.qkv, op.rotary, op.cells, op.heads);
+    whole.dout = rowsOf<T>(op.dout);
+    whole.logSumExp = rowsOf<float>(op.logSumExp);
+    whole.delta = {delta, rows * op.heads};
+    forPieces(op.cells, whole, [&](const LaunchShape& shape, const PlainInput<T>& in) {
+      launch<differentiateQueries<T>>(context.stream, "attentionGradient", shape, in, rowsOf<T>(op.dqkv));
+      launch<differentiateKeys<T>>(context.stream, "attentionGradient", shape, in, rowsOf<T>(op.dqkv));
+    });
   });
 }
 

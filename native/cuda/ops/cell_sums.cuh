@@ -30,7 +30,7 @@ inline CellSums cellSums(Scratch& scratch, const Ragged& cells, std::int64_t kin
   return {scratch.take<float>(cells.cells() * blocks * kinds * cols), blocks, kinds, cols, cells.cells()};
 }
 
-/// The grid of a kernel that calls `sumCellRows`.
+/// The grid of a kernel that calls `sumCellRows`. What z may be is enough for cells of eight million rows.
 template <int kinds>
 LaunchShape cellSumShape(const CellSums& sums) {
   return {.x = sums.cells,

@@ -83,10 +83,10 @@ differentiateGated(View<const float> dy, View<const T> h, View<const float> gate
   });
 }
 
-/// A thread a cell and column.
+/// A thread a cell and column; cells in x, where a grid takes as many as there may be.
 DDSC_KERNEL(kRowThreads) addGates(Global<const std::int32_t> offsets, CellSums sums, Rows<float> dgate) {
-  const std::int64_t col = threadOfGrid();
-  const std::int64_t cell = blockIndex().y;
+  const std::int64_t cell = blockIndex().x;
+  const std::int64_t col = static_cast<std::int64_t>(blockIndex().y) * kRowThreads + threadIndex();
   if (col >= sums.cols) return;
   dgate[cell][col] = sums.total(cell, offsets[cell + 1] - offsets[cell], 0, col);
 }
@@ -112,7 +112,7 @@ void run(Context& context, const GateResidualGradient& op) {
                                   viewOf<T>(op.dh), sums);
   });
   launch<addGates>(context.stream, "gateResidualGradient",
-                   {.x = ceilDivide(op.dy.cols, kRowThreads), .y = sums.cells, .threads = kRowThreads},
+                   {.x = sums.cells, .y = ceilDivide(op.dy.cols, kRowThreads), .threads = kRowThreads},
                    globalOf(op.cells.offsets), sums, rowsOf<float>(op.dgate));
 }
 
