@@ -1,7 +1,7 @@
 // The native core without Node: node scripts/native.mjs build | test | sanitize | bench [arguments of ddsc_bench]
 //   build     core, conformance tests and benchmark in build-native/
 //   test      build, check the kernels' symbols, run the conformance tests: the CPU's, and the CUDA sources' on the
-//             emulator, which planted faults must make fail
+//             emulator, with a stand-in for cuBLASLt, too; planted faults must make them fail
 //   sanitize  all conformance tests and the emulator's but the longest under ASan + UBSan (build-asan/), those about
 //             threads under TSan (build-tsan/)
 //   bench     build and run the benchmark
@@ -63,6 +63,15 @@ const commands = {
     checkIsaSymbols(join(root, "build-native"));
     conformance("build-native");
     conformance("build-native", { program: "ddsc_emulated" });
+    // Products once more, by the stand-in for NVIDIA's library, and what holds of whole models.
+    const environment = {
+      DDSC_GEMM: "cublaslt",
+      DDSC_EMULATED_CUBLASLT: join(root, "build-native/libddsc_fake_cublaslt.so"),
+    };
+    for (const filter of ["linear_test", "asynchronous_test", "memory_test"]) {
+      const options = ["--filter", filter, "--except", "(cuda, float)"];
+      conformance("build-native", { program: "ddsc_emulated", options, environment });
+    }
     checkPlantedFaults(join(root, "build-native"));
   },
   sanitize: () => {

@@ -1,8 +1,11 @@
 // Memory of a model and its calls: told before any of it is taken, or taken at once.
+#include <algorithm>
+
 #include "addon/calls.h"
 #include "addon/inputs.h"
 #include "addon/objects.h"
 #include "cpu/cpu_backend.h"
+#include "cuda/devices.h"
 
 namespace ddsc::addon {
 
@@ -16,13 +19,22 @@ Napi::Value planObject(Napi::Env env, MemoryPlan& plan) {
   return result;
 }
 
+MemoryPlan planFor(const DenoiserConfig& config, DType compute, const Workload& load, int threads,
+                   DeviceKind kind) {
+  MemoryPlan plan = planMemory(config, compute, load, threads, kind);
+  // A GPU's scratch memory is one, as large as any op wants.
+  if (kind == DeviceKind::gpu && compute == DType::bf16)
+    plan.scratch = std::max(plan.scratch, cuda::libraryScratchBytes());
+  return plan;
+}
+
 }  // namespace
 
 Napi::Value DenoiserObject::reserve(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const auto work = [load = workload(argument(info, 0, "workload"))](Model& m) {
       const MemoryPlan plan =
-          planMemory(m.config(), m.compute(), load, m.backend().threads(), m.backend().kind());
+          planFor(m.config(), m.compute(), load, m.backend().threads(), m.backend().kind());
       m.reserve(plan.workspace, plan.inputs);
       return plan;
     };
@@ -39,7 +51,7 @@ Napi::Value estimateMemory(const Napi::CallbackInfo& info) {
          load = workload(options["workload"]),
          kind = options["device"].string() == "cpu" ? DeviceKind::cpu : DeviceKind::gpu] {
           const int threads = kind == DeviceKind::cpu ? cpu::makeCpuBackend()->threads() : 1;
-          return planMemory(config, type, load, threads, kind);
+          return planFor(config, type, load, threads, kind);
         },
         planObject);
   });

@@ -10,8 +10,8 @@ void* Scratch::bytes(std::size_t wanted) {
     freeDevice(memory_);
     memory_ = nullptr;
     size_ = 0;
-    memory_ = allocateDevice(wanted + wanted / 4);
-    size_ = wanted + wanted / 4;
+    memory_ = allocateDevice(grownSize(wanted));
+    size_ = grownSize(wanted);
     ++generation_;
   }
   return memory_;

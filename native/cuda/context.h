@@ -1,5 +1,6 @@
 #pragma once
-// What a CUDA op gets beside its views: the stream it runs on and scratch memory.
+// What a CUDA op gets beside its views: the stream it runs on, scratch memory, and a library for plain
+// products where one serves.
 
 #include <cstddef>
 
@@ -7,6 +8,10 @@
 #include "ops/backend.h"
 
 namespace ddsc::cuda {
+
+namespace cublaslt {
+class Products;
+}
 
 /// Device memory that grows and is kept. What an op took is void when the next op asks; work already on the
 /// stream keeps its own, as the stream runs in order and memory that was outgrown is freed only when it is
@@ -27,6 +32,8 @@ class Scratch {
   std::size_t size() const { return size_; }
   /// Another number whenever the memory is another.
   int generation() const { return generation_; }
+  /// What it holds after growing for so many bytes: more, so that it seldom grows.
+  static constexpr std::size_t grownSize(std::size_t wanted) { return wanted + wanted / 4; }
 
  private:
   void* bytes(std::size_t wanted);
@@ -40,6 +47,7 @@ class Scratch {
 struct Context {
   Stream& stream;
   Scratch& scratch;
+  cublaslt::Products* products = nullptr;  // null: our kernels alone
 };
 
 }  // namespace ddsc::cuda

@@ -8,6 +8,7 @@
 #include "core/errors.h"
 #include "cuda/arrivals.h"
 #include "cuda/context.h"
+#include "cuda/cublaslt/choice.h"
 #include "cuda/device_memory.h"
 #include "cuda/ops/kernels.h"
 #include "cuda/repeats.h"
@@ -24,6 +25,8 @@ class CudaBackend final : public EveryOp<CudaBackend> {
   CudaBackend(int device, Gpu gpu) : device_(device), gpu_(std::move(gpu)) {
     useDevice(device_);
     parts_ = std::make_unique<Parts>();
+    parts_->products = cublaslt::chosenProducts(parts_->context);
+    parts_->context.products = parts_->products.get();
   }
   ~CudaBackend() override {
     // The destructors below speak to the device that is current.
@@ -33,7 +36,11 @@ class CudaBackend final : public EveryOp<CudaBackend> {
     }
   }
 
-  std::string describe() const override { return "cuda:" + std::to_string(device_) + " (" + gpu_.name + ")"; }
+  std::string describe() const override {
+    const cublaslt::Products* const products = parts_->products.get();
+    return "cuda:" + std::to_string(device_) + " (" + gpu_.name +
+           (products == nullptr ? "" : ", plain products by cuBLASLt " + products->version()) + ")";
+  }
   DeviceKind kind() const override { return DeviceKind::gpu; }
   int threads() const override { return 1; }
   Limits measureLimits() override { return cuda::measureLimits(inOrder().context, gpu_.multiprocessors); }
@@ -119,6 +126,7 @@ class CudaBackend final : public EveryOp<CudaBackend> {
     Timeline timeline{stream};
     Arrivals arrivals{stream, timeline};
     Context context{stream, scratch};
+    std::unique_ptr<cublaslt::Products> products;
     Repeats repeats{context};
     Event copied;
   };

@@ -31,4 +31,8 @@ struct GpuMemory {
 };
 GpuMemory gpuMemory(int gpu);
 
+/// Device memory for the scratch of products in bf16 where DDSC_GEMM lets a library compute some; 0 where it
+/// does not. Throws Error GEMM_UNKNOWN.
+std::size_t libraryScratchBytes();
+
 }  // namespace ddsc::cuda

@@ -85,6 +85,11 @@ DriverState driverState() {
 
 void useDevice(int device) { checkCall(cudaSetDevice(device), "cudaSetDevice"); }
 
+// The newest first; the last is what a distribution's link for developers is called.
+std::vector<std::string> cublasLtNames() {
+  return {"libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so"};
+}
+
 MemoryState deviceMemory() {
   MemoryState state;
   checkCall(cudaMemGetInfo(&state.freeBytes, &state.totalBytes), "cudaMemGetInfo");
@@ -164,6 +169,7 @@ bool Event::reached() const {
 void Event::wait() const { checkCall(cudaEventSynchronize(state_->event), "cudaEventSynchronize"); }
 
 cudaStream_t handleOf(Stream& stream) { return stream.state().stream; }
+void* Stream::handle() { return state_->stream; }
 
 Stream::Stream() : state_(std::make_unique<State>()) {}
 Stream::~Stream() = default;

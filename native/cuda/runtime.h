@@ -39,6 +39,9 @@ struct MemoryState {
 };
 MemoryState deviceMemory();
 
+/// File names of NVIDIA's cuBLASLt, to be tried in this order.
+std::vector<std::string> cublasLtNames();
+
 /// 256-byte aligned device memory.
 void* allocateDevice(std::size_t bytes);
 void freeDevice(void* memory) noexcept;
@@ -105,6 +108,9 @@ class Stream {
   void beginRecording();
   Graph endRecording();
   void replay(const Graph& graph);
+
+  /// What NVIDIA's libraries know it by (cudaStream_t).
+  void* handle();
 
   struct State;
   State& state() { return *state_; }

@@ -169,6 +169,55 @@ const PerInstructionSet weightGradient(
       }
     });
 
+const PerInstructionSet plainProducts(
+    "layers with no bias and no activation are products, rounded once", [](Backend& backend, DType type) {
+      std::uint32_t name = 3000;
+      for (const Shape& s : shapes) {
+        for (const bool aligned : {false, true}) {
+          const auto [rows, inputs, outputs] = s;
+          const Tensor x = Tensor::random(++name, rows, inputs, type, 1, gapAfter(inputs, aligned, 3)),
+                       dy = Tensor::random(++name, rows, outputs, type, 1, gapAfter(outputs, aligned, 1)),
+                       weight =
+                           Tensor::random(++name, outputs, inputs, type, 1, gapAfter(inputs, aligned, 2));
+          for (const DType into : {type, DType::f32}) {
+            Tensor y(rows, outputs, into, gapAfter(outputs, aligned, 3)),
+                dx(rows, inputs, into, gapAfter(inputs, aligned, 5));
+            backend.run(Linear{.x = x.view(),
+                               .weight = weight.view(),
+                               .bias = {},
+                               .preactivation = {},
+                               .residual = {},
+                               .y = y.view()});
+            checkAgainst(y.values(),
+                         product(
+                             rows, outputs, inputs, [&](auto i, auto k) { return element(x, i, k); },
+                             [&](auto k, auto j) { return element(weight, j, k); }),
+                         tolerance(into));
+            y.checkGaps();
+            backend.run(LinearInputGradient{
+                .dy = dy.view(), .weight = weight.view(), .preactivation = {}, .dx = dx.view()});
+            checkAgainst(dx.values(),
+                         product(
+                             rows, inputs, outputs, [&](auto i, auto k) { return element(dy, i, k); },
+                             [&](auto k, auto j) { return element(weight, k, j); }),
+                         tolerance(into));
+            dx.checkGaps();
+          }
+          Tensor dweight =
+              Tensor::random(++name, outputs, inputs, DType::f32, 1, gapAfter(inputs, aligned, 1));
+          auto expected = product(
+              outputs, inputs, rows, [&](auto i, auto k) { return element(dy, k, i); },
+              [&](auto k, auto j) { return element(x, k, j); });
+          const auto before = dweight.doubles();
+          for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += before[i];
+          backend.run(
+              LinearWeightGradient{.dy = dy.view(), .x = x.view(), .dweight = dweight.view(), .dbias = {}});
+          checkAgainst(dweight.values(), expected, 1e-5);
+          dweight.checkGaps();
+        }
+      }
+    });
+
 DDSC_TEST("the derivatives the linear tests expect agree with finite differences") {
   for (const Activation activation : {Activation::none, Activation::geluTanh, Activation::silu}) {
     std::vector<double> x, gradient;

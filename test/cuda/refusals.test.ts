@@ -70,6 +70,26 @@ describe("a GPU's number", () => {
   });
 });
 
+describe("a library for products", () => {
+  const withGemm = (DDSC_GEMM: string) => ended(start(computing("cuda"), { ...emulated(), DDSC_GEMM }));
+
+  it("that is asked for and cannot be had is an error with the reason and the remedy", async () => {
+    const { code, stderr } = await withGemm("cublaslt");
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /^ddsc: GEMM_UNAVAILABLE: .*cannot open shared object file.*LD_LIBRARY_PATH, or unset DDSC_GEMM\n$/,
+    );
+  });
+
+  it("is one of those there are", async () => {
+    const { code, stderr } = await withGemm("mkl");
+    expect(code).toBe(1);
+    expect(stderr).toBe(
+      'ddsc: GEMM_UNKNOWN: expected own, cublaslt or auto for DDSC_GEMM but received "mkl"\n',
+    );
+  });
+});
+
 describe("a GPU with too little memory", () => {
   it("is found out before a training starts", async () => {
     const out = join(folder, "run");

@@ -7,10 +7,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <string_view>
 #include <utility>
 
 #include "core/errors.h"
 #include "cuda/emulator/settings.h"
+#include "cuda/emulator/stream_handle.h"
 #include "cuda/lost_device.h"
 #include "cuda/out_of_memory.h"
 
@@ -57,7 +59,7 @@ struct Event::State {
   std::shared_ptr<Moment> moment;
 };
 
-struct Stream::State {
+struct Stream::State final : emulator::StreamHandle {
   std::deque<Piece> waiting;
   int kernels = 0;  // of those that wait
   std::vector<Piece> recorded;
@@ -67,6 +69,8 @@ struct Stream::State {
   State(const State&) = delete;
   State& operator=(const State&) = delete;
   ~State() { abandon(); }
+
+  void enqueue(std::function<void()> work) override { give({Piece::Kind::kernel, std::move(work), nullptr}); }
 
   void give(Piece piece) {
     if (recording) {
@@ -162,6 +166,16 @@ void useDevice(int device) {
   require(device == 0, "CUDA_FAILED", "the emulator has one device, cuda:0");
 }
 
+std::vector<std::string> cublasLtNames() {
+  const char* const given = std::getenv("DDSC_EMULATED_CUBLASLT");
+  std::string_view left = given == nullptr ? "libcublasLt-of-the-emulator" : given;
+  std::vector<std::string> names;
+  for (std::size_t comma; (comma = left.find(',')) != std::string_view::npos; left = left.substr(comma + 1))
+    names.emplace_back(left.substr(0, comma));
+  names.emplace_back(left);
+  return names;
+}
+
 MemoryState deviceMemory() {
   const std::size_t all = emulator::settings().memoryBytes;
   return {all - allocatedBytes, all};
@@ -223,6 +237,8 @@ void Event::wait() const {
 Stream::Stream() : state_(std::make_unique<State>()) {}
 Stream::~Stream() = default;
 
+void* Stream::handle() { return static_cast<emulator::StreamHandle*>(state_.get()); }
+
 void Stream::copyToDevice(void* to, const void* fromHost, std::size_t bytes) {
   if (bytes == 0) return;
   const auto work = [=, stream = state_.get()] {
@@ -277,9 +293,7 @@ void Stream::replay(const Graph& graph) {
 
 namespace emulator {
 
-void enqueue(Stream& stream, std::function<void()> work) {
-  stream.state().give({Piece::Kind::kernel, std::move(work), nullptr});
-}
+void enqueue(Stream& stream, std::function<void()> work) { stream.state().enqueue(std::move(work)); }
 
 Counts counts() {
   return {countsSoFar.waits, countsSoFar.allocations, countsSoFar.recordings, countsSoFar.replays,

@@ -1,6 +1,7 @@
 #pragma once
 // Small things that several kernels share: rows of either type, activations, reductions over a warp.
 
+#include "cuda/alignment.h"
 #include "cuda/launch.cuh"
 #include "ops/ops.h"
 
@@ -9,11 +10,6 @@ namespace ddsc::cuda {
 DDSC_DEVICE int least(int a, int b) { return a < b ? a : b; }
 DDSC_DEVICE std::int64_t least(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 inline constexpr std::int64_t ceilDivide(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
-
-/// Whether rows of this matrix can be moved 16 bytes at a time, from multiples of 16 bytes.
-inline bool isAligned(const void* data, std::int64_t stride, DType type) {
-  return reinterpret_cast<std::uintptr_t>(data) % 16 == 0 && stride * sizeOf(type) % 16 == 0;
-}
 
 /// n neighbouring elements as float, whatever the type; `count` < n: the others are 0.
 template <int n, class T>

@@ -1,7 +1,9 @@
 // Linear layers: three products over one blocked multiplication (product.cuh), differing in which operand is
 // read along rows and in what happens to a finished tile. Fused there: bias, activation, residual, the
-// activation's derivative, accumulation into the gradient, rounding to bf16.
+// activation's derivative, accumulation into the gradient, rounding to bf16. Plain products may be left to
+// cuBLASLt.
 
+#include "cuda/cublaslt/linear.h"
 #include "cuda/launch.cuh"
 #include "cuda/ops/kernels.h"
 #include "cuda/ops/product_bf16.cuh"
@@ -174,12 +176,14 @@ std::int64_t splitsOf(std::int64_t tiles, std::int64_t steps) {
 }  // namespace
 
 void run(Context& context, const Linear& op) {
+  if (cublaslt::multiplies(context, op)) return;
   multiply<true, true>(context, "linear", op.x, op.weight, op.x.rows, op.weight.rows, op.x.cols,
                        ForwardEpilogue{globalOf(op.bias), op.activation, anyRows(op.preactivation),
                                        anyRows(op.residual), anyRows(op.y)});
 }
 
 void run(Context& context, const LinearInputGradient& op) {
+  if (cublaslt::multiplies(context, op)) return;
   multiply<true, false>(context, "linearInputGradient", op.dy, op.weight, op.dy.rows, op.weight.cols,
                         op.dy.cols,
                         InputGradientEpilogue{op.activation, anyRows(op.preactivation), anyRows(op.dx)});
@@ -187,7 +191,7 @@ void run(Context& context, const LinearInputGradient& op) {
 
 void run(Context& context, const LinearWeightGradient& op) {
   const std::int64_t rows = op.dy.cols, cols = op.x.cols, steps = op.dy.rows;
-  if (rows == 0 || cols == 0 || steps == 0) return;
+  if (rows == 0 || cols == 0 || steps == 0 || cublaslt::multiplies(context, op)) return;
   const bool isFloat = op.dy.type == DType::f32;
   const std::int64_t tile = isFloat ? ProductFloat::kRows : ProductBf16::kRows;
   const std::int64_t wanted = splitsOf(ceilDivide(rows, tile) * ceilDivide(cols, tile), steps);

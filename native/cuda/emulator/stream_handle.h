@@ -1,0 +1,17 @@
+#pragma once
+#include <functional>
+
+namespace ddsc::cuda::emulator {
+
+/// What the handle of a stream points to: the way in for a library that is loaded while the program runs, and
+/// so cannot call functions of it by name.
+class StreamHandle {
+ public:
+  /// Work that runs in the stream's turn.
+  virtual void enqueue(std::function<void()> work) = 0;
+
+ protected:
+  ~StreamHandle() = default;
+};
+
+}  // namespace ddsc::cuda::emulator
