@@ -5,8 +5,9 @@
 #   bench/gpu.sh [--build-only] [--no-sanitizer] [--seconds S] [--python PYTHON]
 #
 # Builds the tests and the benchmark for the GPUs that are here (build-gpu/), runs the op and model tests on the
-# device, runs them again under compute-sanitizer (memcheck, racecheck, initcheck), measures products, attention and
-# whole steps beside PyTorch, and ends with one short table. Exit code 0 where all tests passed.
+# device, runs them again under compute-sanitizer (memcheck, racecheck, initcheck), and with plain products by cuBLASLt
+# where that is found, measures products, attention and whole steps beside PyTorch, and ends with one short table. Exit
+# code 0 where all tests passed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -31,6 +32,9 @@ need() { command -v "$1" > /dev/null || { echo "$1 is missing: $2" >&2; exit 1; 
 need cmake "install CMake 3.20 or newer"
 [[ -n ${CUDACXX:-} ]] || need nvcc "install the CUDA toolkit and put its bin folder in PATH, or set CUDACXX"
 $build_only || need nvidia-smi "this machine has no NVIDIA driver; --build-only builds without one"
+
+# Ours, but where it is said otherwise.
+export DDSC_GEMM=own
 
 build=build-gpu
 cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release --log-level=WARNING
@@ -65,14 +69,34 @@ if $sanitizer; then
   fi
 fi
 
+# cuBLASLt: where the loader finds it, or in the packages that came with PyTorch.
+packages=$("$python" -c 'import glob, os, sysconfig
+found = sorted(glob.glob(sysconfig.get_path("purelib") + "/nvidia/*/lib/libcublasLt.so.1[23]"))
+print(os.path.dirname(found[-1]) if found else "")' 2> /dev/null || true)
+[[ -z $packages ]] || export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$packages
+library=false
+if DDSC_GEMM=cublaslt "$tests" --filter "limits are measured" > "$work/log" 2>&1; then
+  library=true
+  check cuBLASLt env DDSC_GEMM=cublaslt "$tests" --except "(cuda, float)"
+else
+  summary+=("cuBLASLt is not run: it $(sed -n 's/^ *DDSC_GEMM asks for cuBLASLt, which //p' "$work/log")")
+fi
+
 echo "== benchmark"
 "$build/ddsc_gpu_bench" --json --seconds "$seconds" | tee "$work/ours.jsonl"
+: > "$work/cublaslt.jsonl"
+if $library; then
+  echo "== benchmark, plain products by cuBLASLt"
+  for part in linear "tiny 64" "small 64"; do
+    DDSC_GEMM=cublaslt "$build/ddsc_gpu_bench" --json --seconds "$seconds" --filter "$part"
+  done | tee "$work/cublaslt.jsonl"
+fi
 echo
 echo "== $(nvidia-smi --query-gpu=name,driver_version,clocks.max.sm,power.limit --format=csv,noheader | head -n 1)"
 echo "== commit $(git rev-parse --short HEAD 2> /dev/null || echo unknown), $(date -u +%Y-%m-%d)"
 printf '%s\n' "${summary[@]}"
 if "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2> /dev/null; then
-  "$python" bench/peer/gpu.py --ours "$work/ours.jsonl" --seconds "$seconds"
+  "$python" bench/peer/gpu.py --ours "$work/ours.jsonl" --cublaslt "$work/cublaslt.jsonl" --seconds "$seconds"
 else
   echo "$python has no PyTorch with CUDA: name one that has with --python"
 fi

@@ -1,7 +1,8 @@
 """Measures PyTorch on the GPU beside `ddsc_gpu_bench --json`, whose lines are read from --ours, and prints one table.
 
-    python bench/peer/gpu.py --ours ours.jsonl [--seconds 0.5]
+    python bench/peer/gpu.py --ours ours.jsonl [--cublaslt cublaslt.jsonl] [--seconds 0.5]
 
+--cublaslt names such lines that were measured with DDSC_GEMM=cublaslt, for a column beside ours.
 Everything is bf16. Products are cuBLAS's, attention is PyTorch's flash attention (without rotary positions, which ours
 includes); whole steps are the model of model.py under autocast, as written and compiled, with fused AdamW.
 """
@@ -145,26 +146,35 @@ def peers(names, seconds):
                 torch.cuda.empty_cache()
 
 
+def rows_of(path):
+    """What ddsc_gpu_bench wrote there, by name; nothing where there is no path."""
+    if path is None:
+        return {}
+    with open(path) as lines:
+        return {row["name"]: row for row in map(json.loads, lines)}
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--ours", required=True)
+    options.add_argument("--cublaslt")
     options.add_argument("--seconds", type=float, default=0.5)
     given = options.parse_args()
     torch.backends.cuda.matmul.allow_tf32 = True
-    with open(given.ours) as lines:
-        ours = {row["name"]: row for row in map(json.loads, lines)}
+    ours, served = rows_of(given.ours), rows_of(given.cublaslt)
     theirs = {}
     for name, kind, time in peers(list(ours), given.seconds):
         theirs.setdefault(name, {})[kind] = time
 
     print(f"PyTorch {torch.__version__}, CUDA {torch.version.cuda}, {torch.cuda.get_device_name()}; milliseconds")
-    print(f"{'':52} {'ours':>9} {'TFLOP/s':>8} {'PyTorch':>9} {'compiled':>9} {'PyTorch / ours':>15}")
+    print(f"{'':52} {'ours':>9} {'TFLOP/s':>8} {'cuBLASLt':>9} {'PyTorch':>9} {'compiled':>9} {'PyTorch / ours':>15}")
     for name, row in ours.items():
         peer = theirs.get(name, {})
         best = min(peer.values(), default=None)
         cell = lambda value, digits: f"{value:.{digits}f}" if value else "-"
         print(
-            f"{name:52} {row['milliseconds']:9.3f} {cell(row['gflops'] / 1e3, 0):>8} {cell(peer.get('eager'), 3):>9} "
+            f"{name:52} {row['milliseconds']:9.3f} {cell(row['gflops'] / 1e3, 0):>8} "
+            f"{cell(served.get(name, {}).get('milliseconds'), 3):>9} {cell(peer.get('eager'), 3):>9} "
             f"{cell(peer.get('compiled'), 3):>9} {cell(best and best / row['milliseconds'], 2):>15}"
         )
 
