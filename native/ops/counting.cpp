@@ -1,5 +1,7 @@
 #include "ops/counting.h"
 
+#include "ops/gpu_scratch.h"
+
 namespace ddsc {
 
 namespace {
@@ -22,14 +24,6 @@ constexpr std::int64_t kPanel = 32;
 std::int64_t packedFloats(std::int64_t rows, std::int64_t cols) {
   return (rows + kPanel - 1) / kPanel * kPanel * (cols + cols % 2);
 }
-
-/// A GPU shares a weight gradient's rows between so many blocks, tiles of so many rows and columns.
-constexpr std::int64_t kGpuBlocks = 264, kGpuTile = 128, kGpuLeastSteps = 1024, kGpuMostSplits = 16;
-/// Widths that heads are packed in on a GPU, in bf16; wider ones are read where they are.
-constexpr std::int64_t kGpuHeadDims[] = {32, 64, 128};
-constexpr std::int64_t kGpuChunkRows = 128;
-
-std::int64_t ceilDivide(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 std::size_t bytesOf(std::int64_t floats) { return static_cast<std::size_t>(floats) * sizeof(float); }
 
@@ -85,25 +79,18 @@ void CountingBackend::noteSums(const ConstMatrix& rows, std::int64_t arrays) {
 
 void CountingBackend::noteOnGpu(const LinearWeightGradient& op) {
   const std::int64_t rows = op.dy.cols, cols = op.x.cols;
-  if (rows == 0 || cols == 0) return;
-  const std::int64_t tiles = ceilDivide(rows, kGpuTile) * ceilDivide(cols, kGpuTile);
-  const std::int64_t splits =
-      std::min({ceilDivide(kGpuBlocks, tiles), op.dy.rows / kGpuLeastSteps, kGpuMostSplits});
-  if (splits > 1) noteShared(splits * rows * (cols + 1));
+  if (rows == 0 || cols == 0 || op.dy.rows == 0) return;
+  noteShared(gpu::weightGradientSplits(op.dy.type, rows, cols, op.dy.rows).scratchFloats);
 }
 
 void CountingBackend::noteGpuHeads(const ConstMatrix& out, std::int64_t heads, std::int64_t arrays) {
-  const std::int64_t headDim = out.cols / heads;
-  for (const std::int64_t width : kGpuHeadDims) {
-    if (out.type != DType::bf16 || headDim > width) continue;
-    noteShared(out.rows * heads * (arrays * width / 2 + 1));  // two to a float, and a float of each row
-    return;
-  }
-  noteShared(out.rows * heads);
+  // Two to a float, and a float of each row.
+  const std::int64_t width = gpu::packedHeadDim(out.type, out.cols / heads);
+  noteShared(out.rows * heads * (arrays * width / 2 + 1));
 }
 
 void CountingBackend::noteGpuSums(const Ragged& cells, std::int64_t cols, std::int64_t arrays) {
-  noteShared(cells.cells() * ceilDivide(cells.longest, kGpuChunkRows) * arrays * cols);
+  noteShared(gpu::cellSumFloats(cells, arrays, cols));
 }
 
 }  // namespace ddsc

@@ -55,7 +55,7 @@ class CountingBackend final : public EveryOp<CountingBackend> {
   void noteOnGpu(const LinearWeightGradient& op);
   void noteOnGpu(const Attention& op) { noteGpuHeads(op.out, op.heads, 3); }
   void noteOnGpu(const AttentionGradient& op) { noteGpuHeads(op.out, op.heads, 4); }
-  void noteOnGpu(const NormModulateGradient& op) { noteGpuSums(op.cells, op.dx.cols, 3); }
+  void noteOnGpu(const NormModulateGradient& op) { noteGpuSums(op.cells, op.dx.cols, 2); }
   void noteOnGpu(const GateResidualGradient& op) { noteGpuSums(op.cells, op.dy.cols, 1); }
   /// `arrays` of packed heads.
   void noteGpuHeads(const ConstMatrix& out, std::int64_t heads, std::int64_t arrays);

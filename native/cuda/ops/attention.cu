@@ -149,11 +149,12 @@ void attendBf16(Context& context, const Attention& op) {
 }  // namespace
 
 void run(Context& context, const Attention& op) {
-  const std::int64_t headDim = op.out.cols / op.heads;
-  if (op.out.type == DType::f32 || headDim > 128) return attendPlain(context, op);
-  if (headDim <= 32) return attendBf16<32>(context, op);
-  if (headDim <= 64) return attendBf16<64>(context, op);
-  attendBf16<128>(context, op);
+  switch (gpu::packedHeadDim(op.out.type, op.out.cols / op.heads)) {
+    case 32: return attendBf16<32>(context, op);
+    case 64: return attendBf16<64>(context, op);
+    case 128: return attendBf16<128>(context, op);
+    default: return attendPlain(context, op);
+  }
 }
 
 }  // namespace ddsc::cuda

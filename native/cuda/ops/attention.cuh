@@ -7,6 +7,7 @@
 
 #include "cuda/context.h"
 #include "cuda/ops/elements.cuh"
+#include "ops/gpu_scratch.h"
 
 namespace ddsc::cuda {
 

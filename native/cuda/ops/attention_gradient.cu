@@ -209,11 +209,12 @@ void differentiateBf16(Context& context, const AttentionGradient& op) {
 }  // namespace
 
 void run(Context& context, const AttentionGradient& op) {
-  const std::int64_t headDim = op.out.cols / op.heads;
-  if (op.out.type == DType::f32 || headDim > 128) return differentiatePlain(context, op);
-  if (headDim <= 32) return differentiateBf16<32>(context, op);
-  if (headDim <= 64) return differentiateBf16<64>(context, op);
-  differentiateBf16<128>(context, op);
+  switch (gpu::packedHeadDim(op.out.type, op.out.cols / op.heads)) {
+    case 32: return differentiateBf16<32>(context, op);
+    case 64: return differentiateBf16<64>(context, op);
+    case 128: return differentiateBf16<128>(context, op);
+    default: return differentiatePlain(context, op);
+  }
 }
 
 }  // namespace ddsc::cuda

@@ -4,10 +4,11 @@
 
 #include "cuda/context.h"
 #include "cuda/ops/elements.cuh"
+#include "ops/gpu_scratch.h"
 
 namespace ddsc::cuda {
 
-inline constexpr int kRowsPerBlock = 128, kColsPerBlock = kWarpSize * kRun;
+inline constexpr int kRowsPerBlock = gpu::kCellRowsPerBlock, kColsPerBlock = kWarpSize * kRun;
 
 /// Blocks' sums: `which` of `count` kinds, [cells, blocks, kinds, cols].
 struct CellSums {
@@ -26,8 +27,8 @@ struct CellSums {
 };
 
 inline CellSums cellSums(Scratch& scratch, const Ragged& cells, std::int64_t kinds, std::int64_t cols) {
-  const std::int64_t blocks = ceilDivide(cells.longest, kRowsPerBlock);
-  return {scratch.take<float>(cells.cells() * blocks * kinds * cols), blocks, kinds, cols, cells.cells()};
+  return {scratch.take<float>(gpu::cellSumFloats(cells, kinds, cols)), gpu::cellSumBlocks(cells), kinds, cols,
+          cells.cells()};
 }
 
 /// The grid of a kernel that calls `sumCellRows`. What z may be is enough for cells of eight million rows.

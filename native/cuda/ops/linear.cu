@@ -8,6 +8,7 @@
 #include "cuda/ops/kernels.h"
 #include "cuda/ops/product_bf16.cuh"
 #include "cuda/ops/product_float.cuh"
+#include "ops/gpu_scratch.h"
 
 namespace ddsc::cuda {
 namespace {
@@ -163,15 +164,11 @@ void multiply(Context& context, const char* name, const ConstMatrix& left, const
   }
 }
 
-/// Into how many parts the rows of a weight gradient are cut: enough blocks for a large GPU, each with work
-/// for a while. From the shapes alone, so that every GPU gives the same bits.
-std::int64_t splitsOf(std::int64_t tiles, std::int64_t steps) {
-  constexpr std::int64_t kBlocks = 264, kLeastSteps = 1024, kMost = 16;
-  const std::int64_t wanted = ceilDivide(kBlocks, tiles);
-  const std::int64_t most = steps / kLeastSteps < 1 ? 1 : steps / kLeastSteps;
-  const std::int64_t splits = wanted < most ? wanted : most;
-  return splits < kMost ? splits : kMost;
-}
+static_assert(ProductFloat::kRows == gpu::productTile(DType::f32) &&
+              ProductFloat::kCols == gpu::productTile(DType::f32) &&
+              ProductBf16::kRows == gpu::productTile(DType::bf16) &&
+              ProductBf16::kCols == gpu::productTile(DType::bf16));
+static_assert(gpu::kWholeSteps % ProductFloat::kSteps == 0 && gpu::kWholeSteps % ProductBf16::kSteps == 0);
 
 }  // namespace
 
@@ -193,16 +190,11 @@ void run(Context& context, const LinearWeightGradient& op) {
   const std::int64_t rows = op.dy.cols, cols = op.x.cols, steps = op.dy.rows;
   if (rows == 0 || cols == 0 || steps == 0 || cublaslt::multiplies(context, op)) return;
   const bool isFloat = op.dy.type == DType::f32;
-  const std::int64_t tile = isFloat ? ProductFloat::kRows : ProductBf16::kRows;
-  const std::int64_t wanted = splitsOf(ceilDivide(rows, tile) * ceilDivide(cols, tile), steps);
-  // Whole tiles of steps, and no empty split.
-  const std::int64_t perSplit =
-      ceilDivide(ceilDivide(steps, wanted), ProductBf16::kSteps) * ProductBf16::kSteps;
-  const std::int64_t splits = ceilDivide(steps, perSplit);
+  const auto [splits, perSplit, scratchFloats] = gpu::weightGradientSplits(op.dy.type, rows, cols, steps);
 
   WeightGradientEpilogue epilogue{anyRows(op.dweight), globalOf(op.dbias), nullptr, nullptr};
   if (splits > 1) {
-    epilogue.shares = context.scratch.take<float>(splits * rows * (cols + 1));
+    epilogue.shares = context.scratch.take<float>(scratchFloats);
     epilogue.biasShares = epilogue.shares + splits * rows * cols;
   }
   if (isFloat) {
