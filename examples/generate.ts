@@ -1,8 +1,9 @@
 // Draws new cells that express given genes and writes them to a file that AnnData reads:
-//   npx tsx generate.ts runs/first new.h5ad 100 Sox2,Pax6,Actb
+//   npx tsx generate.ts runs/first new.h5ad 100 GENE000,GENE001,GENE002
 import { Denoiser, generate, writeH5ad } from "ddsc";
 
-const [run = "runs/first", out = "new.h5ad", count = "100", names = "Sox2,Pax6,Actb"] = process.argv.slice(2);
+const [run = "runs/first", out = "new.h5ad", count = "100", names = "GENE000,GENE001,GENE002"] =
+  process.argv.slice(2);
 
 using model = await Denoiser.load(run);
 const { cells, genes, ranks } = await generate(model, {

@@ -10,21 +10,23 @@ const model = await Denoiser.load(run);
 
 /** The native work runs off the event loop; requests wait for their turn on the model, and stop with their client. */
 async function fillIn(body: unknown, signal: AbortSignal): Promise<unknown> {
-  const { counts, fill } = body as { counts: Record<string, number>; fill: string[] };
-  const names = Object.keys(counts ?? {});
+  const { counts = {}, fill = [] } = (body ?? {}) as { counts?: Record<string, number>; fill?: string[] };
+  const names = Object.keys(counts);
+  if (names.length === 0 || !Array.isArray(fill))
+    throw new DdscError("ARGUMENT_TYPE", 'send {"counts": {GENE: COUNT, ...}, "fill": [GENE, ...]}');
   using cell = new MemorySource({
     name: "request",
     ids: ["cell"],
     genes: names.map((id) => ({ id, aliases: [] })),
     offsets: Int32Array.of(0, names.length),
     geneColumns: Int32Array.from(names.keys()),
-    counts: Float32Array.from(Object.values(counts ?? {})),
+    counts: Float32Array.from(Object.values(counts)),
     metadata: {},
     notes: [],
   });
   const { batch } = await tokenizeRows(cell, model.tokenizer, Int32Array.of(0));
   if (batch.cells.length === 0) throw new DdscError("DATA_NO_CELLS", "no gene has a count; send counts");
-  const { filled } = await inpaint(model, maskGenes(model, batch, fill ?? []), {
+  const { filled } = await inpaint(model, maskGenes(model, batch, fill), {
     sampler: { kind: "parallel", steps: 1 },
     temperature: 0,
     signal,

@@ -149,6 +149,16 @@ describe("the example of a web service", () => {
       status: 400,
       body: { error: expect.stringMatching(/^DATA_NEGATIVE_COUNT/) },
     });
-    expect(await post({ fill: [genes[1]] })).toMatchObject({ status: 400 });
+    for (const body of [
+      null,
+      {},
+      { counts: {}, fill: [genes[1]] },
+      { fill: [genes[1]] },
+      { counts, fill: 1 },
+    ])
+      expect(await post(body)).toMatchObject({
+        status: 400,
+        body: { error: expect.stringMatching(/^ARGUMENT_TYPE: send/) },
+      });
   });
 });
