@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { open, realpath, rename, rm } from "node:fs/promises";
+import { mkdir, open, realpath, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DdscError } from "./errors.js";
 
@@ -14,20 +14,50 @@ const REMEDIES: Readonly<Record<string, string>> = {
   ENOENT: "the folder does not exist; create it first",
   ENOTDIR: "part of the path is a file, not a folder; choose another path",
   EEXIST: "part of the path is a file, not a folder; choose another path",
+  EBUSY: "it is in use, as the current folder or where a file system is mounted; choose a folder in it",
   EISDIR: "the path is a folder; name a file",
 };
 
 /** `FILE_WRITE` for a failure to write `path`, naming path, reason and remedy; a DdscError is passed through. */
 export function fileWriteError(path: string, error: unknown): DdscError {
   if (error instanceof DdscError) return error;
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  const reason = REMEDIES[code] ?? (error instanceof Error ? error.message : String(error));
+  const reason = REMEDIES[errorCode(error) ?? ""] ?? (error instanceof Error ? error.message : String(error));
   return new DdscError(
     "FILE_WRITE",
     `${path}: cannot be written: ${reason}`,
     { file: path },
     { cause: error },
   );
+}
+
+/** The operating system's name for what went wrong (`ENOENT`, ...); undefined for an error that has none. */
+export function errorCode(error: unknown): string | undefined {
+  return error instanceof Error && "code" in error ? String(error.code) : undefined;
+}
+
+/**
+ * Makes a folder and those above it; returns those that were missing, the outermost first. Not `mkdir(path, { recursive:
+ * true })`, which says of a read-only file system that the folder does not exist. Errors come as they are.
+ */
+export async function makeFolders(path: string): Promise<string[]> {
+  try {
+    await mkdir(path);
+    return [path];
+  } catch (error) {
+    if (errorCode(error) !== "ENOENT" || dirname(path) === path) {
+      if ((await stat(path).catch(() => undefined))?.isDirectory() === true) return [];
+      throw error;
+    }
+  }
+  const above = await makeFolders(dirname(path));
+  try {
+    await mkdir(path);
+    return [...above, path];
+  } catch (error) {
+    // Another process may make it at the same time.
+    if ((await stat(path).catch(() => undefined))?.isDirectory() === true) return above;
+    throw error;
+  }
 }
 
 async function synchronise(path: string): Promise<void> {
@@ -44,7 +74,7 @@ export async function synchroniseFolder(path: string): Promise<void> {
   try {
     await synchronise(path);
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    const code = errorCode(error);
     if (code !== "EINVAL" && code !== "EISDIR" && code !== "EPERM" && code !== "EACCES") throw error;
   }
 }

@@ -23,7 +23,7 @@ export const OPTIONS = {
   metadataColumns: text("NAMES", "text tables: columns of numbers that describe cells, separated by commas"),
   where: text("CONDITION", "only cells for which this holds, such as \"drug = 'DMSO' and n_genes > 200\""),
   by: text("COLUMN", "score each group of cells, by this column of their metadata"),
-  overwrite: flag("replace the file or the run at --out"),
+  overwrite: flag("replace the file or the run at --out; other files in the folder of a run stay"),
 
   // The machine.
   device: text("NAME", "auto, cpu, cuda (the first GPU) or cuda:N; see `ddsc devices`", {

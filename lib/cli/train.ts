@@ -7,6 +7,7 @@ import { describeReport, GeneVocabulary } from "../tokenizer/index.js";
 import { optionsOf, type TrainerOptions } from "../training/options.js";
 import { formatDuration, ProgressDisplay } from "../training/progress.js";
 import { openRunCells } from "../training/run_data.js";
+import { RunFolder } from "../training/run_folder.js";
 import { readRecord } from "../training/state.js";
 import { Trainer } from "../training/trainer.js";
 import type { ValidationResult } from "../training/validation.js";
@@ -14,7 +15,6 @@ import { type CommandContext, checkExclusive, defineCommand } from "./command.js
 import { DATA_OPTIONS, describeDevice, noteSource, openData } from "./open.js";
 import { flagOf } from "./option_kinds.js";
 import { EVERYWHERE, type OptionName, type OptionValues } from "./options.js";
-import { checkOutRun, removeRun } from "./out_path.js";
 import { type Output, withThousands } from "./output.js";
 import { checkMemory, describeMemory } from "./training_memory.js";
 import { UsageError } from "./usage_error.js";
@@ -125,7 +125,7 @@ async function begin(options: Options, context: CommandContext) {
   checkExclusive(context, "resume", "overwrite");
   checkExclusive(context, "holdout", "validation");
   if (options.data === undefined) throw new UsageError("train needs --data <FILE>: counts to train on");
-  await checkOutRun(options.out, options.overwrite);
+  await RunFolder.check(options.out, { overwrite: options.overwrite });
   const source = await openData(options.data, options);
   try {
     const { vocabulary: file } = options;
@@ -135,9 +135,7 @@ async function begin(options: Options, context: CommandContext) {
     const memory = await checkMemory(Denoiser.describe(modelOptions), source, training, options.device);
     const model = await Denoiser.create(modelOptions);
     try {
-      const trainer = new Trainer(model, training);
-      if (options.overwrite) await removeRun(options.out);
-      return { trainer, source, memory };
+      return { trainer: new Trainer(model, training), source, memory };
     } catch (error) {
       model[Symbol.dispose]();
       throw error;
@@ -205,6 +203,7 @@ function trainerOptions(options: Options, { given }: CommandContext): TrainerOpt
   const kind = options.learningRateSchedule;
   return {
     folder: options.out,
+    overwrite: options.overwrite,
     learningRate: options.learningRate,
     schedule: warmup === undefined ? { kind } : { kind, warmup },
     weightDecay: options.weightDecay,

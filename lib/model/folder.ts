@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { lstat, mkdir, open, readdir, rename, rm, rmdir, stat } from "node:fs/promises";
+import { lstat, mkdir, open, readdir, rename, rm, rmdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { DdscError } from "../errors.js";
-import { fileWriteError, synchroniseFolder } from "../files.js";
+import { errorCode, fileWriteError, makeFolders, synchroniseFolder } from "../files.js";
 
 /** Ends the names of folders that are being written, or are on their way out. */
 export const TEMPORARY_SUFFIX = ".tmp";
@@ -22,9 +22,9 @@ export async function writeFolder(
   replaceable: readonly string[] = [],
 ): Promise<void> {
   const temporary = beside(path);
-  let madeParent = false;
+  let made: readonly string[] = [];
   try {
-    madeParent = await makeFolders(dirname(path));
+    made = await makeFolders(dirname(path));
     const present = await contents(path);
     const foreign = present?.find((name) => !replaceable.includes(name));
     if (foreign !== undefined) {
@@ -47,7 +47,7 @@ export async function writeFolder(
     await synchroniseFolder(dirname(path));
   } catch (error) {
     await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
-    if (madeParent) await rmdir(dirname(path)).catch(() => undefined);
+    for (const folder of made.toReversed()) await rmdir(folder).catch(() => undefined);
     throw fileWriteError(path, error);
   }
 }
@@ -70,25 +70,6 @@ export async function writeFlushed(path: string, text: string): Promise<void> {
   }
 }
 
-/**
- * Makes a folder and those above it; whether it was missing. Not `mkdir(path, { recursive: true })`, which says of a
- * read-only file system that the folder does not exist.
- */
-async function makeFolders(path: string): Promise<boolean> {
-  try {
-    await mkdir(path);
-  } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
-    if (code !== "ENOENT" || dirname(path) === path) {
-      if ((await stat(path).catch(() => undefined))?.isDirectory() === true) return false;
-      throw error;
-    }
-    await makeFolders(dirname(path));
-    await mkdir(path);
-  }
-  return true;
-}
-
 /** A new name beside `path`, hidden from listings. */
 function beside(path: string): string {
   return join(dirname(path), `.${basename(path)}.${randomBytes(4).toString("hex")}${TEMPORARY_SUFFIX}`);
@@ -99,7 +80,7 @@ async function contents(path: string): Promise<string[] | undefined> {
   try {
     return (await lstat(path)).isDirectory() ? await readdir(path) : [basename(path)];
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    if (errorCode(error) === "ENOENT") return undefined;
     throw error;
   }
 }

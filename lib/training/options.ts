@@ -5,10 +5,12 @@ import type { LearningRateOption } from "./learning_rate.js";
 /** Options of `Trainer`. */
 export interface TrainerOptions {
   /**
-   * Folder of the run: checkpoints `step-N`, the links `last` and `best` to them, and `metrics.jsonl`. Must not hold
-   * a run yet. Default: nothing is written.
+   * Folder of the run: checkpoints `step-N`, the links `last` and `best` to them, and `metrics.jsonl`. Must not exist,
+   * or be empty. Default: nothing is written.
    */
   readonly folder?: string;
+  /** Whether a run that `folder` holds is replaced, other files in it left alone; default false. */
+  readonly overwrite?: boolean;
   /** Highest learning rate of AdamW, > 0; default 3e-4. */
   readonly learningRate?: number;
   /**

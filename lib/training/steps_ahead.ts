@@ -58,6 +58,12 @@ export class StepsAhead implements AsyncDisposable {
     this.#toAsk = options.first;
   }
 
+  /** Waits for the step to be taken next, where there is one. Throws as `take` does, which then gives the same. */
+  async ready(): Promise<void> {
+    this.#ask(1);
+    await this.#asked[0]?.step;
+  }
+
   /** The next step. Throws the errors of the loader, and `LOADER_FAILED` where it has no more or all were taken. */
   async take(): Promise<LoadedStep> {
     this.#ask(1);

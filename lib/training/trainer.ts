@@ -78,6 +78,7 @@ export class Trainer {
   readonly model: Denoiser;
   readonly settings: TrainerSettings;
   readonly #folder: string | undefined;
+  readonly #overwrite: boolean;
   #state: TrainingState = initialState;
   #beginning: Beginning | undefined;
   /** Step of the newest checkpoint; undefined where there is none. */
@@ -97,15 +98,16 @@ export class Trainer {
     this.model = model;
     this.settings = trainerSettings(options, model.tokenizer.maxLength);
     this.#folder = options.folder;
+    this.#overwrite = options.overwrite ?? false;
   }
 
   /**
    * The trainer of a run as its last checkpoint has it, with a model of its own (`trainer.model`, the caller's to
    * dispose of); `fit` with the same data goes on from there. What a killed run left behind is removed. Throws
-   * `CHECKPOINT_*` where there is no such checkpoint or it is damaged.
+   * `CHECKPOINT_*` where there is no such checkpoint or it is damaged, `RUN_LOCKED` while another training runs in the folder.
    */
   static async resume(folder: string, options: { readonly device?: string } = {}): Promise<Trainer> {
-    const run = await RunFolder.open(folder);
+    await using run = await RunFolder.open(folder);
     const last = join(folder, "last");
     const { settings, state, ...beginning } = await readRecord(last);
     await run.repair(state.step, state.best?.step);
@@ -150,10 +152,12 @@ export class Trainer {
 
   /**
    * Trains, giving the result of each step. Ends after `steps`, after `seconds`, or with the signal; in each case, and
-   * when the caller leaves the loop, the last step done is saved.
+   * when the caller leaves the loop, the last step done is saved. The run's folder is locked meanwhile. A call that begins a
+   * run and fails before its first step is done leaves none.
    *
-   * Throws `TRAIN_NOT_FINITE` (the last good checkpoint stays), `TRAIN_DATA_CHANGED`, `RUN_EXISTS`, `FILE_WRITE`,
-   * `SCHEDULE_NEEDS_STEPS`, `TRAIN_BUSY` while another call runs, and the errors of data and tokenizer.
+   * Throws `TRAIN_NOT_FINITE` (the last good checkpoint stays), `TRAIN_DATA_CHANGED`, `RUN_EXISTS`, `RUN_LOCKED`, `RUN_CHANGED`,
+   * `FILE_EXISTS`, `FILE_WRITE`, `SCHEDULE_NEEDS_STEPS`, `TRAIN_BUSY` while another call runs, and the errors of data and
+   * tokenizer.
    */
   async *fit(source: CellSource, options: FitOptions = {}): AsyncGenerator<StepResult, void, undefined> {
     if (this.#busy)
@@ -175,15 +179,31 @@ export class Trainer {
     await this.#reserve(source, tokenizer);
     const validator = await this.#validator(source, tokenizer, beginning.data);
     await using batches = this.#batches(source, tokenizer, beginning, signal);
-    const run = await this.#openFolder();
-    this.#beginning = beginning;
+    // What is wrong with the data shows before anything is written, or a run replaced.
+    await unlessAborted(signal, () => batches.ready());
+    const begins = this.#savedStep === undefined;
+    await using run = await this.#openFolder();
+    try {
+      this.#beginning = beginning;
+      yield* this.#record(run, { ...beginning, batches, validator, deadline, signal });
+    } catch (error) {
+      if (begins && this.#state.step === 0) await this.#withdraw(run);
+      throw error;
+    }
+  }
+
+  /** Trains, with what is kept of it in the run's folder. */
+  async *#record(
+    run: RunFolder | undefined,
+    session: Omit<Session, "metrics" | "run">,
+  ): AsyncGenerator<StepResult, void, undefined> {
     // Tells at once, not after hours, that nothing can be written; and a run that is killed early can be resumed.
     await this.#save(run);
     await using metrics = run && (await MetricsLog.open(join(run.path, METRICS_FILE), this.#state.step));
     this.#report = emptyReport();
     let failed = false;
     try {
-      this.#end = yield* this.#steps({ ...beginning, batches, validator, metrics, run, deadline, signal });
+      this.#end = yield* this.#steps({ ...session, metrics, run });
     } catch (error) {
       failed = true;
       throw error;
@@ -353,9 +373,26 @@ export class Trainer {
     return new StepsAhead(this.model, loader, { seed, accumulation, first, last });
   }
 
+  /** The run's folder, locked. */
   async #openFolder(): Promise<RunFolder | undefined> {
-    if (this.#folder === undefined) return undefined;
-    return this.#savedStep === undefined ? RunFolder.create(this.#folder) : RunFolder.open(this.#folder);
+    const folder = this.#folder;
+    if (folder === undefined) return undefined;
+    if (this.#savedStep === undefined) return RunFolder.create(folder, { overwrite: this.#overwrite });
+    const run = await RunFolder.open(folder);
+    if ((await run.lastStep()) === this.#savedStep) return run;
+    await run[Symbol.asyncDispose]();
+    throw new DdscError(
+      "RUN_CHANGED",
+      `${folder}: another training has gone on with the run since it was resumed here; resume it again`,
+      { file: folder },
+    );
+  }
+
+  /** Takes back a run that this call of `fit` began. Why it failed matters more than what cannot be removed. */
+  async #withdraw(run: RunFolder | undefined): Promise<void> {
+    this.#beginning = undefined;
+    this.#savedStep = undefined;
+    await run?.discard().catch(() => undefined);
   }
 }
 

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -77,6 +77,46 @@ describe("ddsc train", () => {
     const { code, stderr } = await ddsc("train", "--data", data, "--steps", "3", "--out", run);
     expect(code).toBe(1);
     expect(stderr).toMatch(/^ddsc: RUN_EXISTS: .*--resume.*--overwrite.*\n$/);
+  });
+
+  it("begins no run among other files, and with --overwrite replaces a run and nothing else", async () => {
+    const project = join(folder, "project");
+    await mkdir(join(project, "src"), { recursive: true });
+    await copyFile(data, join(project, "cells.h5ad"));
+    const words = ["train", "--data", join(project, "cells.h5ad"), "--steps", "1", "--batch", "8"];
+    for (const more of [[], ["--overwrite"]]) {
+      const refused = await ddsc(...words, "--out", project, ...more);
+      expect(refused.stderr).toMatch(/^ddsc: FILE_EXISTS: .*project: holds "cells.h5ad" and no run/);
+    }
+    expect((await readdir(project)).sort()).toEqual(["cells.h5ad", "src"]);
+    const out = join(folder, "replaced");
+    expect((await ddsc(...words, "--out", out)).code).toBe(0);
+    await writeFile(join(out, "notes.txt"), "mine");
+    const { code, json } = await ddsc(...words, "--steps", "2", "--out", out, "--overwrite", "--json");
+    expect(code).toBe(0);
+    expect(json()).toMatchObject({ step: 2 });
+    expect((await readdir(out)).sort()).toEqual([
+      "best",
+      "last",
+      "metrics.jsonl",
+      "notes.txt",
+      "step-1",
+      "step-2",
+    ]);
+  });
+
+  it("leaves no run behind that could not begin", async () => {
+    const out = join(folder, "failed");
+    const words = ["train", "--data", data, "--steps", "1", "--batch", "8", "--out", out];
+    for (const condition of [
+      ["--where", "cell_type = 'none'"],
+      ["--holdout", "library_size > 0"],
+    ]) {
+      const failed = await ddsc(...words, ...condition);
+      expect(failed.stderr).toMatch(/^ddsc: DATA_NO_CELLS: /m);
+      await expect(readdir(out)).rejects.toThrow(/ENOENT/);
+    }
+    expect((await ddsc(...words)).code).toBe(0);
   });
 
   it("refuses options that a resumed run cannot change", async () => {

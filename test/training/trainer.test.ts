@@ -320,6 +320,56 @@ describe("Trainer", () => {
     );
   });
 
+  it("leaves no run where it fails before its first step is done, so that the corrected call can begin", async () => {
+    using model = await smallModel();
+    const noCell = new Trainer(model, { ...smallOptions, folder, where: "library_size < 0" });
+    await expect(runAll(noCell, { steps: 1 })).rejects.toThrow(/DATA_NO_CELLS/);
+    const failing = new Trainer(model, { ...smallOptions, folder });
+    const accumulate = vi.spyOn(model.native, "accumulate");
+    accumulate.mockRejectedValueOnce(new Error("the GPU fell off"));
+    await expect(runAll(failing, { steps: 1 })).rejects.toThrow("the GPU fell off");
+    expect(accumulate).toHaveBeenCalledOnce();
+    accumulate.mockRestore();
+    expect(await readdir(root)).toEqual([]);
+    await runAll(new Trainer(model, { ...smallOptions, folder }), { steps: 1 });
+    expect(await readdir(folder)).toEqual(["best", "last", "metrics.jsonl", "step-1"]);
+  });
+
+  it("replaces a run only once it knows that it has cells to train on", async () => {
+    using model = await smallModel();
+    await runAll(new Trainer(model, { ...smallOptions, folder }), { steps: 2 });
+    const options = { ...smallOptions, folder, overwrite: true };
+    const noCell = new Trainer(model, { ...options, where: "library_size < 0" });
+    await expect(runAll(noCell, { steps: 1 })).rejects.toThrow(/DATA_NO_CELLS/);
+    expect((await readRecord(join(folder, "last"))).state.step).toBe(2);
+    await runAll(new Trainer(model, options), { steps: 1 });
+    expect((await readRecord(join(folder, "last"))).state.step).toBe(1);
+  });
+
+  it("is the only one to write into its folder while it runs", async () => {
+    using model = await smallModel();
+    const trainer = new Trainer(model, { ...smallOptions, folder });
+    for await (const { step } of trainer.fit(smallSource(), { steps: 4 })) {
+      if (step !== 3) continue;
+      await expect(Trainer.resume(folder)).rejects.toThrow(/RUN_LOCKED/);
+      const other = new Trainer(model, { ...smallOptions, folder, overwrite: true });
+      await expect(runAll(other, { steps: 1 })).rejects.toThrow(/RUN_LOCKED/);
+    }
+    expect((await readRecord(join(folder, "last"))).state.step).toBe(4);
+  });
+
+  it("does not go on where another has gone on since it was resumed", async () => {
+    using model = await smallModel();
+    await runAll(new Trainer(model, { ...smallOptions, folder }), { steps: 2 });
+    const one = await Trainer.resume(folder);
+    const other = await Trainer.resume(folder);
+    using _one = one.model;
+    using _other = other.model;
+    await runAll(one, { steps: 3 });
+    await expect(runAll(other, { steps: 4 })).rejects.toThrow(/RUN_CHANGED.*resume it again/);
+    await runAll(one, { steps: 4 });
+  });
+
   it("says before the first step that its folder cannot be written, and leaves nothing", async () => {
     await writeFile(join(root, "file"), "");
     using model = await smallModel();
