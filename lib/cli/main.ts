@@ -3,6 +3,7 @@
 import { Command, CommanderError } from "commander";
 import { DdscError } from "../errors.js";
 import { packageVersion } from "../model/version.js";
+import { outliveReaders } from "./closed_output.js";
 import { addCommand, isUsage, type JsonResult } from "./command.js";
 import { convert } from "./convert.js";
 import { demo } from "./demo.js";
@@ -63,10 +64,7 @@ function oneLine(text: string): string {
   return text.trim().replace(/\s*\n\s*/g, " ");
 }
 
-// A reader that stops early (`ddsc inspect FILE | head`) is no failure.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === "EPIPE" ? 0 : 1);
-});
+outliveReaders(process);
 
 const words = process.argv.slice(2);
 try {

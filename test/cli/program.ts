@@ -30,9 +30,17 @@ const built = "dist/cli/main.js";
 export const isBuilt = changedAt(join(ROOT, built)) > changedAt(join(ROOT, "lib"));
 const program = isBuilt ? [built] : ["--import", "tsx", "lib/cli/main.ts"];
 
+/** What Node runs for `ddsc` with these words. */
+export function command(words: readonly string[]): string[] {
+  return [
+    ...program.map((word) => (word.startsWith("-") || word === "tsx" ? word : join(ROOT, word))),
+    ...words,
+  ];
+}
+
 /** Starts `ddsc` with these words. */
 export function start(words: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcessWithoutNullStreams {
-  return spawn(process.execPath, [...program, ...words], { cwd: ROOT, env: { ...process.env, ...env } });
+  return spawn(process.execPath, command(words), { cwd: ROOT, env: { ...process.env, ...env } });
 }
 
 /** Waits for the end of a program. */
