@@ -1,5 +1,6 @@
 import type { Frame } from "../data/frame.js";
 import { type MatrixRows, writeH5adStreamed } from "../data/h5ad_write.js";
+import { refuseOwnFiles } from "../data/own_files.js";
 import type { CellSource } from "../data/source.js";
 import { DdscError } from "../errors.js";
 import type { Denoiser } from "../model/denoiser.js";
@@ -43,6 +44,7 @@ Example: ddsc generate --model runs/a --genes Sox2,Pax6,Actb --cells 500 --out n
     const genes = await readGeneList(options.genes);
     await checkOutFile(options.out, options.overwrite);
     using reference = options.data === undefined ? undefined : await openData(options.data, options);
+    if (reference !== undefined) await refuseOwnFiles(reference, options.out);
     using model = await openModel(options, output);
     using progress = new CellProgress(output, options.cells);
     await writeH5adStreamed(options.out, {

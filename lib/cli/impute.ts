@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { framesOf } from "../data/frames.js";
 import { type MatrixRows, writeH5adStreamed } from "../data/h5ad_write.js";
+import { refuseOwnFiles } from "../data/own_files.js";
 import { rowRange } from "../data/parts.js";
 import type { CellSource } from "../data/source.js";
 import { DdscError } from "../errors.js";
@@ -57,6 +58,7 @@ Example: ddsc impute --model runs/a --data cells.h5ad --out filled.h5ad --genes 
       throw new UsageError("--fill listed needs --genes");
     await checkOutFile(options.out, options.overwrite);
     using source = await openData(options.data, options);
+    await refuseOwnFiles(source, options.out);
     using model = await openModel(options, output);
     const tokenizer = wholeCellTokenizer(model);
     const mapping = tokenizer.map(source);

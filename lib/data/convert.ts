@@ -7,6 +7,7 @@ import { readBlocks } from "./blocks.js";
 import { fingerprintOf } from "./fingerprint.js";
 import { framesOf } from "./frames.js";
 import { writeH5adCells } from "./h5ad_write.js";
+import { refuseOwnFiles } from "./own_files.js";
 import { TahoeShardWriter } from "./parquet_write.js";
 import { rowRange } from "./parts.js";
 import type { CellSource, MetadataColumn } from "./source.js";
@@ -52,14 +53,15 @@ const SPAN_CELLS = 1024;
  * after it was stopped in any way, the conversion goes on with the first that is missing. An .h5ad file appears at the end,
  * and its table of cells is held in memory.
  *
- * Throws `FILE_EXISTS` where `out` holds something else (an .h5ad file is replaced), `FILE_WRITE`, `ARGUMENT_RANGE`, and what
- * reading throws.
+ * Throws `FILE_EXISTS` where `out` holds something else (an .h5ad file is replaced), `ARGUMENT_CONFLICT` where it holds what
+ * `source` reads, `FILE_WRITE`, `ARGUMENT_RANGE`, and what reading throws.
  */
 export async function convertCells(
   source: CellSource,
   out: string,
   options: ConvertOptions = {},
 ): Promise<Conversion> {
+  await refuseOwnFiles(source, out);
   return out.endsWith(".h5ad") ? writeAnnData(source, out, options) : writeShards(source, out, options);
 }
 

@@ -193,6 +193,21 @@ describe("a place that cannot be written ends with exit code 1, one line and not
     expect(await readFile(out, "utf8")).toBe("precious");
   });
 
+  it("the file that is read, even with --overwrite", async () => {
+    const own = join(folder, "own.h5ad");
+    await copyFile(data, own);
+    const before = await readFile(own);
+    for (const words of [
+      ["convert", own],
+      ["impute", "--model", run, "--data", own],
+      ["generate", "--model", run, "--data", own, "--genes", "GENE05", "--cells", "1"],
+    ]) {
+      const out = `${folder}/./own.h5ad`;
+      expectFailure(await ddsc(...words, "--out", out, "--overwrite"), 2, `ARGUMENT_CONFLICT: ${out}`);
+      expect(await readFile(own)).toEqual(before);
+    }
+  });
+
   it("a folder of something else, even with --overwrite", async () => {
     const out = join(folder, "photos");
     await mkdir(out);
