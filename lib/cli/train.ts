@@ -261,9 +261,16 @@ function summarise(
   const { output, seconds, validation } = run;
   const { step, best, tokens } = trainer.state;
   const done = withThousands(step - run.startStep);
-  output.line(
-    `${trainer.end === "aborted" ? "stopped" : "trained"} after ${done} steps in ${formatDuration(seconds)}`,
-  );
+  if (trainer.end === "steps" && step === run.startStep) {
+    const asked = trainer.steps === undefined ? "" : ` and ${withThousands(trainer.steps)} were asked for`;
+    output.line(
+      `nothing to do: ${withThousands(step)} steps are done${asked}; to go on, pass --steps above ${step}`,
+    );
+  } else {
+    output.line(
+      `${trainer.end === "aborted" ? "stopped" : "trained"} after ${done} steps in ${formatDuration(seconds)}`,
+    );
+  }
   if (validation !== undefined) output.line(`validation  ${describeValidation(validation)}`);
   if (best !== null)
     output.line(`best        ${best.nll.toFixed(4)} nats a token, at step ${withThousands(best.step)}`);

@@ -125,6 +125,22 @@ describe("ddsc train", () => {
     expect(stderr).toMatch(/^ddsc: USAGE: --learning-rate cannot be given with --resume.*\n$/);
   });
 
+  it("says that there is nothing to do where the steps asked for are done", async () => {
+    for (const [more, asked] of [
+      [[], 3],
+      [["--steps", "2"], 2],
+    ] as const) {
+      const { code, stdout, json } = await ddsc("train", "--resume", "--out", run, ...more, "--json");
+      expect(code).toBe(0);
+      expect(stdout).toContain(
+        `nothing to do: 3 steps are done and ${asked} were asked for; to go on, pass --steps above 3\n`,
+      );
+      expect(stdout).not.toContain("trained after");
+      expect(json()).toMatchObject({ end: "steps", step: 3 });
+    }
+    expect(JSON.parse(await readFile(join(run, "last", "training.json"), "utf8")).steps).toBe(3);
+  });
+
   it("saves and exits with 130 at Ctrl-C, and goes on from there with --resume", async () => {
     const stopped = join(folder, "stopped");
     const words = ["train", "--data", data, "--batch", "4", "--validation", "0", "--out", stopped];
