@@ -1,8 +1,8 @@
-import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { Table, type Vector } from "apache-arrow";
 import { checkNumber, DdscError } from "../errors.js";
-import { fileWriteError, writeFileAtomic } from "../files.js";
+import { fileWriteError, makeFolders, writeFileAtomic } from "../files.js";
 import { readBlocks } from "./blocks.js";
 import { fingerprintOf } from "./fingerprint.js";
 import { framesOf } from "./frames.js";
@@ -176,7 +176,7 @@ async function readColumns(
 /** Makes the folder ready for a plan; returns the names of the files in it that are complete. */
 async function prepare(folder: string, plan: string, overwrite: boolean): Promise<ReadonlySet<string>> {
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolders(folder);
     const names = await readdir(folder);
     const begun = await readFile(join(folder, PLAN_FILE), "utf8").catch(() => undefined);
     const ours = names.filter(

@@ -2,6 +2,7 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type DiffusionConfig, diffusionFrom } from "../diffusion/index.js";
 import { checkChoice, DdscError } from "../errors.js";
+import { errorCode } from "../files.js";
 import type { DenoiserConfig, DType } from "../native.js";
 import { CellTokenizer, type CellTokenizerJson, GeneVocabulary } from "../tokenizer/index.js";
 import { checkConfig, NON_RANK_TOKENS } from "./config.js";
@@ -22,6 +23,14 @@ export const ModelFile = {
 
 const FORMAT = "ddsc-model";
 const VERSION = 1;
+
+/** Why a file of a model cannot be read, in words. */
+const UNREADABLE: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file",
+  ENOTDIR: "part of the path is a file, not a folder",
+  EISDIR: "this is a folder, not a file",
+  EACCES: "permission denied",
+};
 
 /** Everything about a model but its weights. */
 export interface ModelDescription {
@@ -107,11 +116,10 @@ export async function readJson(file: string): Promise<Readonly<Record<string, un
   try {
     text = await readFile(file, "utf8");
   } catch (cause) {
-    const missing = cause instanceof Error && "code" in cause && cause.code === "ENOENT";
+    const reason = UNREADABLE[errorCode(cause) ?? ""] ?? `cannot be read: ${String(cause)}`;
     throw new DdscError(
       "CHECKPOINT_READ",
-      `${file}: ${missing ? "there is no such file" : `cannot be read: ${String(cause)}`}; ` +
-        "give the folder of a saved model or of a training run",
+      `${file}: ${reason}; ` + "give the folder of a saved model or of a training run",
       { file },
       { cause },
     );

@@ -147,6 +147,12 @@ describe("a model that cannot be used ends with exit code 1 and one line that na
     expectFailure(await ddsc("evaluate", "--model", join(folder, "none")), 1, "CHECKPOINT_READ");
   });
 
+  it("a file in place of a run", async () => {
+    const result = await ddsc("train", "--resume", "--out", data);
+    expectFailure(result, 1, "CHECKPOINT_READ");
+    expect(result.stderr).toContain("part of the path is a file, not a folder; give the folder of");
+  });
+
   it("truncated weights", async () => {
     const result = await evaluateDamaged("cut", (model) => truncate(join(model, "ema.safetensors"), 10_000));
     expectFailure(result, 1, "CHECKPOINT_CORRUPT");
@@ -264,6 +270,11 @@ describe("a place that cannot be written ends with exit code 1, one line and not
       );
       expectFailure(train, 1, "FILE_WRITE");
       expect(train.stderr).toContain("read-only");
+      for (const name of ["shards", join("more", "shards"), "cells.h5ad"]) {
+        const converted = await ddsc("convert", data, "--out", join(path, name));
+        expectFailure(converted, 1, "FILE_WRITE");
+        expect(converted.stderr).toContain("read-only");
+      }
     });
   });
 });
