@@ -14,6 +14,7 @@ import { writeFolder } from "./folder.js";
 import {
   exists,
   findModel,
+  holdsModel,
   type ModelDescription,
   ModelFile,
   readDescription,
@@ -258,7 +259,9 @@ export class Denoiser implements Disposable {
    * replaced. Throws `FILE_EXISTS` where the folder holds anything else, `FILE_WRITE`.
    */
   async save(folder: string): Promise<void> {
-    await writeFolder(folder, (temporary) => this.writeFiles(temporary), Object.values(ModelFile));
+    // Other programs have a config.json, too.
+    const replaceable = (await holdsModel(folder)) ? Object.values(ModelFile) : [];
+    await writeFolder(folder, (temporary) => this.writeFiles(temporary), replaceable);
   }
 
   /** Writes the model's files, flushed, into an empty folder; for `save` and for checkpoints, which add to them. */

@@ -119,7 +119,7 @@ export async function readJson(file: string): Promise<Readonly<Record<string, un
     const reason = UNREADABLE[errorCode(cause) ?? ""] ?? `cannot be read: ${String(cause)}`;
     throw new DdscError(
       "CHECKPOINT_READ",
-      `${file}: ${reason}; ` + "give the folder of a saved model or of a training run",
+      `${file}: ${reason}; give the folder of a saved model or of a training run`,
       { file },
       { cause },
     );
@@ -147,6 +147,12 @@ export async function findModel(folder: string): Promise<string> {
     `${folder}: there is no model in it (no ${ModelFile.config}, best or last); give the folder of a saved model or of a training run`,
     { file: folder },
   );
+}
+
+/** Whether a folder holds a saved model, told from its `config.json`. */
+export async function holdsModel(folder: string): Promise<boolean> {
+  const config = await readJson(join(folder, ModelFile.config)).catch(() => undefined);
+  return config?.format === FORMAT;
 }
 
 /** Whether something is at `path`. */

@@ -67,9 +67,12 @@ export class RunLock {
     await refuseWhereHeld(folder);
   }
 
-  /** Gives the lock back, unless someone removed or replaced it. */
+  /** Gives the lock back, unless someone removed or replaced it. One that cannot be removed ends with the process. */
   async release(): Promise<void> {
-    if (await this.#isOwn()) await rm(this.#file, { force: true });
+    const remove = async () => {
+      if (await this.#isOwn()) await rm(this.#file, { force: true });
+    };
+    await remove().catch(() => undefined);
   }
 
   /** Makes the file; false where it is there. */

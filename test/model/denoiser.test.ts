@@ -220,6 +220,17 @@ describe("Denoiser", () => {
     expect((await readdir(root)).sort()).toEqual(["model", "notes.txt"]);
   });
 
+  it("does not take the config.json of something else for a model saved before", async () => {
+    using model = await Denoiser.create(wide);
+    const config = join(root, "config.json");
+    for (const text of ['{"compilerOptions":{}}', "{"]) {
+      await writeFile(config, text);
+      for (const path of [root, config]) await expect(model.save(path)).rejects.toThrow(/FILE_EXISTS/);
+      expect(await readdir(root)).toEqual(["config.json"]);
+      expect(await readFile(config, "utf8")).toBe(text);
+    }
+  });
+
   it("loads the best checkpoint of a run's folder, else the last", async () => {
     using model = await Denoiser.create(wide);
     await model.save(join(root, "last"));
