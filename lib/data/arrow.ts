@@ -10,7 +10,7 @@ import { PartRowReader } from "./part_rows.js";
 import { PartTable } from "./part_table.js";
 import type { RandomAccess } from "./random_access.js";
 import { openRandomAccess } from "./random_access_open.js";
-import type { CellSource, MetadataColumn, OpenOptions } from "./source.js";
+import type { MetadataColumn, OpenOptions } from "./source.js";
 import { readTokenGenes } from "./tahoe_genes.js";
 import {
   EXPRESSION_NAMES,
@@ -51,7 +51,7 @@ export function isArrow(head: Buffer): boolean {
  * Opens an Arrow file or stream of cells; `file` is closed with the source. Throws `DATA_FORMAT` where no column holds
  * cells, `DATA_MISSING_GENES`, and the errors of `ArrowFile.open` and `readTokenGenes`.
  */
-export async function openArrow(file: RandomAccess, options: OpenOptions): Promise<CellSource> {
+export async function openArrow(file: RandomAccess, options: OpenOptions): Promise<FileSource> {
   const opened = await ArrowFile.open(file);
   try {
     return await FileSource.open(await cellParts(opened, options));

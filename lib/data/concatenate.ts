@@ -38,9 +38,10 @@ export class ConcatenatedSource implements CellSource {
   /** First row of each source, [sources + 1]. */
   readonly #firstRow: Float64Array;
   readonly #columns: readonly (Int32Array | undefined)[];
-  readonly #geneNotes: readonly string[];
+  readonly #ownNotes: readonly string[];
 
-  constructor(sources: readonly CellSource[], name: string) {
+  /** `notes` is what was noticed about them together, told first. */
+  constructor(sources: readonly CellSource[], name: string, notes: readonly string[] = []) {
     this.name = name;
     this.#sources = sources;
     this.#firstRow = new Float64Array(sources.length + 1);
@@ -54,17 +55,17 @@ export class ConcatenatedSource implements CellSource {
         { file: name },
       );
     }
-    const { genes, columns, notes } = uniteGenes(sources);
-    this.genes = genes;
-    this.#columns = columns;
-    this.#geneNotes = notes;
+    const united = uniteGenes(sources);
+    this.genes = united.genes;
+    this.#columns = united.columns;
+    this.#ownNotes = [...notes, ...united.notes];
     this.partBounds = joinBounds(sources, this.#firstRow);
     this.metadataColumns = joinColumns(sources);
   }
 
   get notes(): readonly string[] {
     const own = this.#sources.flatMap((source) => source.notes.map((note) => `${source.name}: ${note}`));
-    return [...this.#geneNotes, ...own];
+    return [...this.#ownNotes, ...own];
   }
 
   async cellIds(rows: Int32Array): Promise<readonly string[]> {

@@ -33,6 +33,7 @@ export async function readContent(path: string): Promise<Content> {
       const names = (await readdir(path)).filter((name) => !name.startsWith(".")).sort();
       return { kind: "folder", path, names };
     }
+    if (!found.isFile()) throw noFile(path);
     const file = await open(path, "r");
     try {
       const buffer = Buffer.alloc(HEAD_BYTES);
@@ -43,8 +44,17 @@ export async function readContent(path: string): Promise<Content> {
       await file.close();
     }
   } catch (error) {
-    throw unreadable(path, error);
+    throw error instanceof DdscError ? error : unreadable(path, error);
   }
+}
+
+/** A pipe or device has no places to read at, and opening one may wait for ever. */
+function noFile(path: string): DdscError {
+  return new DdscError(
+    "DATA_UNREADABLE",
+    `${path}: is a pipe or device, which can only be read from beginning to end; save it to a file and name that`,
+    { file: path },
+  );
 }
 
 /** What was found, in words, where no format fits. */

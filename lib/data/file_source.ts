@@ -84,6 +84,7 @@ export class FileSource implements CellSource {
   readonly remedy: string;
   readonly #parts: FileParts;
   readonly #openingNotes: readonly string[];
+  readonly #notesBefore: string[] = [];
   readonly #findings = new CountFindings();
   #closed = false;
 
@@ -118,7 +119,12 @@ export class FileSource implements CellSource {
 
   /** Grows while reading, if counts turn out to have fractions or a gene is stored twice in a cell. */
   get notes(): readonly string[] {
-    return [...this.#openingNotes, ...this.#findings.notes(this.remedy)];
+    return [...this.#notesBefore, ...this.#openingNotes, ...this.#findings.notes(this.remedy)];
+  }
+
+  /** Puts before its notes what was noticed on the way to this file. */
+  addNotes(notes: readonly string[]): void {
+    this.#notesBefore.push(...notes);
   }
 
   async cellIds(rows: Int32Array): Promise<readonly string[]> {

@@ -1,4 +1,5 @@
-import type { CellSource, OpenOptions } from "./source.js";
+import type { FileSource } from "./file_source.js";
+import type { OpenOptions } from "./source.js";
 
 /** What a path holds, looked at once for all formats. */
 export type Content =
@@ -25,11 +26,15 @@ export interface CellFormat {
   /** As named in messages: "AnnData (.h5ad)". */
   readonly name: string;
   /** Whether content is of this format, told from what it is and not from its name alone. The first format that says yes opens it. */
-  matches(content: Content): boolean | Promise<boolean>;
+  matches(content: Content, options: OpenOptions): boolean | Promise<boolean>;
+  /** Whether a file found in a folder, and not named, holds cells, of those that match; default yes. */
+  holdsCells?(path: string): Promise<boolean>;
   /** Opens it. */
-  open(path: string, options: OpenOptions): Promise<CellSource>;
+  open(path: string, options: OpenOptions): Promise<FileSource>;
   /** Whether files of other kinds may look like this one: in a folder they are taken only where no other format is found. */
   readonly isDoubtful?: boolean;
-  /** Whether a file of this name in a folder of shards goes with them and holds no cells itself (lower case name). */
+  /** Whether only addresses are of this format, no file. */
+  readonly onlyAddresses?: boolean;
+  /** Whether a file of this name in a folder of shards, or among those that a pattern fits, goes with them and holds no cells itself (lower case name). */
   isCompanion?(name: string): boolean;
 }

@@ -30,6 +30,8 @@ const NAME_COLUMNS = new Set([
 const SAMPLE = 64;
 const ENSEMBL = /^ENS[A-Z]*G\d{6,}/;
 const MAX_NAMED = 5;
+/** Names of at most so many cells are looked through for some that occur twice, in a file or in several. */
+export const COMPARED_NAMES = 1 << 17;
 
 /**
  * Makes identifiers unique as AnnData's `var_names_make_unique` does: the first of equals keeps its name, the

@@ -3,7 +3,7 @@ import type { CountMatrix } from "./count_matrix.js";
 import { countsLayer, openCounts } from "./counts_layer.js";
 import { FileSource } from "./file_source.js";
 import type { CellFormat } from "./format.js";
-import { duplicateCellNote } from "./gene_names.js";
+import { COMPARED_NAMES, duplicateCellNote } from "./gene_names.js";
 import { DenseMatrix } from "./h5ad_dense.js";
 import { H5adFrame } from "./h5ad_frame.js";
 import { CscMatrix, CsrMatrix } from "./h5ad_sparse.js";
@@ -12,15 +12,24 @@ import { fixedParts, rowRange } from "./parts.js";
 import type { OpenOptions } from "./source.js";
 
 const MAX_EXTENT = 0x7fff_ffff;
-/** Names of at most so many cells are looked through for some that occur twice. */
-const COMPARED_NAMES = 1 << 17;
 
 /** AnnData files; other HDF5 files end here, too, and are told apart by their contents. */
 export const h5ad: CellFormat = {
   name: "AnnData (.h5ad)",
   matches: (content) => content.kind === "file" && content.hdf5,
+  holdsCells,
   open: openH5ad,
 };
+
+/** Whether an HDF5 file has any part of AnnData, or cannot be read: opening tells what is wrong with it then. */
+async function holdsCells(path: string): Promise<boolean> {
+  try {
+    using file = await Hdf5File.open(path);
+    return ["/obs", "/var", "/X"].some((part) => file.kind(part) !== "missing");
+  } catch {
+    return true;
+  }
+}
 
 /**
  * Opens an AnnData file: X, or the matrix that `options` name; where X turns out to hold no counts (negative or not finite)

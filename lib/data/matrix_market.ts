@@ -7,7 +7,7 @@ import type { FileSource } from "./file_source.js";
 import type { CellFormat, Content } from "./format.js";
 import { textHead } from "./gzip_pieces.js";
 import { type MatrixMarketFile, openMatrixMarket } from "./matrix_market_entries.js";
-import { filesOfMatrix, isNamesFile, matricesIn } from "./matrix_market_files.js";
+import { filesOfMatrix, isNamesFile, matricesIn, matrixNames, onlyMatrix } from "./matrix_market_files.js";
 import { type MatrixNames, readMatrixNames } from "./matrix_market_names.js";
 import type { OpenOptions } from "./source.js";
 import { genomeNote, missingGenome, type SelectedGenes, selectGenes } from "./tenx_features.js";
@@ -23,13 +23,13 @@ export const matrixMarket: CellFormat = {
   isCompanion: isNamesFile,
 };
 
-async function matchesMatrix(content: Content): Promise<boolean> {
+async function matchesMatrix(content: Content, { genome }: OpenOptions): Promise<boolean> {
   if (content.kind === "file")
     return textHead(content.head).subarray(0, 14).equals(Buffer.from("%%MatrixMarket"));
   if (content.kind === "url") return false;
-  const found = await matricesIn(content.path, content.names);
-  // Several matrices in one folder are several sources.
-  return found.length === 1 || (found.length > 1 && found.every(({ genome }) => genome !== undefined));
+  // Several matrices in one folder are several sources, as are a matrix and other files of cells beside it.
+  if (matrixNames(content.names).length > 0) return onlyMatrix(content.names) !== undefined;
+  return (await matricesIn(content.path, content.names, genome)).length > 0;
 }
 
 /**
@@ -70,7 +70,11 @@ export async function openMatrixCells(path: string, options: OpenOptions = {}): 
 /** The matrix file that `path` stands for. */
 async function chooseMatrix(path: string, genome: string | undefined, notes: string[]): Promise<string> {
   if (!(await stat(path)).isDirectory()) return path;
-  const found = await matricesIn(path, (await readdir(path)).filter((name) => !name.startsWith(".")).sort());
+  const found = await matricesIn(
+    path,
+    (await readdir(path)).filter((name) => !name.startsWith(".")).sort(),
+    genome,
+  );
   const [only, ...others] = found;
   if (only === undefined) {
     throw new DdscError("DATA_NOT_FOUND", `${path}: holds no Matrix Market file (.mtx or .mtx.gz)`, {

@@ -1,6 +1,8 @@
+import { createHash } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { DdscError } from "../errors.js";
+import { textPieces } from "./gzip_pieces.js";
 
 const MATRIX = /\.mtx(\.gz)?$/i;
 const CELLS = ["barcodes", "cells"];
@@ -65,23 +67,63 @@ export async function filesOfMatrix(matrix: string): Promise<MatrixFiles> {
   return { matrix, cells: find(CELLS, "cells' names"), genes: find(GENES, "genes' names") };
 }
 
+/** A matrix of a folder; `genome` is the name of its own folder, where each genome has one. */
+export interface FolderMatrix {
+  readonly matrix: string;
+  readonly genome: string | undefined;
+}
+
+/** The name of the matrix in a folder that holds one matrix with its files of names and nothing else. */
+export function onlyMatrix(names: readonly string[]): string | undefined {
+  const [matrix, ...others] = names.filter((name) => !isNamesFile(name));
+  return matrix !== undefined && others.length === 0 && MATRIX.test(matrix) ? matrix : undefined;
+}
+
 /**
- * The matrices of a folder: those in it, or one in each of its folders where it holds nothing but folders (Cell Ranger 2
- * makes one a genome). `genome` is the folder's name.
+ * The matrices of a folder that are of one sample: the one in it, or one in each of its folders where it holds nothing but
+ * folders and each is a genome: as Cell Ranger 2 makes them, of the same cells and other genes, or such that one has the name
+ * `genome`, which somebody asked for. None where there are several samples.
  */
 export async function matricesIn(
   folder: string,
   names: readonly string[],
-): Promise<{ matrix: string; genome: string | undefined }[]> {
+  genome: string | undefined,
+): Promise<FolderMatrix[]> {
   const own = matrixNames(names);
   if (own.length > 0) return own.map((name) => ({ matrix: join(folder, name), genome: undefined }));
   if (names.length === 0 || names.length > MAX_GENOMES) return [];
   const found: { matrix: string; genome: string }[] = [];
-  for (const genome of names) {
-    const inside = await readdir(join(folder, genome)).catch(() => []);
-    const [matrix, ...others] = matrixNames(inside);
-    if (matrix === undefined || others.length > 0) return [];
-    found.push({ matrix: join(folder, genome, matrix), genome });
+  for (const name of names) {
+    const inside = await readdir(join(folder, name)).catch(() => []);
+    const matrix = onlyMatrix(inside.filter((file) => !file.startsWith(".")));
+    if (matrix === undefined) return [];
+    found.push({ matrix: join(folder, name, matrix), genome: name });
   }
-  return found;
+  const asked = found.some((matrix) => matrix.genome === genome);
+  return found.length === 1 || asked || (await areGenomes(found)) ? found : [];
+}
+
+/** Whether matrices are of one sample's genomes as Cell Ranger 2 writes them: files `genes`, equal barcodes, genes that differ. */
+async function areGenomes(matrices: readonly FolderMatrix[]): Promise<boolean> {
+  const files: MatrixFiles[] = [];
+  for (const { matrix } of matrices) {
+    const own = await filesOfMatrix(matrix).catch(() => undefined);
+    if (own === undefined || !basename(own.genes).startsWith("genes.")) return false;
+    files.push(own);
+  }
+  const distinct = async (paths: readonly string[]): Promise<number> => {
+    const digests = new Set<string>();
+    for (const path of paths) digests.add(await textDigest(path));
+    return digests.size;
+  };
+  const cells = files.map((own) => own.cells);
+  const genes = files.map((own) => own.genes);
+  return (await distinct(genes)) === files.length && (await distinct(cells)) === 1;
+}
+
+/** What tells the text of a file apart from others, compressed or not. */
+async function textDigest(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const piece of textPieces(path)) hash.update(piece);
+  return hash.digest("hex");
 }

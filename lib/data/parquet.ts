@@ -7,7 +7,7 @@ import { wideReader } from "./parquet_wide.js";
 import { PartTable } from "./part_table.js";
 import type { RandomAccess } from "./random_access.js";
 import { openRandomAccess } from "./random_access_open.js";
-import type { CellSource, MetadataColumn, OpenOptions } from "./source.js";
+import type { MetadataColumn, OpenOptions } from "./source.js";
 import { areTokenColumns, readTokenGenes } from "./tahoe_genes.js";
 import { geneTableError, idColumn, isCompanion, wideFormatError } from "./tahoe_layout.js";
 import { wideLayout } from "./wide_rows.js";
@@ -25,7 +25,7 @@ export const parquet: CellFormat = {
  * Opens a Parquet file of cells; `file` is closed with the source. Throws `DATA_FORMAT` where no column holds cells,
  * `DATA_MISSING_GENES`, and the errors of `readFooter` and `readTokenGenes`.
  */
-export async function openParquet(file: RandomAccess, options: OpenOptions): Promise<CellSource> {
+export async function openParquet(file: RandomAccess, options: OpenOptions): Promise<FileSource> {
   const opened = await ParquetFile.open(file);
   try {
     return await FileSource.open(await cellParts(opened, options));

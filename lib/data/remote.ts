@@ -7,6 +7,7 @@ import { openRandomAccess } from "./random_access_open.js";
 /** Files behind http(s) addresses: those formats that are read by ranges, told apart by their first bytes. */
 export const remote: CellFormat = {
   name: "Parquet or Arrow at an http(s) address",
+  onlyAddresses: true,
   matches: (content) => content.kind === "url",
   open: async (path, options) => {
     const file = await openRandomAccess(path);

@@ -35,6 +35,16 @@ describe("a conversion to Parquet files", () => {
     }
   });
 
+  it("is read again by a pattern, which fits the table of genes, too", async () => {
+    const folder = join(temporaryFolder(), "shards");
+    using source = new SimulatedSource(STUDY);
+    await convertCells(source, folder, { cellsPerFile: 50 });
+    using copy = await openCells(join(folder, "*.parquet"));
+    expect(await denseAll(copy)).toEqual(await denseAll(source));
+    const table = join(folder, "gene_metadata.parquet");
+    expect((await failure(() => openCells(table))).message).toContain("a table of genes and their tokens");
+  });
+
   it("goes on with the first file that is missing, wherever it was stopped", async () => {
     const folder = join(temporaryFolder(), "shards");
     using source = new SimulatedSource(STUDY);

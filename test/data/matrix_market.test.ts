@@ -1,11 +1,21 @@
-import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { openCells, openSource } from "../../lib/data/index.js";
 import { isNamesFile } from "../../lib/data/matrix_market_files.js";
-import { allIds, CELLS, COUNTS, denseAll, denseRows, failure, SYMBOLS, temporaryFolder } from "./support.js";
+import {
+  allIds,
+  CELLS,
+  COUNTS,
+  denseAll,
+  denseRows,
+  failure,
+  fixture,
+  SYMBOLS,
+  temporaryFolder,
+} from "./support.js";
 
 const IDS = [0, 1, 2, 3, 4].map((i) => `ENSMUSG0000000000${i}`);
 
@@ -65,17 +75,82 @@ it("an entry of a pattern counts 1", async () => {
   expect(await denseAll(source)).toEqual(COUNTS.map((row) => row.map((count) => Math.min(count, 1))));
 });
 
-it("of several genomes' folders the one with the most counts is taken, with a note, or the one asked for", async () => {
+/** Genes of another genome, as many as the fixture has. */
+const OTHER_GENES = [0, 1, 2, 3, 4].map((i) => `hg19_ENSG0000000000${i}\thg19_G${i}\n`).join("");
+
+/** A folder of Cell Ranger 2 with a matrix for each of two genomes, of the same cells. */
+function genomes(): string {
   const path = temporaryFolder();
   cpSync(folder("v2/mm10"), join(path, "mm10"), { recursive: true });
   cpSync(folder("v2/mm10"), join(path, "hg19"), { recursive: true });
+  writeFileSync(join(path, "hg19", "genes.tsv"), OTHER_GENES);
   writeFileSync(join(path, "hg19", "matrix.mtx"), `${HEADER}5 6 1\n1 1 7\n`);
+  return path;
+}
+
+it("of several genomes' folders the one with the most counts is taken, with a note, or the one asked for", async () => {
+  const path = genomes();
   using source = await openCells(path);
   expect(await denseAll(source)).toEqual(COUNTS);
   expect(source.notes[0]).toContain("mm10 has the most counts");
   using other = await openCells(path, { genome: "hg19" });
   expect((await denseAll(other))[0]).toEqual([7, 0, 0, 0, 0]);
   expect((await failure(() => openCells(path, { genome: "rn6" }))).code).toBe("DATA_MISSING_GENOME");
+});
+
+describe("folders of samples are read as one source", () => {
+  /** Two donors as Cell Ranger `version` writes them, with names of cells of their own. */
+  function donors(version: "v2/mm10" | "v3"): string {
+    const path = temporaryFolder();
+    for (const donor of ["donor1", "donor2"]) {
+      cpSync(folder(version), join(path, donor), { recursive: true });
+      const names = CELLS.map((name) => `${donor}_${name}\n`).join("");
+      if (version === "v3") writeFileSync(join(path, donor, "barcodes.tsv.gz"), gzipSync(names));
+      else writeFileSync(join(path, donor, "barcodes.tsv"), names);
+    }
+    return path;
+  }
+  const twice = [...COUNTS, ...COUNTS];
+  const names = ["donor1", "donor2"].flatMap((donor) => CELLS.map((name) => `${donor}_${name}`));
+
+  it.each(["v2/mm10", "v3"] as const)("with every cell and its name (%s)", async (version) => {
+    using source = await openCells(donors(version));
+    expect(await denseAll(source)).toEqual(twice);
+    expect(await allIds(source)).toEqual(names);
+    using again = await openSource(structuredClone(source.descriptor()));
+    expect(await allIds(again)).toEqual(names);
+  });
+
+  it("that have the same barcodes and the same genes, as whole lists of barcodes do", async () => {
+    const path = temporaryFolder();
+    for (const donor of ["donor1", "donor2"])
+      cpSync(folder("v2/mm10"), join(path, donor), { recursive: true });
+    using source = await openCells(path);
+    expect(source.cellCount).toBe(12);
+  });
+
+  it("at any depth, beside files of other kinds, and not round in circles", async () => {
+    const path = temporaryFolder();
+    cpSync(donors("v3"), join(path, "runs", "a"), { recursive: true });
+    copyFileSync(fixture("dense_compressed"), join(path, "cells.h5ad"));
+    mkdirSync(join(path, "analysis"));
+    writeFileSync(join(path, "analysis", "clusters.csv"), "barcode,cluster\nc0,1\n");
+    symlinkSync(path, join(path, "runs", "loop"));
+    using source = await openCells(path);
+    expect(await allIds(source)).toEqual([...CELLS, ...names]);
+  });
+
+  it("of which one is taken where a genome of its name is asked for", async () => {
+    using source = await openCells(donors("v2/mm10"), { genome: "donor2" });
+    expect(await allIds(source)).toEqual(names.slice(6));
+  });
+
+  it("and so are a matrix and a file of other cells beside it", async () => {
+    const path = copy();
+    copyFileSync(fixture("dense_compressed"), join(path, "cells.h5ad"));
+    using source = await openCells(path);
+    expect(source.cellCount).toBe(12);
+  });
 });
 
 it("names of cells and genes are told from other files", () => {
