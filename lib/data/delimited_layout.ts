@@ -8,34 +8,32 @@ const MAX_NAMED = 5;
 
 const ENSEMBL = /^ENS[A-Z]*G\d{6,}/;
 const CELL_NAME = /(^|[._:#-])[ACGT]{10,}([._-]\w+)?$|^(cell|barcode|sample)[._ -]?\d+$/i;
-/** What the column of names is called; compared as `plainName` writes it. */
-const ID_NAMES = new Set(
-  [
-    "",
-    "index",
-    "cell",
-    "cells",
-    "cell_id",
-    "cellid",
-    "cell_name",
+/** What the column of names is called, compared as `plainName` writes it: where lines are cells, ... */
+const CELL_HEADINGS = new Set(
+  ["cell", "cells", "cell_id", "cellid", "cell_ids", "cell_name", "cell_names", "cell_barcode"].concat([
     "barcode",
     "barcodes",
-    "id",
-    "name",
     "obs_names",
-  ].concat([
-    "unnamed:_0",
-    "gene",
-    "genes",
-    "gene_id",
-    "gene_name",
-    "gene_symbol",
-    "symbol",
-    "geneid",
-    "v1",
-    "x",
   ]),
 );
+/** ... where they are genes, ... */
+const GENE_HEADINGS = new Set(
+  ["gene", "genes", "gene_id", "gene_ids", "geneid", "gene_name", "gene_names", "genename"].concat(
+    ["gene_symbol", "gene_symbols", "genesymbol", "gene_short_name", "symbol", "symbols", "hgnc_symbol"],
+    [
+      "feature",
+      "features",
+      "feature_id",
+      "feature_name",
+      "ensembl",
+      "ensembl_id",
+      "ensembl_gene_id",
+      "var_names",
+    ],
+  ),
+);
+/** ... and where they may be either. */
+const OTHER_HEADINGS = new Set(["", "index", "id", "name", "unnamed:_0", "v1", "x"]);
 /** Columns of numbers that describe a cell, as common tools call them; compared as `plainName` writes it. */
 const METADATA_NAMES = new Set(
   [
@@ -152,7 +150,8 @@ export function findLayout(
   const lineNames = named ? records.map((record) => record[0] ?? "") : [];
   const columnNames = headings.slice(named ? 1 : 0);
   const notes: string[] = [];
-  const lines = orientation(options.transpose, lineNames, columnNames, notes);
+  const heading = named ? (headings[0] ?? "") : "";
+  const lines = orientation(options.transpose, { heading, lineNames, columnNames }, notes);
 
   const wanted = new Set(options.metadataColumns ?? []);
   const counted: string[] = [];
@@ -226,7 +225,8 @@ function looksLikeCounts(header: readonly string[]): boolean {
 }
 
 function isIndex(heading: string, records: readonly (readonly string[])[], numeric: boolean): boolean {
-  if (ID_NAMES.has(plainName(heading))) return true;
+  const plain = plainName(heading);
+  if ([CELL_HEADINGS, GENE_HEADINGS, OTHER_HEADINGS].some((known) => known.has(plain))) return true;
   if (numeric) return false;
   const distinct = new Set(records.map((record) => record[0]));
   return 2 * distinct.size > records.length;
@@ -244,17 +244,39 @@ function plainName(name: string): string {
     .replaceAll(/[\s.-]+/g, "_");
 }
 
+/** The names of a table, as far as they tell which way it lies. */
+interface TableNames {
+  /** That of the column of names; "" without. */
+  readonly heading: string;
+  readonly lineNames: readonly string[];
+  readonly columnNames: readonly string[];
+}
+
+/** What a line is: as the user says, else as names that look like those of genes or cells say, else as their heading says. */
 function orientation(
   transpose: boolean | undefined,
-  lineNames: readonly string[],
-  columnNames: readonly string[],
+  { heading, lineNames, columnNames }: TableNames,
   notes: string[],
 ): "cells" | "genes" {
   if (transpose !== undefined) return transpose ? "genes" : "cells";
-  const genesInLines = mostly(lineNames, ENSEMBL) && !mostly(columnNames, ENSEMBL);
-  if (!genesInLines && !(mostly(columnNames, CELL_NAME) && !mostly(lineNames, CELL_NAME))) return "cells";
+  const onlyIn = (there: readonly string[], pattern: RegExp, here: readonly string[]): boolean =>
+    mostly(there, pattern) && !mostly(here, pattern);
+  const plain = plainName(heading);
+  const wrong = "open it with transpose: false if that is wrong";
+  if (onlyIn(lineNames, ENSEMBL, columnNames) || onlyIn(columnNames, CELL_NAME, lineNames)) {
+    notes.push(`the names say that a line is a gene and a column a cell; ${wrong}`);
+    return "genes";
+  }
+  if (!GENE_HEADINGS.has(plain)) return "cells";
+  if (onlyIn(columnNames, ENSEMBL, lineNames) || onlyIn(lineNames, CELL_NAME, columnNames)) {
+    notes.push(
+      `the heading "${heading}" says that a line is a gene, but the names say that it is a cell, and are believed; ` +
+        "pass --transpose if that is wrong",
+    );
+    return "cells";
+  }
   notes.push(
-    "the names say that a line is a gene and a column a cell; open it with transpose: false if that is wrong",
+    `the heading "${heading}" says that a line is a gene and a column a cell; change it to "cell", or ${wrong}`,
   );
   return "genes";
 }

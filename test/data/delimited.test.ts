@@ -112,6 +112,43 @@ it("names of lines and columns tell which way the table is, unless that is said"
   ]);
 });
 
+describe("where names do not tell, the heading of the first column does", () => {
+  it.each(["gene", "GENE_ID", "Gene Symbol", "gene_name", "symbol", "Feature"])(
+    "%s: a line is a gene",
+    async (heading) => {
+      for (const gzipped of [false, true]) {
+        using source = await openCells(
+          written(`${heading},c0,c1,c2\nGENE000,1,2,0\nGENE001,0,3,4\n`, gzipped),
+        );
+        expect(source.genes.map(({ id }) => id)).toEqual(["GENE000", "GENE001"]);
+        expect(await allIds(source)).toEqual(["c0", "c1", "c2"]);
+        expect(source.notes[0]).toContain(`the heading "${heading}" says that a line is a gene`);
+      }
+    },
+  );
+
+  it.each(["cell", "Cell_ID", "barcode", "", "index"])("%s: a line is a cell", async (heading) => {
+    using source = await openCells(written(`${heading},g0,g1,g2\nx,1,2,0\ny,0,3,4\n`));
+    expect(await allIds(source)).toEqual(["x", "y"]);
+    expect(source.notes).toEqual([]);
+  });
+
+  it("unless the user says it", async () => {
+    using cells = await openCells(written("gene,g0,g1\nx,1,2\n"), { transpose: false });
+    expect(await allIds(cells)).toEqual(["x"]);
+    using genes = await openCells(written("cell,c0,c1\ng0,1,2\n"), { transpose: true });
+    expect(await allIds(genes)).toEqual(["c0", "c1"]);
+  });
+
+  it("but names that are plainly those of genes or cells are believed, with a note", async () => {
+    using cells = await openCells(written(`gene,${IDS.slice(0, 2).join(",")}\nx,1,2\n`));
+    expect(await allIds(cells)).toEqual(["x"]);
+    expect(cells.notes[0]).toContain('the heading "gene" says that a line is a gene, but');
+    using genes = await openCells(written(`cell,x,y\n${IDS[0]},1,2\n`));
+    expect(await allIds(genes)).toEqual(["x", "y"]);
+  });
+});
+
 it("names are told from missing values, and may hold quotes and delimiters", async () => {
   const names = ["NA", 'a "b", c', "", "nan"];
   const text = names.map((name) => `"${name.replaceAll('"', '""')}",1,2\n`).join("");
