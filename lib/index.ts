@@ -43,14 +43,17 @@ export type { CellSelection, HeldOut } from "./data/selection.js";
 export { type SimulateOptions, type SimulationTruth, simulateCells } from "./data/simulate.js";
 export { SimulatedSource } from "./data/simulated_source.js";
 export type {
+  AnnDataPart,
   CellBlock,
   CellSource,
   FileDescriptor,
   Gene,
+  GeneColumn,
   MemoryCells,
   MetadataColumn,
   MetadataOptions,
   OpenOptions,
+  SourceContents,
   SourceDescriptor,
   SourceFrames,
 } from "./data/source.js";

@@ -2,7 +2,7 @@ import { convertCells } from "../data/convert.js";
 import { SimulatedSource } from "../data/simulated_source.js";
 import type { CellSource } from "../data/source.js";
 import { defineCommand } from "./command.js";
-import { DATA_OPTIONS, noteSource, openSelected } from "./open.js";
+import { DATA_OPTIONS, noteWritten, openSelected } from "./open.js";
 import { checkOutFile } from "./out_path.js";
 import { withThousands } from "./output.js";
 import { CellProgress } from "./progress.js";
@@ -13,7 +13,8 @@ export const convert = defineCommand({
   name: "convert",
   summary: "write cells of any format, or simulated ones, as a folder of Parquet files or as .h5ad",
   details: `--out NAME.h5ad gets an AnnData file; any other --out a folder of Parquet files in the layout of Tahoe-100M, with the table
-of their genes beside them. Cells, metadata and the order of both are kept. A conversion to Parquet that was stopped goes on
+of their genes beside them. Cells, metadata and the order of both are kept; of AnnData, what is no counts, obs or var is not, and
+a note names it. A conversion to Parquet that was stopped goes on
 where it was when the same command is given again.
 
 Examples: ddsc convert filtered_feature_bc_matrix/ --out cells.h5ad
@@ -44,7 +45,7 @@ Examples: ddsc convert filtered_feature_bc_matrix/ --out cells.h5ad
       onProgress: (done) => progress.update(done),
     });
     progress.clear();
-    noteSource(source, output);
+    noteWritten(source, output);
     for (const note of notes) output.note(note);
     const many = files === 1 ? "one file" : `${withThousands(files)} files`;
     const before = kept === 0 ? "" : `, ${withThousands(kept)} of them from before`;

@@ -13,7 +13,7 @@ import { checkExclusive, defineCommand } from "./command.js";
 import { readGeneList } from "./gene_list.js";
 import { cellsToFill, type FillRule } from "./imputation.js";
 import { ImputedRows } from "./imputed_rows.js";
-import { DATA_OPTIONS, MODEL_OPTIONS, noteSource, openData, openModel } from "./open.js";
+import { DATA_OPTIONS, MODEL_OPTIONS, noteWritten, openData, openModel } from "./open.js";
 import { checkOutFile } from "./out_path.js";
 import { withThousands } from "./output.js";
 import { CellProgress } from "./progress.js";
@@ -82,7 +82,7 @@ Example: ddsc impute --model runs/a --data cells.h5ad --out filled.h5ad --genes 
       rows: fillRows(job, progress),
       uns: { ddsc: { package: packageVersion, command: "impute", model: options.model, data: options.data } },
     });
-    noteSource(source, output);
+    noteWritten(source, output);
     const { entries, skippedCells, known, correct, rankError } = job.rows.tally;
     output.line(
       `${options.out}: filled in ${withThousands(entries)} entries of ${withThousands(source.cellCount)} cells`,

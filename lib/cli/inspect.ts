@@ -1,10 +1,10 @@
 import { summarise } from "../data/summary.js";
 import { summaryText } from "../data/summary_text.js";
 import { DdscError } from "../errors.js";
-import { findModel, readDescription } from "../model/model_files.js";
-import { defineCommand, type JsonResult } from "./command.js";
+import { findModel } from "../model/model_files.js";
+import { defineCommand } from "./command.js";
+import { inspectModel } from "./inspect_model.js";
 import { DATA_OPTIONS, openSelected } from "./open.js";
-import { type Output, withThousands } from "./output.js";
 import { CellProgress } from "./progress.js";
 
 /** `ddsc inspect PATH`: what is in a file or folder of cells, or in the folder of a model or run. */
@@ -33,24 +33,4 @@ async function modelIn(path: string): Promise<string | undefined> {
     if (error instanceof DdscError && error.code === "CHECKPOINT_READ") return undefined;
     throw error;
   });
-}
-
-async function inspectModel(path: string, output: Output): Promise<JsonResult> {
-  const { config, diffusion, tokenizer, dtype } = await readDescription(path);
-  const { hidden, blocks, heads } = config;
-  const { vocabulary, strategy, maxLength } = tokenizer;
-  output.line(path);
-  output.line(`model       ${blocks} blocks, ${hidden} wide, ${heads} heads, ${dtype}`);
-  output.line(`vocabulary  ${withThousands(vocabulary.geneCount)} genes`);
-  output.line(`tokens      ${strategy.kind}, ${strategy.values} ranks, at most ${maxLength} tokens a cell`);
-  output.line(`objective   ${diffusion.objective.kind}, ${diffusion.schedule.kind} schedule`);
-  return {
-    path,
-    config,
-    diffusion,
-    dtype,
-    genes: vocabulary.geneCount,
-    strategy: strategy.toJSON(),
-    maxLength,
-  };
 }

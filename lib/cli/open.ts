@@ -1,6 +1,7 @@
 import { isUrl } from "../data/content.js";
 import { openCells } from "../data/index.js";
 import type { CellSource } from "../data/source.js";
+import { leftOutNote } from "../data/source_contents.js";
 import { subsetSource } from "../data/subset.js";
 import { rowsWhere } from "../data/where.js";
 import { Denoiser } from "../model/denoiser.js";
@@ -66,9 +67,22 @@ async function splitPaths(path: string): Promise<string | string[]> {
   return path.split(/,(?![^{]*\})/);
 }
 
-/** Tells what a source's reader noticed so far. */
-export function noteSource(source: CellSource, output: Output): void {
-  for (const note of source.notes) output.note(`${source.name}: ${note}`);
+/** Tells what a source's reader noticed so far, but for what was `told` before; returns what was noticed. */
+export function noteSource(
+  source: CellSource,
+  output: Output,
+  told: ReadonlySet<string> = new Set(),
+): ReadonlySet<string> {
+  const notes = new Set(source.notes);
+  for (const note of notes) if (!told.has(note)) output.note(`${source.name}: ${note}`);
+  return notes;
+}
+
+/** As `noteSource`, and what of its files is not in what was written from it. */
+export function noteWritten(source: CellSource, output: Output): void {
+  noteSource(source, output);
+  const note = leftOutNote(source);
+  if (note !== undefined) output.note(`${source.name}: ${note}`);
 }
 
 /** Loads a model for predictions and says which and on what. Throws as `Denoiser.load`. */

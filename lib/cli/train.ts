@@ -95,6 +95,8 @@ Example: ddsc train --data cells.h5ad --preset nano --steps 1000 --batch 64 --ou
     using _source = source;
     using model = trainer.model;
     describeRun(trainer, source, output);
+    // What is known before should be known before it is trained on.
+    const told = noteSource(source, output);
     describeMemory(memory, output);
     const steps = options.resume && !context.given("steps") ? undefined : options.steps;
     const total = steps ?? (await readRecord(join(options.out, "last"))).steps ?? undefined;
@@ -106,7 +108,7 @@ Example: ddsc train --data cells.h5ad --preset nano --steps 1000 --batch 64 --ou
       validation = step.validation ?? validation;
     }
     progress?.close();
-    noteSource(source, output);
+    noteSource(source, output, told);
     for (const note of trainer.notes) output.note(note);
     for (const line of describeReport(trainer.report, model.tokenizer.minGenes)) output.note(line);
     const seconds = (performance.now() - started.time) / 1000;

@@ -11,8 +11,10 @@ import {
   handoverOf,
   type MetadataColumn,
   type MetadataOptions,
+  type SourceContents,
   type SourceDescriptor,
 } from "./source.js";
+import { joinContents } from "./source_contents.js";
 
 /** Rows of one of the sources, and where they stand among the rows asked for. */
 interface Share {
@@ -66,6 +68,10 @@ export class ConcatenatedSource implements CellSource {
   get notes(): readonly string[] {
     const own = this.#sources.flatMap((source) => source.notes.map((note) => `${source.name}: ${note}`));
     return [...this.#ownNotes, ...own];
+  }
+
+  get contents(): SourceContents | undefined {
+    return joinContents(this.#sources);
   }
 
   async cellIds(rows: Int32Array): Promise<readonly string[]> {

@@ -13,9 +13,11 @@ import type {
   MetadataColumn,
   MetadataOptions,
   OpenOptions,
+  SourceContents,
   SourceDescriptor,
   SourceFrames,
 } from "./source.js";
+import { geneColumnsOf } from "./source_contents.js";
 
 /** So many cells are looked at on opening, to tell counts from transformed values. */
 const PROBED_CELLS = 64;
@@ -65,6 +67,8 @@ export interface FileParts {
   readonly notes: readonly string[];
   /** What to do when values turn out to be no counts; "" if nothing. */
   readonly remedy: string;
+  /** Of AnnData, what the file holds. */
+  readonly anndata?: SourceContents["anndata"];
   /** Cells looked at on opening, to tell counts from transformed values; default 64. */
   readonly probedCells?: number;
   /** What another thread opens in place of the file: see `CellSource`. */
@@ -120,6 +124,11 @@ export class FileSource implements CellSource {
   /** Grows while reading, if counts turn out to have fractions or a gene is stored twice in a cell. */
   get notes(): readonly string[] {
     return [...this.#notesBefore, ...this.#openingNotes, ...this.#findings.notes(this.remedy)];
+  }
+
+  get contents(): SourceContents {
+    const { genes, anndata } = this.#parts;
+    return { geneColumns: geneColumnsOf(genes), ...(anndata === undefined ? {} : { anndata }) };
   }
 
   /** Puts before its notes what was noticed on the way to this file. */

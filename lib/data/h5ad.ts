@@ -10,6 +10,7 @@ import { CscMatrix, CsrMatrix } from "./h5ad_sparse.js";
 import { Hdf5File } from "./hdf5_file.js";
 import { fixedParts, rowRange } from "./parts.js";
 import type { OpenOptions } from "./source.js";
+import { type AnnDataMembers, anndataContents, UNREAD_GROUPS } from "./source_contents.js";
 
 const MAX_EXTENT = 0x7fff_ffff;
 
@@ -69,6 +70,7 @@ async function openMatrixOf(
     }
     const partBounds = fixedParts(cellCount);
     const remedy = remedyFor(file, chosen);
+    const anndata = anndataContents(membersOf(file), chosen);
     return await FileSource.open({
       path,
       options,
@@ -79,6 +81,7 @@ async function openMatrixOf(
       partBounds,
       notes,
       remedy,
+      anndata,
       close,
     });
   } catch (error) {
@@ -110,6 +113,22 @@ function checkIsAnnData(file: Hdf5File): void {
 
 function layerNames(file: Hdf5File): string[] {
   return file.kind("/layers") === "group" ? file.keys("/layers") : [];
+}
+
+function membersOf(file: Hdf5File): AnnDataMembers {
+  return {
+    hasX: file.kind("/X") !== "missing" && !(file.kind("/X") === "dataset" && file.isNull("/X")),
+    layers: layerNames(file),
+    raw: hasRaw(file),
+    groups: UNREAD_GROUPS.map((name) => ({
+      name,
+      members: file.kind(`/${name}`) === "group" ? file.keys(`/${name}`) : [],
+    })),
+  };
+}
+
+function hasRaw(file: Hdf5File): boolean {
+  return ["/raw/X", "/raw.X"].some((path) => file.kind(path) !== "missing");
 }
 
 /** Where the matrix and the genes are: X, a layer, or raw (`raw.X` in older files). */
@@ -200,7 +219,6 @@ function remedyFor(file: Hdf5File, options: OpenOptions): string {
   const layers = layerNames(file).filter((name) => name !== options.layer);
   const counts = countsLayer(layers);
   if (counts !== undefined) return `Pass --layer ${counts}`;
-  const hasRaw = ["/raw/X", "/raw.X"].some((path) => file.kind(path) !== "missing");
-  if (hasRaw && options.raw !== true) return "Pass --raw";
+  if (hasRaw(file) && options.raw !== true) return "Pass --raw";
   return layers.length > 0 ? `Choose a layer with --layer (${layers.join(", ")})` : "";
 }

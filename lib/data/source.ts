@@ -47,6 +47,34 @@ export interface SourceFrames {
   readonly var: Frame;
 }
 
+/** A column of the table of genes. */
+export interface GeneColumn {
+  readonly name: string;
+  /** Its first value; undefined where there is none. */
+  readonly example: string | undefined;
+}
+
+/** A part of an AnnData file: "obsm", with what is in it. */
+export interface AnnDataPart {
+  readonly name: string;
+  /** Names in it; none where it is one matrix. */
+  readonly members: readonly string[];
+}
+
+/** What the files of a source hold, beside counts and the table of cells. */
+export interface SourceContents {
+  /** Columns of the table of genes, the index first: what `geneColumn` may name. */
+  readonly geneColumns: readonly GeneColumn[];
+  /** Of AnnData only. */
+  readonly anndata?: {
+    readonly layers: readonly string[];
+    /** Whether there is a raw matrix. */
+    readonly raw: boolean;
+    /** What was not read, the matrices beside the chosen one included, and so is written nowhere. */
+    readonly unread: readonly AnnDataPart[];
+  };
+}
+
 /**
  * Where cells come from: a file of any format, several of them, or memory. Counts are checked as they are read: a
  * negative, NaN or infinite one ends in a `DdscError` that names file, cell, row and gene.
@@ -69,6 +97,8 @@ export interface CellSource extends Disposable {
    * Training shuffles parts, not rows, on disk: see `fixedParts` for sources without a structure of their own.
    */
   readonly partBounds: Float64Array;
+  /** What else its files hold; left out by sources without files. */
+  readonly contents?: SourceContents | undefined;
   /** Metadata columns that there are; nothing is read for them. Names are unique. */
   readonly metadataColumns: readonly MetadataColumn[];
   /**

@@ -10,6 +10,7 @@ import {
   handoverOf,
   type MetadataColumn,
   type MetadataOptions,
+  type SourceContents,
   type SourceDescriptor,
   type SourceFrames,
 } from "./source.js";
@@ -46,6 +47,10 @@ class SubsetSource implements CellSource {
 
   get notes(): readonly string[] {
     return this.#source.notes;
+  }
+
+  get contents(): SourceContents | undefined {
+    return this.#source.contents;
   }
 
   get metadataColumns(): readonly MetadataColumn[] {

@@ -1,6 +1,6 @@
 import { readBlocks } from "./blocks.js";
 import { ColumnCounter, type ColumnSummary } from "./column_counter.js";
-import type { CellBlock, CellSource } from "./source.js";
+import type { CellBlock, CellSource, GeneColumn, SourceContents } from "./source.js";
 import { interpolate, type Quantiles, Spread } from "./spread.js";
 
 /** What is in a source, as plain data for `inspect --json`. */
@@ -31,10 +31,17 @@ export interface SourceSummary {
   /** Genes not expressed in any cell. */
   readonly silentGenes: number;
   readonly columns: readonly ColumnSummary[];
+  /** Identifiers of the first genes. */
+  readonly geneNames: readonly string[];
+  /** Columns of the table of genes, the index first, of which `--gene-column` chooses; none without a file. */
+  readonly geneColumns: readonly GeneColumn[];
+  /** Of AnnData: its layers, whether there is a raw matrix, and what is not read. */
+  readonly anndata?: SourceContents["anndata"];
   readonly notes: readonly string[];
 }
 
 const BINS = 10;
+const GENE_NAMES = 5;
 const COUNT_LIMITS = [1, 2, 5, 10, 100, Number.POSITIVE_INFINITY] as const;
 
 /** What `summarise` may be told. */
@@ -58,15 +65,24 @@ export async function summarise(source: CellSource, options: SummariseOptions = 
     const table = await source.metadata({ rows: block.rows });
     for (const column of columns) column.add(table);
   }
+  const { contents } = source;
   return {
     name: source.name,
     cells: source.cellCount,
     genes: source.genes.length,
     ...counts.result(source.cellCount),
     columns: columns.map((column) => column.result()),
+    geneNames: source.genes.slice(0, GENE_NAMES).map(({ id }) => id),
+    geneColumns: contents?.geneColumns ?? [],
+    ...(contents?.anndata === undefined ? {} : { anndata: contents.anndata }),
     notes: [...source.notes],
   };
 }
+
+type CountsPart = Omit<
+  SourceSummary,
+  "name" | "cells" | "genes" | "columns" | "geneNames" | "geneColumns" | "anndata" | "notes"
+>;
 
 /** The part of a summary that is about counts, added up block by block. */
 class CountsSummary {
@@ -99,7 +115,7 @@ class CountsSummary {
     }
   }
 
-  result(cells: number): Omit<SourceSummary, "name" | "cells" | "genes" | "columns" | "notes"> {
+  result(cells: number): CountsPart {
     const counts = this.#values.reduce((sum, number) => sum + number, 0);
     const entries = cells * this.#seen.length;
     return {

@@ -1,4 +1,5 @@
 import type { ColumnSummary } from "./column_counter.js";
+import { partsText } from "./source_contents.js";
 import type { Quantiles } from "./spread.js";
 import type { SourceSummary } from "./summary.js";
 
@@ -41,6 +42,20 @@ function columnLine(column: ColumnSummary): string {
   return `  ${column.name}: ${atLeast}${number(column.distinct ?? 0)} values${missing}: ${values}${more}`;
 }
 
+/** The genes' names, the columns that may hold them, and the matrices that may be read in place of this one. */
+function geneLines({ geneNames, genes, geneColumns, anndata }: SourceSummary): string[] {
+  const lines = [`genes: ${geneNames.join(", ")}${genes > geneNames.length ? ", ..." : ""}`];
+  if (geneColumns.length > 0) lines.push("columns of the table of genes (--gene-column)");
+  for (const { name, example } of geneColumns)
+    lines.push(`  ${name}${example === undefined ? "" : `: ${example}, ...`}`);
+  if (anndata === undefined) return lines;
+  const { layers, raw, unread } = anndata;
+  lines.push(`layers (--layer): ${layers.length === 0 ? "none" : layers.join(", ")}`);
+  lines.push(`raw matrix (--raw): ${raw ? "yes" : "none"}`);
+  if (unread.length > 0) lines.push(`not read: ${partsText(unread)}`);
+  return lines;
+}
+
 /** The summary as lines of text for a terminal. */
 export function summaryText(summary: SourceSummary): string {
   const lines = [
@@ -64,6 +79,7 @@ export function summaryText(summary: SourceSummary): string {
   lines.push(`counts above 0: ${shares.join("  ")}${summary.wholeNumbers ? "" : "  (not whole numbers)"}`);
   lines.push(`cells without an expressed gene (skipped in training): ${number(summary.emptyCells)}`);
   lines.push(`genes expressed nowhere: ${number(summary.silentGenes)}`);
+  lines.push("", ...geneLines(summary));
   if (summary.columns.length > 0) lines.push("", "cell metadata", ...summary.columns.map(columnLine));
   if (summary.notes.length > 0) lines.push("", "notes", ...summary.notes.map((note) => `  ${note}`));
   return lines.join("\n");

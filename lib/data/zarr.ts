@@ -2,6 +2,7 @@ import { DdscError } from "../errors.js";
 import { countsLayer, openCounts } from "./counts_layer.js";
 import { FileSource } from "./file_source.js";
 import type { OpenOptions } from "./source.js";
+import { type AnnDataMembers, anndataContents, UNREAD_GROUPS } from "./source_contents.js";
 import { ZarrFile } from "./zarr_file.js";
 import { ZarrFrame } from "./zarr_frame.js";
 import { openMatrix } from "./zarr_matrix.js";
@@ -42,6 +43,7 @@ async function openMatrixOf(
       const genes = await (await ZarrFrame.open(file, paths.genes, matrix.columns, notes)).all();
       const { rows: cellCount, partBounds } = matrix;
       const remedy = await remedyFor(file, chosen, layers);
+      const anndata = anndataContents(await membersOf(file, layers), chosen);
       return await FileSource.open({
         path,
         options,
@@ -52,6 +54,7 @@ async function openMatrixOf(
         partBounds,
         notes,
         remedy,
+        anndata,
         close,
       });
     } catch (error) {
@@ -77,6 +80,26 @@ async function layersOf(path: string): Promise<string[]> {
 
 async function layerNames(file: ZarrFile): Promise<string[]> {
   return (await file.kind("/layers")) === "group" ? file.members("/layers") : [];
+}
+
+async function membersOf(file: ZarrFile, layers: readonly string[]): Promise<AnnDataMembers> {
+  const members = async (name: string): Promise<string[]> =>
+    (await file.kind(`/${name}`)) === "group" ? file.members(`/${name}`) : [];
+  return {
+    hasX: await hasX(file),
+    layers,
+    raw: await hasRaw(file),
+    groups: await Promise.all(UNREAD_GROUPS.map(async (name) => ({ name, members: await members(name) }))),
+  };
+}
+
+async function hasX(file: ZarrFile): Promise<boolean> {
+  const isNull = (await file.attributes("/X"))["encoding-type"] === "null";
+  return (await file.kind("/X")) !== "missing" && !isNull;
+}
+
+async function hasRaw(file: ZarrFile): Promise<boolean> {
+  return (await file.kind("/raw")) === "group" && (await file.kind("/raw/X")) !== "missing";
 }
 
 /** Where the matrix and the genes are. */
@@ -107,13 +130,10 @@ async function matrixPaths(
     );
   }
   if (options.raw === true) {
-    if ((await file.kind("/raw")) === "group" && (await file.kind("/raw/X")) !== "missing") {
-      return { matrix: "/raw/X", genes: "/raw/var" };
-    }
+    if (await hasRaw(file)) return { matrix: "/raw/X", genes: "/raw/var" };
     throw new DdscError("DATA_MISSING_MATRIX", `${file.path}: has no raw matrix; leave out --raw`, place);
   }
-  const isNull = (await file.attributes("/X"))["encoding-type"] === "null";
-  if ((await file.kind("/X")) !== "missing" && !isNull) return { matrix: "/X", genes: "/var" };
+  if (await hasX(file)) return { matrix: "/X", genes: "/var" };
   const remedy = (await remedyFor(file, {}, layers)) || "Write the store with a matrix";
   throw new DdscError("DATA_MISSING_MATRIX", `${file.path}: has no X. ${remedy}`, place);
 }
@@ -123,7 +143,6 @@ async function remedyFor(file: ZarrFile, options: OpenOptions, layers: readonly 
   const others = layers.filter((name) => name !== options.layer);
   const counts = countsLayer(others);
   if (counts !== undefined) return `Pass --layer ${counts}`;
-  const hasRaw = (await file.kind("/raw")) === "group" && (await file.kind("/raw/X")) !== "missing";
-  if (hasRaw && options.raw !== true) return "Pass --raw";
+  if ((await hasRaw(file)) && options.raw !== true) return "Pass --raw";
   return others.length > 0 ? `Choose a layer with --layer (${others.join(", ")})` : "";
 }

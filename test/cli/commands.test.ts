@@ -1,6 +1,7 @@
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { framesOf } from "../../lib/data/frames.js";
 import { openCells } from "../../lib/data/index.js";
@@ -37,6 +38,16 @@ describe("ddsc train", () => {
       step: 3,
       best: { step: expect.any(Number) },
     });
+  });
+
+  it("says what is known of its data before it starts, and once", async () => {
+    const out = join(folder, "named-twice");
+    const words = ["--steps", "1", "--batch", "8", "--out", out];
+    const { stderr } = await ddsc("train", "--data", `${data},${data}`, ...words);
+    const [before, ...others] = stderr.split(`${data}: named more than once, read once: ${data}\n`);
+    expect(others).toHaveLength(1);
+    expect(before).not.toContain("step 1/1");
+    expect(others[0]).toContain("step 1/1");
   });
 
   it("says what it will hold in memory before it starts", () => {
@@ -247,6 +258,11 @@ describe("ddsc impute", () => {
     using source = await openCells(data);
     using written = await openCells(out);
     expect((await framesOf(written)).obs).toEqual((await framesOf(source)).obs);
+    const words = ["--data", out, "--mask-fraction", "0.5", "--out", join(folder, "twice.h5ad")];
+    const again = await ddsc("impute", "--model", run, ...words);
+    expect(again.stderr).toContain(
+      "not in the output: layers (expected_rank, probability, rank), uns (ddsc)",
+    );
   });
 
   it("fills in listed genes alone, in parts where cells are longer than --max-length", async () => {
@@ -332,6 +348,22 @@ describe("ddsc inspect, devices and demo", () => {
     expect(json()).toMatchObject({ genes: 24, config: { hidden: 128 } });
   });
 
+  it("shows genes' names and columns of a file, and the training of a run", async () => {
+    const cells = await ddsc("inspect", data, "--json");
+    const { geneNames } = cells.json() as unknown as { geneNames: string[] };
+    expect(geneNames).toHaveLength(5);
+    expect(cells.stdout).toContain(`\ngenes: ${geneNames.join(", ")}, ...\n`);
+    expect(cells.stdout).toMatch(/\ncolumns of the table of genes \(--gene-column\)\n {2}\S+: \S+, \.\.\.\n/);
+    const trainedRun = await ddsc("inspect", join(run, "last"), "--json");
+    expect(trainedRun.stdout).toContain(`24 genes: ${geneNames.join(", ")}, ...`);
+    expect(trainedRun.stdout).toMatch(/\nstep {8}3 of 3; best \d+\.\d{4} nats a token at step \d\n/);
+    expect(trainedRun.stdout).toContain(`data        ${data}: 60 cells, 24 genes\n`);
+    expect(trainedRun.json()).toMatchObject({
+      geneNames,
+      training: { step: 3, steps: 3, data: { name: data, where: null, heldOut: { kind: "fraction" } } },
+    });
+  });
+
   it("lists the devices", async () => {
     const { json } = await ddsc("devices", "--json");
     expect(json()).toMatchObject({ devices: [{ name: "cpu" }] });
@@ -361,6 +393,9 @@ describe("conditions on cells", () => {
     expect(trained.code).toBe(0);
     const { data: record } = JSON.parse(await readFile(join(out, "last", "training.json"), "utf8"));
     expect(record.where).toBe("library_size > 0");
+    const inspected = await ddsc("inspect", out);
+    expect(inspected.stdout).toContain("60 cells, 24 genes, those where library_size > 0\n");
+    expect(inspected.stdout).toContain("held out    cells where cell_type = 'type-3'\n");
     expect(record.heldOut).toEqual({ kind: "where", where: "cell_type = 'type-3'" });
     const evaluated = await ddsc("evaluate", "--model", out, "--by", "cell_type", "--json");
     const { groups } = evaluated.json() as unknown as { groups: Record<string, unknown> };
@@ -377,6 +412,17 @@ describe("conditions on cells", () => {
 });
 
 describe("ddsc convert", () => {
+  it("says what of a file it does not write", async () => {
+    const layered = fileURLToPath(new URL("../fixtures/h5ad/csr.h5ad", import.meta.url));
+    const out = join(folder, "plain.h5ad");
+    const { code, stderr } = await ddsc("convert", layered, "--layer", "counts", "--out", out);
+    expect(code).toBe(0);
+    expect(stderr).toContain("not in the output: X, raw, uns (study)");
+    expect((await ddsc("convert", out, "--out", join(folder, "again.h5ad"))).stderr).not.toContain(
+      "not in the output",
+    );
+  });
+
   it("writes chosen cells as Parquet files, which are inspected and trained on like any", async () => {
     const shards = join(folder, "shards");
     const converted = await ddsc("convert", data, "--out", shards, "--cells-per-file", "20", "--json");

@@ -1,0 +1,78 @@
+import { join } from "node:path";
+import type { HeldOut } from "../data/selection.js";
+import { DdscError } from "../errors.js";
+import { exists, readDescription } from "../model/model_files.js";
+import { SPECIAL_GENES } from "../tokenizer/gene_names.js";
+import { readRecord, TRAINING_FILE, type TrainingRecord } from "../training/state.js";
+import type { JsonResult } from "./command.js";
+import { type Output, withThousands } from "./output.js";
+
+/** Genes that are named. */
+const GENE_NAMES = 5;
+
+/** Shows what is in the folder of a model, and how it was trained where that is recorded. */
+export async function inspectModel(path: string, output: Output): Promise<JsonResult> {
+  const { config, diffusion, tokenizer, dtype } = await readDescription(path);
+  const { hidden, blocks, heads } = config;
+  const { vocabulary, strategy, maxLength } = tokenizer;
+  const record = await recordIn(path, output);
+  const geneNames = vocabulary.entries.slice(SPECIAL_GENES.length, SPECIAL_GENES.length + GENE_NAMES);
+  const named = geneNames.map(({ token }) => token);
+  const more = vocabulary.geneCount > named.length ? ", ..." : "";
+  output.line(path);
+  output.line(`model       ${blocks} blocks, ${hidden} wide, ${heads} heads, ${dtype}`);
+  output.line(`vocabulary  ${withThousands(vocabulary.geneCount)} genes: ${named.join(", ")}${more}`);
+  output.line(`tokens      ${strategy.kind}, ${strategy.values} ranks, at most ${maxLength} tokens a cell`);
+  output.line(`objective   ${diffusion.objective.kind}, ${diffusion.schedule.kind} schedule`);
+  if (record !== undefined) for (const line of trainingLines(record)) output.line(line);
+  return {
+    path,
+    config,
+    diffusion,
+    dtype,
+    genes: vocabulary.geneCount,
+    geneNames: named,
+    strategy: strategy.toJSON(),
+    maxLength,
+    ...(record === undefined ? {} : { training: trainingJson(record) }),
+  };
+}
+
+/** The record of the training; undefined for a model without, or, with a note, of one by another version. */
+async function recordIn(path: string, output: Output): Promise<TrainingRecord | undefined> {
+  if (!(await exists(join(path, TRAINING_FILE)))) return undefined;
+  try {
+    return await readRecord(path);
+  } catch (error) {
+    if (!(error instanceof DdscError) || error.code !== "CHECKPOINT_VERSION") throw error;
+    output.note(error.message);
+    return undefined;
+  }
+}
+
+function trainingLines({ state, steps, data }: TrainingRecord): string[] {
+  const { step, best } = state;
+  const of = steps === null ? "" : ` of ${withThousands(steps)}`;
+  const score =
+    best === null
+      ? "not validated"
+      : `best ${best.nll.toFixed(4)} nats a token at step ${withThousands(best.step)}`;
+  const where = data.where === null ? "" : `, those where ${data.where}`;
+  return [
+    `step        ${withThousands(step)}${of}; ${score}`,
+    `data        ${data.name}: ${withThousands(data.cells)} cells, ${withThousands(data.genes)} genes${where}`,
+    `held out    ${heldOutText(data.heldOut)}`,
+  ];
+}
+
+function heldOutText(heldOut: HeldOut | null): string {
+  if (heldOut === null) return "none";
+  return heldOut.kind === "where"
+    ? `cells where ${heldOut.where}`
+    : `a share of ${heldOut.fraction} of the cells`;
+}
+
+function trainingJson({ state, steps, data }: TrainingRecord) {
+  const { name, cells, genes, where, heldOut } = data;
+  return { step: state.step, steps, best: state.best, data: { name, cells, genes, where, heldOut } };
+}
