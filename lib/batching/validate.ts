@@ -7,15 +7,17 @@ export interface BatchBounds {
   readonly geneVocabularySize: number;
   /** Rank tokens V, mask included; tokens are below it. */
   readonly tokenCount: number;
+  /** Whether a batch without cells will do: where there is nothing to do, nothing is done. Default false. */
+  readonly mayBeEmpty?: boolean;
 }
 
 /**
- * Throws `BATCH_INVALID` unless native code may read the batch: at least one cell, offsets from 0 to the number of
+ * Throws `BATCH_INVALID` unless native code may read the batch: at least one cell (see `mayBeEmpty`), offsets from 0 to the number of
  * tokens, every cell with at least one token, equal lengths, gene ids and tokens within bounds.
  */
 export function validateBatch(batch: RaggedBatch, bounds: BatchBounds): void {
   const { offsets, genes, tokens, cells } = batch;
-  if (cells.length === 0) throw invalid("it has no cells");
+  if (cells.length === 0 && bounds.mayBeEmpty !== true) throw invalid("it has no cells");
   if (offsets.length !== cells.length + 1) {
     throw invalid(`${cells.length} cells need ${cells.length + 1} offsets but there are ${offsets.length}`);
   }

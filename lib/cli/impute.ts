@@ -84,9 +84,10 @@ Example: ddsc impute --model runs/a --data cells.h5ad --out filled.h5ad --genes 
     });
     noteWritten(source, output);
     const { entries, skippedCells, known, correct, rankError } = job.rows.tally;
-    output.line(
-      `${options.out}: filled in ${withThousands(entries)} entries of ${withThousands(source.cellCount)} cells`,
-    );
+    const cellCount = withThousands(source.cellCount);
+    if (entries > 0)
+      output.line(`${options.out}: filled in ${withThousands(entries)} entries of ${cellCount} cells`);
+    else output.line(`${options.out}: ${cellCount} cells as they are; ${nothingToFill(rule)}`);
     if (skippedCells > 0) {
       output.line(
         `left ${withThousands(skippedCells)} cells as they are: none of their expressed genes is in the model's vocabulary`,
@@ -101,6 +102,13 @@ Example: ddsc impute --model runs/a --data cells.h5ad --out filled.h5ad --genes 
     return { out: options.out, cells: source.cellCount, entries, skippedCells, check };
   },
 });
+
+/** Why nothing was filled in. */
+function nothingToFill(rule: FillRule): string {
+  if (rule.kind !== "zeros") return "there was nothing to fill in";
+  const genes = rule.genes === undefined ? "gene of the model" : "one of these genes";
+  return `there was nothing to fill in, as no cell that can be used lacks a count of any ${genes}`;
+}
 
 interface Job {
   readonly source: CellSource;

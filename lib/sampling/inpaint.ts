@@ -46,7 +46,7 @@ export interface InpaintResult {
  * Fills in the masked tokens of cells, the rest held as evidence. Sampled ranks are a joint draw; `expectedRank` and
  * `probability` are each entry's own marginal given the evidence. What the network says for them is where samplers start,
  * too, so that it runs again only in a network that is told another noise level; it takes V floats a masked token for
- * as long as the call lasts. Throws as `sample`, and `ARGUMENT_RANGE` for a `keep` of another length.
+ * as long as the call lasts. Cells with nothing masked, and a batch without cells, come back as they are. Throws as `sample`, and `ARGUMENT_RANGE` for a `keep` of another length.
  */
 export async function inpaint(
   model: DenoisingModel,
@@ -59,6 +59,7 @@ export async function inpaint(
   validateBatch(evidence, {
     geneVocabularySize: model.config.geneVocabSize,
     tokenCount: model.config.vocabSize,
+    mayBeEmpty: true,
   });
   const state = new SamplingState(evidence, mask);
   using network = new SamplingNetwork(model, state, checked);

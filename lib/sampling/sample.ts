@@ -32,7 +32,7 @@ export interface SampledBatch {
 
 /**
  * Fills in the tokens of `batch` that are the mask token, step by step; all other tokens are evidence and never change.
- * The first state is the batch as given, in the last nothing is masked.
+ * The first state is the batch as given, in the last nothing is masked; a batch without cells is one of them already.
  *
  * Random numbers are named by seed, a cell's global index and the position in the cell, so a cell is filled in alike
  * whichever cells are beside it. Throws `BATCH_INVALID`, and `checkSampling`'s errors for options; rejects with the
@@ -47,6 +47,7 @@ export async function* sampleSteps(
   validateBatch(batch, {
     geneVocabularySize: model.config.geneVocabSize,
     tokenCount: model.config.vocabSize,
+    mayBeEmpty: true,
   });
   const state = new SamplingState(batch, maskToken(model));
   using network = new SamplingNetwork(model, state, checked);

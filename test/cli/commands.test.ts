@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { framesOf } from "../../lib/data/frames.js";
+import { writeH5ad } from "../../lib/data/h5ad_write.js";
 import { openCells } from "../../lib/data/index.js";
 import { ddsc, type Ended, ended, start, writeStudy } from "./program.js";
 
@@ -283,6 +284,43 @@ describe("ddsc impute", () => {
     const { code, json } = await ddsc(...words, "--max-length", "8", "--json");
     expect(code).toBe(0);
     expect(json()).toMatchObject({ entries: 120 });
+  });
+
+  it("passes on cells that have every gene asked for, also where they are the whole batch or the whole file", async () => {
+    // The first cell has both genes, the second neither, the third one of them.
+    const some = join(folder, "some.h5ad");
+    const zeros = [24 + 3, 24 + 11, 48 + 3];
+    const named = (index: readonly string[]) => ({ index, indexName: "_index", columns: new Map() });
+    await writeH5ad(some, {
+      obs: named(["both", "neither", "one"]),
+      var: named(Array.from({ length: 24 }, (_, gene) => `GENE${String(gene).padStart(2, "0")}`)),
+      X: {
+        kind: "csr",
+        offsets: Int32Array.of(0, 24, 46, 69),
+        columns: Int32Array.from({ length: 72 }, (_, i) => i)
+          .filter((i) => !zeros.includes(i))
+          .map((i) => i % 24),
+        values: Float32Array.from({ length: 69 }, (_, i) => 1 + (i % 5)),
+      },
+    });
+    for (const batch of ["1", "64"]) {
+      const out = join(folder, `some-${batch}.h5ad`);
+      const words = ["--model", run, "--data", some, "--out", out, "--genes", "GENE03,GENE11"];
+      const { code, json, stderr } = await ddsc("impute", ...words, "--batch", batch, "--json");
+      expect(stderr).toBe("");
+      expect(code).toBe(0);
+      expect(json()).toMatchObject({ cells: 3, entries: 3, skippedCells: 0 });
+      const [before, after] = [await counts(some), await counts(out)];
+      expect([...after.offsets]).toEqual([0, 24, 48, 72]);
+      expect([...after.counts.subarray(0, 24)]).toEqual([...before.counts.subarray(0, 24)]);
+    }
+    const out = join(folder, "untouched.h5ad");
+    const words = ["--model", run, "--data", some, "--out", out, "--genes", "GENE05"];
+    const { code, stdout, json } = await ddsc("impute", ...words, "--json");
+    expect(code).toBe(0);
+    expect(stdout).toContain("untouched.h5ad: 3 cells as they are; there was nothing to fill in");
+    expect(json()).toMatchObject({ cells: 3, entries: 0 });
+    expect([...(await counts(out)).counts]).toEqual([...(await counts(some)).counts]);
   });
 
   it("tells how well hidden ranks are filled in", async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { generate, inpaint } from "../../lib/sampling/index.js";
+import { concatenateBatches, selectCells } from "../../lib/batching/index.js";
+import { generate, inpaint, maskGenes, sample } from "../../lib/sampling/index.js";
 import { correlated, KnownJoint } from "../known_joint.js";
 import { disagreement, misfit } from "../statistics.js";
 import { jointModel, maskedJointCells } from "./joint_model.js";
@@ -61,6 +62,42 @@ describe("inpainting", () => {
     expect(filled.row.length).toBe(0);
     expect(batch.tokens.includes(MASK)).toBe(false);
     expect(model.calls).toEqual([]);
+  });
+
+  it("passes cells with nothing masked on beside others that have", async () => {
+    const model = jointModel(correlated);
+    const cells = concatenateBatches([
+      maskedJointCells(correlated, 1, [0, 1, 2]),
+      maskedJointCells(correlated, 1, [0, undefined, 2]),
+    ]);
+    const { filled, batch, networkEvaluations } = await inpaint(model, cells);
+    expect([...filled.cell]).toEqual([1]);
+    expect([...filled.row]).toEqual([4]);
+    expect([...batch.tokens.subarray(0, 4)]).toEqual([2, 3, 4, 2]);
+    expect(networkEvaluations[0]).toBe(0);
+  });
+
+  it.each([
+    { kind: "first-hitting" },
+    { kind: "parallel", steps: 1 },
+    { kind: "ancestral", steps: 2 },
+  ] as const)("takes a batch without cells, by $kind", async (sampler) => {
+    const model = jointModel(correlated);
+    const none = selectCells(maskedJointCells(correlated, 1), []);
+    for (const temperature of [0, 1]) {
+      const { filled, batch, networkEvaluations } = await inpaint(model, none, { sampler, temperature });
+      expect(filled.row.length).toBe(0);
+      expect(batch).toEqual(none);
+      expect(networkEvaluations.length).toBe(0);
+    }
+    expect((await sample(model, none, { sampler })).batch).toEqual(none);
+    expect(maskGenes(model, none, [3])).toEqual(none);
+    expect(model.calls).toEqual([]);
+  });
+
+  it("refuses a batch without cells that has tokens", async () => {
+    const bad = { ...maskedJointCells(correlated, 1), cells: new Float64Array(0), offsets: Int32Array.of(0) };
+    await expect(inpaint(jointModel(correlated), bad)).rejects.toThrow("BATCH_INVALID");
   });
 
   it("refuses a keep of another length", async () => {
