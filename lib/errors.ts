@@ -58,11 +58,16 @@ export function checkNumber(
   const upper = Number.isFinite(max) ? `${lower ? " and" : ""} <= ${max}` : "";
   throw new DdscError(
     "ARGUMENT_RANGE",
-    `expected ${kind}${lower}${upper} for ${argument} but received ${String(value)}`,
+    `expected ${kind}${lower}${upper} for ${argument} but received ${received(value)}`,
     {
       argument,
     },
   );
+}
+
+/** A value that is no good, so that the text "2" is told from the number 2. */
+function received(value: unknown): string {
+  return typeof value === "string" ? `the text ${JSON.stringify(value)}` : String(value);
 }
 
 /** Throws `ARGUMENT_CHOICE` unless `value` is one of `choices`. */

@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { DdscError } from "../errors.js";
+import { inOptionNames } from "./argument_names.js";
 import { readConfigFile } from "./config_file.js";
 import { InterruptListener } from "./interrupt.js";
 import {
@@ -96,6 +97,10 @@ export function addCommand<N extends OptionName, R extends N>(
     };
     try {
       finish(await spec.run(options, context), { json });
+    } catch (error) {
+      throw error instanceof DdscError && !(error instanceof UsageError)
+        ? inOptionNames(error, names)
+        : error;
     } finally {
       // Whatever an interrupted command ran into, and also where it stopped in good order.
       interrupt.signal.throwIfAborted();

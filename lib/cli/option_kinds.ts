@@ -92,9 +92,10 @@ export function parseOption(name: string, spec: OptionSpec, text: string): Optio
   return checkOption(name, spec, text);
 }
 
-/** An empty word is not zero. */
-function numberFrom(text: string): number {
-  return text.trim() === "" ? Number.NaN : Number(text);
+/** The number that a word writes; the word itself where it writes none, for the error to quote. An empty word is not zero. */
+function numberFrom(text: string): number | string {
+  const number = text.trim() === "" ? Number.NaN : Number(text);
+  return Number.isNaN(number) ? text : number;
 }
 
 /**

@@ -117,6 +117,15 @@ describe("data that cannot be used ends with exit code 1 and one line that names
     expect(await readdir(folder)).not.toContain("never");
   });
 
+  it("cells that are too large for a batch, or too small, in the words of the command line", async () => {
+    const train = ["train", "--data", data, "--out", join(folder, "small"), "--steps", "1"];
+    const { code, stderr } = await ddsc(...train, "--batch-tokens", "16");
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/BATCH_TOKENS_TOO_FEW: .*; raise --batch-tokens or lower --max-length\n$/);
+    const { stderr: few } = await ddsc(...train, "--overwrite", "--min-genes", "1000");
+    expect(few).toMatch(/DATA_NO_CELLS: .* and --min-genes\n$/);
+  });
+
   it("a layer that is not there", async () => {
     expectFailure(await ddsc("inspect", data, "--layer", "counts"), 1, "DATA_MISSING_LAYER");
   });

@@ -54,6 +54,14 @@ describe("parseOption", () => {
     },
   );
 
+  it.each(["1e3x", "NaN", "", "1,000"])("quotes %j where it is no number", (text) => {
+    const message = `for --steps but received the text ${JSON.stringify(text)}`;
+    expect(() => parseOption("steps", OPTIONS.steps, text)).toThrow(message);
+    expect(() => parseOption("ratios", OPTIONS.ratios, "0.5,x")).toThrow(
+      'for --ratios but received the text "x"',
+    );
+  });
+
   it("reads comma-separated numbers, and refuses a list with a hole", () => {
     expect(parseOption("ratios", OPTIONS.ratios, "0.1,0.5")).toEqual([0.1, 0.5]);
     expect(() => parseOption("ratios", OPTIONS.ratios, "0.1,,0.5")).toThrow(/--ratios/);
@@ -109,6 +117,7 @@ describe("readConfigFile", () => {
     ['{"learninRate": 1}', 'unknown option "learninRate" (did you mean "learningRate"?)'],
     ['{"__proto__": 1}', 'unknown option "__proto__"'],
     ['{"steps": "10"}', "expected a whole number >= 1 and <= 1000000000 for steps in"],
+    ['{"steps": "2"}', 'but received the text "2"'],
     ['{"steps": 0}', "for steps in"],
     ['{"resume": 1}', "expected true or false for resume in"],
     ['{"ratios": 0.5}', "expected a list of numbers for ratios in"],

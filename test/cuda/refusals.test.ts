@@ -65,7 +65,7 @@ describe("a GPU's number", () => {
     const { code, stderr } = await onGpu("", ...computing(device));
     expect(code).toBe(1);
     expect(stderr).toMatch(
-      /^ddsc: DEVICE_UNKNOWN: expected auto, cpu, cuda or cuda:N for device but received .*\n$/,
+      /^ddsc: DEVICE_UNKNOWN: expected auto, cpu, cuda or cuda:N for --device but received .*\n$/,
     );
   });
 });
