@@ -8,6 +8,7 @@ import { DdscError } from "../errors.js";
 import type { Denoiser } from "../model/denoiser.js";
 import { packageVersion } from "../model/version.js";
 import { inpaint, type SamplingOptions } from "../sampling/index.js";
+import { didYouMeanGene } from "../tokenizer/gene_suggestion.js";
 import { CellTokenizer, type GeneMapping } from "../tokenizer/index.js";
 import { checkExclusive, defineCommand } from "./command.js";
 import { readGeneList } from "./gene_list.js";
@@ -149,10 +150,12 @@ function findListed(names: readonly string[], { vocabulary }: Denoiser, mapping:
     const id = vocabulary.find(name);
     if (id !== undefined && measured.has(id)) return id;
     const lacking = id === undefined ? "the model's vocabulary" : mapping.sourceName;
-    throw new DdscError("GENE_UNKNOWN", `gene "${name}" of --genes is not in ${lacking}; leave it out`, {
-      argument: "--genes",
-      gene: name,
-    });
+    const near = id === undefined ? didYouMeanGene(name, vocabulary) : "";
+    throw new DdscError(
+      "GENE_UNKNOWN",
+      `gene "${name}" of --genes is not in ${lacking}${near}; ${near === "" ? "" : "correct it, or "}leave it out`,
+      { argument: "--genes", gene: name },
+    );
   });
   return Int32Array.from(new Set(ids)).sort();
 }

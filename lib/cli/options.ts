@@ -121,7 +121,10 @@ export const OPTIONS = {
     default: 1,
   }),
   cells: whole("cells to generate or simulate", { min: 1, max: 1e8, default: 100 }),
-  genes: text("LIST|FILE", "genes, comma-separated, or a text file with one a line"),
+  genes: text(
+    "LIST|FILE",
+    "genes, comma-separated, or a text file of them: one a line, or separated by commas or tabs",
+  ),
   fill: choice(
     "zeros: genes without a count in the cell; listed: those of --genes in every cell, whatever their count",
     ["zeros", "listed"],

@@ -139,6 +139,12 @@ describe("data that cannot be used ends with exit code 1 and one line that names
     expectFailure(await ddsc("impute", ...words, "--data", other), 1, "DATA_NO_KNOWN_GENES");
     expectFailure(await ddsc("impute", ...words, "--data", data, "--genes", "Sox2"), 1, "GENE_UNKNOWN");
     expectFailure(await ddsc("generate", ...words, "--genes", "Sox2"), 1, "GENE_UNKNOWN");
+    const near = '(did you mean "GENE03"?); correct it, or leave it out';
+    for (const command of [["impute", "--data", data], ["generate"]]) {
+      const result = await ddsc(...command, ...words, "--genes", "gene03");
+      expectFailure(result, 1, 'GENE_UNKNOWN: gene "gene03"');
+      expect(result.stderr).toContain(near);
+    }
     expect(await readdir(folder)).not.toContain("never.h5ad");
   });
 });
