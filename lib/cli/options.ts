@@ -40,12 +40,16 @@ export const OPTIONS = {
   batchTokens: whole("tokens a batch, in place of --batch", { min: 16, max: 2 ** 26 }),
 
   // The model.
-  vocabulary: text("FILE", "JSON of {token: id} or a saved vocabulary", {
+  vocabulary: text("PATH", "JSON of {token: id}, a saved vocabulary, or the folder of a model or run", {
     defaultText: "the genes of --data",
   }),
-  weights: text("FILE", "safetensors file of weights to start from, published names", {
-    defaultText: "fresh weights",
-  }),
+  weights: text(
+    "PATH",
+    "weights to start from: a safetensors file of published names, or the folder of a model or run",
+    {
+      defaultText: "fresh weights",
+    },
+  ),
   preset: choice("size of the model", presetNames, "nano"),
   dropout: real("probability of dropping an activation while training", { min: 0, max: 0.9, default: 0.1 }),
   timeConditioning: flag("show the network the noise level"),

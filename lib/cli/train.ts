@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { CellSource } from "../data/source.js";
 import type { DiffusionConfig } from "../diffusion/index.js";
 import { Denoiser, type DenoiserOptions } from "../model/denoiser.js";
-import { readDescription } from "../model/model_files.js";
+import { findModelFile, ModelFile, readDescription } from "../model/model_files.js";
 import { describeReport, GeneVocabulary } from "../tokenizer/index.js";
 import { optionsOf, type TrainerOptions } from "../training/options.js";
 import { formatDuration, ProgressDisplay } from "../training/progress.js";
@@ -131,7 +131,10 @@ async function begin(options: Options, context: CommandContext) {
   const source = await openData(options.data, options);
   try {
     const { vocabulary: file } = options;
-    const vocabulary = file === undefined ? GeneVocabulary.from(source) : await GeneVocabulary.load(file);
+    const vocabulary =
+      file === undefined
+        ? GeneVocabulary.from(source)
+        : await GeneVocabulary.load(await findModelFile(file, ModelFile.vocabulary));
     const modelOptions = denoiserOptions(options, vocabulary);
     const training = trainerOptions(options, context);
     const memory = await checkMemory(Denoiser.describe(modelOptions), source, training, options.device);

@@ -1,11 +1,11 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { type DiffusionConfig, diffusionFrom } from "../diffusion/index.js";
 import { checkChoice, checkNumber, DdscError } from "../errors.js";
 import { type DenoiserConfig, type DType, NativeDenoiser, type ParameterInfo } from "../native.js";
 import {
   CellTokenizer,
   type CellTokenizerOptions,
-  type GeneVocabulary,
+  GeneVocabulary,
   type TokenStrategy,
 } from "../tokenizer/index.js";
 import { type ModelShape, modelConfig, type PresetName } from "./config.js";
@@ -14,6 +14,7 @@ import { writeFolder } from "./folder.js";
 import {
   exists,
   findModel,
+  findModelFile,
   holdsModel,
   type ModelDescription,
   ModelFile,
@@ -53,7 +54,7 @@ export interface DenoiserOptions {
   readonly trainable?: boolean;
   /** Whether time and cost of every op are recorded, for `profileStep`; default false. */
   readonly profile?: boolean;
-  /** A safetensors file to start from instead of fresh weights, published names with or without `backbone.`. */
+  /** What to start from instead of fresh weights: see `loadWeights`. */
   readonly weights?: string;
 }
 
@@ -243,12 +244,19 @@ export class Denoiser implements Disposable {
 
   /**
    * Takes all weights (and the moving average) from a safetensors file with the published names, with or without
-   * `backbone.`. Nothing is changed unless every parameter is there and fits. Throws `CHECKPOINT_READ`,
-   * `CHECKPOINT_CORRUPT`, `CHECKPOINT_DTYPE`, and `CHECKPOINT_TENSORS` naming each tensor that is missing or misshapen.
+   * `backbone.`, or from the folder of a saved model or of a run (its best checkpoint): the trained weights, not their
+   * moving average. Nothing is changed unless every parameter is there and fits. Throws `CHECKPOINT_READ`,
+   * `CHECKPOINT_CORRUPT`, `CHECKPOINT_DTYPE`, `CHECKPOINT_TENSORS` naming each tensor that is missing or misshapen, and
+   * `CHECKPOINT_VOCABULARY` for a folder's model of other genes.
    *
    * @returns names in the file that are no parameter of the model and were ignored
    */
-  async loadWeights(file: string): Promise<{ readonly ignored: readonly string[] }> {
+  async loadWeights(path: string): Promise<{ readonly ignored: readonly string[] }> {
+    const file = await findModelFile(path, ModelFile.weights);
+    if (file !== path) {
+      const saved = await GeneVocabulary.load(join(dirname(file), ModelFile.vocabulary));
+      checkVocabulary(path, saved, this.vocabulary);
+    }
     return {
       ignored: await readBuffers(this.native, file, this.trainable ? ["weights", "ema"] : ["weights"]),
     };

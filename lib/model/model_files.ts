@@ -155,6 +155,21 @@ export async function holdsModel(folder: string): Promise<boolean> {
   return config?.format === FORMAT;
 }
 
+/**
+ * A file of a model for what a user may name: that file itself, or the folder of a model or run (see `findModel`).
+ * Throws `CHECKPOINT_READ` for any other folder.
+ */
+export async function findModelFile(
+  path: string,
+  name: (typeof ModelFile)[keyof typeof ModelFile],
+): Promise<string> {
+  const isFolder = await stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  return isFolder ? join(await findModel(path), name) : path;
+}
+
 /** Whether something is at `path`. */
 export async function exists(path: string): Promise<boolean> {
   return stat(path).then(

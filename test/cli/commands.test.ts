@@ -182,6 +182,49 @@ describe("ddsc train", () => {
   });
 });
 
+describe("ddsc train from another model", () => {
+  it("takes weights and vocabulary from a run's folder as from its files", async () => {
+    const best = join(run, "best");
+    const files = [join(best, "model.safetensors"), join(best, "vocabulary.json")] as const;
+    const weights: Buffer[] = [];
+    for (const [i, [weightsAt, vocabularyAt]] of [
+      [run, run] as const,
+      [best, best] as const,
+      files,
+    ].entries()) {
+      const out = join(folder, `from-${i}`);
+      const words = ["--data", data, "--steps", "1", "--batch", "8", "--out", out];
+      const started = await ddsc("train", ...words, "--weights", weightsAt, "--vocabulary", vocabularyAt);
+      expect(started.code).toBe(0);
+      weights.push(await readFile(join(out, "last", "model.safetensors")));
+    }
+    expect(weights[0]?.equals(weights[2] as Buffer)).toBe(true);
+    expect(weights[1]?.equals(weights[2] as Buffer)).toBe(true);
+  });
+
+  it("refuses the weights of a model of other genes, and a folder of something else", async () => {
+    const words = ["--data", data, "--steps", "1", "--batch", "8", "--out", join(folder, "from-other")];
+    const genes = Array.from({ length: 24 }, (_, gene) => [`OTHER${gene}`, gene + 3]);
+    const other = join(folder, "other.json");
+    await writeFile(
+      other,
+      JSON.stringify(
+        Object.fromEntries([["<pad>", 0], ["<cls>", 1], ["<eoc>", 2], ...genes, ["GENE00", 3 + 24]]),
+      ),
+    );
+    const mixed = await ddsc("train", ...words, "--weights", run, "--vocabulary", other);
+    expect(mixed.code).toBe(1);
+    expect(mixed.stderr).toContain(
+      `ddsc: CHECKPOINT_VOCABULARY: ${run}: the model was made with another gene vocabulary`,
+    );
+    for (const option of ["--weights", "--vocabulary"]) {
+      const { code, stderr } = await ddsc("train", ...words, option, folder);
+      expect(code).toBe(1);
+      expect(stderr).toContain(`ddsc: CHECKPOINT_READ: ${folder}: there is no model in it`);
+    }
+  });
+});
+
 describe("ddsc evaluate", () => {
   it("finds the run's held-out cells by itself, whether or not it is told the data", async () => {
     const alone = await ddsc("evaluate", "--model", run, "--json");
