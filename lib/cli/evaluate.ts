@@ -16,7 +16,7 @@ import {
 import { isSameData, openRunCells, recordData, requireRunData, selectionOf } from "../training/run_data.js";
 import { readRecord, TRAINING_FILE, type TrainingRecord } from "../training/state.js";
 import { checkExclusive, defineCommand } from "./command.js";
-import { DATA_OPTIONS, MODEL_OPTIONS, noteSource, openData, openModel } from "./open.js";
+import { DATA_OPTIONS, MODEL_OPTIONS, noteSource, openData, openModel, openRunData } from "./open.js";
 import { type Output, withThousands } from "./output.js";
 import { CellProgress } from "./progress.js";
 import { UsageError } from "./usage_error.js";
@@ -135,10 +135,11 @@ async function openTraining(
     (given !== undefined && isSameData(record.data, await recordData(given, record.data)))
   )
     return undefined;
+  if (given === undefined) return openRunData(record.data);
   try {
     return await openRunCells(record.data);
   } catch (error) {
-    if (given === undefined || !(error instanceof DdscError)) throw error;
+    if (!(error instanceof DdscError)) throw error;
     output.note(`${folder}: no baselines, as the training data cannot be read (${error.message})`);
     return undefined;
   }

@@ -4,8 +4,10 @@ import type { CellSource } from "../data/source.js";
 import { leftOutNote } from "../data/source_contents.js";
 import { subsetSource } from "../data/subset.js";
 import { rowsWhere } from "../data/where.js";
+import { DdscError } from "../errors.js";
 import { Denoiser } from "../model/denoiser.js";
 import { exists } from "../model/model_files.js";
+import { type DataRecord, openRunCells } from "../training/run_data.js";
 import type { OptionValues } from "./options.js";
 import type { Output } from "./output.js";
 
@@ -58,6 +60,22 @@ export async function openSelected(
   } catch (error) {
     source[Symbol.dispose]();
     throw error;
+  }
+}
+
+/** Opens the data of a run where they were. Throws as `openRunCells`, naming the option that says where they are now. */
+export async function openRunData(record: DataRecord): Promise<CellSource> {
+  try {
+    return await openRunCells(record);
+  } catch (error) {
+    if (!(error instanceof DdscError && error.code === "DATA_NOT_FOUND")) throw error;
+    const message = error.message.replace(`${error.code}: `, "");
+    throw new DdscError(
+      error.code,
+      `${message}; if the data of the run was moved, --data gives its new place`,
+      error.place,
+      { cause: error },
+    );
   }
 }
 

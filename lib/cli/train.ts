@@ -6,13 +6,13 @@ import { findModelFile, ModelFile, readDescription } from "../model/model_files.
 import { describeReport, GeneVocabulary } from "../tokenizer/index.js";
 import { optionsOf, type TrainerOptions } from "../training/options.js";
 import { formatDuration, ProgressDisplay } from "../training/progress.js";
-import { openRunCells } from "../training/run_data.js";
+import { recordData, requireSameData } from "../training/run_data.js";
 import { RunFolder } from "../training/run_folder.js";
 import { readRecord } from "../training/state.js";
 import { Trainer } from "../training/trainer.js";
 import type { ValidationResult } from "../training/validation.js";
 import { type CommandContext, checkExclusive, defineCommand } from "./command.js";
-import { DATA_OPTIONS, describeDevice, noteSource, openData } from "./open.js";
+import { DATA_OPTIONS, describeDevice, noteSource, openData, openRunData } from "./open.js";
 import { flagOf } from "./option_kinds.js";
 import { EVERYWHERE, type OptionName, type OptionValues } from "./options.js";
 import { type Output, withThousands } from "./output.js";
@@ -161,8 +161,10 @@ async function resume(options: Options, context: CommandContext) {
   const last = join(options.out, "last");
   const record = await readRecord(last);
   const source =
-    options.data === undefined ? await openRunCells(record.data) : await openData(options.data, options);
+    options.data === undefined ? await openRunData(record.data) : await openData(options.data, options);
   try {
+    // Before anything is made of the data: what else is wrong with other data is beside the point.
+    requireSameData(record.data, await recordData(source, record.data));
     const { device } = options;
     const description = await readDescription(last);
     const memory = await checkMemory(description, source, optionsOf(record.settings), device);

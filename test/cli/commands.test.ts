@@ -1,4 +1,4 @@
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -221,6 +221,45 @@ describe("ddsc train from another model", () => {
       const { code, stderr } = await ddsc("train", ...words, option, folder);
       expect(code).toBe(1);
       expect(stderr).toContain(`ddsc: CHECKPOINT_READ: ${folder}: there is no model in it`);
+    }
+  });
+});
+
+describe("the data of a run", () => {
+  it("are asked for where they were moved, and taken from their new place", async () => {
+    const [before, after, out] = ["before.h5ad", "after.h5ad", "moved"].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ];
+    await writeStudy(before);
+    await ddsc("train", "--data", before, "--steps", "1", "--batch", "8", "--out", out);
+    await rename(before, after);
+    for (const words of [
+      ["evaluate", "--model", out],
+      ["train", "--resume", "--steps", "2", "--out", out],
+    ]) {
+      const lost = await ddsc(...words);
+      expect(lost.code).toBe(1);
+      expect(lost.stderr).toContain(`DATA_NOT_FOUND: ${before}: no such file`);
+      expect(lost.stderr).toContain("if the data of the run was moved, --data gives its new place");
+      expect((await ddsc(...words, "--data", after)).code).toBe(0);
+    }
+  });
+
+  it("are not replaced by others when the run goes on, be they of genes that it does not know", async () => {
+    for (const [name, genes] of [
+      ["more.h5ad", 24],
+      ["other_genes.h5ad", 200],
+    ] as const) {
+      const other = join(folder, name);
+      await writeStudy(other, { cells: 61, genes });
+      const words = ["train", "--resume", "--steps", "5", "--out", run, "--data", other];
+      const { code, stderr } = await ddsc(...words);
+      expect(code).toBe(1);
+      expect(stderr).toContain(
+        `ddsc: TRAIN_DATA_CHANGED: ${other}: this is not the data the run was begun with`,
+      );
     }
   });
 });
