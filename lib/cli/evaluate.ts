@@ -16,6 +16,7 @@ import {
 import { isSameData, openRunCells, recordData, requireRunData, selectionOf } from "../training/run_data.js";
 import { readRecord, TRAINING_FILE, type TrainingRecord } from "../training/state.js";
 import { checkExclusive, defineCommand } from "./command.js";
+import { explainEmpty } from "./empty_evaluation.js";
 import { DATA_OPTIONS, MODEL_OPTIONS, noteSource, openData, openModel, openRunData } from "./open.js";
 import { type Output, withThousands } from "./output.js";
 import { CellProgress } from "./progress.js";
@@ -75,6 +76,9 @@ Example: ddsc evaluate --model runs/a --json`,
       ...groups,
       ...(baselines === undefined ? {} : { baselines }),
       ...(options.batchTokens === undefined ? {} : { maxTokens: options.batchTokens }),
+    }).catch(async (error: unknown) => {
+      if (!(error instanceof DdscError && error.code === "EVALUATION_EMPTY")) throw error;
+      throw (await explainEmpty({ source, heldOut, where: options.where, report })) ?? error;
     });
     progress.clear();
     noteSource(source, output);
@@ -177,7 +181,7 @@ async function chooseCells(
   }
   throw new DdscError(
     "EVALUATION_EMPTY",
-    `${folder}: the run held out no cells; give other cells with --data, or train with --validation above 0`,
+    `${folder}: the run was trained with --validation 0, so it held out no cells; give other cells with --data, or train with --validation above 0`,
     { file: folder },
   );
 }

@@ -302,6 +302,38 @@ describe("ddsc evaluate", () => {
     expect(unknown.stderr).toContain("DATA_MISSING_COLUMN: ");
   });
 
+  it("knows the run's own data again in another format", async () => {
+    const copy = join(folder, "converted");
+    expect((await ddsc("convert", data, "--out", copy)).code).toBe(0);
+    const own = await ddsc("evaluate", "--model", run, "--json");
+    const converted = await ddsc("evaluate", "--model", run, "--data", copy, "--json");
+    expect(converted.json()).toEqual({ ...own.json(), data: expect.stringContaining(copy) });
+  });
+
+  it("says which condition left no cell to score", async () => {
+    const out = join(folder, "conditioned");
+    const train = ["train", "--data", data, "--steps", "1", "--batch", "8", "--out", out];
+    const own = "cell_type in ('type-0', 'type-1', 'type-2')";
+    await ddsc(...train, "--where", own, "--holdout", "cell_type = 'type-1'");
+    const refused = async (...words: string[]) => {
+      const { code, stderr } = await ddsc("evaluate", "--model", out, ...words);
+      expect(code).toBe(1);
+      expect(stderr).toContain("EVALUATION_EMPTY: ");
+      return stderr;
+    };
+    expect(await refused("--where", "cell_type = 'type-99'")).toContain(
+      "--where cell_type = 'type-99' holds for no cell;",
+    );
+    expect(await refused("--where", "cell_type = 'type-3'")).toContain(
+      `the run was trained with --where ${own}, which excludes every cell for which --where cell_type = 'type-3' holds;`,
+    );
+    expect(await refused("--where", "cell_type = 'type-2'")).toMatch(
+      /none of the \d+ cells for which --where cell_type = 'type-2' holds is held out by the run;/,
+    );
+    await ddsc(...train, "--overwrite", "--validation", "0");
+    expect(await refused()).toContain("the run was trained with --validation 0, so it held out no cells;");
+  });
+
   it("takes all cells of other data", async () => {
     const other = join(folder, "other.h5ad");
     await writeStudy(other, { cells: 10 });
