@@ -41,6 +41,8 @@ export interface CommandSpec<N extends OptionName, R extends N> {
   readonly required: readonly R[];
   /** Defaults other than the table's. */
   readonly defaults?: { readonly [K in N]?: OptionValue<(typeof OPTIONS)[K]> };
+  /** What the help says other than the table, where an option is not the same for every command. */
+  readonly texts?: { readonly [K in N]?: { readonly help?: string; readonly defaultText?: string } };
   run(options: OptionValues<N, R> & { readonly file: string }, context: CommandContext): Promise<JsonResult>;
 }
 
@@ -60,7 +62,10 @@ export function addCommand<N extends OptionName, R extends N>(
   const names: readonly OptionName[] = [...spec.options, ...EVERYWHERE];
   const specs: Partial<Record<OptionName, OptionSpec>> = {};
   const defaults: Readonly<Record<string, OptionValue<OptionSpec> | undefined>> = spec.defaults ?? {};
-  for (const name of names) specs[name] = withDefault(OPTIONS[name], defaults[name]);
+  const texts: Readonly<Record<string, object | undefined>> = spec.texts ?? {};
+  for (const name of names) {
+    specs[name] = { ...withDefault(OPTIONS[name], defaults[name]), ...texts[name] };
+  }
   const command = program.command(spec.name).description(spec.summary);
   if (spec.file !== undefined)
     command.argument(spec.isFileOptional === true ? "[file]" : "<file>", spec.file);
@@ -81,12 +86,17 @@ export function addCommand<N extends OptionName, R extends N>(
     }
     for (const name of spec.required) {
       if (known[name] !== undefined) continue;
-      throw new UsageError(`${spec.name} needs ${flagWithValue(name, OPTIONS[name])}: ${OPTIONS[name].help}`);
+      const needed: OptionSpec = specs[name] ?? OPTIONS[name];
+      throw new UsageError(`${spec.name} needs ${flagWithValue(name, needed)}: ${needed.help}`);
     }
     // Checked above option by option: the record has the shapes that OptionValues describes.
     const options = known as OptionValues<N, R> & { readonly file: string };
     const { quiet, json } = known as OptionValues<(typeof EVERYWHERE)[number]>;
-    const output = new Output({ results: process.stdout, notes: process.stderr, quiet });
+    const output = new Output({
+      results: quiet && json ? undefined : process.stdout,
+      notes: process.stderr,
+      quiet,
+    });
     using interrupt = new InterruptListener(() =>
       output.note("stopping; press Ctrl-C again to stop at once"),
     );

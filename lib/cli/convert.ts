@@ -3,7 +3,7 @@ import { SimulatedSource } from "../data/simulated_source.js";
 import type { CellSource } from "../data/source.js";
 import { defineCommand } from "./command.js";
 import { DATA_OPTIONS, noteWritten, openSelected } from "./open.js";
-import { checkOutFile } from "./out_path.js";
+import { checkOutEnding, checkOutFile } from "./out_path.js";
 import { withThousands } from "./output.js";
 import { CellProgress } from "./progress.js";
 import { UsageError } from "./usage_error.js";
@@ -33,8 +33,10 @@ Examples: ddsc convert filtered_feature_bc_matrix/ --out cells.h5ad
     "overwrite",
   ],
   required: ["out"],
+  texts: { out: { help: "what to write: NAME.h5ad, or a folder for Parquet files" } },
   run: async (options, { output, signal }) => {
     const { out, overwrite } = options;
+    checkOutEnding(out, "NAME.h5ad, or a folder of Parquet files");
     if (out.endsWith(".h5ad")) await checkOutFile(out, overwrite);
     using source = await openInput(options);
     using progress = new CellProgress(output, source.cellCount);

@@ -10,7 +10,7 @@ import { generate as generateCells, type SamplingOptions } from "../sampling/ind
 import { defineCommand } from "./command.js";
 import { readGeneList } from "./gene_list.js";
 import { DATA_OPTIONS, MODEL_OPTIONS, openData, openModel } from "./open.js";
-import { checkOutFile } from "./out_path.js";
+import { checkOutEnding, checkOutFile } from "./out_path.js";
 import { withThousands } from "./output.js";
 import { CellProgress } from "./progress.js";
 import { SAMPLING_OPTIONS, samplingCells, samplingOptions } from "./sampling.js";
@@ -38,10 +38,15 @@ Example: ddsc generate --model runs/a --genes Sox2,Pax6,Actb --cells 500 --out n
     "overwrite",
   ],
   required: ["model", "genes", "out"],
+  texts: {
+    out: { help: "the .h5ad file to write" },
+    samplingSteps: { defaultText: "32; first-hitting: as many as there are masked ranks, which is exact" },
+  },
   run: async (options, context) => {
     const { output } = context;
     const batch = samplingCells(options, context);
     const genes = await readGeneList(options.genes);
+    checkOutEnding(options.out, ".h5ad files");
     await checkOutFile(options.out, options.overwrite);
     using reference = options.data === undefined ? undefined : await openData(options.data, options);
     if (reference !== undefined) await refuseOwnFiles(reference, options.out);

@@ -15,7 +15,7 @@ import { readGeneList } from "./gene_list.js";
 import { cellsToFill, type FillRule } from "./imputation.js";
 import { ImputedRows } from "./imputed_rows.js";
 import { DATA_OPTIONS, MODEL_OPTIONS, noteWritten, openData, openModel } from "./open.js";
-import { checkOutFile } from "./out_path.js";
+import { checkOutEnding, checkOutFile } from "./out_path.js";
 import { withThousands } from "./output.js";
 import { CellProgress } from "./progress.js";
 import { SAMPLING_OPTIONS, samplingCells, samplingOptions } from "./sampling.js";
@@ -48,6 +48,13 @@ Example: ddsc impute --model runs/a --data cells.h5ad --out filled.h5ad --genes 
     "overwrite",
   ],
   required: ["model", "data", "out"],
+  texts: {
+    out: { help: "the .h5ad file to write" },
+    samplingSteps: {
+      defaultText:
+        "1; with --sampler 32, but first-hitting: as many as there are masked ranks, which is exact",
+    },
+  },
   defaults: { sampler: "parallel", samplingSteps: 1, temperature: 0 },
   run: async (options, context) => {
     const { output } = context;
@@ -57,6 +64,7 @@ Example: ddsc impute --model runs/a --data cells.h5ad --out filled.h5ad --genes 
     const listed = options.genes === undefined ? undefined : await readGeneList(options.genes);
     if (options.fill === "listed" && listed === undefined)
       throw new UsageError("--fill listed needs --genes");
+    checkOutEnding(options.out, ".h5ad files");
     await checkOutFile(options.out, options.overwrite);
     using source = await openData(options.data, options);
     await refuseOwnFiles(source, options.out);

@@ -3,6 +3,7 @@
 import { Command, CommanderError } from "commander";
 import { DdscError } from "../errors.js";
 import { packageVersion } from "../model/version.js";
+import { didYouMean } from "../suggest.js";
 import { outliveReaders } from "./closed_output.js";
 import { addCommand, isUsage, type JsonResult } from "./command.js";
 import { convert } from "./convert.js";
@@ -16,6 +17,7 @@ import { inspect } from "./inspect.js";
 import { Interrupted } from "./interrupt.js";
 import { profile } from "./profile.js";
 import { train } from "./train.js";
+import { UsageError } from "./usage_error.js";
 
 function buildProgram(): Command {
   const program = new Command("ddsc")
@@ -43,6 +45,13 @@ function buildProgram(): Command {
   return program;
 }
 
+/** Throws a UsageError where help is asked for about a command that there is not; commander would show the help of all. */
+function checkHelp(program: Command, [first, name]: readonly string[]): void {
+  if (first !== "help" || name === undefined || name.startsWith("-")) return;
+  const known = [...program.commands.map((command) => command.name()), "help"];
+  if (!known.includes(name)) throw new UsageError(`unknown command '${name}'${didYouMean(name, known)}`);
+}
+
 /** Says in one line what went wrong; returns the exit code. */
 function report(error: unknown, words: readonly string[]): number {
   if (error instanceof CommanderError && error.exitCode === 0) return 0;
@@ -68,7 +77,9 @@ outliveReaders(process);
 
 const words = process.argv.slice(2);
 try {
-  await buildProgram().parseAsync(words, { from: "user" });
+  const program = buildProgram();
+  checkHelp(program, words);
+  await program.parseAsync(words, { from: "user" });
 } catch (error) {
   process.exitCode = error instanceof Interrupted ? error.exitCode : report(error, words);
 }

@@ -11,7 +11,7 @@ export const OPTIONS = {
   // Files and folders.
   data: text("FILE", "cells: a file, folder, address or pattern of any format; several separated by commas"),
   model: text("DIR", "a trained run: the folder given to `ddsc train --out`"),
-  out: text("PATH", "where the result goes: a new folder for train, an .h5ad file otherwise"),
+  out: text("PATH", "where the result goes"),
   layer: text("NAME", "read layers/NAME instead of X", { defaultText: "X" }),
   raw: flag("read raw/X instead of X"),
   geneTable: text("FILE", "Parquet and Arrow: the table that names gene tokens", {
@@ -168,7 +168,7 @@ export const OPTIONS = {
   // All commands.
   config: text("FILE", "JSON file with any of these options; the command line wins"),
   json: flag("end the output with one JSON object on the last line"),
-  quiet: flag("no progress"),
+  quiet: flag("no progress; with --json nothing on stdout but its object"),
   debug: flag("show where an error came from; also DDSC_DEBUG=1"),
 } as const satisfies Readonly<Record<string, OptionSpec>>;
 

@@ -2,12 +2,17 @@ import type { Writable } from "node:stream";
 
 /** Where a command writes: results to stdout, progress and notes to stderr, so that a pipe gets results alone. */
 export class Output {
-  readonly #results: Writable;
+  readonly #results: Writable | undefined;
   readonly #notes: Writable;
   /** Whether progress is wanted. */
   readonly progress: boolean;
 
-  constructor(options: { readonly results: Writable; readonly notes: Writable; readonly quiet: boolean }) {
+  /** `results` undefined: nobody wants to read them, as they come as one object. */
+  constructor(options: {
+    readonly results: Writable | undefined;
+    readonly notes: Writable;
+    readonly quiet: boolean;
+  }) {
     this.#results = options.results;
     this.#notes = options.notes;
     this.progress = !options.quiet;
@@ -15,7 +20,7 @@ export class Output {
 
   /** A line of results; empty for a blank line. */
   line(text = ""): void {
-    this.#results.write(`${text}\n`);
+    this.#results?.write(`${text}\n`);
   }
 
   /** A line on stderr that a reader should see once: what was skipped, chosen or assumed. */

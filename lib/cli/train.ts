@@ -87,6 +87,7 @@ a model: give the folder to the other commands with --model. Ctrl-C saves and st
 Example: ddsc train --data cells.h5ad --preset nano --steps 1000 --batch 64 --out runs/a`,
   options: OPTIONS,
   required: ["out"],
+  texts: { out: { help: "the folder of the run, new but with --resume or --overwrite" } },
   run: async (options, context) => {
     const { output, signal } = context;
     const { trainer, source, memory } = options.resume

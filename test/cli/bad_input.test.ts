@@ -50,6 +50,22 @@ async function onTmpfs(name: string, size: string, use: (path: string) => Promis
 describe("a wrong command line ends with exit code 2 and one line that names the option", () => {
   it.each([
     [["train", "--stpes", "3"], "USAGE: unknown option '--stpes' (Did you mean --steps?)"],
+    [["help", "trian"], "USAGE: unknown command 'trian' (did you mean \"train\"?)"],
+    [["help", "nosuch"], "USAGE: unknown command 'nosuch'"],
+    [
+      ["convert", "x.h5ad", "--out", "x.csv"],
+      "USAGE: --out x.csv: no .csv is written; what is written is NAME.h5ad",
+    ],
+    [["convert", "x.h5ad", "--out", "x.zarr/"], "USAGE: --out x.zarr/: no .zarr is written"],
+    [["convert", "x.h5ad", "--out", "shards.parquet"], "USAGE: --out shards.parquet: no .parquet is written"],
+    [
+      ["impute", "--model", "x", "--data", "x", "--out", "x.CSV"],
+      "USAGE: --out x.CSV: no .CSV is written; what is",
+    ],
+    [
+      ["generate", "--model", "x", "--genes", "x", "--out", "x.h5"],
+      "USAGE: --out x.h5: no .h5 is written; what is",
+    ],
     [["trian"], "USAGE: unknown command 'trian' (Did you mean train?)"],
     [
       ["train", "--steps", "0"],

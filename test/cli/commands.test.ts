@@ -217,10 +217,12 @@ describe("ddsc train from another model", () => {
     expect(mixed.stderr).toContain(
       `ddsc: CHECKPOINT_VOCABULARY: ${run}: the model was made with another gene vocabulary`,
     );
+    const nothing = join(folder, "nothing");
+    await mkdir(nothing);
     for (const option of ["--weights", "--vocabulary"]) {
-      const { code, stderr } = await ddsc("train", ...words, option, folder);
+      const { code, stderr } = await ddsc("train", ...words, option, nothing);
       expect(code).toBe(1);
-      expect(stderr).toContain(`ddsc: CHECKPOINT_READ: ${folder}: there is no model in it`);
+      expect(stderr).toContain(`ddsc: CHECKPOINT_READ: ${nothing}: there is no model in it`);
     }
   });
 });
@@ -527,6 +529,25 @@ describe("ddsc inspect, devices and demo", () => {
     for (const part of ["Simulated", "Training", "most frequent rank", "true rank"])
       expect(stdout).toContain(part);
     expect((json() as unknown as { filled: unknown[] }).filled).toHaveLength(10);
+  });
+
+  it("prints nothing but the object with --json and --quiet", async () => {
+    for (const words of [["inspect", data], ["evaluate", "--model", run], ["devices"]]) {
+      const { code, stdout } = await ddsc(...words, "--json", "--quiet");
+      expect(code).toBe(0);
+      expect(stdout.trimEnd().split("\n").length).toBe(1);
+      expect(JSON.parse(stdout)).toBeInstanceOf(Object);
+    }
+  });
+
+  it("says in a command's help what its own --out and its own steps are", async () => {
+    const help = async (command: string) => (await ddsc("help", command)).stdout.replace(/\s+/g, " ");
+    expect(await help("train")).toContain("the folder of the run");
+    expect(await help("convert")).toContain("what to write: NAME.h5ad, or a folder for Parquet files");
+    expect(await help("generate")).toContain(
+      "(default: 32; first-hitting: as many as there are masked ranks",
+    );
+    expect(await help("impute")).toContain("(default: 1; with --sampler 32, but first-hitting");
   });
 
   it("shows every command and option in its help", async () => {
