@@ -1,3 +1,5 @@
+import { didYouMean } from "./suggest.js";
+
 /** Where a problem was found; every field that is known is filled in. */
 export interface DdscErrorPlace {
   /** File, folder or URL as the user named it. */
@@ -63,6 +65,38 @@ export function checkNumber(
       argument,
     },
   );
+}
+
+/**
+ * The error `ARGUMENT_TYPE` for an argument of the wrong kind, as callers without types may pass.
+ *
+ * @param expected what it should be, and where there is one to be had
+ */
+export function wrongType(argument: string, value: unknown, expected: string): DdscError {
+  return new DdscError(
+    "ARGUMENT_TYPE",
+    `expected ${expected} for ${argument} but received ${received(value)}`,
+    { argument },
+  );
+}
+
+/** Throws `ARGUMENT_TYPE` unless options are an object, `ARGUMENT_NAME_UNKNOWN` for a name that is none of them. */
+export function checkOptionNames(
+  argument: string,
+  options: unknown,
+  known: Readonly<Record<string, true>>,
+): void {
+  if (typeof options !== "object" || options === null) {
+    throw wrongType(argument, options, "an object of options");
+  }
+  for (const name of Object.keys(options)) {
+    if (Object.hasOwn(known, name)) continue;
+    throw new DdscError(
+      "ARGUMENT_NAME_UNKNOWN",
+      `${argument} have no "${name}"${didYouMean(name, Object.keys(known))}; they are ${Object.keys(known).join(", ")}`,
+      { argument: name },
+    );
+  }
 }
 
 /** A value that is no good, so that the text "2" is told from the number 2. */

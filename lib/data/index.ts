@@ -1,3 +1,4 @@
+import { wrongType } from "../errors.js";
 import { openSharedCells } from "./compact_source.js";
 import { ConcatenatedSource } from "./concatenate.js";
 import { openInTurns } from "./in_turns.js";
@@ -13,9 +14,16 @@ import { subsetSource } from "./subset.js";
  * their genes (see `ConcatenatedSource`).
  *
  * Throws `DATA_NOT_FOUND`, `DATA_UNREADABLE`, `DATA_FORMAT` (naming what was found and what is supported) and the
- * errors of the format's reader: see `openH5ad`.
+ * errors of the format's reader: see `openH5ad`; `ARGUMENT_TYPE` for what is no path.
  */
-export function openCells(path: string | readonly string[], options: OpenOptions = {}): Promise<CellSource> {
+export async function openCells(
+  path: string | readonly string[],
+  options: OpenOptions = {},
+): Promise<CellSource> {
+  const paths: readonly unknown[] = Array.isArray(path) ? path : [path];
+  for (const one of paths) {
+    if (typeof one !== "string") throw wrongType("path", one, "a path, an address or a list of these");
+  }
   return openPaths(typeof path === "string" ? [path] : path, options);
 }
 

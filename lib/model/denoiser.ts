@@ -1,6 +1,6 @@
 import { dirname, join } from "node:path";
 import { type DiffusionConfig, diffusionFrom } from "../diffusion/index.js";
-import { checkChoice, checkNumber, DdscError } from "../errors.js";
+import { checkChoice, checkNumber, checkOptionNames, DdscError, wrongType } from "../errors.js";
 import { type DenoiserConfig, type DType, NativeDenoiser, type ParameterInfo } from "../native.js";
 import {
   CellTokenizer,
@@ -57,6 +57,22 @@ export interface DenoiserOptions {
   /** What to start from instead of fresh weights: see `loadWeights`. */
   readonly weights?: string;
 }
+
+const OPTION_NAMES: Readonly<Record<keyof DenoiserOptions, true>> = {
+  vocabulary: true,
+  preset: true,
+  shape: true,
+  geneVocabSize: true,
+  diffusion: true,
+  tokenizer: true,
+  strategy: true,
+  device: true,
+  dtype: true,
+  seed: true,
+  trainable: true,
+  profile: true,
+  weights: true,
+};
 
 /** Options of `Denoiser.load`. */
 export interface LoadOptions {
@@ -124,7 +140,11 @@ export class Denoiser implements Disposable {
    * `DIFFUSION_CONFIG`.
    */
   static describe(options: DenoiserOptions): ModelDescription {
+    checkOptionNames("options of a denoiser", options, OPTION_NAMES);
     const { vocabulary, strategy } = options;
+    if (!(vocabulary instanceof GeneVocabulary)) {
+      throw wrongType("vocabulary", vocabulary, "a GeneVocabulary, such as GeneVocabulary.from(cells),");
+    }
     const tokenizer = new CellTokenizer({
       ...options.tokenizer,
       vocabulary,
@@ -150,8 +170,8 @@ export class Denoiser implements Disposable {
    * `DEVICE_*`, `OUT_OF_MEMORY`, `CUDA_*`, and as `loadWeights`.
    */
   static async create(options: DenoiserOptions): Promise<Denoiser> {
-    const { trainable = true } = options;
     const description = Denoiser.describe(options);
+    const { trainable = true } = options;
     const seed = checkNumber("seed", options.seed ?? 0, {
       min: 0,
       max: Number.MAX_SAFE_INTEGER,

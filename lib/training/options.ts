@@ -1,5 +1,5 @@
 import { type BatchLimit, checkLimit } from "../batching/limit.js";
-import { checkNumber, DdscError } from "../errors.js";
+import { checkNumber, checkOptionNames, DdscError } from "../errors.js";
 import type { LearningRateOption } from "./learning_rate.js";
 
 /** Options of `Trainer`. */
@@ -58,6 +58,31 @@ export interface TrainerOptions {
   readonly checkpoint?: CheckpointOptions;
 }
 
+const OPTION_NAMES: Readonly<Record<keyof TrainerOptions, true>> = {
+  folder: true,
+  overwrite: true,
+  learningRate: true,
+  schedule: true,
+  beta1: true,
+  beta2: true,
+  epsilon: true,
+  weightDecay: true,
+  clip: true,
+  accumulation: true,
+  recompute: true,
+  ema: true,
+  batchCells: true,
+  batchTokens: true,
+  maxLength: true,
+  lengthBuckets: true,
+  prefetch: true,
+  worker: true,
+  where: true,
+  seed: true,
+  validation: true,
+  checkpoint: true,
+};
+
 /** When and on what a training is validated. */
 export interface ValidationOptions {
   /** Share of the cells that is held out, 0..1 (both exclusive); default 0.1. Not together with `where`. */
@@ -115,8 +140,12 @@ const MANY = 1e9;
 const LONGEST_INTERVAL = 500;
 const INTERVALS_A_RUN = 10;
 
-/** Throws `ARGUMENT_RANGE` for a number out of range, `BATCH_SIZE_TWICE` for a batch size in cells and in tokens. */
+/**
+ * Throws `ARGUMENT_RANGE` for a number out of range, `BATCH_SIZE_TWICE` for a batch size in cells and in tokens,
+ * `ARGUMENT_NAME_UNKNOWN` for a name that is no option.
+ */
 export function trainerSettings(options: TrainerOptions, modelMaxLength: number): TrainerSettings {
+  checkOptionNames("options of a trainer", options, OPTION_NAMES);
   const { validation = {}, checkpoint = {} } = options;
   if (validation !== false && validation.fraction !== undefined && validation.where !== undefined) {
     throw new DdscError(

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { BatchLoader } from "../batching/index.js";
 import type { HeldOut } from "../data/selection.js";
 import type { CellSource } from "../data/source.js";
-import { checkNumber, DdscError } from "../errors.js";
+import { checkNumber, DdscError, wrongType } from "../errors.js";
 import { Denoiser } from "../model/denoiser.js";
 import { workloadOf } from "../model/memory.js";
 import { addReport, CellTokenizer, emptyReport, type TokenizerReport } from "../tokenizer/index.js";
@@ -90,6 +90,7 @@ export class Trainer {
 
   /** Throws `ARGUMENT_RANGE`, `BATCH_SIZE_TWICE`, and `TRAIN_MODEL` for a model that is not trainable. */
   constructor(model: Denoiser, options: TrainerOptions = {}) {
+    if (!(model instanceof Denoiser)) throw wrongType("model", model, "a Denoiser");
     if (!model.trainable) {
       throw new DdscError("TRAIN_MODEL", "this model only predicts; create or load it with trainable: true", {
         argument: "model",
@@ -160,6 +161,9 @@ export class Trainer {
    * tokenizer.
    */
   async *fit(source: CellSource, options: FitOptions = {}): AsyncGenerator<StepResult, void, undefined> {
+    if (typeof (source as Partial<CellSource> | null | undefined)?.read !== "function") {
+      throw wrongType("source", source, "cells, such as await openCells(path),");
+    }
     if (this.#busy)
       throw new DdscError("TRAIN_BUSY", "this trainer is training already; wait for that to end");
     this.#busy = true;
