@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { open, readFile, rename, rm } from "node:fs/promises";
+import { type FileHandle, open, readFile, rename, rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
@@ -18,8 +18,16 @@ interface Holder {
   readonly processStart: string | null;
   /** When the lock was taken. */
   readonly since: string;
+  /** The file's number in its file system. Null: not known. */
+  readonly inode: string | null;
   /** Tells locks of one process apart. */
   readonly id: string;
+}
+
+/** The file as it was found. */
+interface Found {
+  readonly text: string;
+  readonly inode: string;
 }
 
 /** Milliseconds in which a process that made the file has written into it. */
@@ -34,9 +42,9 @@ const POLL = 50;
  */
 export class RunLock {
   readonly #file: string;
-  readonly #holder: Holder;
+  readonly #holder: Omit<Holder, "inode">;
 
-  private constructor(file: string, holder: Holder) {
+  private constructor(file: string, holder: Omit<Holder, "inode">) {
     this.#file = file;
     this.#holder = holder;
   }
@@ -107,7 +115,9 @@ export class RunLock {
   async #write(path: string): Promise<void> {
     const handle = await open(path, "wx");
     try {
-      await handle.writeFile(`${JSON.stringify(this.#holder)}\n`);
+      // A copy of the folder has a file of another number, which locks nothing.
+      const inode = await inodeOf(handle);
+      await handle.writeFile(`${JSON.stringify({ ...this.#holder, inode })}\n`);
     } catch (error) {
       await rm(path, { force: true });
       throw error;
@@ -117,7 +127,7 @@ export class RunLock {
   }
 
   async #isOwn(): Promise<boolean> {
-    return (await read(this.#file))?.includes(this.#holder.id) === true;
+    return (await read(this.#file))?.text.includes(this.#holder.id) === true;
   }
 }
 
@@ -126,10 +136,11 @@ function temporaryBeside(file: string): string {
   return join(file, "..", `.${LOCK_FILE}.${randomBytes(4).toString("hex")}${TEMPORARY_SUFFIX}`);
 }
 
-/** Text of the file; undefined where there is none. */
-async function read(file: string): Promise<string | undefined> {
+/** The file; undefined where there is none. */
+async function read(file: string): Promise<Found | undefined> {
   try {
-    return await readFile(file, "utf8");
+    await using handle = await open(file);
+    return { text: await handle.readFile("utf8"), inode: await inodeOf(handle) };
   } catch (error) {
     const code = errorCode(error);
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;
@@ -137,18 +148,22 @@ async function read(file: string): Promise<string | undefined> {
   }
 }
 
+async function inodeOf(handle: FileHandle): Promise<string> {
+  return String((await handle.stat({ bigint: true })).ino);
+}
+
 /** Throws `RUN_LOCKED` unless there is no lock or its process is gone. */
 async function refuseWhereHeld(folder: string): Promise<void> {
   const file = join(folder, LOCK_FILE);
-  let text = await read(file);
-  for (let waited = 0; text === "" && waited < WRITTEN_WITHIN; waited += POLL) {
+  let found = await read(file);
+  for (let waited = 0; found?.text === "" && waited < WRITTEN_WITHIN; waited += POLL) {
     await setTimeout(POLL);
-    text = await read(file);
+    found = await read(file);
   }
   // Empty: its process was killed between making and filling it.
-  if (text === undefined || text === "") return;
-  const holder = holderFrom(text);
-  if (holder !== undefined && (await isGone(holder))) return;
+  if (found === undefined || found.text === "") return;
+  const holder = holderFrom(found.text);
+  if (holder !== undefined && (isCopy(holder, found) || (await isGone(holder)))) return;
   throw new DdscError("RUN_LOCKED", `${folder}: ${describe(holder, file)}`, { file: folder });
 }
 
@@ -163,7 +178,7 @@ function describe(holder: Holder | undefined, file: string): string {
 
 function holderFrom(text: string): Holder | undefined {
   try {
-    const { host, pid, processStart, since, id } = JSON.parse(text) as Record<string, unknown>;
+    const { host, pid, processStart, since, id, inode } = JSON.parse(text) as Record<string, unknown>;
     if (typeof host !== "string" || typeof pid !== "number" || !Number.isInteger(pid) || pid < 1)
       return undefined;
     return {
@@ -172,10 +187,16 @@ function holderFrom(text: string): Holder | undefined {
       processStart: typeof processStart === "string" ? processStart : null,
       since: String(since),
       id: String(id),
+      inode: typeof inode === "string" ? inode : null,
     };
   } catch {
     return undefined;
   }
+}
+
+/** Whether the file came here with a copy of the folder that its process trains in. */
+function isCopy(holder: Holder, found: Found): boolean {
+  return holder.inode !== null && holder.inode !== found.inode;
 }
 
 /** Whether a process has surely ended. */

@@ -41,9 +41,9 @@ describe.each([
   });
 
   it("trains from it", async () => {
-    const path = copied(kind, name);
-    using source = await openCells([path, path]);
-    rmSync(path, { recursive: true });
+    const paths = [copied(kind, name), copied(kind, name)];
+    using source = await openCells(paths);
+    for (const path of paths) rmSync(path, { recursive: true });
     const tokenizer = new CellTokenizer({ vocabulary: GeneVocabulary.from(source) });
     await using loader = new BatchLoader(source, tokenizer, {
       limit: { kind: "cells", cells: 12 },

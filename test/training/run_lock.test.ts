@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -45,6 +45,17 @@ describe("the lock of a run", () => {
     for (const result of asked)
       if (result.status === "rejected") expect(result.reason).toMatchObject({ code: "RUN_LOCKED" });
     expect(await readdir(folder)).toEqual([LOCK_FILE]);
+  });
+
+  it("does not lock a copy of the folder", async () => {
+    const lock = await RunLock.take(folder);
+    const copy = join(folder, "copy");
+    await mkdir(copy);
+    await copyFile(file, join(copy, LOCK_FILE));
+    await RunLock.check(copy);
+    await (await RunLock.take(copy)).release();
+    await expect(RunLock.check(folder)).rejects.toThrow("RUN_LOCKED");
+    await lock.release();
   });
 
   it("is taken over from a process that is gone", async () => {
