@@ -96,6 +96,7 @@ export type {
 export type { NativeLimits as DeviceLimits } from "./native_measures.js";
 export * from "./sampling/index.js";
 export * from "./tokenizer/index.js";
+export type { FitEnd, FitOptions, StepResult } from "./training/fit.js";
 export type { LearningRateOption, LearningRateSchedule } from "./training/learning_rate.js";
 export { estimateTrainingMemory, type TrainingMemory } from "./training/memory.js";
 export type {
@@ -113,5 +114,5 @@ export {
 } from "./training/profile.js";
 export { type DataRecord, openRunCells, type RunCells, splitRunCells } from "./training/run_data.js";
 export { type BestSoFar, readRecord, type TrainingRecord, type TrainingState } from "./training/state.js";
-export { type FitEnd, type FitOptions, type StepResult, Trainer } from "./training/trainer.js";
+export { Trainer } from "./training/trainer.js";
 export type { ValidationResult } from "./training/validation.js";

@@ -1,3 +1,4 @@
+export type { FitEnd, FitOptions, StepResult } from "./fit.js";
 export {
   type LearningRateOption,
   type LearningRateSchedule,
@@ -9,5 +10,5 @@ export type { CheckpointOptions, TrainerOptions, TrainerSettings, ValidationOpti
 export { ProgressDisplay, type ProgressStream } from "./progress.js";
 export { type DataRecord, isSameData, openRunCells, recordData, splitRunCells } from "./run_data.js";
 export { type BestSoFar, readRecord, type TrainingRecord, type TrainingState } from "./state.js";
-export { type FitEnd, type FitOptions, type StepResult, Trainer } from "./trainer.js";
+export { Trainer } from "./trainer.js";
 export { type ValidationResult, Validator, type ValidatorOptions } from "./validation.js";

@@ -1,4 +1,4 @@
-import type { StepResult } from "./trainer.js";
+import type { StepResult } from "./fit.js";
 
 /** How far a training is, as a progress display needs it. */
 export interface Progress {

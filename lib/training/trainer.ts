@@ -7,7 +7,15 @@ import { Denoiser } from "../model/denoiser.js";
 import { workloadOf } from "../model/memory.js";
 import { addReport, CellTokenizer, emptyReport, type TokenizerReport } from "../tokenizer/index.js";
 import { loadOptimizer, saveCheckpoint } from "./checkpoint.js";
-import { type LearningRateSchedule, learningRateFactor, resolveSchedule } from "./learning_rate.js";
+import {
+  type Beginning,
+  type FitEnd,
+  type FitOptions,
+  type Session,
+  type StepResult,
+  unlessAborted,
+} from "./fit.js";
+import { learningRateFactor, resolveSchedule } from "./learning_rate.js";
 import { largestBatch } from "./memory.js";
 import { METRICS_FILE, MetricsLog } from "./metrics.js";
 import {
@@ -17,58 +25,12 @@ import {
   type TrainerSettings,
   trainerSettings,
 } from "./options.js";
-import { type DataRecord, type RunCells, recordData, requireSameData, selectionOf } from "./run_data.js";
+import { type RunCells, recordData, requireSameData, selectionOf } from "./run_data.js";
 import { RunFolder } from "./run_folder.js";
 import { initialState, readRecord, type TrainingState } from "./state.js";
-import { type StepOutcome, trainStep } from "./step.js";
+import { trainStep } from "./step.js";
 import { StepsAhead } from "./steps_ahead.js";
 import { type ValidationResult, Validator } from "./validation.js";
-
-/** Options of `Trainer.fit`. */
-export interface FitOptions {
-  /** Steps in all, those before a resume included; default as the run was begun with, else no end. */
-  readonly steps?: number;
-  /** Ends the training after so many seconds, at the end of a step and with a validation; default no limit. */
-  readonly seconds?: number;
-  /** Ends the training at once, the step under way undone. */
-  readonly signal?: AbortSignal;
-}
-
-/** What `Trainer.fit` tells after each step; also a line of `metrics.jsonl`. */
-export interface StepResult extends StepOutcome {
-  /** Number of the step, from 1. */
-  readonly step: number;
-  readonly learningRate: number;
-  /** Seconds from when the step was due, waiting for its batches included, to the updated weights. */
-  readonly seconds: number;
-  readonly tokensPerSecond: number;
-  /** Epoch of the step's last cells, from 0. */
-  readonly epoch: number;
-  /** Present where the step was followed by a validation. */
-  readonly validation?: ValidationResult;
-}
-
-/** How a call of `Trainer.fit` ended. */
-export type FitEnd = "steps" | "time" | "aborted";
-
-/** What a run was begun with. */
-interface Beginning {
-  readonly data: DataRecord;
-  readonly schedule: LearningRateSchedule;
-  /** Null: no end. */
-  readonly steps: number | null;
-}
-
-/** What a call of `fit` works with. */
-interface Session extends Beginning {
-  readonly batches: StepsAhead;
-  readonly validator: Validator | undefined;
-  readonly metrics: MetricsLog | undefined;
-  readonly run: RunFolder | undefined;
-  /** `performance.now()` at which to end. */
-  readonly deadline: number;
-  readonly signal: AbortSignal | undefined;
-}
 
 /**
  * Trains a model on a source of cells. With a folder, the run can be stopped in any way, a kill included, and resumed:
@@ -397,18 +359,5 @@ export class Trainer {
     this.#beginning = undefined;
     this.#savedStep = undefined;
     await run?.discard().catch(() => undefined);
-  }
-}
-
-/** What `work` gives; undefined where it rejects with the signal's reason. */
-async function unlessAborted<T>(
-  signal: AbortSignal | undefined,
-  work: () => Promise<T>,
-): Promise<T | undefined> {
-  try {
-    return await work();
-  } catch (error) {
-    if (signal?.aborted === true && error === signal.reason) return undefined;
-    throw error;
   }
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { StepResult } from "../../lib/training/fit.js";
 import {
   formatCount,
   formatDuration,
@@ -7,7 +8,6 @@ import {
   renderBar,
   renderLine,
 } from "../../lib/training/progress.js";
-import type { StepResult } from "../../lib/training/trainer.js";
 
 const progress: Progress = {
   step: 250,

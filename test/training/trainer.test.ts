@@ -6,10 +6,11 @@ import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 
 import { BatchLoader } from "../../lib/batching/index.js";
 import { DdscError } from "../../lib/errors.js";
 import { Denoiser } from "../../lib/model/denoiser.js";
+import type { FitOptions, StepResult } from "../../lib/training/fit.js";
 import type { TrainerOptions } from "../../lib/training/options.js";
 import { openRunCells, splitRunCells } from "../../lib/training/run_data.js";
 import { readRecord } from "../../lib/training/state.js";
-import { type FitOptions, type StepResult, Trainer } from "../../lib/training/trainer.js";
+import { Trainer } from "../../lib/training/trainer.js";
 import { smallModel, smallOptions, smallSource, weightsOf } from "./small_run.js";
 
 let root: string;
