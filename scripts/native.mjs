@@ -83,6 +83,8 @@ const commands = {
       "for any number of threads",
       "recompute_test",
       "with float64 (cuda, float)",
+      "rounded once (cuda, float)",
+      "batches given ahead give the bits",
       "any number of cells",
     ];
     const options = long.flatMap((text) => ["--except", text]);
