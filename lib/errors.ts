@@ -32,6 +32,11 @@ export class DdscError extends Error {
     this.code = code;
     this.place = place;
   }
+
+  /** The message without its code. */
+  get text(): string {
+    return this.message.slice(`${this.code}: `.length);
+  }
 }
 
 /** Text with control characters (and what else begins a line) written as escapes. */

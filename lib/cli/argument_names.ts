@@ -29,14 +29,14 @@ export function inOptionNames(error: DdscError, options: readonly string[]): Dds
     if (options.includes(option)) flags.set(argument, flagOf(option));
   }
   const { argument } = error.place;
-  let message = error.message.replace(`${error.code}: `, "");
+  let message = error.text;
   for (const [name, flag] of flags) {
     if (/[A-Z.]/.test(name)) message = message.replace(wholeWord(name), flag);
     else if (name === argument)
       message = message.replace(`for ${name} but received`, `for ${flag} but received`);
   }
   const flag = argument === undefined ? undefined : flags.get(argument);
-  if (flag === undefined && `${error.code}: ${message}` === error.message) return error;
+  if (flag === undefined && message === error.text) return error;
   const renamed = new DdscError(
     error.code,
     message,

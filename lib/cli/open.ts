@@ -69,10 +69,9 @@ export async function openRunData(record: DataRecord): Promise<CellSource> {
     return await openRunCells(record);
   } catch (error) {
     if (!(error instanceof DdscError && error.code === "DATA_NOT_FOUND")) throw error;
-    const message = error.message.replace(`${error.code}: `, "");
     throw new DdscError(
       error.code,
-      `${message}; if the data of the run was moved, --data gives its new place`,
+      `${error.text}; if the data of the run was moved, --data gives its new place`,
       error.place,
       { cause: error },
     );

@@ -9,6 +9,6 @@ export class UsageError extends DdscError {
   /** The same complaint of an argument check, as one about the command line. */
   static from(error: DdscError): UsageError {
     if (error instanceof UsageError) return error;
-    return new UsageError(error.message.replace(`${error.code}: `, ""), { cause: error });
+    return new UsageError(error.text, { cause: error });
   }
 }

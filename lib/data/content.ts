@@ -1,5 +1,6 @@
 import { type FileHandle, open, readdir, stat } from "node:fs/promises";
 import { DdscError } from "../errors.js";
+import { errorCode } from "../files.js";
 import type { Content } from "./format.js";
 
 const HEAD_BYTES = 4096;
@@ -82,7 +83,7 @@ async function hasHdf5Signature(file: FileHandle): Promise<boolean> {
 
 /** The error of the file system, with a code and a remedy. */
 export function unreadable(path: string, error: unknown): DdscError {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const code = errorCode(error);
   const place = { file: path };
   if (code === "ENOENT" || code === "ENOTDIR") {
     return new DdscError("DATA_NOT_FOUND", `${path}: no such file; check the path`, place, { cause: error });

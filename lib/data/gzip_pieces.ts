@@ -2,6 +2,7 @@ import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
 import { constants, createGunzip, gunzipSync } from "node:zlib";
 import { DdscError } from "../errors.js";
+import { errorCode } from "../files.js";
 import { unreadable } from "./content.js";
 
 const PIECE_BYTES = 1 << 18;
@@ -58,9 +59,9 @@ export function textHead(head: Buffer): Buffer {
 
 function readError(path: string, error: unknown): unknown {
   if (error instanceof DdscError) return error;
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const code = errorCode(error);
   // Errors of the file system have a code; anything else is a defect, not the file's.
-  if (code === "") return error;
+  if (code === undefined) return error;
   if (!code.startsWith("Z_")) return unreadable(path, error);
   const cut = code === "Z_BUF_ERROR";
   const what = cut

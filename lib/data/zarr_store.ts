@@ -1,6 +1,7 @@
 import { open, readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DdscError } from "../errors.js";
+import { errorCode } from "../files.js";
 import { unreadable } from "./content.js";
 import { ZipArchive } from "./zarr_zip.js";
 
@@ -143,7 +144,7 @@ class FolderStore implements ZarrStore {
   /** Undefined where there is no such file; throws otherwise. */
   #absent(path: string, error: unknown): undefined {
     if (error instanceof DdscError) throw error;
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    const code = errorCode(error);
     if (code === "ENOENT" || code === "ENOTDIR" || code === "EISDIR") return undefined;
     throw unreadable(path, error);
   }

@@ -4,6 +4,7 @@
  */
 import { type FileHandle, open } from "node:fs/promises";
 import { DdscError } from "../errors.js";
+import { errorCode } from "../files.js";
 import {
   corrupt,
   elements,
@@ -205,7 +206,7 @@ async function writeExactly(handle: FileHandle, bytes: Uint8Array): Promise<void
 }
 
 function readError(file: string, error: unknown): DdscError {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const code = errorCode(error);
   const reason =
     code === "ENOENT"
       ? "there is no such file"

@@ -1,5 +1,5 @@
 import { type FileHandle, open } from "node:fs/promises";
-import { fileWriteError } from "../files.js";
+import { errorCode, fileWriteError } from "../files.js";
 
 /** Name of the file of a run's metrics. */
 export const METRICS_FILE = "metrics.jsonl";
@@ -67,7 +67,7 @@ async function endOfStep(file: string, step: number): Promise<number> {
   try {
     handle = await open(file, "r");
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return 0;
+    if (errorCode(error) === "ENOENT") return 0;
     throw error;
   }
   await using _ = handle;
