@@ -17,7 +17,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { BatchLoader, cellCount } from "../lib/batching/index.js";
-import { openCells } from "../lib/data/index.js";
+import { openCells } from "../lib/data/open/open_cells.js";
 import { CellTokenizer, GeneVocabulary } from "../lib/tokenizer/index.js";
 import { orUsage, wholeOption } from "./options.js";
 import { writeShards } from "./shards.js";

@@ -1,6 +1,6 @@
+import { Purpose, RandomStream } from "../lib/base/random.js";
 import type { RaggedBatch } from "../lib/batching/index.js";
 import { noiseSchedule } from "../lib/diffusion/index.js";
-import { Purpose, RandomStream } from "../lib/random.js";
 import { type DenoisingModel, maskToken } from "../lib/sampling/index.js";
 import { type CellRows, predictCells } from "../lib/sampling/network.js";
 

@@ -1,7 +1,7 @@
-import { FIRST_RANK_TOKEN } from "../lib/batching/batch.js";
-import type { NativeBatch } from "../lib/native.js";
-import { Purpose, RandomStream } from "../lib/random.js";
+import { Purpose, RandomStream } from "../lib/base/random.js";
+import type { NativeBatch } from "../lib/native/denoiser.js";
 import { DEFAULT_RANKS } from "../lib/tokenizer/index.js";
+import { FIRST_RANK_TOKEN } from "../lib/tokenizer/ragged_batch.js";
 
 const FIRST_GENE = 3;
 

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { DdscError } from "../lib/errors.js";
+import { DdscError } from "../lib/base/errors.js";
 import type { SubjectKind, SubjectOptions } from "./subjects.js";
 
 /** What a worker is asked to measure. `threads`, `shape` and the like are for workers that do not know them otherwise. */

@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { checkChoice, checkNumber, DdscError } from "../lib/errors.js";
+import { checkChoice, checkNumber, DdscError } from "../lib/base/errors.js";
 import { presetNames } from "../lib/model/config.js";
 import type { SubjectOptions } from "./subjects.js";
 

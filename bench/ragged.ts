@@ -2,11 +2,11 @@
 // Lengths: of neurons10k (neurons10k_lengths.json), or of the cells of --data.
 import { readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
+import { checkChoice } from "../lib/base/errors.js";
+import { Purpose, RandomStream } from "../lib/base/random.js";
 import { cellLengths, streamRows } from "../lib/batching/index.js";
-import { openCells } from "../lib/data/index.js";
-import { checkChoice } from "../lib/errors.js";
+import { openCells } from "../lib/data/open/open_cells.js";
 import { presetNames } from "../lib/model/config.js";
-import { Purpose, RandomStream } from "../lib/random.js";
 import { CellTokenizer, GeneVocabulary } from "../lib/tokenizer/index.js";
 import { evenLengths } from "./inputs.js";
 import { orFail, orUsage, wholeOption } from "./options.js";

@@ -1,5 +1,5 @@
 import { readFile, writeFile } from "node:fs/promises";
-import { DdscError } from "../lib/errors.js";
+import { DdscError } from "../lib/base/errors.js";
 
 /** Where and how something was measured. */
 export interface Circumstances {

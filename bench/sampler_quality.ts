@@ -3,9 +3,9 @@
 // filled_cross_entropy.ts; a sampler is as good as ancestral:128 if it is the same, neither above nor below.
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
+import { checkNumber, DdscError } from "../lib/base/errors.js";
 import { concatenateBatches, type RaggedBatch, selectCells, streamRows } from "../lib/batching/index.js";
-import { openCells } from "../lib/data/index.js";
-import { checkNumber, DdscError } from "../lib/errors.js";
+import { openCells } from "../lib/data/open/open_cells.js";
 import { maskedRows } from "../lib/evaluation/masking.js";
 import { Denoiser } from "../lib/model/denoiser.js";
 import { maskToken, sample } from "../lib/sampling/index.js";

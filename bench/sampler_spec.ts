@@ -1,4 +1,4 @@
-import { DdscError } from "../lib/errors.js";
+import { DdscError } from "../lib/base/errors.js";
 import type { SamplerConfig } from "../lib/sampling/index.js";
 
 /**

@@ -1,9 +1,9 @@
 /** Cells as Tahoe-100M has them, made up, for benchmarks of reading. */
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { TahoeShardWriter } from "../lib/data/parquet_write.js";
-import type { CellBlock, Gene } from "../lib/data/source.js";
-import { geneTokens, writeGeneTable } from "../lib/data/tahoe_genes_write.js";
+import { TahoeShardWriter } from "../lib/data/parquet/write.js";
+import type { CellBlock, Gene } from "../lib/data/sources/source.js";
+import { geneTokens, writeGeneTable } from "../lib/data/tahoe/genes_write.js";
 
 const MEASURED_GENES = 20_000;
 const BLOCK_CELLS = 1000;

@@ -1,8 +1,8 @@
+import { Purpose, RandomStream } from "../lib/base/random.js";
 import { defaultDiffusion, drawNoise } from "../lib/diffusion/index.js";
 import { modelConfig, type PresetName } from "../lib/model/config.js";
 import { Denoiser } from "../lib/model/denoiser.js";
-import { type DenoiserConfig, type DType, type NativeBatch, NativeDenoiser } from "../lib/native.js";
-import { Purpose, RandomStream } from "../lib/random.js";
+import { type DenoiserConfig, type DType, type NativeBatch, NativeDenoiser } from "../lib/native/denoiser.js";
 import { maskToken, sample } from "../lib/sampling/index.js";
 import { DEFAULT_RANKS, GeneVocabulary } from "../lib/tokenizer/index.js";
 import { benchBatch, evenLengths } from "./inputs.js";

@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { availableParallelism, cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { DdscError } from "../lib/errors.js";
+import { DdscError } from "../lib/base/errors.js";
 import { NON_RANK_TOKENS, presets } from "../lib/model/config.js";
 import { DEFAULT_RANKS } from "../lib/tokenizer/index.js";
 import { LineWorker, ownWorker, type Run } from "./line_worker.js";

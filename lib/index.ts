@@ -1,4 +1,6 @@
 /** Masked discrete diffusion for single-cell gene expression: the public API. */
+
+export { DdscError, type DdscErrorPlace } from "./base/errors.js";
 export {
   type BatchLimit,
   BatchLoader,
@@ -20,11 +22,6 @@ export {
   streamRows,
   tokenizeRows,
 } from "./batching/index.js";
-export type { ColumnSummary, ValueCount } from "./data/column_counter.js";
-export { ConcatenatedSource } from "./data/concatenate.js";
-export { type Conversion, type ConvertOptions, convertCells } from "./data/convert.js";
-export type { CategoricalColumn, Column, Frame } from "./data/frame.js";
-export { framesOf } from "./data/frames.js";
 export {
   type H5adContents,
   type H5adStream,
@@ -34,14 +31,23 @@ export {
   type UnstructuredValue,
   writeH5ad,
   writeH5adStreamed,
-} from "./data/h5ad_write.js";
-export type { NumberArray } from "./data/hdf5_types.js";
-export type { AttributeValue } from "./data/hdf5_writer.js";
-export { openCells, openSource } from "./data/index.js";
-export { MemorySource } from "./data/memory.js";
-export type { CellSelection, HeldOut } from "./data/selection.js";
-export { type SimulateOptions, type SimulationTruth, simulateCells } from "./data/simulate.js";
-export { SimulatedSource } from "./data/simulated_source.js";
+} from "./data/anndata/h5ad_write.js";
+export type { NumberArray } from "./data/hdf5/types.js";
+export type { AttributeValue } from "./data/hdf5/writer/writer.js";
+export { openCells, openSource } from "./data/open/open_cells.js";
+export type { ColumnSummary, ValueCount } from "./data/report/column_counter.js";
+export { type Conversion, type ConvertOptions, convertCells } from "./data/report/convert.js";
+export { type SourceSummary, type SummariseOptions, summarise } from "./data/report/summary.js";
+export { summaryText } from "./data/report/summary_text.js";
+export type { CellSelection, HeldOut } from "./data/select/selection.js";
+export { type CellSplit, type SplitOptions, splitCells } from "./data/select/split.js";
+export { rowsWhere, WhereFilter } from "./data/select/where.js";
+export { ConcatenatedSource } from "./data/sources/concatenate.js";
+export type { CategoricalColumn, Column, Frame } from "./data/sources/frame.js";
+export { framesOf } from "./data/sources/frames.js";
+export { MemorySource } from "./data/sources/memory.js";
+export { type SimulateOptions, type SimulationTruth, simulateCells } from "./data/sources/simulate.js";
+export { SimulatedSource } from "./data/sources/simulated_source.js";
 export type {
   AnnDataPart,
   CellBlock,
@@ -56,15 +62,10 @@ export type {
   SourceContents,
   SourceDescriptor,
   SourceFrames,
-} from "./data/source.js";
-export { type CellSplit, type SplitOptions, splitCells } from "./data/split.js";
-export type { Quantiles } from "./data/spread.js";
-export { subsetSource } from "./data/subset.js";
-export { type SourceSummary, type SummariseOptions, summarise } from "./data/summary.js";
-export { summaryText } from "./data/summary_text.js";
-export { rowsWhere, WhereFilter } from "./data/where.js";
+} from "./data/sources/source.js";
+export type { Quantiles } from "./data/sources/spread.js";
+export { subsetSource } from "./data/sources/subset.js";
 export * from "./diffusion/index.js";
-export { DdscError, type DdscErrorPlace } from "./errors.js";
 export * from "./evaluation/index.js";
 export { type ModelShape, type PresetName, presetNames, presets } from "./model/config.js";
 export { Denoiser, type DenoiserOptions, type LoadOptions, type WeightsKind } from "./model/denoiser.js";
@@ -85,15 +86,15 @@ export {
   nativeCuda as cudaState,
   nativeDevices as devices,
   type ParameterInfo,
-} from "./native.js";
+} from "./native/denoiser.js";
 export type {
   CpuDevice,
   CudaState,
   DeviceMemory,
   GpuDevice,
   NativeDevice as Device,
-} from "./native_devices.js";
-export type { NativeLimits as DeviceLimits } from "./native_measures.js";
+} from "./native/devices.js";
+export type { NativeLimits as DeviceLimits } from "./native/measures.js";
 export * from "./sampling/index.js";
 export * from "./tokenizer/index.js";
 export type { FitEnd, FitOptions, StepResult } from "./training/fit.js";

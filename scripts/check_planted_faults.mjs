@@ -1,5 +1,5 @@
 // Tests that cannot fail prove nothing: programs with one mistake planted in one CUDA kernel
-// (native/test/cuda/planted_faults.cmake) must fail the tests that ddsc_emulated passes, for the right reason.
+// (test/native/cuda/planted_faults.cmake) must fail the tests that ddsc_emulated passes, for the right reason.
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { exit } from "node:process";

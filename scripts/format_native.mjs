@@ -1,4 +1,4 @@
-// clang-format over native/: node scripts/format_native.mjs --check | --write [FILE...]
+// clang-format over native/, test/native/ and bench/native/: node scripts/format_native.mjs --check | --write [FILE...]
 // The formatter comes from npm at a pinned version, so that every machine formats alike.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
@@ -17,10 +17,12 @@ const named = argv.slice(3).map((path) => resolve(path));
 const files =
   named.length > 0
     ? named
-    : readdirSync(join(root, "native"), { recursive: true, encoding: "utf8" })
-        .filter((path) => /\.(h|cpp|cu|cuh)$/.test(path))
-        .sort()
-        .map((path) => join(root, "native", path));
+    : ["native", "test/native", "bench/native"].flatMap((folder) =>
+        readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
+          .filter((path) => /\.(h|cpp|cu|cuh)$/.test(path))
+          .sort()
+          .map((path) => join(root, folder, path)),
+      );
 
 await init();
 const style = readFileSync(join(root, ".clang-format"), "utf8");

@@ -12,12 +12,12 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { gunzipSync, gzipSync } from "node:zlib";
-import { openCells } from "../lib/data/index.js";
-import { rowRange } from "../lib/data/parts.js";
-import type { OpenOptions } from "../lib/data/source.js";
-import { DdscError } from "../lib/errors.js";
-import { Purpose, RandomStream } from "../lib/random.js";
-import { zipArchive } from "../test/data/zip_support.js";
+import { DdscError } from "../lib/base/errors.js";
+import { Purpose, RandomStream } from "../lib/base/random.js";
+import { openCells } from "../lib/data/open/open_cells.js";
+import { rowRange } from "../lib/data/sources/parts.js";
+import type { OpenOptions } from "../lib/data/sources/source.js";
+import { zipArchive } from "../test/data/io/zip_support.js";
 
 const FIXTURES = fileURLToPath(new URL("../test/fixtures/", import.meta.url));
 /** A single input may take so long, and the process so much memory. */

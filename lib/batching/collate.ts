@@ -1,5 +1,5 @@
-import { DdscError } from "../errors.js";
-import type { RaggedBatch } from "./batch.js";
+import { DdscError } from "../base/errors.js";
+import type { RaggedBatch } from "../tokenizer/ragged_batch.js";
 import { type BatchLimit, checkLimit, cutBatches } from "./limit.js";
 
 /** Number of cells of a batch. */

@@ -5,7 +5,7 @@ export {
   PAD_GENE,
   type RaggedBatch,
   SPECIAL_TOKEN,
-} from "./batch.js";
+} from "../tokenizer/ragged_batch.js";
 export { cellCount, cellLengths, concatenateBatches, selectCells, splitBatch } from "./collate.js";
 export { type BatchLimit, cutBatches } from "./limit.js";
 export { BatchLoader, type BatchLoaderOptions } from "./loader.js";

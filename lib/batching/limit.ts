@@ -1,4 +1,4 @@
-import { checkNumber, DdscError } from "../errors.js";
+import { checkNumber, DdscError } from "../base/errors.js";
 
 /** How large a batch may be: so many cells, or so many tokens. */
 export type BatchLimit =

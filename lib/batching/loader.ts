@@ -1,6 +1,6 @@
-import type { CellSelection } from "../data/selection.js";
-import { type CellSource, handoverOf, type SourceDescriptor } from "../data/source.js";
-import { checkNumber, DdscError } from "../errors.js";
+import { checkNumber, DdscError } from "../base/errors.js";
+import type { CellSelection } from "../data/select/selection.js";
+import { type CellSource, handoverOf, type SourceDescriptor } from "../data/sources/source.js";
 import type { CellTokenizer } from "../tokenizer/cell_tokenizer.js";
 import { addReport, emptyReport, type TokenizerReport } from "../tokenizer/report.js";
 import { checkPlanOptions, type PlanOptions } from "./plan.js";

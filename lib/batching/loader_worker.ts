@@ -1,7 +1,7 @@
 /** The worker of `BatchLoader`: opens the source again and posts batches, as many as were asked for. */
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
-import { openSource } from "../data/index.js";
-import type { CellSource } from "../data/source.js";
+import { openSource } from "../data/open/open_cells.js";
+import type { CellSource } from "../data/sources/source.js";
 import { CellTokenizer } from "../tokenizer/cell_tokenizer.js";
 import { emptyReport } from "../tokenizer/report.js";
 import { type LoaderReply, type LoaderRequest, type LoaderSetup, packError } from "./loader_messages.js";

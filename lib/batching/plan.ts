@@ -1,6 +1,6 @@
-import type { RowSpan } from "../data/parts.js";
-import { checkNumber } from "../errors.js";
-import { Purpose, RandomStream } from "../random.js";
+import { checkNumber } from "../base/errors.js";
+import { Purpose, RandomStream } from "../base/random.js";
+import type { RowSpan } from "../data/sources/parts.js";
 import { type BatchLimit, checkLimit } from "./limit.js";
 
 /** How cells are ordered and cut into batches. */

@@ -1,10 +1,10 @@
-import { type CellSelection, CellSelector } from "../data/selection.js";
-import type { CellSource } from "../data/source.js";
-import { DdscError } from "../errors.js";
-import { Purpose, RandomStream } from "../random.js";
+import { DdscError } from "../base/errors.js";
+import { Purpose, RandomStream } from "../base/random.js";
+import { type CellSelection, CellSelector } from "../data/select/selection.js";
+import type { CellSource } from "../data/sources/source.js";
 import type { CellTokenizer, GeneMapping, TokenizedCells } from "../tokenizer/cell_tokenizer.js";
+import type { RaggedBatch } from "../tokenizer/ragged_batch.js";
 import { addReport, emptyReport, type TokenizerReport } from "../tokenizer/report.js";
-import type { RaggedBatch } from "./batch.js";
 import { cutBatches, evenBatches } from "./limit.js";
 import { type PlanOptions, ReadingOrder } from "./plan.js";
 import type { CellWindow } from "./window.js";

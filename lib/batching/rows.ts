@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
-import { rowSpans } from "../data/parts.js";
-import { type CellSelection, CellSelector } from "../data/selection.js";
-import type { CellBlock, CellSource } from "../data/source.js";
+import { type CellSelection, CellSelector } from "../data/select/selection.js";
+import { rowSpans } from "../data/sources/parts.js";
+import type { CellBlock, CellSource } from "../data/sources/source.js";
 import type { CellTokenizer, TokenizedCells } from "../tokenizer/cell_tokenizer.js";
 
 /**

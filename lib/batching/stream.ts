@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import type { CellSource } from "../data/source.js";
+import type { CellSource } from "../data/sources/source.js";
 import type { CellTokenizer } from "../tokenizer/cell_tokenizer.js";
 import { emptyReport, type TokenizerReport } from "../tokenizer/report.js";
 import { type LoadedBatch, type ProducerOptions, produceBatches } from "./producer.js";

@@ -1,5 +1,5 @@
-import { DdscError } from "../errors.js";
-import type { RaggedBatch } from "./batch.js";
+import { DdscError } from "../base/errors.js";
+import type { RaggedBatch } from "../tokenizer/ragged_batch.js";
 
 /** What the model a batch is meant for can take. */
 export interface BatchBounds {

@@ -1,7 +1,7 @@
-import type { PickedCells } from "../data/picked.js";
-import type { CellBlock } from "../data/source.js";
-import { DdscError } from "../errors.js";
-import type { HeldMemory } from "../native_tokens.js";
+import { DdscError } from "../base/errors.js";
+import type { PickedCells } from "../data/sources/picked.js";
+import type { CellBlock } from "../data/sources/source.js";
+import type { HeldMemory } from "../native/tokens.js";
 
 /** Cells of some pieces of an epoch in memory, to be picked in any order. */
 export class CellWindow {

@@ -1,8 +1,8 @@
 import { setImmediate } from "node:timers/promises";
-import { rowRange } from "../data/parts.js";
-import type { CellSelector } from "../data/selection.js";
-import type { CellBlock, CellSource } from "../data/source.js";
-import { HeldMemory } from "../native_tokens.js";
+import type { CellSelector } from "../data/select/selection.js";
+import { rowRange } from "../data/sources/parts.js";
+import type { CellBlock, CellSource } from "../data/sources/source.js";
+import { HeldMemory } from "../native/tokens.js";
 import type { PlanOptions, ReadingOrder } from "./plan.js";
 import { CellWindow } from "./window.js";
 

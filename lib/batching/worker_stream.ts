@@ -1,5 +1,5 @@
 import { Worker } from "node:worker_threads";
-import { DdscError } from "../errors.js";
+import { DdscError } from "../base/errors.js";
 import { type LoaderReply, type LoaderRequest, type LoaderSetup, unpackError } from "./loader_messages.js";
 import type { BatchStream, StreamItem } from "./stream.js";
 import { workerUrl } from "./worker_url.js";

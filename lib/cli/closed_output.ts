@@ -1,4 +1,4 @@
-import { errorCode } from "../files.js";
+import { errorCode } from "../base/files.js";
 
 /** What a write to a pipe fails with whose reader has gone, and to a terminal that was closed. */
 const NOBODY_READS = ["EPIPE", "EIO", "ERR_STREAM_DESTROYED"];

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { didYouMean } from "../suggest.js";
+import { didYouMean } from "../base/suggest.js";
 import { checkOption, type OptionSpec, type OptionValue } from "./option_kinds.js";
 import { UsageError } from "./usage_error.js";
 

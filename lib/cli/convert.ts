@@ -1,6 +1,6 @@
-import { convertCells } from "../data/convert.js";
-import { SimulatedSource } from "../data/simulated_source.js";
-import type { CellSource } from "../data/source.js";
+import { convertCells } from "../data/report/convert.js";
+import { SimulatedSource } from "../data/sources/simulated_source.js";
+import type { CellSource } from "../data/sources/source.js";
 import { defineCommand } from "./command.js";
 import { DATA_OPTIONS, noteWritten, openSelected } from "./open.js";
 import { checkOutEnding, checkOutFile } from "./out_path.js";

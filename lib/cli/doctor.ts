@@ -1,7 +1,7 @@
+import { DdscError } from "../base/errors.js";
 import { type BinaryChoice, chosenBinary, describeMachine, type Machine } from "../diagnosis/machine.js";
 import { type SelfTest, selfTest } from "../diagnosis/self_test.js";
-import { DdscError } from "../errors.js";
-import { nativeDevices } from "../native.js";
+import { nativeDevices } from "../native/denoiser.js";
 import { type CommandContext, defineCommand, type JsonResult } from "./command.js";
 import { devices } from "./devices.js";
 import { type Output, withThousands } from "./output.js";

@@ -1,7 +1,7 @@
-import type { CellSelection } from "../data/selection.js";
-import type { CellSource } from "../data/source.js";
-import { rowsWhere } from "../data/where.js";
-import { DdscError } from "../errors.js";
+import { DdscError } from "../base/errors.js";
+import type { CellSelection } from "../data/select/selection.js";
+import { rowsWhere } from "../data/select/where.js";
+import type { CellSource } from "../data/sources/source.js";
 import type { TokenizerReport } from "../tokenizer/index.js";
 import { withThousands } from "./output.js";
 

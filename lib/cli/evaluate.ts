@@ -1,9 +1,9 @@
 import { join } from "node:path";
+import { DdscError } from "../base/errors.js";
 import { type RaggedBatch, streamCells } from "../batching/index.js";
-import { missingColumn } from "../data/frame.js";
-import type { CellSelection } from "../data/selection.js";
-import type { CellSource } from "../data/source.js";
-import { DdscError } from "../errors.js";
+import type { CellSelection } from "../data/select/selection.js";
+import { missingColumn } from "../data/sources/frame.js";
+import type { CellSource } from "../data/sources/source.js";
 import { evaluate as evaluateModel, RankBaselines, renderGroups, renderTable } from "../evaluation/index.js";
 import { exists, findModel } from "../model/model_files.js";
 import {

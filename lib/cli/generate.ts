@@ -1,11 +1,11 @@
-import type { Frame } from "../data/frame.js";
-import { type MatrixRows, writeH5adStreamed } from "../data/h5ad_write.js";
-import { refuseOwnFiles } from "../data/own_files.js";
-import type { CellSource } from "../data/source.js";
-import { DdscError } from "../errors.js";
+import { DdscError } from "../base/errors.js";
+import { Purpose, RandomStream } from "../base/random.js";
+import { type MatrixRows, writeH5adStreamed } from "../data/anndata/h5ad_write.js";
+import { refuseOwnFiles } from "../data/report/own_files.js";
+import type { Frame } from "../data/sources/frame.js";
+import type { CellSource } from "../data/sources/source.js";
 import type { Denoiser } from "../model/denoiser.js";
 import { packageVersion } from "../model/version.js";
-import { Purpose, RandomStream } from "../random.js";
 import { generate as generateCells, type SamplingOptions } from "../sampling/index.js";
 import { defineCommand } from "./command.js";
 import { readGeneList } from "./gene_list.js";

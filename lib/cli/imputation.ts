@@ -1,8 +1,8 @@
-import { FIRST_RANK_TOKEN, type RaggedBatch } from "../batching/batch.js";
+import { Purpose, RandomStream } from "../base/random.js";
 import { concatenateBatches } from "../batching/index.js";
-import type { CellBlock } from "../data/source.js";
-import { Purpose, RandomStream } from "../random.js";
+import type { CellBlock } from "../data/sources/source.js";
 import type { CellTokenizer, GeneMapping } from "../tokenizer/index.js";
+import { FIRST_RANK_TOKEN, type RaggedBatch } from "../tokenizer/ragged_batch.js";
 
 /** Which genes of a cell are filled in. */
 export type FillRule =

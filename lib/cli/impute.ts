@@ -1,10 +1,10 @@
 import { setImmediate } from "node:timers/promises";
-import { framesOf } from "../data/frames.js";
-import { type MatrixRows, writeH5adStreamed } from "../data/h5ad_write.js";
-import { refuseOwnFiles } from "../data/own_files.js";
-import { rowRange } from "../data/parts.js";
-import type { CellSource } from "../data/source.js";
-import { DdscError } from "../errors.js";
+import { DdscError } from "../base/errors.js";
+import { type MatrixRows, writeH5adStreamed } from "../data/anndata/h5ad_write.js";
+import { refuseOwnFiles } from "../data/report/own_files.js";
+import { framesOf } from "../data/sources/frames.js";
+import { rowRange } from "../data/sources/parts.js";
+import type { CellSource } from "../data/sources/source.js";
 import type { Denoiser } from "../model/denoiser.js";
 import { packageVersion } from "../model/version.js";
 import { inpaint, type SamplingOptions } from "../sampling/index.js";

@@ -1,7 +1,7 @@
-import { FIRST_RANK_TOKEN } from "../batching/batch.js";
-import type { CellBlock } from "../data/source.js";
+import type { CellBlock } from "../data/sources/source.js";
 import type { FilledEntries } from "../sampling/index.js";
 import type { GeneMapping, TokenStrategy } from "../tokenizer/index.js";
+import { FIRST_RANK_TOKEN } from "../tokenizer/ragged_batch.js";
 import type { CellsToFill } from "./imputation.js";
 
 /** Stands in the `rank` layer where no rank is known. */

@@ -1,6 +1,6 @@
-import { summarise } from "../data/summary.js";
-import { summaryText } from "../data/summary_text.js";
-import { DdscError } from "../errors.js";
+import { DdscError } from "../base/errors.js";
+import { summarise } from "../data/report/summary.js";
+import { summaryText } from "../data/report/summary_text.js";
 import { findModel } from "../model/model_files.js";
 import { defineCommand } from "./command.js";
 import { inspectModel } from "./inspect_model.js";

@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import type { HeldOut } from "../data/selection.js";
-import { DdscError } from "../errors.js";
+import { DdscError } from "../base/errors.js";
+import type { HeldOut } from "../data/select/selection.js";
 import { exists, readDescription } from "../model/model_files.js";
 import { SPECIAL_GENES } from "../tokenizer/gene_names.js";
 import { readRecord, TRAINING_FILE, type TrainingRecord } from "../training/state.js";

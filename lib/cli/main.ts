@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /** The program `ddsc`. Exit codes: 0; 1 where the work failed; 2 for a wrong command line; 130 and 143 by signal. */
 import { Command, CommanderError } from "commander";
-import { DdscError } from "../errors.js";
+import { DdscError } from "../base/errors.js";
+import { didYouMean } from "../base/suggest.js";
 import { packageVersion } from "../model/version.js";
-import { didYouMean } from "../suggest.js";
 import { outliveReaders } from "./closed_output.js";
 import { addCommand, isUsage, type JsonResult } from "./command.js";
 import { convert } from "./convert.js";

@@ -1,10 +1,10 @@
-import { isUrl } from "../data/content.js";
-import { openCells } from "../data/index.js";
-import type { CellSource } from "../data/source.js";
-import { leftOutNote } from "../data/source_contents.js";
-import { subsetSource } from "../data/subset.js";
-import { rowsWhere } from "../data/where.js";
-import { DdscError } from "../errors.js";
+import { DdscError } from "../base/errors.js";
+import { isUrl } from "../data/io/content.js";
+import { openCells } from "../data/open/open_cells.js";
+import { rowsWhere } from "../data/select/where.js";
+import type { CellSource } from "../data/sources/source.js";
+import { leftOutNote } from "../data/sources/source_contents.js";
+import { subsetSource } from "../data/sources/subset.js";
 import { Denoiser } from "../model/denoiser.js";
 import { exists } from "../model/model_files.js";
 import { type DataRecord, openRunCells } from "../training/run_data.js";

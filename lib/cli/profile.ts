@@ -1,7 +1,7 @@
+import { DdscError } from "../base/errors.js";
+import { Purpose, RandomStream } from "../base/random.js";
 import { FIRST_RANK_TOKEN, type RaggedBatch, tokenizeRows } from "../batching/index.js";
-import { DdscError } from "../errors.js";
 import { Denoiser } from "../model/denoiser.js";
-import { Purpose, RandomStream } from "../random.js";
 import { chooseWithoutReplacement } from "../tokenizer/choose.js";
 import { GeneVocabulary } from "../tokenizer/index.js";
 import { type OpProfile, profileStep, type StepProfile } from "../training/profile.js";

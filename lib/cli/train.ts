@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { CellSource } from "../data/source.js";
+import type { CellSource } from "../data/sources/source.js";
 import type { DiffusionConfig } from "../diffusion/index.js";
 import { Denoiser, type DenoiserOptions } from "../model/denoiser.js";
 import { findModelFile, ModelFile, readDescription } from "../model/model_files.js";

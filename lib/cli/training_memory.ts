@@ -1,5 +1,5 @@
-import type { CellSource } from "../data/source.js";
-import { DdscError } from "../errors.js";
+import { DdscError } from "../base/errors.js";
+import type { CellSource } from "../data/sources/source.js";
 import { type MachineMemory, machineMemory } from "../model/memory.js";
 import type { ModelDescription } from "../model/model_files.js";
 import { estimateTrainingMemory, type TrainingMemory } from "../training/memory.js";

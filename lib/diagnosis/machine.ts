@@ -4,7 +4,7 @@ import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type MachineMemory, processMemory } from "../model/memory.js";
 import { packageVersion } from "../model/version.js";
-import { nativeBinary } from "../native_addon.js";
+import { nativeBinary } from "../native/addon.js";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 

@@ -1,10 +1,10 @@
 import { type RaggedBatch, tokenizeRows } from "../batching/index.js";
-import { MemorySource } from "../data/memory.js";
-import { rowRange } from "../data/parts.js";
-import { simulateCells } from "../data/simulate.js";
+import { MemorySource } from "../data/sources/memory.js";
+import { rowRange } from "../data/sources/parts.js";
+import { simulateCells } from "../data/sources/simulate.js";
 import { Denoiser, type DenoiserOptions } from "../model/denoiser.js";
-import type { DType } from "../native.js";
-import type { NativeLimits } from "../native_measures.js";
+import type { DType } from "../native/denoiser.js";
+import type { NativeLimits } from "../native/measures.js";
 import { GeneVocabulary } from "../tokenizer/index.js";
 import { trainerSettings } from "../training/options.js";
 import { stepInput, trainStep } from "../training/step.js";

@@ -1,5 +1,5 @@
-import { checkChoice, checkNumber, DdscError } from "../errors.js";
-import type { NativeObjective } from "../native.js";
+import { checkChoice, checkNumber, DdscError } from "../base/errors.js";
+import type { NativeObjective } from "../native/denoiser.js";
 import { noiseSchedule, SCHEDULE_KINDS, type ScheduleConfig } from "./schedule.js";
 
 /**

@@ -1,4 +1,4 @@
-import { checkNumber, DdscError } from "../errors.js";
+import { checkNumber, DdscError } from "../base/errors.js";
 
 /**
  * Which noise schedule, and its constants. `eps` keeps the move chance at t = 1 below one (1 - eps); `min` and

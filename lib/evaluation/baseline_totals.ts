@@ -1,4 +1,4 @@
-import { FIRST_RANK_TOKEN, type RaggedBatch } from "../batching/batch.js";
+import { FIRST_RANK_TOKEN, type RaggedBatch } from "../tokenizer/ragged_batch.js";
 import { BASELINE_KINDS, type BaselineKind, type RankBaselines } from "./baselines.js";
 import { type EvaluationScores, ScoreTotals, scoresByRatio } from "./scores.js";
 

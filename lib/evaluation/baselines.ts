@@ -1,5 +1,5 @@
-import { FIRST_RANK_TOKEN, type RaggedBatch } from "../batching/batch.js";
-import { checkNumber, DdscError } from "../errors.js";
+import { checkNumber, DdscError } from "../base/errors.js";
+import { FIRST_RANK_TOKEN, type RaggedBatch } from "../tokenizer/ragged_batch.js";
 
 /** The predictors that know no other gene of the cell. */
 export const BASELINE_KINDS = ["globalMode", "geneMode", "geneMarginal"] as const;

@@ -1,9 +1,9 @@
-import { FIRST_RANK_TOKEN, type RaggedBatch } from "../batching/batch.js";
+import { checkNumber, DdscError } from "../base/errors.js";
 import { validateBatch } from "../batching/validate.js";
 import { noiseSchedule } from "../diffusion/index.js";
-import { checkNumber, DdscError } from "../errors.js";
 import { type DenoisingModel, maskToken } from "../sampling/denoising_model.js";
 import { type CellRows, predictCells } from "../sampling/network.js";
+import { FIRST_RANK_TOKEN, type RaggedBatch } from "../tokenizer/ragged_batch.js";
 import { type BaselineScores, BaselineTotals } from "./baseline_totals.js";
 import type { BaselineKind, RankBaselines } from "./baselines.js";
 import { type GroupScores, GroupTotals } from "./groups.js";

@@ -1,4 +1,4 @@
-import { DdscError } from "../errors.js";
+import { DdscError } from "../base/errors.js";
 import { type EvaluationScores, ScoreTotals, scoresByRatio } from "./scores.js";
 
 /** Scores of the model on the cells of one group. */

@@ -1,5 +1,5 @@
-import { FIRST_RANK_TOKEN, type RaggedBatch } from "../batching/batch.js";
-import { Purpose, RandomStream } from "../random.js";
+import { Purpose, RandomStream } from "../base/random.js";
+import { FIRST_RANK_TOKEN, type RaggedBatch } from "../tokenizer/ragged_batch.js";
 
 /**
  * Rows of each cell that are masked: every rank token with chance `ratio`, independently, as training masks them. Decided by

@@ -1,4 +1,4 @@
-import { DdscError } from "../errors.js";
+import { DdscError } from "../base/errors.js";
 
 /** How well ranks were predicted. Means; a rank is 0..R-1. */
 export interface EvaluationScores {

@@ -1,5 +1,5 @@
-import { checkChoice, checkNumber, DdscError } from "../errors.js";
-import type { DenoiserConfig } from "../native.js";
+import { checkChoice, checkNumber, DdscError } from "../base/errors.js";
+import type { DenoiserConfig } from "../native/denoiser.js";
 
 /** The part of a model's shape that is a matter of choice; the rest follows from vocabulary and token strategy. */
 export interface ModelShape {

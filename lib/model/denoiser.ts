@@ -1,7 +1,7 @@
 import { dirname, join } from "node:path";
+import { checkChoice, checkNumber, checkOptionNames, DdscError, wrongType } from "../base/errors.js";
 import { type DiffusionConfig, diffusionFrom } from "../diffusion/index.js";
-import { checkChoice, checkNumber, checkOptionNames, DdscError, wrongType } from "../errors.js";
-import { type DenoiserConfig, type DType, NativeDenoiser, type ParameterInfo } from "../native.js";
+import { type DenoiserConfig, type DType, NativeDenoiser, type ParameterInfo } from "../native/denoiser.js";
 import {
   CellTokenizer,
   type CellTokenizerOptions,

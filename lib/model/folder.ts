@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { lstat, mkdir, open, readdir, rename, rm, rmdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { DdscError } from "../errors.js";
-import { errorCode, fileWriteError, makeFolders, synchroniseFolder } from "../files.js";
+import { DdscError } from "../base/errors.js";
+import { errorCode, fileWriteError, makeFolders, synchroniseFolder } from "../base/files.js";
 
 /** Ends the names of folders that are being written, or are on their way out. */
 export const TEMPORARY_SUFFIX = ".tmp";

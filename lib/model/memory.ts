@@ -1,8 +1,8 @@
 import { freemem, totalmem } from "node:os";
-import { checkNumber } from "../errors.js";
-import { type DenoiserConfig, type DType, nativeGpuMemory, nativeMemory } from "../native.js";
-import type { DeviceMemory } from "../native_devices.js";
-import type { NativeMemory, NativeWorkload } from "../native_measures.js";
+import { checkNumber } from "../base/errors.js";
+import { type DenoiserConfig, type DType, nativeGpuMemory, nativeMemory } from "../native/denoiser.js";
+import type { DeviceMemory } from "../native/devices.js";
+import type { NativeMemory, NativeWorkload } from "../native/measures.js";
 import { chooseDevice } from "./device.js";
 
 /** A batch, as far as memory goes. */

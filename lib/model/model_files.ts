@@ -1,9 +1,9 @@
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { checkChoice, DdscError } from "../base/errors.js";
+import { errorCode } from "../base/files.js";
 import { type DiffusionConfig, diffusionFrom } from "../diffusion/index.js";
-import { checkChoice, DdscError } from "../errors.js";
-import { errorCode } from "../files.js";
-import type { DenoiserConfig, DType } from "../native.js";
+import type { DenoiserConfig, DType } from "../native/denoiser.js";
 import { CellTokenizer, type CellTokenizerJson, GeneVocabulary } from "../tokenizer/index.js";
 import { checkConfig, NON_RANK_TOKENS } from "./config.js";
 import { writeFlushed } from "./folder.js";

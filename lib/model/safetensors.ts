@@ -3,8 +3,8 @@
  * that length, and the tensors' bytes, little-endian. Both directions hold one tensor in memory at a time.
  */
 import { type FileHandle, open } from "node:fs/promises";
-import { DdscError } from "../errors.js";
-import { errorCode } from "../files.js";
+import { DdscError } from "../base/errors.js";
+import { errorCode } from "../base/files.js";
 import {
   corrupt,
   elements,

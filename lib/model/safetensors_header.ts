@@ -1,4 +1,4 @@
-import { DdscError } from "../errors.js";
+import { DdscError } from "../base/errors.js";
 
 /** Bytes of one element of each type of the format. */
 const BYTES: Readonly<Record<string, number>> = {

@@ -1,5 +1,5 @@
-import { DdscError } from "../errors.js";
-import type { NativeDenoiser, ParameterBuffer, ParameterInfo } from "../native.js";
+import { DdscError } from "../base/errors.js";
+import type { NativeDenoiser, ParameterBuffer, ParameterInfo } from "../native/denoiser.js";
 import { SafetensorsFile, type TensorEntry, writeSafetensors } from "./safetensors.js";
 
 /** What published checkpoints put before the names of the denoiser's parameters. */

@@ -1,5 +1,5 @@
 import type { DiffusionConfig } from "../diffusion/index.js";
-import type { DenoiserConfig, NativeDenoiser } from "../native.js";
+import type { DenoiserConfig, NativeDenoiser } from "../native/denoiser.js";
 import type { TokenStrategy } from "../tokenizer/strategy.js";
 import type { GeneVocabulary } from "../tokenizer/vocabulary.js";
 

@@ -1,4 +1,4 @@
-import { DdscError } from "../errors.js";
+import { DdscError } from "../base/errors.js";
 import { SPECIAL_GENES } from "../tokenizer/gene_names.js";
 import { didYouMeanGene } from "../tokenizer/gene_suggestion.js";
 import type { DenoisingModel } from "./denoising_model.js";

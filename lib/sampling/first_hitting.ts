@@ -1,5 +1,5 @@
+import { Purpose, RandomStream } from "../base/random.js";
 import { noiseSchedule } from "../diffusion/index.js";
-import { Purpose, RandomStream } from "../random.js";
 import type { DenoisingModel } from "./denoising_model.js";
 import type { CheckedSampling } from "./options.js";
 import type { CellDraw, SamplingNetwork } from "./sampling_network.js";

@@ -1,5 +1,5 @@
-import { CLS_GENE, FIRST_RANK_TOKEN, type RaggedBatch, SPECIAL_TOKEN } from "../batching/batch.js";
-import { checkNumber } from "../errors.js";
+import { checkNumber } from "../base/errors.js";
+import { CLS_GENE, FIRST_RANK_TOKEN, type RaggedBatch, SPECIAL_TOKEN } from "../tokenizer/ragged_batch.js";
 import { type DenoisingModel, maskToken } from "./denoising_model.js";
 import { findGenes } from "./find_genes.js";
 import type { SamplingOptions } from "./options.js";

@@ -1,7 +1,7 @@
-import { FIRST_RANK_TOKEN, type RaggedBatch } from "../batching/batch.js";
+import { DdscError } from "../base/errors.js";
 import { validateBatch } from "../batching/validate.js";
 import { noiseSchedule } from "../diffusion/index.js";
-import { DdscError } from "../errors.js";
+import { FIRST_RANK_TOKEN, type RaggedBatch } from "../tokenizer/ragged_batch.js";
 import { type DenoisingModel, maskToken } from "./denoising_model.js";
 import { type CheckedSampling, checkSampling, type SamplingOptions } from "./options.js";
 import { fillIn } from "./sample.js";

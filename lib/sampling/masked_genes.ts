@@ -1,4 +1,4 @@
-import type { RaggedBatch } from "../batching/batch.js";
+import type { RaggedBatch } from "../tokenizer/ragged_batch.js";
 import { type DenoisingModel, maskToken } from "./denoising_model.js";
 import { findGenes } from "./find_genes.js";
 

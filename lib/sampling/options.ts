@@ -1,4 +1,4 @@
-import { checkChoice, checkNumber, DdscError } from "../errors.js";
+import { checkChoice, checkNumber, DdscError } from "../base/errors.js";
 import type { DenoisingModel } from "./denoising_model.js";
 
 /** How masked ranks are filled in. */

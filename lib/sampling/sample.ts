@@ -1,5 +1,5 @@
-import type { RaggedBatch } from "../batching/batch.js";
 import { validateBatch } from "../batching/validate.js";
+import type { RaggedBatch } from "../tokenizer/ragged_batch.js";
 import { type DenoisingModel, maskToken } from "./denoising_model.js";
 import { firstHitting } from "./first_hitting.js";
 import { type CheckedSampling, checkSampling, type SamplingOptions } from "./options.js";

@@ -1,4 +1,4 @@
-import type { RaggedBatch } from "../batching/batch.js";
+import type { RaggedBatch } from "../tokenizer/ragged_batch.js";
 
 /**
  * Cells while they are being filled in. Rows are token numbers in the batch; a place is a cell's number in the batch.

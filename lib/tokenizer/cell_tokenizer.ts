@@ -1,12 +1,12 @@
-import { CLS_GENE, FIRST_RANK_TOKEN, type RaggedBatch, SPECIAL_TOKEN } from "../batching/batch.js";
-import { type PickedCells, pickCells } from "../data/picked.js";
-import type { CellBlock, CellSource, Gene } from "../data/source.js";
-import { checkChoice, checkNumber, DdscError } from "../errors.js";
-import { Purpose, RandomStream } from "../random.js";
+import { checkChoice, checkNumber, DdscError } from "../base/errors.js";
+import { Purpose, RandomStream } from "../base/random.js";
+import { type PickedCells, pickCells } from "../data/sources/picked.js";
+import type { CellBlock, CellSource, Gene } from "../data/sources/source.js";
 import { chooseWithoutReplacement } from "./choose.js";
 import { badCount, type CountPlace, duplicateGene } from "./count_errors.js";
 import { tokenizeNatively, tokenizePickedNatively } from "./native_tokens.js";
 import { QuantileRanks } from "./quantile_ranks.js";
+import { CLS_GENE, FIRST_RANK_TOKEN, type RaggedBatch, SPECIAL_TOKEN } from "./ragged_batch.js";
 import { addExample, emptyReport, type TokenizerReport } from "./report.js";
 import { strategyFrom } from "./strategies.js";
 import type { TokenStrategy } from "./strategy.js";

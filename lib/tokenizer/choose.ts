@@ -1,4 +1,4 @@
-import type { RandomStream } from "../random.js";
+import type { RandomStream } from "../base/random.js";
 
 /**
  * Draws `count` of the places 0..total-1 without replacement, every set equally likely, by a Fisher-Yates

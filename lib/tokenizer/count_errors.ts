@@ -1,4 +1,4 @@
-import { DdscError } from "../errors.js";
+import { DdscError } from "../base/errors.js";
 
 /** Where a count was found. */
 export interface CountPlace {

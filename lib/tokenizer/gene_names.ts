@@ -1,4 +1,4 @@
-import { CLS_GENE, END_GENE, PAD_GENE } from "../batching/batch.js";
+import { CLS_GENE, END_GENE, PAD_GENE } from "./ragged_batch.js";
 
 /** The special tokens of every vocabulary, by id: `<pad>` 0, `<cls>` 1, `<eoc>` 2. */
 export const SPECIAL_GENES: readonly string[] = (() => {

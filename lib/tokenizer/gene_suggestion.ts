@@ -1,4 +1,4 @@
-import { didYouMean } from "../suggest.js";
+import { didYouMean } from "../base/suggest.js";
 import { SPECIAL_GENES } from "./gene_names.js";
 import type { GeneVocabulary } from "./vocabulary.js";
 

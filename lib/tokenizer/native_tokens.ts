@@ -1,6 +1,6 @@
-import type { PickedCells } from "../data/picked.js";
-import type { CellBlock } from "../data/source.js";
-import { type NativeTokenizing, type NativeTokens, tokenizeCells, tokenizePicked } from "../native_tokens.js";
+import type { PickedCells } from "../data/sources/picked.js";
+import type { CellBlock } from "../data/sources/source.js";
+import { type NativeTokenizing, type NativeTokens, tokenizeCells, tokenizePicked } from "../native/tokens.js";
 import type { CellTokenizer, GeneMapping, TokenizedCells } from "./cell_tokenizer.js";
 import { QuantileRanks } from "./quantile_ranks.js";
 

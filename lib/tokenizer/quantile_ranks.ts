@@ -1,4 +1,4 @@
-import { checkNumber, DdscError } from "../errors.js";
+import { checkNumber, DdscError } from "../base/errors.js";
 import { interpolate, unitSteps } from "./float32.js";
 import { AscendingOrder } from "./order.js";
 import type { TokenStrategy } from "./strategy.js";

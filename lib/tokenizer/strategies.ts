@@ -1,4 +1,4 @@
-import { DdscError } from "../errors.js";
+import { DdscError } from "../base/errors.js";
 import { QuantileRanks } from "./quantile_ranks.js";
 import type { TokenStrategy } from "./strategy.js";
 

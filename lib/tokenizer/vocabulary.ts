@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import type { CellSource, Gene } from "../data/source.js";
-import { DdscError } from "../errors.js";
-import { writeFileAtomic } from "../files.js";
+import { DdscError } from "../base/errors.js";
+import { writeFileAtomic } from "../base/files.js";
+import type { CellSource, Gene } from "../data/sources/source.js";
 import { SPECIAL_GENES, withoutVersion } from "./gene_names.js";
 import { parseVocabulary, readVocabulary } from "./vocabulary_file.js";
 

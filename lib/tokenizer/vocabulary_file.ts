@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { DdscError } from "../errors.js";
+import { DdscError } from "../base/errors.js";
 import type { VocabularyEntry } from "./vocabulary.js";
 
 const FORMAT = "ddsc-gene-vocabulary";

@@ -1,4 +1,4 @@
-import { checkChoice, checkNumber, DdscError } from "../errors.js";
+import { checkChoice, checkNumber, DdscError } from "../base/errors.js";
 
 /** How the learning rate runs over a training. */
 export type LearningRateSchedule =

@@ -1,6 +1,6 @@
 import { cellLengths } from "../batching/collate.js";
 import { tokenizeRows } from "../batching/index.js";
-import type { CellSource } from "../data/source.js";
+import type { CellSource } from "../data/sources/source.js";
 import { type BatchShape, estimateMemory, type MemoryEstimate } from "../model/memory.js";
 import type { ModelDescription } from "../model/model_files.js";
 import type { CellTokenizer } from "../tokenizer/index.js";

@@ -1,5 +1,5 @@
 import { type FileHandle, open } from "node:fs/promises";
-import { errorCode, fileWriteError } from "../files.js";
+import { errorCode, fileWriteError } from "../base/files.js";
 
 /** Name of the file of a run's metrics. */
 export const METRICS_FILE = "metrics.jsonl";

@@ -1,5 +1,5 @@
+import { checkNumber, checkOptionNames, DdscError } from "../base/errors.js";
 import { type BatchLimit, checkLimit } from "../batching/limit.js";
-import { checkNumber, checkOptionNames, DdscError } from "../errors.js";
 import type { LearningRateOption } from "./learning_rate.js";
 
 /** Options of `Trainer`. */

@@ -1,8 +1,8 @@
+import { checkNumber, DdscError } from "../base/errors.js";
 import { cellLengths } from "../batching/collate.js";
 import type { RaggedBatch } from "../batching/index.js";
-import { checkNumber, DdscError } from "../errors.js";
 import type { Denoiser } from "../model/denoiser.js";
-import type { NativeLimits, NativeOpProfile } from "../native_measures.js";
+import type { NativeLimits, NativeOpProfile } from "../native/measures.js";
 import { trainerSettings } from "./options.js";
 import { stepInput, trainStep } from "./step.js";
 

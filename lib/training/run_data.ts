@@ -1,12 +1,12 @@
 import { resolve } from "node:path";
-import { isUrl } from "../data/content.js";
-import { fingerprintOf, type SourceFingerprint } from "../data/fingerprint.js";
-import { openSource } from "../data/index.js";
-import { joinRows, rowSpans } from "../data/parts.js";
-import { type CellSelection, CellSelector, type HeldOut } from "../data/selection.js";
-import type { CellSource, SourceDescriptor } from "../data/source.js";
-import type { CellSplit } from "../data/split.js";
-import { DdscError } from "../errors.js";
+import { DdscError } from "../base/errors.js";
+import { isUrl } from "../data/io/content.js";
+import { openSource } from "../data/open/open_cells.js";
+import { type CellSelection, CellSelector, type HeldOut } from "../data/select/selection.js";
+import type { CellSplit } from "../data/select/split.js";
+import { fingerprintOf, type SourceFingerprint } from "../data/sources/fingerprint.js";
+import { joinRows, rowSpans } from "../data/sources/parts.js";
+import type { CellSource, SourceDescriptor } from "../data/sources/source.js";
 
 /** Which of a source's cells a run uses, and which of those it holds out; plain JSON. */
 export interface RunCells {

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { lstat, readdir, readlink, rename, rm, rmdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
-import { DdscError } from "../errors.js";
-import { errorCode, fileWriteError, makeFolders, synchroniseFolder } from "../files.js";
+import { DdscError } from "../base/errors.js";
+import { errorCode, fileWriteError, makeFolders, synchroniseFolder } from "../base/files.js";
 import { removeFolder, TEMPORARY_SUFFIX, writeFolder } from "../model/folder.js";
 import { exists, ModelFile } from "../model/model_files.js";
 import { METRICS_FILE } from "./metrics.js";

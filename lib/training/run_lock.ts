@@ -3,8 +3,8 @@ import { type FileHandle, open, readFile, rename, rm } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { DdscError } from "../errors.js";
-import { errorCode, fileWriteError } from "../files.js";
+import { DdscError } from "../base/errors.js";
+import { errorCode, fileWriteError } from "../base/files.js";
 import { TEMPORARY_SUFFIX } from "../model/folder.js";
 
 /** Name of the file in a run's folder that says who trains in it. */

@@ -1,6 +1,6 @@
 import { join } from "node:path";
+import { DdscError } from "../base/errors.js";
 import { type BatchPosition, FIRST_POSITION } from "../batching/index.js";
-import { DdscError } from "../errors.js";
 import { writeFlushed } from "../model/folder.js";
 import { readJson } from "../model/model_files.js";
 import { packageVersion } from "../model/version.js";

@@ -1,8 +1,8 @@
+import { DdscError } from "../base/errors.js";
 import { FIRST_RANK_TOKEN, type RaggedBatch } from "../batching/index.js";
 import { type CellNoise, drawNoise } from "../diffusion/index.js";
-import { DdscError } from "../errors.js";
 import type { Denoiser } from "../model/denoiser.js";
-import type { NativeLoss, NativeLossInput } from "../native.js";
+import type { NativeLoss, NativeLossInput } from "../native/denoiser.js";
 import type { TrainerSettings } from "./options.js";
 
 /** What one optimizer step gave. */

@@ -1,7 +1,7 @@
+import { DdscError } from "../base/errors.js";
 import type { BatchLoader, BatchPosition } from "../batching/index.js";
-import { DdscError } from "../errors.js";
 import type { Denoiser } from "../model/denoiser.js";
-import type { NativeLossInput } from "../native.js";
+import type { NativeLossInput } from "../native/denoiser.js";
 import { addReport, emptyReport, type TokenizerReport } from "../tokenizer/index.js";
 import { type StepInput, stepInput } from "./step.js";
 

@@ -1,8 +1,8 @@
 import { join } from "node:path";
+import { checkNumber, DdscError, wrongType } from "../base/errors.js";
 import { BatchLoader } from "../batching/index.js";
-import type { HeldOut } from "../data/selection.js";
-import type { CellSource } from "../data/source.js";
-import { checkNumber, DdscError, wrongType } from "../errors.js";
+import type { HeldOut } from "../data/select/selection.js";
+import type { CellSource } from "../data/sources/source.js";
 import { Denoiser } from "../model/denoiser.js";
 import { workloadOf } from "../model/memory.js";
 import { addReport, CellTokenizer, emptyReport, type TokenizerReport } from "../tokenizer/index.js";

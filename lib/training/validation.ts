@@ -1,9 +1,9 @@
+import { DdscError } from "../base/errors.js";
 import { type BatchLimit, splitBatch } from "../batching/index.js";
-import type { CellSelection } from "../data/selection.js";
-import type { CellSource } from "../data/source.js";
-import { DdscError } from "../errors.js";
+import type { CellSelection } from "../data/select/selection.js";
+import type { CellSource } from "../data/sources/source.js";
 import type { Denoiser } from "../model/denoiser.js";
-import type { NativeLossInput } from "../native.js";
+import type { NativeLossInput } from "../native/denoiser.js";
 import type { CellTokenizer } from "../tokenizer/index.js";
 import { addLoss, lossInputs, noLoss } from "./step.js";
 import { tokensOfSome } from "./validation_cells.js";

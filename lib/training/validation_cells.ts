@@ -1,8 +1,8 @@
+import { Purpose, RandomStream } from "../base/random.js";
 import { concatenateBatches, type RaggedBatch } from "../batching/index.js";
-import { joinRows, rowSpans } from "../data/parts.js";
-import { type CellSelection, CellSelector } from "../data/selection.js";
-import type { CellSource } from "../data/source.js";
-import { Purpose, RandomStream } from "../random.js";
+import { type CellSelection, CellSelector } from "../data/select/selection.js";
+import { joinRows, rowSpans } from "../data/sources/parts.js";
+import type { CellSource } from "../data/sources/source.js";
 import { chooseWithoutReplacement } from "../tokenizer/choose.js";
 import type { CellTokenizer } from "../tokenizer/index.js";
 

@@ -2,11 +2,11 @@
 
 #include "addon/arguments.h"
 #include "addon/async.h"
-#include "data/cell_lists.h"
-#include "data/lz4_frame.h"
-#include "data/parquet_column.h"
-#include "data/snappy.h"
-#include "data/zstd.h"
+#include "cells/cell_lists.h"
+#include "parquet/lz4_frame.h"
+#include "parquet/parquet_column.h"
+#include "parquet/snappy.h"
+#include "parquet/zstd.h"
 
 namespace ddsc::addon {
 

@@ -4,7 +4,7 @@
 #include "addon/arguments.h"
 #include "addon/async.h"
 #include "addon/data_functions.h"
-#include "data/tokenize_cells.h"
+#include "cells/tokenize_cells.h"
 
 namespace ddsc::addon {
 

@@ -2,9 +2,9 @@
 // Philox4x32-10 on vectors, word for word that of random.h, and dropout drawn from it. For files of cpu/ops/
 // only (compiled once per instruction set).
 
+#include "core/random.h"
 #include "cpu/simd.h"
 #include "ops/ops.h"
-#include "random.h"
 
 namespace ddsc::cpu::DDSC_ISA {
 

@@ -13,8 +13,8 @@
 #include <string>
 
 #include "core/errors.h"
-#include "cuda/emulator/instances.h"
-#include "cuda/emulator/runtime.h"
+#include "test/native/cuda/emulator/instances.h"
+#include "test/native/cuda/emulator/runtime.h"
 #endif
 
 namespace ddsc::cuda {

@@ -184,7 +184,7 @@ DDSC_DEVICE void multiplyAccumulate(float (&sums)[4], const std::uint32_t (&a)[4
 }  // namespace ddsc::cuda
 
 #else
-#include "cuda/emulator/primitives.h"
+#include "test/native/cuda/emulator/primitives.h"
 #endif
 
 namespace ddsc::cuda {

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "core/errors.h"
-#include "random.h"
+#include "core/random.h"
 
 namespace ddsc {
 

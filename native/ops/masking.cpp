@@ -1,6 +1,6 @@
 #include "ops/masking.h"
 
-#include "random.h"
+#include "core/random.h"
 
 namespace ddsc {
 

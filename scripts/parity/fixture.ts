@@ -1,4 +1,4 @@
-import { DdscError } from "../../lib/errors.js";
+import { DdscError } from "../../lib/base/errors.js";
 import type { SafetensorsFile } from "../../lib/model/safetensors.js";
 
 /** `PARITY_FORMAT`: the file is sound but no fixture. */

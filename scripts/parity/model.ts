@@ -1,4 +1,4 @@
-import { type DType, NativeDenoiser, type NativeLoss } from "../../lib/native.js";
+import { type DType, NativeDenoiser, type NativeLoss } from "../../lib/native/denoiser.js";
 import { Comparisons } from "./compare.js";
 import { type Fixture, notAFixture } from "./fixture.js";
 import { type ModelInputs, readModelInputs, unpadded } from "./model_inputs.js";

@@ -1,4 +1,4 @@
-import { type NativeObjective, type NativeObjectiveInput, objectiveLoss } from "../../lib/native.js";
+import { type NativeObjective, type NativeObjectiveInput, objectiveLoss } from "../../lib/native/denoiser.js";
 import { Comparisons } from "./compare.js";
 import { type Fixture, notAFixture } from "./fixture.js";
 

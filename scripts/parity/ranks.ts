@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { DdscError } from "../../lib/errors.js";
+import { DdscError } from "../../lib/base/errors.js";
 import { QuantileRanks } from "../../lib/tokenizer/quantile_ranks.js";
 import { Comparisons } from "./compare.js";
 import { notAFixture } from "./fixture.js";

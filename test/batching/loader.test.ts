@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { DdscError } from "../../lib/base/errors.js";
 import {
   BatchLoader,
   type BatchLoaderOptions,
@@ -17,8 +18,7 @@ import {
 } from "../../lib/batching/index.js";
 import type { LoaderReply, LoaderSetup } from "../../lib/batching/loader_messages.js";
 import { workerUrl } from "../../lib/batching/worker_url.js";
-import { MemorySource } from "../../lib/data/memory.js";
-import { DdscError } from "../../lib/errors.js";
+import { MemorySource } from "../../lib/data/sources/memory.js";
 import { CellTokenizer, GeneVocabulary } from "../../lib/tokenizer/index.js";
 import { smallCells, variedSource } from "./small_source.js";
 

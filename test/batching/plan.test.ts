@@ -8,8 +8,8 @@ import {
 } from "../../lib/batching/index.js";
 import { evenBatches } from "../../lib/batching/limit.js";
 import { checkPlanOptions, ReadingOrder } from "../../lib/batching/plan.js";
-import { MemorySource } from "../../lib/data/memory.js";
-import type { CellSource } from "../../lib/data/source.js";
+import { MemorySource } from "../../lib/data/sources/memory.js";
+import type { CellSource } from "../../lib/data/sources/source.js";
 import { CellTokenizer, GeneVocabulary } from "../../lib/tokenizer/index.js";
 import { smallCells } from "./small_source.js";
 

@@ -1,5 +1,5 @@
-import { MemorySource } from "../../lib/data/memory.js";
-import type { MemoryCells } from "../../lib/data/source.js";
+import { MemorySource } from "../../lib/data/sources/memory.js";
+import type { MemoryCells } from "../../lib/data/sources/source.js";
 
 /** Cells in memory from lists of [column, count], for tests. */
 export function smallCells(

@@ -4,7 +4,7 @@ import { filledCrossEntropy } from "../../bench/filled_cross_entropy.js";
 import { publishedLoop } from "../../bench/published_loop.js";
 import { compareQuality, type FilledCells, qualityTable } from "../../bench/quality_report.js";
 import { samplerFrom } from "../../bench/sampler_spec.js";
-import { Purpose, RandomStream } from "../../lib/random.js";
+import { Purpose, RandomStream } from "../../lib/base/random.js";
 import { sample } from "../../lib/sampling/index.js";
 import { correlated, KnownJoint } from "../known_joint.js";
 import { jointModel, maskedJointCells } from "../sampling/joint_model.js";

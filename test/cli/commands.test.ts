@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { framesOf } from "../../lib/data/frames.js";
-import { writeH5ad } from "../../lib/data/h5ad_write.js";
-import { openCells } from "../../lib/data/index.js";
+import { writeH5ad } from "../../lib/data/anndata/h5ad_write.js";
+import { openCells } from "../../lib/data/open/open_cells.js";
+import { framesOf } from "../../lib/data/sources/frames.js";
 import { ddsc, type Ended, ended, start, writeStudy } from "./program.js";
 
 let folder: string;

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { didYouMean } from "../../lib/base/suggest.js";
 import { readConfigFile } from "../../lib/cli/config_file.js";
 import {
   checkOption,
@@ -13,7 +14,6 @@ import {
 } from "../../lib/cli/option_kinds.js";
 import { OPTIONS } from "../../lib/cli/options.js";
 import { UsageError } from "../../lib/cli/usage_error.js";
-import { didYouMean } from "../../lib/suggest.js";
 
 const specs: readonly [string, OptionSpec][] = Object.entries(OPTIONS);
 

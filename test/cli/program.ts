@@ -2,9 +2,9 @@ import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { writeH5ad } from "../../lib/data/h5ad_write.js";
-import { MemorySource } from "../../lib/data/memory.js";
-import { type SimulateOptions, simulateCells } from "../../lib/data/simulate.js";
+import { writeH5ad } from "../../lib/data/anndata/h5ad_write.js";
+import { MemorySource } from "../../lib/data/sources/memory.js";
+import { type SimulateOptions, simulateCells } from "../../lib/data/sources/simulate.js";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 

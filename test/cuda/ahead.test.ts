@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from "vitest";
 import { tokenizeRows } from "../../lib/batching/index.js";
 import type { Denoiser } from "../../lib/model/denoiser.js";
-import type { NativeLoss, NativeLossInput } from "../../lib/native.js";
+import type { NativeLoss, NativeLossInput } from "../../lib/native/denoiser.js";
 import { lossInputs } from "../../lib/training/step.js";
 import { Trainer } from "../../lib/training/trainer.js";
 import { smallModel, smallOptions, smallSource, weightsOf } from "../training/small_run.js";

@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFinished } from "vitest";
-import { rowRange } from "../../lib/data/parts.js";
-import type { CellSource } from "../../lib/data/source.js";
-import { DdscError } from "../../lib/errors.js";
+import { DdscError } from "../../lib/base/errors.js";
+import { rowRange } from "../../lib/data/sources/parts.js";
+import type { CellSource } from "../../lib/data/sources/source.js";
 
 /** Path of a small file written by scripts/make-h5ad-fixtures.py. */
 export function fixture(name: string): string {

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import type { RaggedBatch } from "../../lib/batching/batch.js";
 import { selectCells, splitBatch } from "../../lib/batching/collate.js";
 import { noiseSchedule } from "../../lib/diffusion/index.js";
 import { evaluate, RankBaselines, renderGroups, renderTable } from "../../lib/evaluation/index.js";
 import { sample } from "../../lib/sampling/index.js";
+import type { RaggedBatch } from "../../lib/tokenizer/ragged_batch.js";
 import { correlated, KnownJoint } from "../known_joint.js";
 import { jointModel, maskedJointCells } from "../sampling/joint_model.js";
 

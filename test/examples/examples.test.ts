@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openCells } from "../../lib/data/index.js";
+import { openCells } from "../../lib/data/open/open_cells.js";
 import { Denoiser } from "../../lib/model/index.js";
 import { type Ended, ended, isBuilt, writeStudy } from "../cli/program.js";
 

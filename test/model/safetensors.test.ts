@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { DdscError } from "../../lib/errors.js";
+import { DdscError } from "../../lib/base/errors.js";
 import { SafetensorsFile, writeSafetensors } from "../../lib/model/safetensors.js";
 
 let folder: string;

@@ -1,5 +1,5 @@
-import type { NativeDrawOptions } from "../../lib/native.js";
-import { Purpose, RandomStream } from "../../lib/random.js";
+import { Purpose, RandomStream } from "../../lib/base/random.js";
+import type { NativeDrawOptions } from "../../lib/native/denoiser.js";
 
 /** A row of logits and what names its random number. */
 export interface OracleRow {

@@ -1,8 +1,8 @@
-import type { RaggedBatch } from "../../lib/batching/batch.js";
 import { type DiffusionConfig, defaultDiffusion } from "../../lib/diffusion/index.js";
-import type { NativeDenoiser, NativePrediction } from "../../lib/native.js";
+import type { NativeDenoiser, NativePrediction } from "../../lib/native/denoiser.js";
 import type { DenoisingModel } from "../../lib/sampling/index.js";
 import { GeneVocabulary, QuantileRanks } from "../../lib/tokenizer/index.js";
+import type { RaggedBatch } from "../../lib/tokenizer/ragged_batch.js";
 import type { KnownJoint } from "../known_joint.js";
 import { drawOracle, type OracleRow } from "./draw_oracle.js";
 

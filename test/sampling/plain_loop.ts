@@ -1,8 +1,8 @@
-import type { RaggedBatch } from "../../lib/batching/batch.js";
+import { Purpose, RandomStream } from "../../lib/base/random.js";
 import { noiseConditioning, noiseSchedule, sigmaOf } from "../../lib/diffusion/index.js";
-import type { NativeObjective } from "../../lib/native.js";
-import { Purpose, RandomStream } from "../../lib/random.js";
+import type { NativeObjective } from "../../lib/native/denoiser.js";
 import { type DenoisingModel, maskToken, type SamplerConfig } from "../../lib/sampling/index.js";
+import type { RaggedBatch } from "../../lib/tokenizer/ragged_batch.js";
 
 /** What one step does to one cell. */
 interface CellStep {

@@ -1,9 +1,9 @@
-import type { RaggedBatch } from "../../lib/batching/batch.js";
+import { Purpose, RandomStream } from "../../lib/base/random.js";
 import type { DiffusionConfig } from "../../lib/diffusion/index.js";
 import { Denoiser } from "../../lib/model/index.js";
-import { Purpose, RandomStream } from "../../lib/random.js";
 import { maskToken } from "../../lib/sampling/index.js";
 import { GeneVocabulary, QuantileRanks } from "../../lib/tokenizer/index.js";
+import type { RaggedBatch } from "../../lib/tokenizer/ragged_batch.js";
 
 const GENES = 200;
 

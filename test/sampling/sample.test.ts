@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { RaggedBatch } from "../../lib/batching/batch.js";
 import { concatenateBatches, selectCells } from "../../lib/batching/collate.js";
 import { noiseSchedule } from "../../lib/diffusion/index.js";
 import { type SamplerConfig, sample, sampleSteps } from "../../lib/sampling/index.js";
+import type { RaggedBatch } from "../../lib/tokenizer/ragged_batch.js";
 import { correlated, KnownJoint } from "../known_joint.js";
 import { jointModel, maskedJointCells } from "./joint_model.js";
 

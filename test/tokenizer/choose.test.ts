@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Purpose, RandomStream } from "../../lib/random.js";
+import { Purpose, RandomStream } from "../../lib/base/random.js";
 import { chooseWithoutReplacement } from "../../lib/tokenizer/choose.js";
 
 describe("choosing without replacement", () => {

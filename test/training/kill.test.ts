@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { Purpose, RandomStream } from "../../lib/random.js";
+import { Purpose, RandomStream } from "../../lib/base/random.js";
 
 const program = fileURLToPath(new URL("run_child.ts", import.meta.url));
 const STEPS = 24;

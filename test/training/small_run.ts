@@ -1,5 +1,5 @@
-import { MemorySource } from "../../lib/data/memory.js";
-import { simulateCells } from "../../lib/data/simulate.js";
+import { MemorySource } from "../../lib/data/sources/memory.js";
+import { simulateCells } from "../../lib/data/sources/simulate.js";
 import { Denoiser, type DenoiserOptions } from "../../lib/model/denoiser.js";
 import { GeneVocabulary } from "../../lib/tokenizer/index.js";
 import type { TrainerOptions } from "../../lib/training/options.js";

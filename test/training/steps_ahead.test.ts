@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { DdscError } from "../../lib/base/errors.js";
 import type { LoadedBatch } from "../../lib/batching/index.js";
-import { DdscError } from "../../lib/errors.js";
 import type { Denoiser } from "../../lib/model/denoiser.js";
 import { emptyReport } from "../../lib/tokenizer/index.js";
 import { stepInput } from "../../lib/training/step.js";

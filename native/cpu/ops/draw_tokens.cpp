@@ -3,10 +3,10 @@
 
 #include <math.h>
 
+#include "core/random.h"
 #include "cpu/ops/kernels.h"
 #include "cpu/sweep.h"
 #include "cpu/value_softmax.h"
-#include "random.h"
 
 namespace ddsc::cpu::DDSC_ISA {
 namespace {

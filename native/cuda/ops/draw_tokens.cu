@@ -1,10 +1,10 @@
 // One categorical draw a row by inverse CDF, in float64 and in the CPU's order of operations: a thread a row,
 // which takes its exponentials anew in each pass rather than keep them.
 
+#include "core/random.h"
 #include "cuda/ops/elements.cuh"
 #include "cuda/ops/kernels.h"
 #include "ops/objectives.h"
-#include "random.h"
 
 namespace ddsc::cuda {
 namespace {

@@ -1,9 +1,9 @@
 // The end of a residual branch: dropout, the cell's gate and the residual sum in one sweep. The dropout mask
 // is drawn where it is used, forward and backward alike, and never stored.
 
+#include "core/random.h"
 #include "cuda/ops/cell_sums.cuh"
 #include "cuda/ops/kernels.h"
-#include "random.h"
 
 namespace ddsc::cuda {
 namespace {

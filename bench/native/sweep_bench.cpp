@@ -1,0 +1,164 @@
+// What the ops around the matrix products cost at hidden 512 and 4096 tokens, half of them masked. Their
+// limit is memory: the bytes counted are those that must be read or written once.
+#include <vector>
+
+#include "bench/native/bench.h"
+#include "cpu/cpu_backend.h"
+
+namespace ddsc::bench {
+namespace {
+
+constexpr std::int64_t kCells = 4, kLength = 1024, kRows = kCells * kLength, kDim = 512;
+constexpr std::int64_t kVocabulary = 54, kParameters = 30'000'000;
+
+/// Cells of `length` rows each.
+struct Batch {
+  std::vector<std::int32_t> offsets{0}, cell, position;
+  std::vector<std::uint64_t> cellIndex;
+  std::int32_t length;
+
+  explicit Batch(std::int32_t rowsOfCell) : length(rowsOfCell) {
+    for (std::int32_t c = 0; c < kCells; ++c) {
+      for (std::int32_t row = 0; row < length; ++row) {
+        cell.push_back(c);
+        position.push_back(row);
+      }
+      offsets.push_back((c + 1) * length);
+      cellIndex.push_back(static_cast<std::uint64_t>(c));
+    }
+  }
+  Ragged view() const {
+    return {{offsets.data(), kCells + 1},
+            {cell.data(), kCells * length},
+            {position.data(), kCells * length},
+            {cellIndex.data(), kCells},
+            length};
+  }
+};
+
+/// Zeroed memory of a backend, seen as a matrix or a span.
+struct Array {
+  Buffer memory;
+  std::int64_t rows, cols;
+  DType type;
+
+  Array(Backend& backend, std::int64_t rowCount, std::int64_t columnCount, DType elementType = DType::f32)
+      : memory(backend, static_cast<std::size_t>(rowCount * columnCount * sizeOf(elementType))),
+        rows(rowCount),
+        cols(columnCount),
+        type(elementType) {
+    backend.zero(memory.as<void>(), memory.bytes());
+  }
+  Matrix matrix() const { return {memory.as<void>(), rows, cols, cols, type}; }
+  Span<float> span() const { return {memory.as<float>(), rows * cols}; }
+  double bytes() const { return static_cast<double>(memory.bytes()); }
+};
+
+DDSC_BENCH("norm and gate, 4096 x 512, bf16") {
+  const auto backend = cpu::makeCpuBackend("", context.settings().threads);
+  const Batch batch(kLength);
+  const Array x(*backend, kRows, kDim), dx(*backend, kRows, kDim), mean(*backend, 1, kRows),
+      rstd(*backend, 1, kRows);
+  const Array h(*backend, kRows, kDim, DType::bf16), out(*backend, kRows, kDim, DType::bf16);
+  const Array gain(*backend, 1, kDim), dgain(*backend, 1, kDim), shift(*backend, kCells, kDim);
+  const Array dshift(*backend, kCells, kDim), dscale(*backend, kCells, kDim);
+  const auto cells = batch.view();
+  context.measure(
+      {.bytes = x.bytes() + out.bytes()},
+      [&] {
+        backend->run(NormModulate{x.matrix(), gain.span(), shift.matrix(), shift.matrix(), cells.cell,
+                                  out.matrix(), mean.span(), rstd.span()});
+      },
+      "norm");
+  context.measure(
+      {.bytes = x.bytes() + 2 * dx.bytes() + h.bytes()},
+      [&] {
+        backend->run(NormModulateGradient{h.matrix(), x.matrix(), gain.span(), shift.matrix(), cells,
+                                          mean.span(), rstd.span(), dx.matrix(), dgain.span(),
+                                          dshift.matrix(), dscale.matrix()});
+      },
+      "norm gradient");
+  for (const double probability : {0.0, 0.1}) {
+    const std::string name = probability > 0 ? "gate with dropout" : "gate";
+    const Dropout dropout{.probability = probability};
+    context.measure(
+        {.bytes = x.bytes() + dx.bytes() + h.bytes()},
+        [&] {
+          backend->run(GateResidual{x.matrix(), h.matrix(), shift.matrix(), cells, dropout, dx.matrix()});
+        },
+        name);
+    context.measure(
+        {.bytes = x.bytes() + h.bytes() + out.bytes()},
+        [&] {
+          backend->run(GateResidualGradient{x.matrix(), h.matrix(), shift.matrix(), cells, dropout,
+                                            out.matrix(), dshift.matrix()});
+        },
+        name + " gradient");
+  }
+}
+
+DDSC_BENCH("loss and draw, 2048 x 54") {
+  const auto backend = cpu::makeCpuBackend("", context.settings().threads);
+  const Batch batch(kLength / 2);
+  const Ragged cells = batch.view();
+  const std::int64_t rows = cells.rows();
+  const Array logits(*backend, rows, kVocabulary), dlogits(*backend, rows, kVocabulary);
+  const Array loss(*backend, 1, rows), meanLoss(*backend, 1, rows), noise(*backend, 1, kCells);
+  const std::vector<float> ones(kCells, 1.0f);
+  backend->upload(noise.memory.as<void>(), ones.data(), noise.memory.bytes());
+  std::vector<std::int32_t> tokens(static_cast<std::size_t>(rows), 20);
+  const double bytes = logits.bytes() + dlogits.bytes();
+  context.measure(
+      {.bytes = bytes},
+      [&] {
+        backend->run(DiffusionLoss{.logits = logits.matrix(),
+                                   .target = {tokens.data(), rows},
+                                   .cell = cells.cell,
+                                   .noise = {noise.span(), {}, {}, noise.span()},
+                                   .loss = loss.span(),
+                                   .meanLoss = meanLoss.span(),
+                                   .dlogits = dlogits.matrix()});
+      },
+      "SUBS with mean matching");
+  std::vector<std::int32_t> drawn(tokens.size());
+  context.measure(
+      {.bytes = logits.bytes()},
+      [&] {
+        backend->run(DrawTokens{.logits = logits.matrix(),
+                                .rows = cells,
+                                .reveal = noise.span(),
+                                .stay = noise.span(),
+                                .sigma = {},
+                                .tokens = {drawn.data(), rows},
+                                .probability = loss.span()});
+      },
+      "draw");
+}
+
+DDSC_BENCH("optimizer, 30 million parameters") {
+  const auto backend = cpu::makeCpuBackend("", context.settings().threads);
+  const Array weights(*backend, 1, kParameters), first(*backend, 1, kParameters),
+      second(*backend, 1, kParameters);
+  const Array gradient(*backend, 1, kParameters), ema(*backend, 1, kParameters);
+  const Array copy(*backend, 1, kParameters, DType::bf16);
+  const Buffer memory(*backend, sizeof(double));
+  const Span<double> squares{memory.as<double>(), 1};
+  context.measure(
+      {.bytes = gradient.bytes()}, [&] { backend->run(SumOfSquares{gradient.span(), squares}); },
+      "gradient norm");
+  context.measure(
+      {.bytes = 10 * weights.bytes() + copy.bytes()},
+      [&] {
+        backend->run(AdamW{.weights = weights.span(),
+                           .firstMoment = first.span(),
+                           .secondMoment = second.span(),
+                           .gradient = gradient.span(),
+                           .ema = ema.span(),
+                           .copy = {copy.memory.as<bf16>(), kParameters},
+                           .squares = squares});
+      },
+      "AdamW, moving average and bf16 copy");
+}
+
+}  // namespace
+}  // namespace ddsc::bench

@@ -1,0 +1,202 @@
+import { joinCells } from "../../native/data.js";
+import { nativeErrors } from "../../native/named_errors.js";
+import type { RandomAccess } from "../io/random_access.js";
+import { openRandomAccess } from "../io/random_access_open.js";
+import type { RawRows } from "../sources/count_matrix.js";
+import { type FileParts, FileSource } from "../sources/file_source.js";
+import type { CellFormat, Content } from "../sources/format.js";
+import { PartRowReader } from "../sources/part_rows.js";
+import { PartTable } from "../sources/part_table.js";
+import type { MetadataColumn, OpenOptions } from "../sources/source.js";
+import { WideRows, wideLayout } from "../tables/wide_rows.js";
+import { readTokenGenes } from "../tahoe/genes.js";
+import {
+  EXPRESSION_NAMES,
+  idColumn,
+  isCompanion,
+  TOKEN_NAMES,
+  unknownToken,
+  wideFormatError,
+} from "../tahoe/layout.js";
+import { ArrowColumns, arrowKind, type BatchRows, toFloat32, toInt32 } from "./columns.js";
+import { ArrowFile } from "./file.js";
+import type { ArrowField } from "./schema.js";
+
+/** Batches with more values or rows than these are read in several parts. */
+const BATCH_VALUES = 2 ** 23;
+const PART_VALUES = 2 ** 22;
+const PART_ROWS = 2 ** 16;
+/** Columns read at the same time. */
+const AT_ONCE = 32;
+
+const FILE_MAGIC = Buffer.from("ARROW1");
+/** A stream begins with a mark and the length of its schema, a number below 2^24 that is a multiple of eight. */
+const STREAM_MARK = Buffer.from([0xff, 0xff, 0xff, 0xff]);
+
+/** Cells in Arrow IPC, file or stream: lists of gene tokens and expressions, or a column a gene. */
+export const arrow: CellFormat = {
+  name: "Arrow IPC",
+  matches: (content: Content) => content.kind === "file" && isArrow(content.head),
+  open: async (path, options) => openArrow(await openRandomAccess(path), options),
+  isCompanion,
+};
+
+/** Whether a file that begins so is an Arrow file or stream. */
+export function isArrow(head: Buffer): boolean {
+  if (head.subarray(0, 6).equals(FILE_MAGIC)) return true;
+  return head.length >= 8 && head.subarray(0, 4).equals(STREAM_MARK) && head.readUInt32LE(4) < 2 ** 24;
+}
+
+/**
+ * Opens an Arrow file or stream of cells; `file` is closed with the source. Throws `DATA_FORMAT` where no column holds
+ * cells, `DATA_MISSING_GENES`, and the errors of `ArrowFile.open` and `readTokenGenes`.
+ */
+export async function openArrow(file: RandomAccess, options: OpenOptions): Promise<FileSource> {
+  const opened = await ArrowFile.open(file);
+  try {
+    return await FileSource.open(await cellParts(opened, options));
+  } catch (error) {
+    opened.close();
+    throw error;
+  }
+}
+
+/** Rows of a file in parts that are read at once. */
+interface ArrowParts {
+  readonly bounds: Float64Array;
+  readonly rows: readonly BatchRows[];
+}
+
+async function cellParts(file: ArrowFile, options: OpenOptions): Promise<FileParts> {
+  const parts = partsOf(file);
+  const columns = new ArrowColumns(file);
+  const described = file.fields.map((field) => ({ name: field.name, kind: arrowKind(field) }));
+  const common = {
+    path: file.name,
+    options,
+    cellCount: parts.bounds.at(-1) ?? 0,
+    partBounds: parts.bounds,
+    notes: file.notes,
+    remedy: "",
+    probedCells: 0,
+    close: () => file.close(),
+  };
+  const tokens = findList(file.fields, TOKEN_NAMES, ["int"]);
+  const expressions = findList(file.fields, EXPRESSION_NAMES, ["int", "float"]);
+  if (tokens !== undefined && expressions !== undefined) {
+    const genes = await readTokenGenes(file.name, options.geneTable);
+    const flat = described.flatMap(({ name, kind }) => (kind === undefined ? [] : [{ name, kind }]));
+    return {
+      ...common,
+      matrix: listReader(file.name, columns, parts, tokens, expressions, genes.columnOf),
+      cells: cellTable(file, columns, parts, flat),
+      genes: genes.frame,
+    };
+  }
+  const { genes, metadata } = wideLayout(described, options.metadataColumns ?? []);
+  if (genes.length === 0)
+    throw wideFormatError(
+      file.name,
+      file.fields.map(({ name }) => name),
+    );
+  const fields = genes.flatMap((place) => file.fields[place] ?? []);
+  return {
+    ...common,
+    matrix: wideReader(columns, parts, fields),
+    cells: cellTable(file, columns, parts, metadata),
+    genes: { index: fields.map(({ name }) => name), indexName: "_index", columns: new Map() },
+  };
+}
+
+function partsOf(file: ArrowFile): ArrowParts {
+  const bounds = [0];
+  const parts: BatchRows[] = [];
+  for (const [batch, { rows, values }] of file.batches.entries()) {
+    const byValues = values > BATCH_VALUES ? Math.ceil(values / PART_VALUES) : 1;
+    const count = Math.min(rows, Math.max(byValues, Math.ceil(rows / PART_ROWS)));
+    for (let part = 0; part < count; part++) {
+      const first = Math.floor((rows * part) / count);
+      const end = Math.floor((rows * (part + 1)) / count);
+      parts.push({ batch, first, count: end - first });
+      bounds.push((bounds.at(-1) ?? 0) + end - first);
+    }
+  }
+  return { bounds: Float64Array.from(bounds), rows: parts };
+}
+
+function findList(
+  fields: readonly ArrowField[],
+  names: readonly string[],
+  kinds: readonly string[],
+): ArrowField | undefined {
+  for (const name of names) {
+    const found = fields.find((field) => field.name === name && kinds.includes(field.element?.kind ?? ""));
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function listReader(
+  name: string,
+  columns: ArrowColumns,
+  parts: ArrowParts,
+  tokens: ArrowField,
+  expressions: ArrowField,
+  columnOf: Int32Array,
+): PartRowReader {
+  return new PartRowReader(parts.bounds, async (part, signal): Promise<RawRows> => {
+    const rows = parts.rows[part] ?? { batch: 0, first: 0, count: 0 };
+    const [genes, counts] = await Promise.all([
+      columns.lists(tokens, rows, signal),
+      columns.lists(expressions, rows, signal),
+    ]);
+    const cells = await nativeErrors(name, async () =>
+      joinCells(
+        { values: toInt32(genes.values), offsets: genes.offsets },
+        { values: toFloat32(counts.values), offsets: counts.offsets },
+        columnOf,
+      ),
+    );
+    if (cells.unknownRow >= 0)
+      throw unknownToken(name, (parts.bounds[part] ?? 0) + cells.unknownRow, cells.unknownToken);
+    return {
+      offsets: cells.offsets,
+      columns: cells.columns,
+      values: cells.counts,
+      checked: cells.clean && !cells.fractions,
+    };
+  });
+}
+
+function wideReader(columns: ArrowColumns, parts: ArrowParts, genes: readonly ArrowField[]): PartRowReader {
+  return new PartRowReader(parts.bounds, async (part, signal) => {
+    const rows = parts.rows[part] ?? { batch: 0, first: 0, count: 0 };
+    const wide = new WideRows(rows.count);
+    for (let start = 0; start < genes.length; start += AT_ONCE) {
+      const some = genes.slice(start, start + AT_ONCE);
+      const read = await Promise.all(some.map((field) => columns.floats(field, rows, signal)));
+      for (const values of read) wide.add(values);
+    }
+    return wide.rows();
+  });
+}
+
+function cellTable(
+  file: ArrowFile,
+  columns: ArrowColumns,
+  parts: ArrowParts,
+  flat: readonly MetadataColumn[],
+): PartTable {
+  const id = idColumn(flat);
+  const fieldOf = new Map(file.fields.map((field) => [field.name, field]));
+  return new PartTable(
+    parts.bounds,
+    flat.filter(({ name }) => name !== id),
+    id,
+    (name, part) => {
+      const field = fieldOf.get(name);
+      if (field === undefined) throw file.corrupt(`column ${name} has gone`);
+      return columns.column(field, parts.rows[part] ?? { batch: 0, first: 0, count: 0 });
+    },
+  );
+}

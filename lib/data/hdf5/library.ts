@@ -1,0 +1,109 @@
+import { isDamagedLocalHeap, spoilDamagedHeaps } from "./heaps.js";
+import { Hdf5MemoryBound } from "./memory.js";
+
+/** The functions of h5wasm's WebAssembly module. */
+export type H5Module = Awaited<typeof import("h5wasm/node")["ready"]>;
+
+/** The HDF5 library (compiled to WebAssembly by h5wasm) and what it last said about an error. */
+export interface Hdf5Library {
+  readonly module: H5Module;
+  /** Bounds what the library allocates by the files it is given. */
+  readonly memory: Hdf5MemoryBound;
+  /** The library's own account of what went wrong since the last call, innermost cause last; "" if nothing. */
+  takeDiagnostics(): string;
+}
+
+/** The parts of Emscripten's file system that are watched or replaced. */
+interface ModuleFileSystem {
+  getStream(descriptor: number): Stream;
+  read(stream: Stream, memory: Int8Array, offset: number, length: number, position?: number): number;
+}
+interface Stream {
+  readonly nfd: number;
+  readonly position: number;
+  node: { mode: number };
+  stream_ops: { write(stream: unknown, bytes: Uint8Array, offset: number, length: number): number };
+}
+
+const MAX_DIAGNOSTICS = 16_384;
+const CHARACTER_DEVICE = 0o020000;
+/** WASI's number for an input/output error. */
+const WASI_EIO = 29;
+
+let library: Promise<Hdf5Library> | undefined;
+
+/**
+ * Loads the library once. It prints a page of its own source locations to stderr at each error; that text is
+ * kept for `takeDiagnostics` instead. What it reads is looked at first: see hdf5_heaps.ts.
+ */
+export function loadHdf5(): Promise<Hdf5Library> {
+  library ??= loadModule().then((module) => {
+    const { FS } = module as unknown as { FS: ModuleFileSystem };
+    watchReads(FS);
+    return { module, memory: new Hdf5MemoryBound(module), takeDiagnostics: captureDiagnostics(FS) };
+  });
+  return library;
+}
+
+/**
+ * Imported at first use: the module is megabytes of code that many commands never need. It binds
+ * `console.error` while loading and later complains there about memory and text it cannot decode, which are
+ * errors of their own here; so it gets a `console.error` that goes quiet once it is loaded.
+ */
+async function loadModule(): Promise<H5Module> {
+  const { error } = console;
+  let loaded = false;
+  console.error = (...parts: unknown[]) => {
+    if (!loaded) error.apply(console, parts);
+  };
+  try {
+    const { ready } = await import("h5wasm/node");
+    return await ready;
+  } finally {
+    loaded = true;
+    console.error = error;
+  }
+}
+
+function watchReads(files: ModuleFileSystem): void {
+  const read = files.read.bind(files);
+  files.read = (stream, memory, offset, length, position) => {
+    const start = position ?? stream.position;
+    const count = read(stream, memory, offset, length, position);
+    if (count <= 0) return count;
+    const bytes = new Uint8Array(memory.buffer, memory.byteOffset + offset, count);
+    spoilDamagedHeaps(bytes, start, stream.nfd);
+    if (isDamagedLocalHeap(bytes, stream.nfd)) throw readError();
+    return count;
+  };
+}
+
+/** What Emscripten's file system throws for a system call that fails; the library reports it as an error of its own. */
+function readError(): Error {
+  return Object.assign(new Error("damaged"), { name: "ErrnoError", errno: WASI_EIO });
+}
+
+function captureDiagnostics(files: ModuleFileSystem): () => string {
+  let text = "";
+  const stream = files.getStream(2);
+  stream.node = { mode: CHARACTER_DEVICE };
+  stream.stream_ops = {
+    write(_stream, bytes, offset, length) {
+      const part = new Uint8Array(bytes.buffer, bytes.byteOffset + offset, length);
+      if (text.length < MAX_DIAGNOSTICS) text += Buffer.from(part).toString("utf8");
+      return length;
+    },
+  };
+  return () => {
+    const taken = text;
+    text = "";
+    return taken;
+  };
+}
+
+/** The innermost cause in the library's error text, without source locations. */
+export function innermostCause(diagnostics: string): string {
+  const frames = diagnostics.split("\n").filter((line) => /^\s*#\d+:/.test(line));
+  const last = frames.at(-1) ?? "";
+  return last.replace(/^.*? line \d+ in \w+\(\): |: time = .*$/g, "").trim();
+}

@@ -1,0 +1,48 @@
+import { wrongType } from "../../base/errors.js";
+import { openInTurns } from "../io/in_turns.js";
+import { openSharedCells } from "../sources/compact_source.js";
+import { ConcatenatedSource } from "../sources/concatenate.js";
+import { MemorySource } from "../sources/memory.js";
+import { SimulatedSource } from "../sources/simulated_source.js";
+import type { CellSource, OpenOptions, SourceDescriptor } from "../sources/source.js";
+import { subsetSource } from "../sources/subset.js";
+import { openPaths } from "./open_files.js";
+
+/**
+ * Opens cells: a file, a folder or an http(s) address of any format, found by content and not by name; a folder of such
+ * files; a pattern with wildcards (`data/train-*.parquet`); or several of these, which are then one source over the union of
+ * their genes (see `ConcatenatedSource`).
+ *
+ * Throws `DATA_NOT_FOUND`, `DATA_UNREADABLE`, `DATA_FORMAT` (naming what was found and what is supported) and the
+ * errors of the format's reader: see `openH5ad`; `ARGUMENT_TYPE` for what is no path.
+ */
+export async function openCells(
+  path: string | readonly string[],
+  options: OpenOptions = {},
+): Promise<CellSource> {
+  const paths: readonly unknown[] = Array.isArray(path) ? path : [path];
+  for (const one of paths) {
+    if (typeof one !== "string") throw wrongType("path", one, "a path, an address or a list of these");
+  }
+  return openPaths(typeof path === "string" ? [path] : path, options);
+}
+
+/** Opens the source again that `CellSource.descriptor` described. Throws as `openCells` does. */
+export async function openSource(descriptor: SourceDescriptor): Promise<CellSource> {
+  switch (descriptor.kind) {
+    case "file":
+      return openCells(descriptor.path, descriptor.options);
+    case "shared":
+      return openSharedCells(descriptor);
+    case "memory":
+      return new MemorySource(descriptor.cells);
+    case "simulated":
+      return new SimulatedSource(descriptor.options);
+    case "subset": {
+      const whole = await openSource(descriptor.source);
+      return subsetSource(whole, descriptor.rows, () => whole[Symbol.dispose]());
+    }
+    case "concatenated":
+      return new ConcatenatedSource(await openInTurns(descriptor.sources, openSource), descriptor.name);
+  }
+}

@@ -1,0 +1,34 @@
+import { DdscError } from "../../base/errors.js";
+import { inTurns, openInTurns } from "../io/in_turns.js";
+import { ConcatenatedSource } from "../sources/concatenate.js";
+import type { CellSource, OpenOptions } from "../sources/source.js";
+import { expandPath, findCells } from "./find_cells.js";
+import { foundOnce } from "./found_once.js";
+import { sharedNameNotes } from "./shared_names.js";
+
+/**
+ * Opens what paths name: a file or folder of any format, an address, a folder of such files, a pattern with wildcards; or
+ * several of these as one source, what is named twice once. Throws as `openCells`.
+ */
+export async function openPaths(paths: readonly string[], options: OpenOptions): Promise<CellSource> {
+  const named = (await Promise.all(paths.map(expandPath))).flat();
+  const { found, notes } = await foundOnce((await inTurns(named, (path) => findCells(path, options))).flat());
+  const [first] = found;
+  if (first === undefined) {
+    throw new DdscError("DATA_NOT_FOUND", "no file of cells was named; give a path", { argument: "path" });
+  }
+  if (found.length === 1) {
+    const source = await first.format.open(first.path, options);
+    source.addNotes(notes);
+    return source;
+  }
+  const sources = await openInTurns(found, ({ path, format }) => format.open(path, options));
+  try {
+    const name =
+      paths.length === 1 && paths[0] !== undefined ? paths[0] : `${first.path} and ${found.length - 1} more`;
+    return new ConcatenatedSource(sources, name, [...notes, ...(await sharedNameNotes(sources))]);
+  } catch (error) {
+    for (const source of sources) source[Symbol.dispose]();
+    throw error;
+  }
+}

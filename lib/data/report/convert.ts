@@ -1,0 +1,212 @@
+import { readdir, readFile, rm } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { Table, type Vector } from "apache-arrow";
+import { checkNumber, DdscError } from "../../base/errors.js";
+import { fileWriteError, makeFolders, writeFileAtomic } from "../../base/files.js";
+import { writeH5adCells } from "../anndata/h5ad_write.js";
+import { TahoeShardWriter } from "../parquet/write.js";
+import { readBlocks } from "../sources/blocks.js";
+import { fingerprintOf } from "../sources/fingerprint.js";
+import { framesOf } from "../sources/frames.js";
+import { rowRange } from "../sources/parts.js";
+import type { CellSource, MetadataColumn } from "../sources/source.js";
+import { geneTokens, writeGeneTable } from "../tahoe/genes_write.js";
+import { refuseOwnFiles } from "./own_files.js";
+
+/** Options of `convertCells`. */
+export interface ConvertOptions {
+  /** Cells a Parquet file; default 100,000. */
+  readonly cellsPerFile?: number;
+  /** Whether the files of an earlier conversion in the folder may be replaced; default false. */
+  readonly overwrite?: boolean;
+  /** Ends the work with the signal's reason; what is complete stays. */
+  readonly signal?: AbortSignal;
+  /** Told how many cells are written. */
+  readonly onProgress?: (cells: number) => void;
+}
+
+/** What `convertCells` did. */
+export interface Conversion {
+  readonly cells: number;
+  readonly genes: number;
+  /** Files of cells, those of an earlier call included. */
+  readonly files: number;
+  /** Of those, files that an earlier call had completed. */
+  readonly kept: number;
+  /** What became of names that the layout has a use of its own for. */
+  readonly notes: readonly string[];
+}
+
+/** Plan of a conversion under way; beside the shards until all are there. */
+const PLAN_FILE = ".conversion.json";
+const SHARD = /^train-\d{5,}-of-\d{5,}\.parquet$/;
+const SHARD_LEFTOVER = /^train-\d{5,}-of-\d{5,}\.parquet\..*\.tmp$/;
+const GENE_FILES = new Set(["gene_metadata.parquet", "vocab.json"]);
+const ID_COLUMN = "BARCODE_SUB_LIB_ID";
+const TAKEN_NAMES = new Set(["genes", "expressions", ID_COLUMN]);
+/** Rows read at a time. */
+const SPAN_CELLS = 1024;
+
+/**
+ * Writes all cells of a source, with their metadata, as an AnnData file where `out` ends in .h5ad, and otherwise as a folder
+ * of Parquet files in the layout of Tahoe-100M. Counts are streamed. Parquet files appear one by one, each whole; called again
+ * after it was stopped in any way, the conversion goes on with the first that is missing. An .h5ad file appears at the end,
+ * and its table of cells is held in memory.
+ *
+ * Throws `FILE_EXISTS` where `out` holds something else (an .h5ad file is replaced), `ARGUMENT_CONFLICT` where it holds what
+ * `source` reads, `FILE_WRITE`, `ARGUMENT_RANGE`, and what reading throws.
+ */
+export async function convertCells(
+  source: CellSource,
+  out: string,
+  options: ConvertOptions = {},
+): Promise<Conversion> {
+  await refuseOwnFiles(source, out);
+  return out.endsWith(".h5ad") ? writeAnnData(source, out, options) : writeShards(source, out, options);
+}
+
+async function writeAnnData(source: CellSource, out: string, options: ConvertOptions): Promise<Conversion> {
+  const { signal, onProgress } = options;
+  await writeH5adCells(out, {
+    ...(await framesOf(source)),
+    blocks: readBlocks(source, {
+      ...(signal === undefined ? {} : { signal }),
+      ...(onProgress === undefined ? {} : { onProgress }),
+    }),
+  });
+  return { cells: source.cellCount, genes: source.genes.length, files: 1, kept: 0, notes: [] };
+}
+
+async function writeShards(source: CellSource, folder: string, options: ConvertOptions): Promise<Conversion> {
+  const cellsPerFile = checkNumber("cellsPerFile", options.cellsPerFile ?? 100_000, {
+    min: 1,
+    max: 2 ** 31 - 1,
+    integer: true,
+  });
+  const { cellCount, genes } = source;
+  const files = Math.max(1, Math.ceil(cellCount / cellsPerFile));
+  const plan = JSON.stringify({ cells: cellCount, cellsPerFile, ...(await fingerprintOf(source)) });
+  const done = await prepare(folder, plan, options.overwrite ?? false);
+  const tokens = geneTokens(genes.length);
+  await writeGeneTable(folder, genes, tokens);
+  const columns = renameColumns(source.metadataColumns);
+  let kept = 0;
+  for (let file = 0; file < files; file++) {
+    const name = `train-${digits(file)}-of-${digits(files)}.parquet`;
+    const first = file * cellsPerFile;
+    const end = Math.min(first + cellsPerFile, cellCount);
+    if (done.has(name)) kept++;
+    else await writeShard(source, { path: join(folder, name), first, end, tokens, columns }, options);
+    options.onProgress?.(end);
+  }
+  await rm(join(folder, PLAN_FILE), { force: true });
+  const notes = columns
+    .filter(({ name, from }) => name !== from)
+    .map(
+      ({ name, from }) => `the metadata column "${from}" is written as "${name}": the layout uses that name`,
+    );
+  return { cells: cellCount, genes: genes.length, files, kept, notes };
+}
+
+function digits(number: number): string {
+  return String(number).padStart(5, "0");
+}
+
+/** A column and its name in the source. */
+interface RenamedColumn extends MetadataColumn {
+  readonly from: string;
+}
+
+function renameColumns(columns: readonly MetadataColumn[]): RenamedColumn[] {
+  const known = new Set([...TAKEN_NAMES, ...columns.map(({ name }) => name)]);
+  return columns.map(({ name, kind }) => {
+    if (!TAKEN_NAMES.has(name)) return { name, kind, from: name };
+    let free = `${name}_1`;
+    for (let i = 2; known.has(free); i++) free = `${name}_${i}`;
+    known.add(free);
+    return { name: free, kind, from: name };
+  });
+}
+
+interface Shard {
+  readonly path: string;
+  readonly first: number;
+  readonly end: number;
+  readonly tokens: Int32Array;
+  readonly columns: readonly RenamedColumn[];
+}
+
+async function writeShard(
+  source: CellSource,
+  { path, first, end, tokens, columns }: Shard,
+  { signal, onProgress }: ConvertOptions,
+): Promise<void> {
+  const writer = await TahoeShardWriter.create(path, { tokens, columns, idColumn: ID_COLUMN });
+  try {
+    for (let start = first; start < end; start += SPAN_CELLS) {
+      signal?.throwIfAborted();
+      const rows = rowRange(start, Math.min(start + SPAN_CELLS, end));
+      const block = await source.read(rows, signal);
+      await writer.write(block, await source.cellIds(rows), await readColumns(source, columns, rows));
+      onProgress?.(start + rows.length);
+    }
+    await writer.close();
+  } catch (error) {
+    await writer.abort();
+    throw error;
+  }
+}
+
+/** The metadata of some rows under the names they are written by; undefined where there are no columns. */
+async function readColumns(
+  source: CellSource,
+  columns: readonly RenamedColumn[],
+  rows: Int32Array,
+): Promise<Table | undefined> {
+  if (columns.length === 0) return undefined;
+  const table = await source.metadata({ rows });
+  const vectors: Record<string, Vector> = {};
+  for (const { name, from } of columns) {
+    const vector = table.getChild(from);
+    if (vector !== null) vectors[name] = vector;
+  }
+  return new Table(vectors);
+}
+
+/** Makes the folder ready for a plan; returns the names of the files in it that are complete. */
+async function prepare(folder: string, plan: string, overwrite: boolean): Promise<ReadonlySet<string>> {
+  try {
+    await makeFolders(folder);
+    const names = await readdir(folder);
+    const begun = await readFile(join(folder, PLAN_FILE), "utf8").catch(() => undefined);
+    const ours = names.filter(
+      (name) => name === PLAN_FILE || SHARD.test(name) || SHARD_LEFTOVER.test(name) || GENE_FILES.has(name),
+    );
+    if (begun === plan) {
+      for (const name of names) if (SHARD_LEFTOVER.test(name)) await rm(join(folder, name), { force: true });
+      return new Set(names.filter((name) => SHARD.test(name)));
+    }
+    if (names.length > 0 && !(overwrite && ours.length === names.length))
+      throw occupied(folder, names, begun);
+    for (const name of ours) await rm(join(folder, name), { force: true });
+    await writeFileAtomic(join(folder, PLAN_FILE), plan);
+    return new Set();
+  } catch (error) {
+    throw fileWriteError(folder, error);
+  }
+}
+
+function occupied(folder: string, names: readonly string[], begun: string | undefined): DdscError {
+  const found =
+    begun === undefined
+      ? `is not empty (${names
+          .slice(0, 3)
+          .map((name) => basename(name))
+          .join(", ")}${names.length > 3 ? ", ..." : ""})`
+      : "holds an unfinished conversion of other cells, or into files of another size";
+  return new DdscError(
+    "FILE_EXISTS",
+    `${folder}: ${found}; choose another folder, or pass --overwrite for one that holds a conversion alone`,
+    { file: folder, argument: "--out" },
+  );
+}

@@ -1,0 +1,242 @@
+import { Table } from "apache-arrow";
+import { DdscError } from "../../base/errors.js";
+import { checkRows } from "./checked_counts.js";
+import { columnOf, frameTable, missingColumn } from "./frame.js";
+import { uniteGenes } from "./gene_union.js";
+import { rowRange } from "./parts.js";
+import {
+  type CellBlock,
+  type CellSource,
+  type Gene,
+  handoverOf,
+  type MetadataColumn,
+  type MetadataOptions,
+  type SourceContents,
+  type SourceDescriptor,
+} from "./source.js";
+import { joinContents } from "./source_contents.js";
+
+/** Rows of one of the sources, and where they stand among the rows asked for. */
+interface Share {
+  readonly source: number;
+  /** Row numbers in that source. */
+  readonly rows: Int32Array;
+  /** Place of each among the rows asked for. */
+  readonly places: Int32Array;
+}
+
+/**
+ * Cells of several sources as one source: the cells of the first, then those of the second, ...; the union of their genes
+ * (`uniteGenes`) and of their metadata columns, null where a source does not have one; a column that is text in one is text
+ * in all. Disposing of it disposes of them. Throws `DATA_TOO_LARGE` for more than 2^31 - 1 cells.
+ */
+export class ConcatenatedSource implements CellSource {
+  readonly name: string;
+  readonly cellCount: number;
+  readonly genes: readonly Gene[];
+  readonly partBounds: Float64Array;
+  readonly metadataColumns: readonly MetadataColumn[];
+  readonly #sources: readonly CellSource[];
+  /** First row of each source, [sources + 1]. */
+  readonly #firstRow: Float64Array;
+  readonly #columns: readonly (Int32Array | undefined)[];
+  readonly #ownNotes: readonly string[];
+
+  /** `notes` is what was noticed about them together, told first. */
+  constructor(sources: readonly CellSource[], name: string, notes: readonly string[] = []) {
+    this.name = name;
+    this.#sources = sources;
+    this.#firstRow = new Float64Array(sources.length + 1);
+    for (const [i, { cellCount }] of sources.entries())
+      this.#firstRow[i + 1] = (this.#firstRow[i] ?? 0) + cellCount;
+    this.cellCount = this.#firstRow[sources.length] ?? 0;
+    if (this.cellCount > 0x7fff_ffff) {
+      throw new DdscError(
+        "DATA_TOO_LARGE",
+        `${name}: ${this.cellCount} cells together; at most 2^31 - 1 are supported: name fewer files`,
+        { file: name },
+      );
+    }
+    const united = uniteGenes(sources);
+    this.genes = united.genes;
+    this.#columns = united.columns;
+    this.#ownNotes = [...notes, ...united.notes];
+    this.partBounds = joinBounds(sources, this.#firstRow);
+    this.metadataColumns = joinColumns(sources);
+  }
+
+  get notes(): readonly string[] {
+    const own = this.#sources.flatMap((source) => source.notes.map((note) => `${source.name}: ${note}`));
+    return [...this.#ownNotes, ...own];
+  }
+
+  get contents(): SourceContents | undefined {
+    return joinContents(this.#sources);
+  }
+
+  async cellIds(rows: Int32Array): Promise<readonly string[]> {
+    checkRows(rows, this.cellCount, this.name);
+    const ids = new Array<string>(rows.length).fill("");
+    for (const { source, rows: own, places } of this.#shares(rows)) {
+      const found = (await this.#sources[source]?.cellIds(own)) ?? [];
+      for (const [i, place] of places.entries()) ids[place] = found[i] ?? "";
+    }
+    return ids;
+  }
+
+  async metadata(options: MetadataOptions = {}): Promise<Table> {
+    const { rows = rowRange(0, this.cellCount) } = options;
+    checkRows(rows, this.cellCount, this.name);
+    const names = this.metadataColumns.map(({ name }) => name);
+    const wanted = (options.columns ?? names).map((name) => {
+      const column = this.metadataColumns.find((known) => known.name === name);
+      if (column === undefined) throw missingColumn(this.name, name, names);
+      return { ...column, values: new Array<unknown>(rows.length).fill(null) };
+    });
+    if (wanted.length === 0) return new Table({});
+    for (const { source, rows: own, places } of this.#shares(rows)) {
+      const below = this.#sources[source];
+      const known = new Set(below?.metadataColumns.map(({ name }) => name));
+      const columns = wanted.filter(({ name }) => known.has(name));
+      if (below === undefined || columns.length === 0) continue;
+      const table = await below.metadata({ columns: columns.map(({ name }) => name), rows: own });
+      for (const { name, kind, values } of columns) {
+        const vector = table.getChild(name);
+        for (const [i, place] of places.entries()) {
+          const value: unknown = vector?.get(i);
+          values[place] = kind === "text" && value !== null ? String(value) : value;
+        }
+      }
+    }
+    const columns = new Map(wanted.map(({ name, kind, values }) => [name, columnOf(kind, values)]));
+    return frameTable({ index: [], indexName: "_index", columns });
+  }
+
+  async read(rows: Int32Array, signal?: AbortSignal): Promise<CellBlock> {
+    checkRows(rows, this.cellCount, this.name);
+    const shares = this.#shares(rows);
+    const blocks: CellBlock[] = [];
+    for (const { source, rows: own } of shares) {
+      const block = await this.#sources[source]?.read(own, signal);
+      if (block !== undefined) blocks.push(withColumns(block, this.#columns[source]));
+    }
+    const [first] = blocks;
+    // All from one source: in order already.
+    if (first !== undefined && blocks.length === 1) return { ...first, rows: rows.slice() };
+    return mergeBlocks(rows, shares, blocks);
+  }
+
+  descriptor(): SourceDescriptor {
+    return {
+      kind: "concatenated",
+      name: this.name,
+      sources: this.#sources.map((source) => source.descriptor()),
+    };
+  }
+
+  handover(): SourceDescriptor {
+    return { kind: "concatenated", name: this.name, sources: this.#sources.map(handoverOf) };
+  }
+
+  /** Closes all of them. */
+  [Symbol.dispose](): void {
+    for (const source of this.#sources) source[Symbol.dispose]();
+  }
+
+  /** The rows by source, in the order of the sources, each in the order given. */
+  #shares(rows: Int32Array): Share[] {
+    const placesOf = new Map<number, number[]>();
+    for (const [place, row] of rows.entries()) {
+      const source = this.#sourceOf(row);
+      const places = placesOf.get(source);
+      if (places === undefined) placesOf.set(source, [place]);
+      else places.push(place);
+    }
+    return [...placesOf]
+      .sort(([a], [b]) => a - b)
+      .map(([source, found]) => {
+        const places = Int32Array.from(found);
+        const first = this.#firstRow[source] ?? 0;
+        return { source, places, rows: places.map((place) => (rows[place] ?? 0) - first) };
+      });
+  }
+
+  /** Number of the source that a row is in. */
+  #sourceOf(row: number): number {
+    let low = 0;
+    let high = this.#sources.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if ((this.#firstRow[middle] ?? 0) <= row) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+}
+
+function joinBounds(sources: readonly CellSource[], firstRow: Float64Array): Float64Array {
+  const bounds = [0];
+  for (const [i, { partBounds }] of sources.entries()) {
+    for (const bound of partBounds.subarray(1)) bounds.push((firstRow[i] ?? 0) + bound);
+  }
+  return Float64Array.from(bounds);
+}
+
+function joinColumns(sources: readonly CellSource[]): MetadataColumn[] {
+  const kinds = new Map<string, MetadataColumn["kind"]>();
+  for (const { metadataColumns } of sources) {
+    for (const { name, kind } of metadataColumns) {
+      kinds.set(name, (kinds.get(name) ?? kind) === kind ? kind : "text");
+    }
+  }
+  return Array.from(kinds, ([name, kind]) => ({ name, kind }));
+}
+
+/** A block with the columns of the union in place of its own. */
+function withColumns(block: CellBlock, columns: Int32Array | undefined): CellBlock {
+  if (columns === undefined) return block;
+  const { rows, offsets } = block;
+  const genes = block.owned === true ? block.genes : block.genes.slice();
+  const counts = block.owned === true ? block.counts : block.counts.slice();
+  for (let i = 0; i < genes.length; i++) genes[i] = columns[genes[i] as number] ?? 0;
+  for (let cell = 0; cell < rows.length; cell++)
+    sortCell(genes, counts, offsets[cell] ?? 0, offsets[cell + 1] ?? 0);
+  return { rows, offsets, genes, counts, owned: true };
+}
+
+/** Sorts the counts of one cell by column, unless they are. */
+function sortCell(genes: Int32Array, counts: Float32Array, start: number, end: number): void {
+  let sorted = true;
+  for (let i = start + 1; i < end && sorted; i++) sorted = (genes[i - 1] ?? 0) < (genes[i] ?? 0);
+  if (sorted) return;
+  const order = Uint32Array.from({ length: end - start }, (_, i) => start + i);
+  order.sort((a, b) => (genes[a] ?? 0) - (genes[b] ?? 0));
+  const sortedGenes = Int32Array.from(order, (from) => genes[from] ?? 0);
+  const sortedCounts = Float32Array.from(order, (from) => counts[from] ?? 0);
+  genes.set(sortedGenes, start);
+  counts.set(sortedCounts, start);
+}
+
+/** The cells of several blocks in the order that was asked for. */
+function mergeBlocks(rows: Int32Array, shares: readonly Share[], blocks: readonly CellBlock[]): CellBlock {
+  const offsets = new Int32Array(rows.length + 1);
+  for (const [i, { places }] of shares.entries()) {
+    const own = blocks[i]?.offsets;
+    for (const [cell, place] of places.entries())
+      offsets[place + 1] = (own?.[cell + 1] ?? 0) - (own?.[cell] ?? 0);
+  }
+  for (let place = 0; place < rows.length; place++)
+    offsets[place + 1] = (offsets[place + 1] ?? 0) + (offsets[place] ?? 0);
+  const genes = new Int32Array(offsets[rows.length] ?? 0);
+  const counts = new Float32Array(genes.length);
+  for (const [i, { places }] of shares.entries()) {
+    const block = blocks[i];
+    if (block === undefined) continue;
+    for (const [cell, place] of places.entries()) {
+      const bounds = [block.offsets[cell], block.offsets[cell + 1]] as const;
+      genes.set(block.genes.subarray(...bounds), offsets[place]);
+      counts.set(block.counts.subarray(...bounds), offsets[place]);
+    }
+  }
+  return { rows: rows.slice(), offsets, genes, counts, owned: true };
+}

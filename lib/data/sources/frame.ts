@@ -1,0 +1,228 @@
+import {
+  Bool,
+  DataType,
+  Dictionary,
+  Float64,
+  Int32,
+  makeData,
+  makeVector,
+  Table,
+  Utf8,
+  Vector,
+  vectorFromArray,
+} from "apache-arrow";
+import { DdscError } from "../../base/errors.js";
+import { type NumberArray, toFloat64 } from "../hdf5/types.js";
+import type { MetadataColumn, MetadataOptions } from "./source.js";
+
+/** A column of cell or gene metadata, as typed in its file. `missing` is 1 where there is no value. */
+export type Column =
+  | { readonly kind: "numbers"; readonly values: NumberArray; readonly missing?: Uint8Array }
+  | { readonly kind: "booleans"; readonly values: Uint8Array; readonly missing?: Uint8Array }
+  | { readonly kind: "strings"; readonly values: readonly string[]; readonly missing?: Uint8Array }
+  | CategoricalColumn;
+
+/** Codes into a list of categories; a code of -1 is a missing value. */
+export interface CategoricalColumn {
+  readonly kind: "categories";
+  readonly codes: Int32Array;
+  readonly categories: Exclude<Column, CategoricalColumn>;
+  readonly ordered: boolean;
+}
+
+/** A table of metadata: an index of names and columns of the same length. */
+export interface Frame {
+  /** Row names, as in the file (duplicates included). */
+  readonly index: readonly string[];
+  /** Name of the index column; "_index" if it has none. */
+  readonly indexName: string;
+  readonly columns: ReadonlyMap<string, Column>;
+}
+
+/** Text as codes into its sorted distinct values; -1 where `missing` is 1. */
+export function textCategories(values: readonly string[], missing?: Uint8Array): CategoricalColumn {
+  const present = values.filter((_, row) => missing?.[row] !== 1);
+  const labels = [...new Set(present)].sort();
+  const codeOf = new Map(labels.map((label, code) => [label, code]));
+  const codes = Int32Array.from(values, (value, row) =>
+    missing?.[row] === 1 ? -1 : (codeOf.get(value) ?? -1),
+  );
+  return { kind: "categories", codes, categories: { kind: "strings", values: labels }, ordered: false };
+}
+
+/** Number of values of a column. */
+export function columnLength(column: Column): number {
+  return column.kind === "categories" ? column.codes.length : column.values.length;
+}
+
+/** One value of a column as text; undefined where it is missing. */
+export function columnText(column: Column, row: number): string | undefined {
+  if (column.kind === "categories") {
+    const code = column.codes[row] ?? -1;
+    return code < 0 ? undefined : columnText(column.categories, code);
+  }
+  if (column.missing?.[row] === 1) return undefined;
+  const value = column.values[row];
+  if (value === undefined) return undefined;
+  return column.kind === "booleans" ? String(value === 1) : String(value);
+}
+
+/** The rows `rows` of a column, in that order. */
+export function takeRows(column: Column, rows: Int32Array): Column {
+  if (column.kind === "categories") return { ...column, codes: rows.map((row) => column.codes[row] ?? -1) };
+  const missing =
+    column.missing === undefined
+      ? {}
+      : { missing: Uint8Array.from(rows, (row) => column.missing?.[row] ?? 0) };
+  switch (column.kind) {
+    case "strings":
+      return { kind: "strings", values: Array.from(rows, (row) => column.values[row] ?? ""), ...missing };
+    case "booleans":
+      return {
+        kind: "booleans",
+        values: Uint8Array.from(rows, (row) => column.values[row] ?? 0),
+        ...missing,
+      };
+    case "numbers":
+      return { kind: "numbers", values: takeNumbers(column.values, rows), ...missing };
+  }
+}
+
+function takeNumbers(values: NumberArray, rows: Int32Array): NumberArray {
+  const Values = values.constructor as unknown as new (length: number) => NumberArray;
+  const result = new Values(rows.length);
+  for (const [i, row] of rows.entries()) result[i] = values[row] ?? 0;
+  return result;
+}
+
+/** Arrow's validity bits (1 = there is a value) of a mask of missing values. */
+function validity(
+  length: number,
+  isMissing: (row: number) => boolean,
+): { nullBitmap: Uint8Array; nullCount: number } {
+  const nullBitmap = new Uint8Array(Math.ceil(length / 64) * 8);
+  let nullCount = 0;
+  for (let row = 0; row < length; row++) {
+    if (isMissing(row)) nullCount++;
+    else nullBitmap[row >> 3] = (nullBitmap[row >> 3] ?? 0) | (1 << (row & 7));
+  }
+  return { nullBitmap, nullCount };
+}
+
+function textValues(column: Column): (string | null)[] {
+  return Array.from({ length: columnLength(column) }, (_, row) => columnText(column, row) ?? null);
+}
+
+function arrowVector(column: Column): Vector {
+  switch (column.kind) {
+    case "categories": {
+      const { codes } = column;
+      const dictionary = vectorFromArray(textValues(column.categories), new Utf8());
+      const valid = validity(codes.length, (row) => (codes[row] ?? -1) < 0);
+      const type = new Dictionary(new Utf8(), new Int32());
+      return new Vector([makeData({ type, length: codes.length, data: codes, dictionary, ...valid })]);
+    }
+    case "strings":
+      return vectorFromArray(textValues(column), new Utf8());
+    case "booleans": {
+      const values = Array.from(column.values, (value, row) =>
+        column.missing?.[row] === 1 ? null : value === 1,
+      );
+      return vectorFromArray(values, new Bool());
+    }
+    case "numbers": {
+      const { values, missing } = column;
+      if (missing === undefined) return makeVector(values);
+      const filled = Array.from(toFloat64(values), (value, row) => (missing[row] === 1 ? null : value));
+      return vectorFromArray(filled, new Float64());
+    }
+  }
+}
+
+/**
+ * The columns as an Arrow table, one row a name of the index: categories as dictionaries of text, numbers with
+ * missing values as float64. A frame without columns gives a table without columns (and so without rows).
+ */
+export function frameTable(frame: Frame): Table {
+  const vectors: Record<string, Vector> = {};
+  for (const [name, column] of frame.columns) vectors[name] = arrowVector(column);
+  return new Table(vectors);
+}
+
+/** What the columns of a frame hold, as `CellSource.metadataColumns` tells it. */
+export function frameColumns(frame: Frame): MetadataColumn[] {
+  return Array.from(frame.columns, ([name, column]) => ({ name, kind: columnKind(column) }));
+}
+
+function columnKind(column: Column): MetadataColumn["kind"] {
+  if (column.kind === "numbers") return "number";
+  return column.kind === "booleans" ? "boolean" : "text";
+}
+
+/**
+ * Some columns and rows of a frame, for `CellSource.metadata`. Throws `DATA_MISSING_COLUMN`; `name` is the source's.
+ * Row numbers have been checked.
+ */
+export function selectFrame(frame: Frame, options: MetadataOptions, name: string): Frame {
+  const { rows } = options;
+  const wanted = options.columns ?? [...frame.columns.keys()];
+  const columns = new Map(
+    wanted.map((column) => {
+      const whole = frame.columns.get(column);
+      if (whole === undefined) throw missingColumn(name, column, [...frame.columns.keys()]);
+      return [column, rows === undefined ? whole : takeRows(whole, rows)];
+    }),
+  );
+  const index = rows === undefined ? frame.index : Array.from(rows, (row) => frame.index[row] ?? "");
+  return { index, indexName: frame.indexName, columns };
+}
+
+/** The error for a metadata column that a source does not have. */
+export function missingColumn(name: string, column: string, known: readonly string[]): DdscError {
+  const have = known.length === 0 ? "it has none" : `it has ${known.join(", ")}`;
+  return new DdscError("DATA_MISSING_COLUMN", `${name}: there is no metadata column "${column}"; ${have}`, {
+    file: name,
+    argument: "columns",
+  });
+}
+
+/** The columns of an Arrow table as `CellSource.metadata` gives it: dictionaries and text, numbers, booleans. */
+export function tableColumns(table: Table): Map<string, Column> {
+  return new Map(
+    table.schema.fields.map(({ name, type }) => {
+      const values: unknown[] = [...(table.getChild(name) ?? [])];
+      const kind: MetadataColumn["kind"] =
+        DataType.isInt(type) || DataType.isFloat(type)
+          ? "number"
+          : DataType.isBool(type)
+            ? "boolean"
+            : "text";
+      return [name, columnOf(kind, values)];
+    }),
+  );
+}
+
+/** A column of these values; null and undefined are missing. */
+export function columnOf(kind: MetadataColumn["kind"], values: readonly unknown[]): Column {
+  const masked = Uint8Array.from(values, (value) => (value === null || value === undefined ? 1 : 0));
+  const missing = masked.includes(1) ? { missing: masked } : {};
+  switch (kind) {
+    case "number":
+      return {
+        kind: "numbers",
+        values: Float64Array.from(values, (value) => Number(value ?? 0)),
+        ...missing,
+      };
+    case "boolean":
+      return {
+        kind: "booleans",
+        values: Uint8Array.from(values, (value) => (value === true ? 1 : 0)),
+        ...missing,
+      };
+    case "text":
+      return textCategories(
+        values.map((value) => String(value ?? "")),
+        missing.missing,
+      );
+  }
+}

@@ -1,0 +1,201 @@
+import { checkNumber } from "../../base/errors.js";
+import { Purpose, RandomStream } from "../../base/random.js";
+import type { SimulateOptions, SimulationTruth } from "./simulate.js";
+import type { Gene } from "./source.js";
+
+/** Streams of the fixed parts (genes, types); a cell's own stream has its row as `cell` and step 0. */
+const STEP = { cell: 0, genes: 1, types: 2 } as const;
+
+const GENE_MEAN_SPREAD = 1.0;
+const TYPE_SPREAD = 0.5;
+const LIBRARY_SPREAD = 0.35;
+const LOADING = 1.6;
+const GENES_PER_PROGRAMME = 0.12;
+const PROGRAMMES_PER_TYPE = 0.4;
+/** Steepness of the dropout curve in log count. */
+const DROPOUT_SLOPE = 1.5;
+
+/** Options of a simulation, checked and with defaults. */
+export interface Study {
+  readonly cells: number;
+  readonly genes: number;
+  readonly types: number;
+  readonly programmes: number;
+  readonly librarySize: number;
+  readonly dispersion: number;
+  readonly dropoutMidpoint: number;
+  readonly seed: number;
+}
+
+/** Throws `ARGUMENT_RANGE`. */
+export function checkedStudy(options: SimulateOptions): Study {
+  const whole = (name: keyof SimulateOptions, value: number, min: number, max: number): number =>
+    checkNumber(name, value, { min, max, integer: true });
+  const genes = whole("genes", options.genes ?? 400, 8, 1e6);
+  return {
+    cells: whole("cells", options.cells ?? 2000, 1, 1e7),
+    genes,
+    types: whole("types", options.types ?? 6, 1, 1000),
+    programmes: whole("programmes", options.programmes ?? 12, 1, 1000),
+    librarySize: checkNumber("librarySize", options.librarySize ?? 4 * genes, { min: 1, max: 1e7 }),
+    dispersion: checkNumber("dispersion", options.dispersion ?? 0.15, { min: 0, max: 100 }),
+    dropoutMidpoint: checkNumber("dropoutMidpoint", options.dropoutMidpoint ?? 0.3, { min: 0, max: 1e6 }),
+    seed: whole("seed", options.seed ?? 0, 0, Number.MAX_SAFE_INTEGER),
+  };
+}
+
+/** The random numbers of one cell. */
+export function cellStream(study: Study, cell: number): RandomStream {
+  return new RandomStream(study.seed, Purpose.simulate, STEP.cell, cell);
+}
+
+/** Name of the i-th of `count` things, such as cell-042. */
+export function label(prefix: string, i: number, count: number): string {
+  return prefix + String(i).padStart(String(count - 1).length, "0");
+}
+
+/** The genes of a study. */
+export function simulatedGenes({ genes }: Study): Gene[] {
+  return Array.from({ length: genes }, (_, i) => ({ id: label("GENE", i, genes), aliases: [] }));
+}
+
+/** What all cells of a study share. */
+export interface Parts {
+  /** Log base level of each gene, [genes]. */
+  readonly base: Float64Array;
+  /** Log shift of each gene in each type, [types * genes]. */
+  readonly shifts: Float64Array;
+  readonly loadings: Float32Array;
+  /** 1 where a programme is on in a type, [types * programmes]. */
+  readonly on: Uint8Array;
+}
+
+/** Draws genes and types. */
+export function drawParts(study: Study): Parts {
+  const { genes, types, programmes, seed } = study;
+  const base = new Float64Array(genes);
+  const loadings = new Float32Array(programmes * genes);
+  for (let gene = 0; gene < genes; gene++) {
+    const stream = new RandomStream(seed, Purpose.simulate, STEP.genes, gene);
+    base[gene] = GENE_MEAN_SPREAD * stream.normal();
+    for (let programme = 0; programme < programmes; programme++) {
+      const member = stream.uniform() < GENES_PER_PROGRAMME;
+      // Most genes of a programme rise with it, some fall.
+      const direction = stream.uniform() < 0.75 ? 1 : -1;
+      const strength = LOADING * (0.5 + stream.uniform());
+      if (member) loadings[programme * genes + gene] = direction * strength;
+    }
+  }
+  const shifts = new Float64Array(types * genes);
+  const on = new Uint8Array(types * programmes);
+  for (let type = 0; type < types; type++) {
+    const stream = new RandomStream(seed, Purpose.simulate, STEP.types, type);
+    for (let programme = 0; programme < programmes; programme++) {
+      on[type * programmes + programme] = stream.uniform() < PROGRAMMES_PER_TYPE ? 1 : 0;
+    }
+    for (let gene = 0; gene < genes; gene++) shifts[type * genes + gene] = TYPE_SPREAD * stream.normal();
+  }
+  return { base, shifts, loadings, on };
+}
+
+/** Draws type and activities of a cell into its place in `truth`, whose activities are 0 before; returns the library size. */
+export function drawCell(
+  study: Study,
+  parts: Parts,
+  truth: SimulationTruth,
+  cell: number,
+  stream: RandomStream,
+): number {
+  const { programmes, types, librarySize } = study;
+  const type = stream.below(types);
+  truth.types[cell] = type;
+  const activity = truth.activity.subarray(cell * programmes, (cell + 1) * programmes);
+  for (let programme = 0; programme < programmes; programme++) {
+    const level = stream.uniform();
+    const accident = stream.uniform() < 0.05;
+    if (parts.on[type * programmes + programme] === 1 || accident) activity[programme] = 0.4 + 0.6 * level;
+  }
+  return librarySize * Math.exp(LIBRARY_SPREAD * stream.normal());
+}
+
+/** Fills the expected counts of a cell that was drawn; their sum is its library size. */
+export function fillExpected(
+  { genes, programmes }: Study,
+  parts: Parts,
+  truth: SimulationTruth,
+  cell: number,
+  library: number,
+): void {
+  const type = truth.types[cell] ?? 0;
+  const activity = truth.activity.subarray(cell * programmes, (cell + 1) * programmes);
+  const expected = truth.expected.subarray(cell * genes, (cell + 1) * genes);
+  let total = 0;
+  for (let gene = 0; gene < genes; gene++) {
+    let level = (parts.base[gene] ?? 0) + (parts.shifts[type * genes + gene] ?? 0);
+    for (let programme = 0; programme < programmes; programme++) {
+      level += (activity[programme] ?? 0) * (parts.loadings[programme * genes + gene] ?? 0);
+    }
+    const mean = Math.exp(level);
+    expected[gene] = mean;
+    total += mean;
+  }
+  for (let gene = 0; gene < genes; gene++) expected[gene] = ((expected[gene] ?? 0) / total) * library;
+}
+
+/** Draws the counts of a cell from its expected ones; columns ascending, zeros left out. */
+export function drawCounts(
+  study: Study,
+  expected: Float32Array,
+  stream: RandomStream,
+): { columns: Int32Array; counts: Float32Array } {
+  const columns: number[] = [];
+  const counts: number[] = [];
+  for (const [gene, mean] of expected.entries()) {
+    const count = negativeBinomial(stream, mean, study.dispersion);
+    const lost = stream.uniform() < dropoutChance(mean, study.dropoutMidpoint);
+    if (count === 0 || lost) continue;
+    columns.push(gene);
+    counts.push(count);
+  }
+  return { columns: Int32Array.from(columns), counts: Float32Array.from(counts) };
+}
+
+/** Logistic in log mean: 1/2 at the midpoint. */
+function dropoutChance(mean: number, midpoint: number): number {
+  return midpoint === 0 ? 0 : 1 / (1 + (mean / midpoint) ** DROPOUT_SLOPE);
+}
+
+/** Negative binomial as a Poisson whose mean is gamma distributed. */
+function negativeBinomial(stream: RandomStream, mean: number, dispersion: number): number {
+  if (dispersion === 0) return poisson(stream, mean);
+  return poisson(stream, gamma(stream, 1 / dispersion) * mean * dispersion);
+}
+
+/** Gamma with scale 1 (Marsaglia and Tsang, 2000; below shape 1 boosted by a power of a uniform). */
+function gamma(stream: RandomStream, shape: number): number {
+  if (shape < 1) return gamma(stream, shape + 1) * (1 - stream.uniform()) ** (1 / shape);
+  const d = shape - 1 / 3;
+  const c = 1 / Math.sqrt(9 * d);
+  for (;;) {
+    const normal = stream.normal();
+    const v = (1 + c * normal) ** 3;
+    if (v <= 0) continue;
+    const u = 1 - stream.uniform();
+    if (Math.log(u) < 0.5 * normal * normal + d - d * v + d * Math.log(v)) return d * v;
+  }
+}
+
+/** Poisson: by products of uniforms, a large mean split into parts that do not underflow. */
+function poisson(stream: RandomStream, mean: number): number {
+  let count = 0;
+  let left = mean;
+  for (; left > 30; left -= 30) count += poissonBelow(stream, 30);
+  return count + poissonBelow(stream, left);
+}
+
+function poissonBelow(stream: RandomStream, mean: number): number {
+  const limit = Math.exp(-mean);
+  let count = 0;
+  for (let product = stream.uniform(); product > limit; product *= stream.uniform()) count++;
+  return count;
+}

@@ -1,0 +1,65 @@
+import { join } from "node:path";
+import { writeFileAtomic } from "../../base/files.js";
+import { type ColumnValues, encodeColumn } from "../parquet/encode.js";
+import { encodeFooter, MAGIC, type WrittenGroup, type WrittenLeaf } from "../parquet/footer_write.js";
+import { physicalType, textValues } from "../parquet/values.js";
+import type { Gene } from "../sources/source.js";
+
+const INT64 = 2;
+const FIRST_TOKEN = 3;
+
+/** Gene tokens of columns 0, 1, 2, ...: the numbers after the special tokens. */
+export function geneTokens(geneCount: number): Int32Array {
+  return Int32Array.from({ length: geneCount }, (_, column) => column + FIRST_TOKEN);
+}
+
+/** Writes a table of genes, gene_metadata.parquet and vocab.json in a folder, that names the tokens of its shards. */
+export async function writeGeneTable(
+  folder: string,
+  genes: readonly Gene[],
+  tokens: Int32Array,
+): Promise<void> {
+  const symbols = genes.map(({ aliases }) => aliases[0] ?? null);
+  const path = join(folder, "gene_metadata.parquet");
+  const columns: [WrittenLeaf, ColumnValues][] = [
+    [{ path: ["gene_symbol"], physical: physicalType("text"), list: false }, textValues(symbols)],
+    [
+      { path: ["ensembl_id"], physical: physicalType("text"), list: false },
+      textValues(genes.map(({ id }) => id)),
+    ],
+    [{ path: ["token_id"], physical: INT64, list: false }, flatTokens(tokens)],
+  ];
+  const pieces: Uint8Array[] = [MAGIC];
+  let offset = MAGIC.length;
+  const written: WrittenGroup["columns"][number][] = [];
+  for (const [, values] of columns) {
+    const { bytes, ...rest } = await encodeColumn(values);
+    written.push({ ...rest, bytes: bytes.length, offset });
+    pieces.push(bytes);
+    offset += bytes.length;
+  }
+  const leaves = columns.map(([leaf]) => leaf);
+  const groups = genes.length === 0 ? [] : [{ rows: genes.length, columns: written }];
+  pieces.push(encodeFooter(leaves, genes.length, groups));
+  await writeFileAtomic(path, Buffer.concat(pieces));
+  const vocabulary = {
+    "<pad>": 0,
+    "<cls>": 1,
+    "<eoc>": 2,
+    ...Object.fromEntries(genes.map(({ id }, i) => [id, tokens[i]])),
+  };
+  await writeFileAtomic(join(folder, "vocab.json"), `${JSON.stringify(vocabulary)}\n`);
+}
+
+function flatTokens(tokens: Int32Array): ColumnValues {
+  const plain = BigInt64Array.from(tokens, BigInt);
+  const present = new Uint8Array(tokens.length).fill(1);
+  return {
+    physical: INT64,
+    dictionary: undefined,
+    plain: new Uint8Array(plain.buffer),
+    lists: undefined,
+    present,
+    maxDefinition: 1,
+  };
+}

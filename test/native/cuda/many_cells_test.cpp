@@ -1,0 +1,85 @@
+// More cells than a grid takes in y or z: nearly all empty, some of one token, for which attention is the
+// value itself.
+#include <vector>
+
+#include "test/native/harness.h"
+#include "test/native/support.h"
+
+namespace ddsc::test {
+namespace {
+
+constexpr std::int32_t kCells = 70000;
+constexpr std::int64_t kDim = 4;
+
+RaggedBatch manyCells() {
+  std::vector<std::int32_t> lengths(kCells);
+  for (std::int32_t i = 0; i < kCells; ++i) lengths[static_cast<std::size_t>(i)] = i % 1000 == 999 ? 1 : 0;
+  // On both sides of the most that a grid takes, and at the end.
+  for (const std::size_t i : {0u, 65534u, 65535u, 65536u, 69998u}) lengths[i] = 1;
+  return RaggedBatch(lengths);
+}
+
+/// Columns first .. first + kDim - 1 of each row.
+std::vector<float> columns(const Tensor& tensor, std::int64_t first) {
+  std::vector<float> values;
+  for (std::int64_t row = 0; row < tensor.rows(); ++row)
+    for (std::int64_t col = first; col < first + kDim; ++col) values.push_back(tensor.at(row, col));
+  return values;
+}
+
+const PerInstructionSet attention(
+    "attention takes any number of cells, empty ones included", [](Backend& backend, DType type) {
+      const RaggedBatch batch = manyCells();
+      const Tensor qkv = Tensor::random(1, batch.rows(), 3 * kDim, type);
+      const Tensor dout = Tensor::random(2, batch.rows(), kDim, type);
+      Tensor out(batch.rows(), kDim, type), logSumExp(batch.rows(), 1), dqkv(batch.rows(), 3 * kDim, type);
+      backend.run(Attention{.qkv = qkv.view(),
+                            .cells = batch.view(),
+                            .heads = 1,
+                            .rotary = {},
+                            .out = out.view(),
+                            .logSumExp = logSumExp.view()});
+      checkSameBits(out.values(), columns(qkv, 2 * kDim));
+      backend.run(AttentionGradient{.qkv = qkv.view(),
+                                    .out = out.view(),
+                                    .dout = dout.view(),
+                                    .logSumExp = logSumExp.view(),
+                                    .cells = batch.view(),
+                                    .heads = 1,
+                                    .rotary = {},
+                                    .dqkv = dqkv.view()});
+      checkClose(columns(dqkv, 2 * kDim), dout.values(), 1e-2);
+      const std::vector<float> none(static_cast<std::size_t>(batch.rows() * kDim));
+      checkClose(columns(dqkv, 0), none, 1e-2);
+      checkClose(columns(dqkv, kDim), none, 1e-2);
+    });
+
+const PerInstructionSet gate("a gate's gradient takes any number of cells, empty ones included",
+                             [](Backend& backend, DType type) {
+                               const RaggedBatch batch = manyCells();
+                               const Tensor dy = Tensor::random(1, batch.rows(), kDim),
+                                            h = Tensor::random(2, batch.rows(), kDim, type),
+                                            weight = Tensor::random(3, kCells, kDim);
+                               Tensor dh(batch.rows(), kDim, type), dgate(kCells, kDim);
+                               backend.run(GateResidualGradient{.dy = dy.view(),
+                                                                .h = h.view(),
+                                                                .gate = weight.view(),
+                                                                .cells = batch.view(),
+                                                                .dropout = {},
+                                                                .dh = dh.view(),
+                                                                .dgate = dgate.view()});
+                               std::vector<float> expected;
+                               for (std::int64_t cell = 0; cell < kCells; ++cell) {
+                                 for (std::int64_t col = 0; col < kDim; ++col) {
+                                   const bool empty = batch.length(cell) == 0;
+                                   expected.push_back(empty ? 0
+                                                            : dy.at(batch.start(cell), col) *
+                                                                  h.at(batch.start(cell), col));
+                                 }
+                               }
+                               checkSameBits(dgate.values(), expected);
+                             },
+                             {DType::f32});
+
+}  // namespace
+}  // namespace ddsc::test

@@ -1,0 +1,91 @@
+// Costs counted by hand, and by walking through the loops an op stands for.
+#include "ops/cost.h"
+
+#include "test/native/harness.h"
+#include "test/native/support.h"
+
+namespace ddsc::test {
+namespace {
+
+DDSC_TEST("a linear layer costs two operations a product and each operand once") {
+  const Tensor x(4, 3), weight(5, 3), residual(4, 5);
+  Tensor bias(1, 5), y(4, 5), kept(4, 5, DType::bf16);
+  Linear op;
+  op.x = x.view();
+  op.weight = weight.view();
+  op.y = y.view();
+  checkClose(cost(op).flops, 2 * 4 * 3 * 5, 0);
+  checkClose(cost(op).bytes, 4 * (4 * 3 + 5 * 3 + 4 * 5), 0);
+  op.bias = bias.span();
+  op.preactivation = kept.view();
+  op.residual = residual.view();
+  checkClose(cost(op).bytes, 4 * (4 * 3 + 5 * 3 + 4 * 5) + 4 * 5 + 2 * 4 * 5 + 4 * 4 * 5, 0);
+}
+
+DDSC_TEST("a weight gradient reads and writes what it adds to") {
+  const Tensor dy(7, 5, DType::bf16), x(7, 3, DType::bf16);
+  Tensor dweight(5, 3), dbias(1, 5);
+  const LinearWeightGradient op{dy.view(), x.view(), dweight.view(), dbias.span()};
+  checkClose(cost(op).flops, 2 * 7 * 5 * 3, 0);
+  checkClose(cost(op).bytes, 2 * (7 * 5 + 7 * 3) + 2 * 4 * (5 * 3 + 5), 0);
+  check(cost(op).operands == DType::bf16, "the type of the products' operands");
+}
+
+DDSC_TEST("attention costs by the lengths of its cells, one by one") {
+  const RaggedBatch cells({3, 1, 0, 5});
+  constexpr std::int64_t heads = 2, headDim = 4, dim = heads * headDim;
+  const Tensor qkv(9, 3 * dim), out(9, dim), dout(9, dim), logSumExp(9, heads);
+  Tensor result(9, dim), resultLog(9, heads), dqkv(9, 3 * dim), cosine(1, 5 * headDim / 2),
+      sine(1, 5 * headDim / 2);
+  const RotaryTable rotary{cosine.span(), sine.span()};
+  const Ragged view = cells.view();
+
+  double products = 0;  // multiply-adds of one product of a cell's rows with one another
+  for (std::int64_t cell = 0; cell < cells.cells(); ++cell)
+    for (std::int64_t head = 0; head < heads; ++head)
+      products += static_cast<double>(cells.length(cell) * cells.length(cell) * headDim);
+  const double rotaryBytes = 2 * 4 * 5 * headDim / 2;
+
+  const Attention forward{qkv.view(), view, heads, rotary, result.view(), resultLog.view()};
+  checkClose(cost(forward).flops, 2 * 2 * products, 0);
+  checkClose(cost(forward).bytes, 4 * 9 * (3 * dim + dim + heads) + rotaryBytes, 0);
+  const AttentionGradient backward{qkv.view(), out.view(), dout.view(), logSumExp.view(),
+                                   view,       heads,      rotary,      dqkv.view()};
+  checkClose(cost(backward).flops, 5 * 2 * products, 0);
+  checkClose(cost(backward).bytes, 4 * 9 * (3 * dim + dim + dim + heads + 3 * dim) + rotaryBytes, 0);
+}
+
+DDSC_TEST("dropout adds one operation an element and no bytes") {
+  const RaggedBatch cells({3, 4});
+  const Tensor x(7, 8), h(7, 8, DType::bf16), gate(2, 8);
+  Tensor y(7, 8);
+  GateResidual op{x.view(), h.view(), gate.view(), cells.view(), {}, y.view()};
+  const Cost without = cost(op);
+  op.dropout.probability = 0.1;
+  checkClose(cost(op).flops - without.flops, 7 * 8, 0);
+  checkClose(cost(op).bytes, without.bytes, 0);
+  checkClose(without.bytes, 4 * 7 * 8 + 2 * 7 * 8 + 4 * 2 * 8 + 4 * 7 * 8, 0);
+}
+
+DDSC_TEST("the optimizer moves each of its arrays both ways, and the copy once") {
+  Tensor values(1, 10), ema(1, 10);
+  std::vector<bf16> copy(10);
+  AdamW op;
+  op.weights = op.firstMoment = op.secondMoment = op.gradient = values.span();
+  checkClose(cost(op).bytes, 8 * 4 * 10, 0);
+  op.ema = ema.span();
+  op.copy = {copy.data(), 10};
+  checkClose(cost(op).bytes, 10 * 4 * 10 + 2 * 10, 0);
+}
+
+DDSC_TEST("no more of an embedding table is read than there are tokens") {
+  const Tensor ranks(54, 8), genes(1000, 8);
+  Tensor x(6, 8);
+  const std::vector<std::int32_t> ids(6, 1);
+  const Span<const std::int32_t> rows{ids.data(), 6};
+  const Embed op{rows, rows, ranks.view(), genes.view(), x.view()};
+  checkClose(cost(op).bytes, 4 * (2 * 6 + 6 * 8 + 6 * 8 + 6 * 8), 0);
+}
+
+}  // namespace
+}  // namespace ddsc::test
