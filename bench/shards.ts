@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { TahoeShardWriter } from "../lib/data/parquet/write.js";
-import type { CellBlock, Gene } from "../lib/data/sources/source.js";
+import type { CellBlock, Gene } from "../lib/data/sources/cells.js";
 import { geneTokens, writeGeneTable } from "../lib/data/tahoe/genes_write.js";
 
 const MEASURED_GENES = 20_000;

@@ -42,25 +42,21 @@ export { summaryText } from "./data/report/summary_text.js";
 export type { CellSelection, HeldOut } from "./data/select/selection.js";
 export { type CellSplit, type SplitOptions, splitCells } from "./data/select/split.js";
 export { rowsWhere, WhereFilter } from "./data/select/where.js";
+export type { CellBlock, Gene, MetadataColumn, MetadataOptions, OpenOptions } from "./data/sources/cells.js";
 export { ConcatenatedSource } from "./data/sources/concatenate.js";
+export type { FileDescriptor, MemoryCells, SourceDescriptor } from "./data/sources/descriptor.js";
 export type { CategoricalColumn, Column, Frame } from "./data/sources/frame.js";
 export { framesOf } from "./data/sources/frames.js";
+export type { AmbiguousGene, GeneMatch } from "./data/sources/gene_index.js";
 export { MemorySource } from "./data/sources/memory.js";
-export { type SimulateOptions, type SimulationTruth, simulateCells } from "./data/sources/simulate.js";
+export { simulateCells } from "./data/sources/simulate.js";
 export { SimulatedSource } from "./data/sources/simulated_source.js";
+export type { SimulateOptions, SimulationTruth } from "./data/sources/simulation.js";
 export type {
   AnnDataPart,
-  CellBlock,
   CellSource,
-  FileDescriptor,
-  Gene,
   GeneColumn,
-  MemoryCells,
-  MetadataColumn,
-  MetadataOptions,
-  OpenOptions,
   SourceContents,
-  SourceDescriptor,
   SourceFrames,
 } from "./data/sources/source.js";
 export type { Quantiles } from "./data/sources/spread.js";

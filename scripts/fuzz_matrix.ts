@@ -15,8 +15,8 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import { DdscError } from "../lib/base/errors.js";
 import { Purpose, RandomStream } from "../lib/base/random.js";
 import { openCells } from "../lib/data/open/open_cells.js";
+import type { OpenOptions } from "../lib/data/sources/cells.js";
 import { rowRange } from "../lib/data/sources/parts.js";
-import type { OpenOptions } from "../lib/data/sources/source.js";
 import { zipArchive } from "../test/data/io/zip_support.js";
 
 const FIXTURES = fileURLToPath(new URL("../test/fixtures/", import.meta.url));

@@ -1,6 +1,7 @@
 import { checkNumber, DdscError } from "../base/errors.js";
 import type { CellSelection } from "../data/select/selection.js";
-import { type CellSource, handoverOf, type SourceDescriptor } from "../data/sources/source.js";
+import type { SourceDescriptor } from "../data/sources/descriptor.js";
+import { type CellSource, handoverOf } from "../data/sources/source.js";
 import type { CellTokenizer } from "../tokenizer/cell_tokenizer.js";
 import { addReport, emptyReport, type TokenizerReport } from "../tokenizer/report.js";
 import { checkPlanOptions, type PlanOptions } from "./plan.js";

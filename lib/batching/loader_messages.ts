@@ -1,5 +1,5 @@
 import { DdscError, type DdscErrorPlace } from "../base/errors.js";
-import type { SourceDescriptor } from "../data/sources/source.js";
+import type { SourceDescriptor } from "../data/sources/descriptor.js";
 import type { CellTokenizerJson } from "../tokenizer/cell_tokenizer.js";
 import type { ProducerOptions } from "./producer.js";
 import type { StreamItem } from "./stream.js";

@@ -1,8 +1,10 @@
 import { setImmediate } from "node:timers/promises";
 import { type CellSelection, CellSelector } from "../data/select/selection.js";
+import type { CellBlock } from "../data/sources/cells.js";
 import { rowSpans } from "../data/sources/parts.js";
-import type { CellBlock, CellSource } from "../data/sources/source.js";
-import type { CellTokenizer, TokenizedCells } from "../tokenizer/cell_tokenizer.js";
+import type { CellSource } from "../data/sources/source.js";
+import type { CellTokenizer } from "../tokenizer/cell_tokenizer.js";
+import type { TokenizedCells } from "../tokenizer/tokenized_cells.js";
 
 /**
  * Tokens of the named rows, in the order given (skipped cells left out: `batch.cells` says which remain), on the

@@ -1,6 +1,6 @@
 import { DdscError } from "../base/errors.js";
+import type { CellBlock } from "../data/sources/cells.js";
 import type { PickedCells } from "../data/sources/picked.js";
-import type { CellBlock } from "../data/sources/source.js";
 import type { HeldMemory } from "../native/tokens.js";
 
 /** Cells of some pieces of an epoch in memory, to be picked in any order. */

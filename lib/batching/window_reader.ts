@@ -1,7 +1,8 @@
 import { setImmediate } from "node:timers/promises";
 import type { CellSelector } from "../data/select/selection.js";
+import type { CellBlock } from "../data/sources/cells.js";
 import { rowRange } from "../data/sources/parts.js";
-import type { CellBlock, CellSource } from "../data/sources/source.js";
+import type { CellSource } from "../data/sources/source.js";
 import { HeldMemory } from "../native/tokens.js";
 import type { PlanOptions, ReadingOrder } from "./plan.js";
 import { CellWindow } from "./window.js";

@@ -1,4 +1,4 @@
-import type { CellBlock } from "../data/sources/source.js";
+import type { CellBlock } from "../data/sources/cells.js";
 import type { FilledEntries } from "../sampling/index.js";
 import type { GeneMapping, TokenStrategy } from "../tokenizer/index.js";
 import { FIRST_RANK_TOKEN } from "../tokenizer/ragged_batch.js";

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { DdscError } from "../base/errors.js";
 import type { HeldOut } from "../data/select/selection.js";
 import { exists, readDescription } from "../model/model_files.js";
-import { SPECIAL_GENES } from "../tokenizer/gene_names.js";
+import { SPECIAL_GENES } from "../tokenizer/ragged_batch.js";
 import { readRecord, TRAINING_FILE, type TrainingRecord } from "../training/state.js";
 import type { JsonResult } from "./command.js";
 import { type Output, withThousands } from "./output.js";

@@ -1,6 +1,6 @@
 import { DdscError } from "../base/errors.js";
-import { SPECIAL_GENES } from "../tokenizer/gene_names.js";
 import { didYouMeanGene } from "../tokenizer/gene_suggestion.js";
+import { SPECIAL_GENES } from "../tokenizer/ragged_batch.js";
 import type { DenoisingModel } from "./denoising_model.js";
 
 /**

@@ -1,5 +1,5 @@
 import { DdscError } from "../base/errors.js";
-import type { CellBlock, Gene } from "../data/sources/source.js";
+import type { CellBlock, Gene } from "../data/sources/cells.js";
 import { badCount, duplicateGene } from "./count_errors.js";
 
 /** One cell in memory: counts by gene name. */

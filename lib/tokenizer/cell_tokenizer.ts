@@ -1,16 +1,18 @@
 import { checkChoice, checkNumber, DdscError } from "../base/errors.js";
 import { Purpose, RandomStream } from "../base/random.js";
+import type { CellBlock } from "../data/sources/cells.js";
 import { type PickedCells, pickCells } from "../data/sources/picked.js";
-import type { CellBlock, CellSource, Gene } from "../data/sources/source.js";
+import type { CellSource } from "../data/sources/source.js";
 import { chooseWithoutReplacement } from "./choose.js";
 import { badCount, type CountPlace, duplicateGene } from "./count_errors.js";
 import { tokenizeNatively, tokenizePickedNatively } from "./native_tokens.js";
 import { QuantileRanks } from "./quantile_ranks.js";
-import { CLS_GENE, FIRST_RANK_TOKEN, type RaggedBatch, SPECIAL_TOKEN } from "./ragged_batch.js";
+import { CLS_GENE, FIRST_RANK_TOKEN, SPECIAL_TOKEN } from "./ragged_batch.js";
 import { addExample, emptyReport, type TokenizerReport } from "./report.js";
 import { strategyFrom } from "./strategies.js";
 import type { TokenStrategy } from "./strategy.js";
-import { type GeneMatch, GeneVocabulary, type VocabularyJson } from "./vocabulary.js";
+import type { GeneMapping, TokenizedCells } from "./tokenized_cells.js";
+import { GeneVocabulary, type VocabularyJson } from "./vocabulary.js";
 
 /** Options of `CellTokenizer`. */
 export interface CellTokenizerOptions {
@@ -45,23 +47,6 @@ export interface CellTokenizerJson {
   readonly includeUnexpressed: boolean;
   readonly minGenes: number;
   readonly seed: number;
-}
-
-/** The columns of one source in a tokenizer's vocabulary. */
-export interface GeneMapping {
-  /** Name of the source, for messages. */
-  readonly sourceName: string;
-  readonly genes: readonly Gene[];
-  readonly match: GeneMatch;
-  /** Ids of the vocabulary's genes that the source measures, ascending. */
-  readonly measured: Int32Array;
-}
-
-/** Tokens of some cells, and what was left out of them. */
-export interface TokenizedCells {
-  /** `batch.cells` are the rows of the cells in their source, in the order given; skipped cells are not in it. */
-  readonly batch: RaggedBatch;
-  readonly report: TokenizerReport;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { didYouMean } from "../base/suggest.js";
-import { SPECIAL_GENES } from "./gene_names.js";
+import { SPECIAL_GENES } from "./ragged_batch.js";
 import type { GeneVocabulary } from "./vocabulary.js";
 
 /** Identifiers of databases, such as Ensembl's: any two are a few digits apart, which says nothing. */

@@ -1,8 +1,20 @@
+import type { CellBlock } from "../data/sources/cells.js";
 import type { PickedCells } from "../data/sources/picked.js";
-import type { CellBlock } from "../data/sources/source.js";
 import { type NativeTokenizing, type NativeTokens, tokenizeCells, tokenizePicked } from "../native/tokens.js";
-import type { CellTokenizer, GeneMapping, TokenizedCells } from "./cell_tokenizer.js";
 import { QuantileRanks } from "./quantile_ranks.js";
+import type { TokenStrategy } from "./strategy.js";
+import type { GeneMapping, TokenizedCells } from "./tokenized_cells.js";
+
+/** The settings of a `CellTokenizer` that decide about its tokens. */
+interface TokenizerSettings {
+  readonly strategy: TokenStrategy;
+  readonly includeUnexpressed: boolean;
+  readonly maxLength: number;
+  readonly minGenes: number;
+  readonly cls: boolean;
+  readonly selection: "sample" | "truncate";
+  readonly seed: number;
+}
 
 /**
  * Tokens of the cells of a block by native code, the same to the last bit as `CellTokenizer.tokenizeHere` makes them.
@@ -10,7 +22,7 @@ import { QuantileRanks } from "./quantile_ranks.js";
  * with a cell that is refused.
  */
 export function tokenizeNatively(
-  tokenizer: CellTokenizer,
+  tokenizer: TokenizerSettings,
   block: CellBlock,
   mapping: GeneMapping,
   epoch: number,
@@ -21,7 +33,7 @@ export function tokenizeNatively(
 
 /** As `tokenizeNatively`, of the cells picked from several blocks, off the event loop. */
 export async function tokenizePickedNatively(
-  tokenizer: CellTokenizer,
+  tokenizer: TokenizerSettings,
   blocks: readonly CellBlock[],
   picked: PickedCells,
   mapping: GeneMapping,
@@ -32,7 +44,7 @@ export async function tokenizePickedNatively(
 }
 
 function nativeOptions(
-  tokenizer: CellTokenizer,
+  tokenizer: TokenizerSettings,
   mapping: GeneMapping,
   epoch: number,
 ): NativeTokenizing | undefined {

@@ -24,3 +24,6 @@ export const SPECIAL_TOKEN = 0;
 export const PAD_GENE = 0;
 export const CLS_GENE = 1;
 export const END_GENE = 2;
+
+/** The special tokens of every vocabulary, by gene id. */
+export const SPECIAL_GENES: readonly string[] = ["<pad>", "<cls>", "<eoc>"];

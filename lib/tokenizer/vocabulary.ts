@@ -1,19 +1,11 @@
 import { createHash } from "node:crypto";
 import { DdscError } from "../base/errors.js";
 import { writeFileAtomic } from "../base/files.js";
-import type { CellSource, Gene } from "../data/sources/source.js";
-import { SPECIAL_GENES, withoutVersion } from "./gene_names.js";
-import { parseVocabulary, readVocabulary } from "./vocabulary_file.js";
-
-/** One row of the vocabulary. */
-export interface VocabularyEntry {
-  /** Row of the gene embedding. */
-  readonly id: number;
-  /** The name that stands for the gene: an Ensembl id, a symbol, or a special token. */
-  readonly token: string;
-  /** Other names of the same gene. */
-  readonly aliases: readonly string[];
-}
+import type { Gene } from "../data/sources/cells.js";
+import { GeneIndex, type GeneMatch } from "../data/sources/gene_index.js";
+import type { CellSource } from "../data/sources/source.js";
+import { SPECIAL_GENES } from "./ragged_batch.js";
+import { parseVocabulary, readVocabulary, type VocabularyEntry } from "./vocabulary_file.js";
 
 /** The saved form of a vocabulary. */
 export interface VocabularyJson {
@@ -25,39 +17,11 @@ export interface VocabularyJson {
   readonly entries: readonly VocabularyEntry[];
 }
 
-/** The genes of a source that carry a name which fits several genes of the vocabulary. */
-export interface AmbiguousGene {
-  /** Identifier in the source. */
-  readonly gene: string;
-  /** Tokens it may be, by id. */
-  readonly candidates: readonly string[];
-}
-
-/** What became of a source's genes in a vocabulary. */
-export interface GeneMatch {
-  /** Vocabulary id of each gene, -1 where it has none, [genes]. No id occurs twice. */
-  readonly ids: Int32Array;
-  /** How many genes have an id. */
-  readonly matched: number;
-  /** Identifiers of the genes the vocabulary does not hold. */
-  readonly unknown: readonly string[];
-  /** Genes left out because their name is an alias of several genes of the vocabulary. */
-  readonly ambiguous: readonly AmbiguousGene[];
-  /** Genes left out because another gene of the source fits the same gene of the vocabulary better or came first. */
-  readonly duplicates: readonly string[];
-}
-
-/** Marks a name that fits several genes. */
-const AMBIGUOUS = -2;
-const UNKNOWN = -1;
-
 /**
  * The genes a model knows: token <-> id, where an id is a row of the gene embedding. Ids 0, 1, 2 are the special
  * tokens `<pad>`, `<cls>`, `<eoc>`; genes follow. Ids may have gaps. Immutable.
  *
- * Names are looked up in this order: the token itself; the token with Ensembl versions ignored on both sides; an
- * alias; an alias with versions ignored. Looking up is case-sensitive. Special tokens are found by `id`, never as
- * genes.
+ * Names are looked up as `GeneIndex` does. Special tokens are found by `id`, never as genes.
  */
 export class GeneVocabulary {
   /** Rows by id, ascending. */
@@ -66,10 +30,7 @@ export class GeneVocabulary {
   readonly size: number;
   readonly #byId = new Map<number, VocabularyEntry>();
   readonly #byToken = new Map<string, number>();
-  /** Names that are not tokens: how well they fit is told by which map holds them. */
-  readonly #byStem = new Map<string, number>();
-  readonly #byAlias = new Map<string, number>();
-  readonly #byAliasStem = new Map<string, number>();
+  readonly #names: GeneIndex;
   #fingerprint: string | undefined;
 
   /**
@@ -121,13 +82,7 @@ export class GeneVocabulary {
       );
     }
     this.size = (this.entries.at(-1)?.id ?? -1) + 1;
-    for (const { id, token, aliases } of this.entries.slice(SPECIAL_GENES.length)) {
-      addName(this.#byStem, withoutVersion(token), id);
-      for (const alias of aliases) {
-        addName(this.#byAlias, alias, id);
-        addName(this.#byAliasStem, withoutVersion(alias), id);
-      }
-    }
+    this.#names = new GeneIndex(this.entries.slice(SPECIAL_GENES.length));
   }
 
   /**
@@ -218,67 +173,12 @@ export class GeneVocabulary {
 
   /** The id of a gene by any of its names; undefined where unknown or fitting several genes. */
   find(name: string): number | undefined {
-    const { id } = this.#lookUp([name]);
-    return id >= 0 ? id : undefined;
+    return this.#names.find(name);
   }
 
   /** Finds a source's genes: by identifier first, then by each alias in order. */
   match(genes: readonly Gene[]): GeneMatch {
-    const ids = new Int32Array(genes.length).fill(UNKNOWN);
-    const levels = new Uint8Array(genes.length);
-    const holders = new Map<number, number>();
-    const unknown: string[] = [];
-    const ambiguous: AmbiguousGene[] = [];
-    const duplicates: string[] = [];
-    for (const [column, gene] of genes.entries()) {
-      const { id, level, name } = this.#lookUp([gene.id, ...gene.aliases]);
-      if (id === AMBIGUOUS) ambiguous.push({ gene: gene.id, candidates: this.#candidates(name) });
-      else if (id === UNKNOWN) unknown.push(gene.id);
-      else {
-        levels[column] = level;
-        const holder = holders.get(id);
-        if (holder !== undefined && (levels[holder] as number) <= level) {
-          duplicates.push(gene.id);
-          continue;
-        }
-        if (holder !== undefined) {
-          ids[holder] = UNKNOWN;
-          duplicates.push((genes[holder] as Gene).id);
-        }
-        holders.set(id, column);
-        ids[column] = id;
-      }
-    }
-    return { ids, matched: holders.size, unknown, ambiguous, duplicates };
-  }
-
-  /** Best fit of a gene's names, the earlier name winning among equals; `level` is lower the better the fit. */
-  #lookUp(names: readonly string[]): { id: number; level: number; name: string } {
-    let doubtful: string | undefined;
-    let level = 0;
-    for (const name of names) {
-      const stem = withoutVersion(name);
-      for (const id of [
-        this.#byToken.get(name),
-        this.#byStem.get(stem),
-        this.#byAlias.get(name),
-        this.#byAliasStem.get(stem),
-      ]) {
-        if (id !== undefined && id >= SPECIAL_GENES.length) return { id, level, name };
-        if (id === AMBIGUOUS) doubtful ??= name;
-        level++;
-      }
-    }
-    return { id: doubtful === undefined ? UNKNOWN : AMBIGUOUS, level, name: doubtful ?? "" };
-  }
-
-  /** Tokens that an ambiguous name may stand for. */
-  #candidates(name: string): string[] {
-    const stem = withoutVersion(name);
-    return this.entries
-      .slice(SPECIAL_GENES.length)
-      .filter(({ token, aliases }) => [token, ...aliases].some((own) => withoutVersion(own) === stem))
-      .map(({ token }) => token);
+    return this.#names.match(genes);
   }
 
   #extendedBy(source: Pick<CellSource, "genes" | "name">): GeneVocabulary {
@@ -306,9 +206,4 @@ function specialEntries(): VocabularyEntry[] {
 /** Each name once, the token itself left out. */
 function namesBeside(token: string, names: readonly string[]): string[] {
   return [...new Set(names)].filter((name) => name !== token);
-}
-
-function addName(names: Map<string, number>, name: string, id: number): void {
-  const known = names.get(name);
-  names.set(name, known === undefined || known === id ? id : AMBIGUOUS);
 }

@@ -1,6 +1,15 @@
 import { readFile } from "node:fs/promises";
 import { DdscError } from "../base/errors.js";
-import type { VocabularyEntry } from "./vocabulary.js";
+
+/** One row of the vocabulary. */
+export interface VocabularyEntry {
+  /** Row of the gene embedding. */
+  readonly id: number;
+  /** The name that stands for the gene: an Ensembl id, a symbol, or a special token. */
+  readonly token: string;
+  /** Other names of the same gene. */
+  readonly aliases: readonly string[];
+}
 
 const FORMAT = "ddsc-gene-vocabulary";
 const VERSION = 1;

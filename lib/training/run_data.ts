@@ -4,9 +4,10 @@ import { isUrl } from "../data/io/content.js";
 import { openSource } from "../data/open/open_cells.js";
 import { type CellSelection, CellSelector, type HeldOut } from "../data/select/selection.js";
 import type { CellSplit } from "../data/select/split.js";
+import type { SourceDescriptor } from "../data/sources/descriptor.js";
 import { fingerprintOf, type SourceFingerprint } from "../data/sources/fingerprint.js";
 import { joinRows, rowSpans } from "../data/sources/parts.js";
-import type { CellSource, SourceDescriptor } from "../data/sources/source.js";
+import type { CellSource } from "../data/sources/source.js";
 
 /** Which of a source's cells a run uses, and which of those it holds out; plain JSON. */
 export interface RunCells {

@@ -1,5 +1,5 @@
+import type { MemoryCells } from "../../lib/data/sources/descriptor.js";
 import { MemorySource } from "../../lib/data/sources/memory.js";
-import type { MemoryCells } from "../../lib/data/sources/source.js";
 
 /** Cells in memory from lists of [column, count], for tests. */
 export function smallCells(

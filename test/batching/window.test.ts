@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { BatchLoader } from "../../lib/batching/index.js";
 import { CellWindow } from "../../lib/batching/window.js";
+import type { CellBlock } from "../../lib/data/sources/cells.js";
 import { MemorySource } from "../../lib/data/sources/memory.js";
 import { pickCells } from "../../lib/data/sources/picked.js";
-import type { CellBlock } from "../../lib/data/sources/source.js";
 import { HeldMemory } from "../../lib/native/tokens.js";
 import { CellTokenizer, GeneVocabulary } from "../../lib/tokenizer/index.js";
 import { variedSource } from "./small_source.js";

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { writeH5ad } from "../../lib/data/anndata/h5ad_write.js";
 import { MemorySource } from "../../lib/data/sources/memory.js";
-import { type SimulateOptions, simulateCells } from "../../lib/data/sources/simulate.js";
+import { simulateCells } from "../../lib/data/sources/simulate.js";
+import type { SimulateOptions } from "../../lib/data/sources/simulation.js";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { CellBlock, Gene } from "../../lib/data/sources/source.js";
+import type { CellBlock, Gene } from "../../lib/data/sources/cells.js";
 import {
   CellTokenizer,
   type CellTokenizerOptions,

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { CellBlock } from "../../lib/data/sources/source.js";
+import type { CellBlock } from "../../lib/data/sources/cells.js";
 import { CellTokenizer, GeneVocabulary, QuantileRanks } from "../../lib/tokenizer/index.js";
 import { tokenizeNatively } from "../../lib/tokenizer/native_tokens.js";
 

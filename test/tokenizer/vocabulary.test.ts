@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Gene } from "../../lib/data/sources/source.js";
+import type { Gene } from "../../lib/data/sources/cells.js";
 import { GeneVocabulary, SPECIAL_GENES } from "../../lib/tokenizer/index.js";
 
 let folder = "";

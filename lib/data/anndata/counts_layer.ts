@@ -1,5 +1,5 @@
 import { DdscError } from "../../base/errors.js";
-import type { OpenOptions } from "../sources/source.js";
+import type { OpenOptions } from "../sources/cells.js";
 
 const COUNTS = /count|raw|umi/i;
 

@@ -1,11 +1,11 @@
 import { DdscError } from "../../base/errors.js";
 import { Hdf5File } from "../hdf5/file.js";
+import type { OpenOptions } from "../sources/cells.js";
 import type { CountMatrix } from "../sources/count_matrix.js";
 import { FileSource } from "../sources/file_source.js";
 import type { CellFormat } from "../sources/format.js";
 import { COMPARED_NAMES, duplicateCellNote } from "../sources/gene_names.js";
 import { fixedParts, rowRange } from "../sources/parts.js";
-import type { OpenOptions } from "../sources/source.js";
 import { type AnnDataMembers, anndataContents, UNREAD_GROUPS } from "../sources/source_contents.js";
 import { countsLayer, openCounts } from "./counts_layer.js";
 import { DenseMatrix } from "./h5ad_dense.js";

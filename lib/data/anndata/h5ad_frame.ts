@@ -2,9 +2,9 @@ import { DdscError } from "../../base/errors.js";
 import type { DatasetInfo, Hdf5File } from "../hdf5/file.js";
 import { numbersAt, stringsAt } from "../hdf5/rows.js";
 import { toFloat64 } from "../hdf5/types.js";
+import type { MetadataColumn } from "../sources/cells.js";
 import type { CellTable } from "../sources/file_source.js";
 import { type CategoricalColumn, type Column, columnText, type Frame } from "../sources/frame.js";
-import type { MetadataColumn } from "../sources/source.js";
 
 type PlainColumn = Exclude<Column, CategoricalColumn>;
 

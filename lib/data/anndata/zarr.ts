@@ -1,6 +1,6 @@
 import { DdscError } from "../../base/errors.js";
+import type { OpenOptions } from "../sources/cells.js";
 import { FileSource } from "../sources/file_source.js";
-import type { OpenOptions } from "../sources/source.js";
 import { type AnnDataMembers, anndataContents, UNREAD_GROUPS } from "../sources/source_contents.js";
 import { ZarrFile } from "../zarr/file.js";
 import { countsLayer, openCounts } from "./counts_layer.js";

@@ -1,8 +1,8 @@
 import { DdscError } from "../../base/errors.js";
 import { type NumberArray, toFloat64 } from "../hdf5/types.js";
+import type { MetadataColumn } from "../sources/cells.js";
 import type { CellTable } from "../sources/file_source.js";
 import { type CategoricalColumn, type Column, columnText, type Frame } from "../sources/frame.js";
-import type { MetadataColumn } from "../sources/source.js";
 import type { ZarrArray } from "../zarr/array.js";
 import type { ZarrFile } from "../zarr/file.js";
 

@@ -1,5 +1,5 @@
+import type { MetadataColumn } from "../sources/cells.js";
 import type { CategoricalColumn, Column } from "../sources/frame.js";
-import type { MetadataColumn } from "../sources/source.js";
 import type { ArrowBatch, ArrowBuffer, ArrowFile } from "./file.js";
 import type { ArrowField, ArrowType } from "./schema.js";
 

@@ -4,8 +4,8 @@ import { DdscError } from "../../base/errors.js";
 import { describeContent, isUrl, readContent } from "../io/content.js";
 import { expandGlob, isGlob } from "../io/glob.js";
 import { inTurns } from "../io/in_turns.js";
+import type { OpenOptions } from "../sources/cells.js";
 import type { CellFormat, Content } from "../sources/format.js";
-import type { OpenOptions } from "../sources/source.js";
 import { formats } from "./formats.js";
 
 /** Names that a message lists. */

@@ -1,10 +1,12 @@
 import { wrongType } from "../../base/errors.js";
 import { openInTurns } from "../io/in_turns.js";
+import type { OpenOptions } from "../sources/cells.js";
 import { openSharedCells } from "../sources/compact_source.js";
 import { ConcatenatedSource } from "../sources/concatenate.js";
+import type { SourceDescriptor } from "../sources/descriptor.js";
 import { MemorySource } from "../sources/memory.js";
 import { SimulatedSource } from "../sources/simulated_source.js";
-import type { CellSource, OpenOptions, SourceDescriptor } from "../sources/source.js";
+import type { CellSource } from "../sources/source.js";
 import { subsetSource } from "../sources/subset.js";
 import { openPaths } from "./open_files.js";
 

@@ -1,7 +1,8 @@
 import { DdscError } from "../../base/errors.js";
 import { inTurns, openInTurns } from "../io/in_turns.js";
+import type { OpenOptions } from "../sources/cells.js";
 import { ConcatenatedSource } from "../sources/concatenate.js";
-import type { CellSource, OpenOptions } from "../sources/source.js";
+import type { CellSource } from "../sources/source.js";
 import { expandPath, findCells } from "./find_cells.js";
 import { foundOnce } from "./found_once.js";
 import { sharedNameNotes } from "./shared_names.js";

@@ -1,6 +1,6 @@
 import { decodeNumbers, decodeText, type NativeText } from "../../native/data.js";
+import type { MetadataColumn } from "../sources/cells.js";
 import type { CategoricalColumn, Column } from "../sources/frame.js";
-import type { MetadataColumn } from "../sources/source.js";
 import type { GroupRows, ParquetFile } from "./file.js";
 import type { ParquetLeaf } from "./footer.js";
 

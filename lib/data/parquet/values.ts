@@ -1,5 +1,5 @@
 import type { Table } from "apache-arrow";
-import type { MetadataColumn } from "../sources/source.js";
+import type { MetadataColumn } from "../sources/cells.js";
 import type { ColumnValues } from "./encode.js";
 
 const BOOLEAN = 0;

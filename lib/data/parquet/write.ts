@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import type { Table } from "apache-arrow";
 import { checkNumber, DdscError } from "../../base/errors.js";
 import { fileWriteError, synchroniseFolder } from "../../base/files.js";
-import type { CellBlock, MetadataColumn } from "../sources/source.js";
+import type { CellBlock, MetadataColumn } from "../sources/cells.js";
 import { type ColumnValues, type EncodedColumn, encodeColumn } from "./encode.js";
 import { encodeFooter, MAGIC, type WrittenGroup, type WrittenLeaf } from "./footer_write.js";
 import { expressionValues, metadataValues, physicalType, textValues, tokenValues } from "./values.js";

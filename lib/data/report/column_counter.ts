@@ -1,5 +1,5 @@
 import type { Table } from "apache-arrow";
-import type { MetadataColumn } from "../sources/source.js";
+import type { MetadataColumn } from "../sources/cells.js";
 
 /** A value of a metadata column and how many cells have it. */
 export interface ValueCount {

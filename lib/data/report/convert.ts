@@ -6,10 +6,11 @@ import { fileWriteError, makeFolders, writeFileAtomic } from "../../base/files.j
 import { writeH5adCells } from "../anndata/h5ad_write.js";
 import { TahoeShardWriter } from "../parquet/write.js";
 import { readBlocks } from "../sources/blocks.js";
+import type { MetadataColumn } from "../sources/cells.js";
 import { fingerprintOf } from "../sources/fingerprint.js";
 import { framesOf } from "../sources/frames.js";
 import { rowRange } from "../sources/parts.js";
-import type { CellSource, MetadataColumn } from "../sources/source.js";
+import type { CellSource } from "../sources/source.js";
 import { geneTokens, writeGeneTable } from "../tahoe/genes_write.js";
 import { refuseOwnFiles } from "./own_files.js";
 

@@ -2,7 +2,8 @@ import { readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve, sep } from "node:path";
 import { DdscError } from "../../base/errors.js";
 import { isUrl } from "../io/content.js";
-import type { CellSource, SourceDescriptor } from "../sources/source.js";
+import type { SourceDescriptor } from "../sources/descriptor.js";
+import type { CellSource } from "../sources/source.js";
 
 /**
  * Throws `ARGUMENT_CONFLICT` where writing to `out` would replace what `source` reads, under whatever name: one of its

@@ -1,5 +1,6 @@
 import { readBlocks } from "../sources/blocks.js";
-import type { CellBlock, CellSource, GeneColumn, SourceContents } from "../sources/source.js";
+import type { CellBlock } from "../sources/cells.js";
+import type { CellSource, GeneColumn, SourceContents } from "../sources/source.js";
 import { interpolate, type Quantiles, Spread } from "../sources/spread.js";
 import { ColumnCounter, type ColumnSummary } from "./column_counter.js";
 

@@ -1,8 +1,9 @@
 import { DataType, type Table, Vector } from "apache-arrow";
 import { DdscError } from "../../base/errors.js";
 import { didYouMean } from "../../base/suggest.js";
+import type { MetadataColumn } from "../sources/cells.js";
 import { joinRows, type RowSpan, rowRange, rowSpans } from "../sources/parts.js";
-import type { CellSource, MetadataColumn } from "../sources/source.js";
+import type { CellSource } from "../sources/source.js";
 import {
   type ColumnName,
   type Condition,

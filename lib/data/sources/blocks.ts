@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
+import type { CellBlock } from "./cells.js";
 import { rowRange, rowSpans } from "./parts.js";
-import type { CellBlock, CellSource } from "./source.js";
+import type { CellSource } from "./source.js";
 
 /** Rows read at a time, whole parts where they are not larger. */
 const SPAN_CELLS = 1024;

@@ -1,6 +1,7 @@
 import { DdscError } from "../../base/errors.js";
+import type { CellBlock } from "./cells.js";
 import type { RawRows } from "./count_matrix.js";
-import type { CellBlock, CellSource } from "./source.js";
+import type { CellSource } from "./source.js";
 
 /** What `checkedBlock` needs to know of a source to say where a bad count is. */
 export type CountPlace = Pick<CellSource, "name" | "genes" | "cellIds"> & {

@@ -1,39 +1,17 @@
-import { CompactRows, type SharedRows } from "./compact_rows.js";
+import { CompactRows } from "./compact_rows.js";
+import type { CompactTables, SharedCells } from "./descriptor.js";
 import { FileSource, namesOnly } from "./file_source.js";
-import { type Column, type Frame, takeRows } from "./frame.js";
-import { PackedStrings, type PackedText } from "./packed_strings.js";
+import { takeRows } from "./frame.js";
+import { PackedStrings } from "./packed_strings.js";
 import { fixedParts } from "./parts.js";
-import type { MetadataColumn, OpenOptions } from "./source.js";
 
 const GIB = 2 ** 30;
-
-/** A text file of cells that was read once, but for its counts; structured-clonable. */
-interface CompactTables {
-  /** The file or folder as the user named it. */
-  readonly path: string;
-  readonly options: OpenOptions;
-  readonly indexName: string;
-  /** Place of the first cell's name among the names. */
-  readonly firstName: number;
-  readonly metadataColumns: readonly MetadataColumn[];
-  /** Those columns, whole. */
-  readonly metadata: ReadonlyMap<string, Column>;
-  readonly genes: Frame;
-  readonly notes: readonly string[];
-}
 
 /** A text file of cells that was read once. */
 export interface CompactCells extends CompactTables {
   readonly rows: CompactRows;
   /** Names of cells; undefined where they have none. */
   readonly names: PackedStrings | undefined;
-}
-
-/** The same for another thread of this process: good while the source it comes from is open. */
-export interface SharedCells extends CompactTables {
-  readonly kind: "shared";
-  readonly rows: SharedRows;
-  readonly names: PackedText | undefined;
 }
 
 /** The cells as a source, to which `rows` belong from here on; another thread is handed what was made, not the file. */

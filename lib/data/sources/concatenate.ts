@@ -1,19 +1,12 @@
 import { Table } from "apache-arrow";
 import { DdscError } from "../../base/errors.js";
+import type { CellBlock, Gene, MetadataColumn, MetadataOptions } from "./cells.js";
 import { checkRows } from "./checked_counts.js";
+import type { SourceDescriptor } from "./descriptor.js";
 import { columnOf, frameTable, missingColumn } from "./frame.js";
 import { uniteGenes } from "./gene_union.js";
 import { rowRange } from "./parts.js";
-import {
-  type CellBlock,
-  type CellSource,
-  type Gene,
-  handoverOf,
-  type MetadataColumn,
-  type MetadataOptions,
-  type SourceContents,
-  type SourceDescriptor,
-} from "./source.js";
+import { type CellSource, handoverOf, type SourceContents } from "./source.js";
 import { joinContents } from "./source_contents.js";
 
 /** Rows of one of the sources, and where they stand among the rows asked for. */

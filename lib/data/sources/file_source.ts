@@ -1,22 +1,14 @@
 import type { Table } from "apache-arrow";
 import { DdscError } from "../../base/errors.js";
+import type { CellBlock, Gene, MetadataColumn, MetadataOptions, OpenOptions } from "./cells.js";
 import { CountFindings, checkedBlock, checkRows } from "./checked_counts.js";
 import type { RawRows } from "./count_matrix.js";
+import type { SourceDescriptor } from "./descriptor.js";
 import { type Frame, frameTable, missingColumn } from "./frame.js";
 import { genesOf } from "./gene_names.js";
 import type { PackedStrings } from "./packed_strings.js";
 import { rowRange } from "./parts.js";
-import type {
-  CellBlock,
-  CellSource,
-  Gene,
-  MetadataColumn,
-  MetadataOptions,
-  OpenOptions,
-  SourceContents,
-  SourceDescriptor,
-  SourceFrames,
-} from "./source.js";
+import type { CellSource, SourceContents, SourceFrames } from "./source.js";
 import { geneColumnsOf } from "./source_contents.js";
 
 /** So many cells are looked at on opening, to tell counts from transformed values. */

@@ -1,5 +1,5 @@
+import type { OpenOptions } from "./cells.js";
 import type { FileSource } from "./file_source.js";
-import type { OpenOptions } from "./source.js";
 
 /** What a path holds, looked at once for all formats. */
 export type Content =

@@ -13,7 +13,7 @@ import {
 } from "apache-arrow";
 import { DdscError } from "../../base/errors.js";
 import { type NumberArray, toFloat64 } from "../hdf5/types.js";
-import type { MetadataColumn, MetadataOptions } from "./source.js";
+import type { MetadataColumn, MetadataOptions } from "./cells.js";
 
 /** A column of cell or gene metadata, as typed in its file. `missing` is 1 where there is no value. */
 export type Column =

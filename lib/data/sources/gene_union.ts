@@ -1,6 +1,6 @@
-import { SPECIAL_GENES } from "../../tokenizer/gene_names.js";
-import { GeneVocabulary } from "../../tokenizer/vocabulary.js";
-import type { CellSource, Gene } from "./source.js";
+import type { Gene } from "./cells.js";
+import { GeneIndex } from "./gene_index.js";
+import type { CellSource } from "./source.js";
 
 /** The genes of several sources together. */
 export interface GeneUnion {
@@ -18,7 +18,7 @@ const MOST_NOTES = 5;
 
 /**
  * Finds which genes of several sources are the same: by identifier, with Ensembl versions ignored, and by the other names
- * that a source gives (see `GeneVocabulary`). A name that could be several genes, or a second column of the same gene, stays
+ * that a source gives (see `GeneIndex`). A name that could be several genes, or a second column of the same gene, stays
  * a gene of its own: nothing is left out.
  */
 export function uniteGenes(sources: readonly Pick<CellSource, "name" | "genes">[]): GeneUnion {
@@ -57,14 +57,15 @@ function joinGenes(
 ): { readonly union: Gene[]; readonly columns: Int32Array } {
   const joined = [...union];
   const taken = new Set(union.map(({ id }) => id));
-  const { ids } = GeneVocabulary.fromGenes(union).match(genes);
+  const known = new GeneIndex(union.map(({ id: token, aliases }, id) => ({ id, token, aliases })));
+  const { ids } = known.match(genes);
   const columns = Int32Array.from(genes, (gene, column) => {
-    const found = (ids[column] ?? -1) - SPECIAL_GENES.length;
-    const known = joined[found];
-    if (found >= 0 && known !== undefined) {
-      const aliases = new Set([...known.aliases, gene.id, ...gene.aliases]);
-      aliases.delete(known.id);
-      joined[found] = { id: known.id, aliases: [...aliases] };
+    const found = ids[column] ?? -1;
+    const same = joined[found];
+    if (same !== undefined) {
+      const aliases = new Set([...same.aliases, gene.id, ...gene.aliases]);
+      aliases.delete(same.id);
+      joined[found] = { id: same.id, aliases: [...aliases] };
       return found;
     }
     const id = freeName(gene.id, taken);

@@ -1,19 +1,12 @@
 import type { Table } from "apache-arrow";
 import { DdscError } from "../../base/errors.js";
+import type { CellBlock, Gene, MetadataColumn, MetadataOptions } from "./cells.js";
 import { CountFindings, checkedBlock, checkRows } from "./checked_counts.js";
+import type { MemoryCells, SourceDescriptor } from "./descriptor.js";
 import { type Column, type Frame, frameColumns, frameTable, selectFrame, textCategories } from "./frame.js";
 import { duplicateCellNote, uniqueIds } from "./gene_names.js";
 import { fixedParts } from "./parts.js";
-import type {
-  CellBlock,
-  CellSource,
-  Gene,
-  MemoryCells,
-  MetadataColumn,
-  MetadataOptions,
-  SourceDescriptor,
-  SourceFrames,
-} from "./source.js";
+import type { CellSource, SourceFrames } from "./source.js";
 
 /** Cells held in memory; counts are checked as they are read, as those of a file. */
 export class MemorySource implements CellSource {

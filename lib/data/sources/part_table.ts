@@ -1,7 +1,7 @@
+import type { MetadataColumn } from "./cells.js";
 import type { CellTable } from "./file_source.js";
 import { type CategoricalColumn, type Column, columnText, takeRows } from "./frame.js";
 import { joinRows, rowRange } from "./parts.js";
-import type { MetadataColumn } from "./source.js";
 
 /** Columns of parts that are kept decoded: names of cells are asked for again and again. */
 const KEPT_COLUMNS = 16;

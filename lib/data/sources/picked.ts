@@ -1,4 +1,4 @@
-import type { CellBlock } from "./source.js";
+import type { CellBlock } from "./cells.js";
 
 /** Cells of several blocks by number of block and place in it, pair after pair. */
 export type PickedCells = Int32Array;

@@ -1,8 +1,10 @@
 import type { Table } from "apache-arrow";
+import type { CellBlock, Gene, MetadataColumn, MetadataOptions } from "./cells.js";
 import { checkRows } from "./checked_counts.js";
+import type { SourceDescriptor } from "./descriptor.js";
 import { type Column, type Frame, frameTable, selectFrame, textCategories } from "./frame.js";
 import { fixedParts, rowRange } from "./parts.js";
-import type { SimulateOptions, SimulationTruth } from "./simulate.js";
+import type { SimulateOptions, SimulationTruth } from "./simulation.js";
 import {
   cellStream,
   checkedStudy,
@@ -15,14 +17,7 @@ import {
   type Study,
   simulatedGenes,
 } from "./simulation.js";
-import type {
-  CellBlock,
-  CellSource,
-  Gene,
-  MetadataColumn,
-  MetadataOptions,
-  SourceDescriptor,
-} from "./source.js";
+import type { CellSource } from "./source.js";
 
 /**
  * The cells of `simulateCells`, each drawn when it is read: any number of them in no memory. Metadata: `cell_type` and

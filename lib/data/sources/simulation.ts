@@ -1,7 +1,6 @@
 import { checkNumber } from "../../base/errors.js";
 import { Purpose, RandomStream } from "../../base/random.js";
-import type { SimulateOptions, SimulationTruth } from "./simulate.js";
-import type { Gene } from "./source.js";
+import type { Gene } from "./cells.js";
 
 /** Streams of the fixed parts (genes, types); a cell's own stream has its row as `cell` and step 0. */
 const STEP = { cell: 0, genes: 1, types: 2 } as const;
@@ -14,6 +13,39 @@ const GENES_PER_PROGRAMME = 0.12;
 const PROGRAMMES_PER_TYPE = 0.4;
 /** Steepness of the dropout curve in log count. */
 const DROPOUT_SLOPE = 1.5;
+
+/** Options of `simulateCells`. */
+export interface SimulateOptions {
+  /** Number of cells, 1 to 10^7. Default 2,000. */
+  readonly cells?: number;
+  /** Number of genes, 8 to 10^6. Default 400. */
+  readonly genes?: number;
+  /** Number of cell types, 1 to 1,000. Default 6. */
+  readonly types?: number;
+  /** Number of gene programmes, 1 to 1,000. Default 12. */
+  readonly programmes?: number;
+  /** Median counts a cell before dropout, 1 to 10^7. Default 4 a gene. */
+  readonly librarySize?: number;
+  /** Negative-binomial dispersion: variance = mean + dispersion mean^2; 0 is Poisson. Default 0.15. */
+  readonly dispersion?: number;
+  /** Mean count at which half the cells lose a gene to dropout. Default 0.3; 0 turns dropout off. */
+  readonly dropoutMidpoint?: number;
+  /** Whole number below 2^53. Default 0. */
+  readonly seed?: number;
+}
+
+/** What the simulator knows and real data do not tell. */
+export interface SimulationTruth {
+  /** Type of each cell, [cells]. */
+  readonly types: Int32Array;
+  /** Activity of each programme in each cell, [cells * programmes], 0 = silent. */
+  readonly activity: Float32Array;
+  /** Loading (log fold change at activity 1) of each programme on each gene, [programmes * genes]. */
+  readonly loadings: Float32Array;
+  /** Expected count before dropout, [cells * genes]. */
+  readonly expected: Float32Array;
+  readonly programmes: number;
+}
 
 /** Options of a simulation, checked and with defaults. */
 export interface Study {

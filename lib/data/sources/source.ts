@@ -1,43 +1,7 @@
 import type { Table } from "apache-arrow";
-import type { SharedCells } from "./compact_source.js";
+import type { CellBlock, Gene, MetadataColumn, MetadataOptions } from "./cells.js";
+import type { SourceDescriptor } from "./descriptor.js";
 import type { Frame } from "./frame.js";
-import type { SimulateOptions } from "./simulate.js";
-
-/** A gene (column) of a source. */
-export interface Gene {
-  /** Identifier used to look the gene up: the file's index, an Ensembl id or a symbol. */
-  readonly id: string;
-  /** Other names of the same gene found in the file (symbol, Ensembl id, ...), tried after `id`. */
-  readonly aliases: readonly string[];
-}
-
-/** Some cells of a source in compressed rows: only stored, non-zero counts. */
-export interface CellBlock {
-  /** Row number in the source of each cell, [cells]. */
-  readonly rows: Int32Array;
-  /** Bounds of each cell in `genes` and `counts`, [cells + 1]; starts at 0. */
-  readonly offsets: Int32Array;
-  /** Column (index into `CellSource.genes`) of each stored count, ascending within a cell. */
-  readonly genes: Int32Array;
-  /** Counts as stored, > 0. */
-  readonly counts: Float32Array;
-  /** Whether nobody else has the memory of `genes` and `counts`, so that whoever asked for the block may free it; default false. */
-  readonly owned?: boolean;
-}
-
-/** What a column of cell metadata holds. */
-export interface MetadataColumn {
-  readonly name: string;
-  readonly kind: "text" | "number" | "boolean";
-}
-
-/** Which part of the metadata to read. */
-export interface MetadataOptions {
-  /** Names of columns, in the order of the table; default all. */
-  readonly columns?: readonly string[];
-  /** Row numbers, in the order of the table, repeats allowed; default all rows. */
-  readonly rows?: Int32Array;
-}
 
 /** The tables of cells and genes as they were typed in a file. */
 export interface SourceFrames {
@@ -135,52 +99,4 @@ export interface CellSource extends Disposable {
 /** What another thread of this process opens a source from, which stays open meanwhile. Throws `SOURCE_NOT_SHAREABLE`. */
 export function handoverOf(source: CellSource): SourceDescriptor {
   return source.handover?.() ?? source.descriptor();
-}
-
-/** Structured-clonable recipe of a source. */
-export type SourceDescriptor =
-  | FileDescriptor
-  | SharedCells
-  | { readonly kind: "memory"; readonly cells: MemoryCells }
-  | { readonly kind: "simulated"; readonly options: SimulateOptions }
-  | { readonly kind: "subset"; readonly source: SourceDescriptor; readonly rows: Int32Array }
-  | { readonly kind: "concatenated"; readonly name: string; readonly sources: readonly SourceDescriptor[] };
-
-/** A file or folder of any format, which `openCells` finds by its content. */
-export interface FileDescriptor {
-  readonly kind: "file";
-  /** Path or URL. */
-  readonly path: string;
-  readonly options: OpenOptions;
-}
-
-/** Options of `openCells`; those that a format does not know are ignored by it. */
-export interface OpenOptions {
-  /** AnnData: use `layers/<layer>` instead of X. */
-  readonly layer?: string;
-  /** AnnData: use `raw/X` with `raw/var`. Default false. */
-  readonly raw?: boolean;
-  /** 10x: use the genes of this genome; default all, or of several matrices the one with the most counts. */
-  readonly genome?: string;
-  /** Tables of text: true if a line is a gene, false if a line is a cell; default: told by the names. */
-  readonly transpose?: boolean;
-  /** Tables of text: columns of numbers that describe cells and are no genes, beside those commonly used for that. */
-  readonly metadataColumns?: readonly string[];
-  /** Parquet and Arrow with gene tokens: the table that names them (Parquet, or JSON of {name: token}); default: found beside the file. */
-  readonly geneTable?: string;
-  /** Column of gene metadata that holds the identifiers; default: the index of var, or the format's identifiers. */
-  readonly geneColumn?: string;
-}
-
-/** A whole data set in memory, in compressed rows. */
-export interface MemoryCells {
-  readonly name: string;
-  readonly ids: readonly string[];
-  readonly genes: readonly Gene[];
-  readonly offsets: Int32Array | Float64Array;
-  readonly geneColumns: Int32Array;
-  readonly counts: Float32Array;
-  /** Metadata columns by name, one value a cell. */
-  readonly metadata: Readonly<Record<string, readonly string[] | Float64Array>>;
-  readonly notes: readonly string[];
 }

@@ -1,5 +1,6 @@
+import type { OpenOptions } from "./cells.js";
 import { columnText, type Frame } from "./frame.js";
-import type { AnnDataPart, CellSource, GeneColumn, OpenOptions, SourceContents } from "./source.js";
+import type { AnnDataPart, CellSource, GeneColumn, SourceContents } from "./source.js";
 
 /** Groups of an AnnData file that no reader here takes anything of. */
 export const UNREAD_GROUPS = ["obsm", "obsp", "varm", "varp", "uns"] as const;

@@ -1,19 +1,11 @@
 import type { Table } from "apache-arrow";
+import type { CellBlock, Gene, MetadataColumn, MetadataOptions } from "./cells.js";
 import { checkRows } from "./checked_counts.js";
+import type { SourceDescriptor } from "./descriptor.js";
 import { selectFrame } from "./frame.js";
 import { framesOf } from "./frames.js";
 import { fixedParts, partsOfRows } from "./parts.js";
-import {
-  type CellBlock,
-  type CellSource,
-  type Gene,
-  handoverOf,
-  type MetadataColumn,
-  type MetadataOptions,
-  type SourceContents,
-  type SourceDescriptor,
-  type SourceFrames,
-} from "./source.js";
+import { type CellSource, handoverOf, type SourceContents, type SourceFrames } from "./source.js";
 
 /**
  * Some cells of a source, in the order given, as a source of their own: row 0 of it is `rows[0]` of `source`.

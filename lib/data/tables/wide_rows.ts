@@ -1,5 +1,5 @@
+import type { MetadataColumn } from "../sources/cells.js";
 import type { RawRows } from "../sources/count_matrix.js";
-import type { MetadataColumn } from "../sources/source.js";
 import { describesCells } from "./table_layout.js";
 
 /** The columns of a table with a column a gene. */

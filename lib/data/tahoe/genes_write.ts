@@ -3,7 +3,7 @@ import { writeFileAtomic } from "../../base/files.js";
 import { type ColumnValues, encodeColumn } from "../parquet/encode.js";
 import { encodeFooter, MAGIC, type WrittenGroup, type WrittenLeaf } from "../parquet/footer_write.js";
 import { physicalType, textValues } from "../parquet/values.js";
-import type { Gene } from "../sources/source.js";
+import type { Gene } from "../sources/cells.js";
 
 const INT64 = 2;
 const FIRST_TOKEN = 3;

@@ -1,5 +1,5 @@
 import { DdscError } from "../../base/errors.js";
-import type { MetadataColumn } from "../sources/source.js";
+import type { MetadataColumn } from "../sources/cells.js";
 
 /** Names of the list columns of gene tokens and of expressions, the published ones first. */
 export const TOKEN_NAMES: readonly string[] = ["genes", "gene_ids", "input_ids", "tokens"];

@@ -3,11 +3,11 @@ import { CsrMatrix } from "../anndata/h5ad_sparse.js";
 import { Hdf5File } from "../hdf5/file.js";
 import { stringsAt } from "../hdf5/rows.js";
 import { toFloat64 } from "../hdf5/types.js";
+import type { OpenOptions } from "../sources/cells.js";
 import type { RawRows } from "../sources/count_matrix.js";
 import { FileSource, namesOnly } from "../sources/file_source.js";
 import type { CellFormat } from "../sources/format.js";
 import { fixedParts } from "../sources/parts.js";
-import type { OpenOptions } from "../sources/source.js";
 import { genomeNote, keepGenes, missingGenome, selectGenes, type TenxFeatures } from "./features.js";
 
 const MAX_EXTENT = 0x7fff_ffff;

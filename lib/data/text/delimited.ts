@@ -1,10 +1,10 @@
 import { DdscError } from "../../base/errors.js";
 import { isGzip, textHead, textPieces } from "../io/gzip_pieces.js";
+import type { OpenOptions } from "../sources/cells.js";
 import { openCompactCells } from "../sources/compact_source.js";
 import { FileSource, namesOnly } from "../sources/file_source.js";
 import type { CellFormat } from "../sources/format.js";
 import { fixedParts } from "../sources/parts.js";
-import type { OpenOptions } from "../sources/source.js";
 import { type DelimitedLayout, findLayout, PROBED_RECORDS } from "../tables/table_layout.js";
 import { namesFrame, readCellLines, readGeneLines } from "./delimited_compact.js";
 import { fieldTexts, findDelimiter } from "./delimited_fields.js";

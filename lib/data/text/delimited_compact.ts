@@ -1,10 +1,10 @@
 import { DdscError } from "../../base/errors.js";
 import { textPieces } from "../io/gzip_pieces.js";
+import type { OpenOptions } from "../sources/cells.js";
 import { CompactRowsWriter } from "../sources/compact_rows.js";
 import type { CompactCells } from "../sources/compact_source.js";
 import type { Column, Frame } from "../sources/frame.js";
 import { PackedStrings } from "../sources/packed_strings.js";
-import type { OpenOptions } from "../sources/source.js";
 import type { DelimitedLayout } from "../tables/table_layout.js";
 import { type TextRecord, textRecords } from "./delimited_records.js";
 import { ColumnBuilder, type CountSink, countSink, LineParser } from "./delimited_rows.js";

@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { openCells } from "../../../lib/data/open/open_cells.js";
+import type { CellBlock } from "../../../lib/data/sources/cells.js";
 import { rowRange } from "../../../lib/data/sources/parts.js";
-import type { CellBlock } from "../../../lib/data/sources/source.js";
 import { allIds, columnValues, realFile } from "../support.js";
 
 const TENX = realFile("tenx_format");

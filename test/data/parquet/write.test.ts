@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parquet } from "../../../lib/data/parquet/parquet.js";
 import { TahoeShardWriter } from "../../../lib/data/parquet/write.js";
-import type { CellBlock, Gene } from "../../../lib/data/sources/source.js";
+import type { CellBlock, Gene } from "../../../lib/data/sources/cells.js";
 import { geneTokens, writeGeneTable } from "../../../lib/data/tahoe/genes_write.js";
 
 const GENES = 70;

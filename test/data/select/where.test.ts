@@ -3,8 +3,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { rowsWhere, WhereFilter } from "../../../lib/data/select/where.js";
 import { parseWhere } from "../../../lib/data/select/where_syntax.js";
+import type { MetadataColumn } from "../../../lib/data/sources/cells.js";
 import { MemorySource } from "../../../lib/data/sources/memory.js";
-import type { MetadataColumn } from "../../../lib/data/sources/source.js";
 import { failure } from "../support.js";
 
 /** Cells with every kind of column; null is a missing value. */

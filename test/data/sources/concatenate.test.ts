@@ -4,10 +4,10 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { openCells, openSource } from "../../../lib/data/open/open_cells.js";
 import { rowsWhere } from "../../../lib/data/select/where.js";
+import type { Gene } from "../../../lib/data/sources/cells.js";
 import { ConcatenatedSource } from "../../../lib/data/sources/concatenate.js";
 import { uniteGenes } from "../../../lib/data/sources/gene_union.js";
 import { MemorySource } from "../../../lib/data/sources/memory.js";
-import type { Gene } from "../../../lib/data/sources/source.js";
 import {
   allIds,
   CELLS,

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { openSource } from "../../../lib/data/open/open_cells.js";
+import type { MemoryCells } from "../../../lib/data/sources/descriptor.js";
 import { MemorySource } from "../../../lib/data/sources/memory.js";
-import type { MemoryCells } from "../../../lib/data/sources/source.js";
 import { subsetSource } from "../../../lib/data/sources/subset.js";
 import { allIds, COUNTS, columnValues, denseAll, denseRows, failure } from "../support.js";
 

@@ -4,8 +4,9 @@ import { writeH5ad } from "../../../lib/data/anndata/h5ad_write.js";
 import { openCells, openSource } from "../../../lib/data/open/open_cells.js";
 import { summarise } from "../../../lib/data/report/summary.js";
 import { MemorySource } from "../../../lib/data/sources/memory.js";
-import { type SimulateOptions, simulateCells } from "../../../lib/data/sources/simulate.js";
+import { simulateCells } from "../../../lib/data/sources/simulate.js";
 import { SimulatedSource } from "../../../lib/data/sources/simulated_source.js";
+import type { SimulateOptions } from "../../../lib/data/sources/simulation.js";
 import { allIds, columnValues, denseAll, denseRows, failure, temporaryFolder } from "../support.js";
 
 const SMALL = { cells: 300, genes: 60, seed: 5 } as const;

@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { arrow } from "../../../lib/data/arrow/arrow.js";
 import { parquet } from "../../../lib/data/parquet/parquet.js";
-import type { CellSource, OpenOptions } from "../../../lib/data/sources/source.js";
+import type { OpenOptions } from "../../../lib/data/sources/cells.js";
+import type { CellSource } from "../../../lib/data/sources/source.js";
 
 const folder = new URL("../../fixtures/tahoe/", import.meta.url).pathname;
 const expected = JSON.parse(readFileSync(`${folder}expected.json`, "utf8")) as {

@@ -5,8 +5,8 @@ import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { openCells, openSource } from "../../../lib/data/open/open_cells.js";
+import type { OpenOptions } from "../../../lib/data/sources/cells.js";
 import { framesOf } from "../../../lib/data/sources/frames.js";
-import type { OpenOptions } from "../../../lib/data/sources/source.js";
 import { textRecords } from "../../../lib/data/text/delimited_records.js";
 import {
   allIds,
