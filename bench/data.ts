@@ -3,6 +3,10 @@
  * beside the same work in Python where DDSC_PYTHON names one with pyarrow, numpy and torch.
  *
  *   npm run bench:data -- [--cells 20000] [--genes 1500] [--repeats 3] [--folder FOLDER] [--first-batch]
+ *   npm run bench:data -- --formats [--against CHECKOUT]
+ *
+ * With --formats, how fast the built package reads files of every format, one process a format, whole files; with --against the
+ * package built in another checkout does the same in turn with it, and the ratio of the two is printed.
  *
  * With --first-batch, how long a new process of the built package takes from its start to the first batch of a single file of
  * 100,000 cells, and how much memory it has taken by then and after 100 batches.
@@ -13,17 +17,19 @@
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { BatchLoader, cellCount } from "../lib/batching/index.js";
 import { openCells } from "../lib/data/open/open_cells.js";
 import { CellTokenizer, GeneVocabulary } from "../lib/tokenizer/index.js";
+import { writeFormatFiles } from "./format_files.js";
 import { orUsage, wholeOption } from "./options.js";
 import { writeShards } from "./shards.js";
+import { median } from "./statistics.js";
 
 const USAGE =
-  "usage: npm run bench:data -- [--cells N] [--genes N] [--repeats N] [--folder FOLDER] [--first-batch]";
+  "usage: npm run bench:data -- [--cells N] [--genes N] [--repeats N] [--folder FOLDER] [--first-batch | --formats [--against CHECKOUT]]";
 /** So many cells are read in one run: the window read before the first batch, when the clock starts, is then a small part. */
 const MEASURED_CELLS = 100_000;
 const BATCH_CELLS = 64;
@@ -143,6 +149,40 @@ async function benchThroughput(folder: string, repeats: number, epochs: number):
   console.log(`ratio ${ratio.toFixed(1)} in time, ${cpuRatio.toFixed(1)} in processor time`);
 }
 
+/** Seconds of whole reads of a file by the package built in `checkout`, in a process of its own. */
+function readSeconds(checkout: string, path: string): { readonly seconds: number; readonly cells: number } {
+  const script = fileURLToPath(new URL("./read_cells.mjs", import.meta.url));
+  const output = execFileSync(process.execPath, [script, join(checkout, "dist/index.js"), path, "3"], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const runs = JSON.parse(output) as { seconds: number; cells: number }[];
+  return { seconds: Math.min(...runs.map((run) => run.seconds)), cells: runs[0]?.cells ?? 0 };
+}
+
+async function benchFormats(
+  folder: string,
+  { cells, genes, repeats, against }: { cells: number; genes: number; repeats: number; against?: string },
+): Promise<void> {
+  const ours = fileURLToPath(new URL("..", import.meta.url));
+  for (const { format, path } of await writeFormatFiles(folder, cells, genes)) {
+    const times: number[] = [];
+    const ratios: number[] = [];
+    for (let repeat = 0; repeat < repeats; repeat++) {
+      const { seconds, cells: read } = readSeconds(ours, path);
+      times.push(read / seconds);
+      if (against === undefined) continue;
+      const other = readSeconds(against, path);
+      ratios.push(other.seconds / seconds);
+    }
+    const speed = `${format}: ${Math.round(median(times)).toLocaleString("en")} cells/s`;
+    const range = `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}`;
+    console.log(
+      against === undefined ? speed : `${speed}, ${median(ratios).toFixed(2)} times ${against} (${range})`,
+    );
+  }
+}
+
 const options = orUsage(USAGE, () => {
   const { values } = parseArgs({
     options: {
@@ -151,12 +191,19 @@ const options = orUsage(USAGE, () => {
       repeats: { type: "string", default: "3" },
       folder: { type: "string" },
       "first-batch": { type: "boolean", default: false },
+      formats: { type: "boolean", default: false },
+      against: { type: "string" },
     },
   });
   const firstBatch = values["first-batch"];
   return {
     firstBatch,
-    cells: wholeOption("--cells", values.cells ?? (firstBatch ? "100000" : "20000")),
+    formats: values.formats,
+    ...(values.against === undefined ? {} : { against: resolve(values.against) }),
+    cells: wholeOption(
+      "--cells",
+      values.cells ?? (firstBatch ? "100000" : values.formats ? "10000" : "20000"),
+    ),
     genes: wholeOption("--genes", values.genes),
     repeats: wholeOption("--repeats", values.repeats),
     folder: values.folder,
@@ -165,9 +212,12 @@ const options = orUsage(USAGE, () => {
 const { cells, genes, repeats, firstBatch } = options;
 const folder = options.folder ?? mkdtempSync(join(tmpdir(), "ddsc-bench-data-"));
 try {
-  await writeShards(folder, cells, genes, firstBatch ? cells : undefined);
-  if (firstBatch) benchFirstBatch(folder, repeats);
-  else await benchThroughput(folder, repeats, Math.max(1, Math.round(MEASURED_CELLS / cells)));
+  if (options.formats) await benchFormats(folder, options);
+  else {
+    await writeShards(folder, cells, genes, firstBatch ? cells : undefined);
+    if (firstBatch) benchFirstBatch(folder, repeats);
+    else await benchThroughput(folder, repeats, Math.max(1, Math.round(MEASURED_CELLS / cells)));
+  }
 } finally {
   if (options.folder === undefined) rmSync(folder, { recursive: true, force: true });
 }
