@@ -37,6 +37,7 @@ export type { AttributeValue } from "./data/hdf5/writer/writer.js";
 export { openCells, openSource } from "./data/open/open_cells.js";
 export type { ColumnSummary, ValueCount } from "./data/report/column_counter.js";
 export { type Conversion, type ConvertOptions, convertCells } from "./data/report/convert.js";
+export type { Quantiles } from "./data/report/quantiles.js";
 export { type SourceSummary, type SummariseOptions, summarise } from "./data/report/summary.js";
 export { summaryText } from "./data/report/summary_text.js";
 export type { CellSelection, HeldOut } from "./data/select/selection.js";
@@ -59,7 +60,6 @@ export type {
   SourceContents,
   SourceFrames,
 } from "./data/sources/source.js";
-export type { Quantiles } from "./data/sources/spread.js";
 export { subsetSource } from "./data/sources/subset.js";
 export * from "./diffusion/index.js";
 export * from "./evaluation/index.js";

@@ -4,8 +4,8 @@ import type { OpenOptions } from "../sources/cells.js";
 import { ConcatenatedSource } from "../sources/concatenate.js";
 import type { CellSource } from "../sources/source.js";
 import { expandPath, findCells } from "./find_cells.js";
-import { foundOnce } from "./found_once.js";
 import { sharedNameNotes } from "./shared_names.js";
+import { withoutRepeats } from "./without_repeats.js";
 
 /**
  * Opens what paths name: a file or folder of any format, an address, a folder of such files, a pattern with wildcards; or
@@ -13,7 +13,9 @@ import { sharedNameNotes } from "./shared_names.js";
  */
 export async function openPaths(paths: readonly string[], options: OpenOptions): Promise<CellSource> {
   const named = (await Promise.all(paths.map(expandPath))).flat();
-  const { found, notes } = await foundOnce((await inTurns(named, (path) => findCells(path, options))).flat());
+  const { found, notes } = await withoutRepeats(
+    (await inTurns(named, (path) => findCells(path, options))).flat(),
+  );
   const [first] = found;
   if (first === undefined) {
     throw new DdscError("DATA_NOT_FOUND", "no file of cells was named; give a path", { argument: "path" });

@@ -1,8 +1,8 @@
 import { readBlocks } from "../sources/blocks.js";
 import type { CellBlock } from "../sources/cells.js";
 import type { CellSource, GeneColumn, SourceContents } from "../sources/source.js";
-import { interpolate, type Quantiles, Spread } from "../sources/spread.js";
 import { ColumnCounter, type ColumnSummary } from "./column_counter.js";
+import { interpolate, type Quantiles, RunningQuantiles } from "./quantiles.js";
 
 /** What is in a source, as plain data for `inspect --json`. */
 export interface SourceSummary {
@@ -91,7 +91,7 @@ class CountsSummary {
   readonly #cellsWith: Float64Array;
   /** 1 for a gene that some cell expresses. */
   readonly #seen: Uint8Array;
-  readonly #totals = new Spread();
+  readonly #totals = new RunningQuantiles();
   readonly #values = new Float64Array(COUNT_LIMITS.length);
   #wholeNumbers = true;
 

@@ -1,6 +1,6 @@
 import { partsText } from "../sources/source_contents.js";
-import type { Quantiles } from "../sources/spread.js";
 import type { ColumnSummary } from "./column_counter.js";
+import type { Quantiles } from "./quantiles.js";
 import type { SourceSummary } from "./summary.js";
 
 const BAR_WIDTH = 30;

@@ -2,9 +2,9 @@ import { Table, vectorFromArray } from "apache-arrow";
 import { expect, it } from "vitest";
 import { openCells } from "../../../lib/data/open/open_cells.js";
 import { ColumnCounter } from "../../../lib/data/report/column_counter.js";
+import { RunningQuantiles } from "../../../lib/data/report/quantiles.js";
 import { summarise } from "../../../lib/data/report/summary.js";
 import { summaryText } from "../../../lib/data/report/summary_text.js";
-import { Spread } from "../../../lib/data/sources/spread.js";
 import { fixture } from "../support.js";
 
 it("a summary counts what is in the file", async () => {
@@ -59,7 +59,7 @@ it("the text says the same, skipped cells and notes included", async () => {
 });
 
 it("quantiles of many cells are near those of all", () => {
-  const spread = new Spread();
+  const spread = new RunningQuantiles();
   const count = 200_000;
   for (let i = 0; i < count; i++) spread.add((i * 7919) % count);
   const { min, q25, median, q75, max, mean } = spread.quantiles();

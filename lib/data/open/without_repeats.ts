@@ -11,7 +11,7 @@ const MOST_NAMED = 5;
  * What was found, each once, and a note on what was named more often: by the same path, by another that leads to the same
  * place, or by a folder that is read whole.
  */
-export async function foundOnce(
+export async function withoutRepeats(
   found: readonly Found[],
 ): Promise<{ readonly found: Found[]; readonly notes: string[] }> {
   const places = await inTurns(found, ({ path }) => (isUrl(path) ? Promise.resolve(path) : realpath(path)));

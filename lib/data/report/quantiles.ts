@@ -14,7 +14,7 @@ export interface Quantiles {
 const SAMPLE = 65_536;
 
 /** Quantiles of numbers that come one by one; beyond 65,536 of them the quartiles are those of a random sample of that many. */
-export class Spread {
+export class RunningQuantiles {
   readonly #sample: number[] = [];
   readonly #random = new RandomStream(0, Purpose.split, 3);
   #count = 0;
@@ -39,8 +39,8 @@ export class Spread {
   quantiles(): Quantiles {
     const sorted = Float64Array.from(this.#sample).sort();
     const mean = this.#count === 0 ? 0 : this.#sum / this.#count;
-    const spread = interpolate(sorted.length, (place) => sorted[place] ?? 0, mean);
-    return this.#count === 0 ? spread : { ...spread, min: this.#min, max: this.#max };
+    const found = interpolate(sorted.length, (place) => sorted[place] ?? 0, mean);
+    return this.#count === 0 ? found : { ...found, min: this.#min, max: this.#max };
   }
 }
 
