@@ -10,6 +10,16 @@ const DEFLATED = 8;
 /** yauzl asks for the list of files in small pieces: so much of it is read at once. */
 const LIST_BYTES = 1 << 20;
 
+/** What is kept of an entry, whose names and comments would take ten times as much memory. */
+interface Kept
+  extends Pick<
+    Entry,
+    "compressionMethod" | "compressedSize" | "uncompressedSize" | "crc32" | "relativeOffsetOfLocalHeader"
+  > {
+  /** Where its bytes begin, once that is known. */
+  start?: number;
+}
+
 /**
  * A zip archive, read where needed: the list of its files is kept in memory, their bytes are not. Archives of more than
  * 4 GiB or 65,535 files (zip64) are read. Of entries with the same name the last counts, as appending tools mean it.
@@ -18,11 +28,9 @@ export class ZipArchive {
   readonly path: string;
   readonly #zip: ZipFile;
   readonly #file: RandomAccess;
-  readonly #entries: ReadonlyMap<string, Entry>;
-  /** Where the bytes of files that were read begin. */
-  readonly #starts = new Map<Entry, number>();
+  readonly #entries: ReadonlyMap<string, Kept>;
 
-  private constructor(path: string, zip: ZipFile, file: RandomAccess, entries: ReadonlyMap<string, Entry>) {
+  private constructor(path: string, zip: ZipFile, file: RandomAccess, entries: ReadonlyMap<string, Kept>) {
     this.path = path;
     this.#zip = zip;
     this.#file = file;
@@ -40,11 +48,18 @@ export class ZipArchive {
       // Names are no paths here, so none is unsafe; they are read as UTF-8 whatever the archive says.
       const options = { autoClose: false, decodeStrings: false };
       const zip = await fromRandomAccessReaderPromise(reader, file.size, options);
-      const entries = new Map<string, Entry>();
+      const entries = new Map<string, Kept>();
       for await (const entry of zip.eachEntry()) {
         const name = entry.fileNameRaw.toString("utf8");
         checkReadable(path, name, entry);
-        entries.set(name, entry);
+        const { compressionMethod, compressedSize, uncompressedSize, relativeOffsetOfLocalHeader } = entry;
+        entries.set(name, {
+          compressionMethod,
+          compressedSize,
+          uncompressedSize,
+          crc32: entry.crc32,
+          relativeOffsetOfLocalHeader,
+        });
       }
       reader.endList();
       return new ZipArchive(path, zip, file, entries);
@@ -91,20 +106,19 @@ export class ZipArchive {
   }
 
   /** Where the bytes of a file begin: its own header says. */
-  async #start(entry: Entry): Promise<number> {
-    let start = this.#starts.get(entry);
-    if (start === undefined) {
-      try {
-        start = (await this.#zip.readLocalFileHeaderPromise(entry, { minimal: true })).fileDataStart;
-      } catch (error) {
-        throw damaged(this.path, error);
-      }
-      this.#starts.set(entry, start);
+  async #start(entry: Kept): Promise<number> {
+    if (entry.start !== undefined) return entry.start;
+    try {
+      // Of an entry yauzl looks at what is kept.
+      const header = await this.#zip.readLocalFileHeaderPromise(entry as Entry, { minimal: true });
+      entry.start = header.fileDataStart;
+      return entry.start;
+    } catch (error) {
+      throw damaged(this.path, error);
     }
-    return start;
   }
 
-  #checked(name: string, entry: Entry, bytes: Uint8Array): Uint8Array {
+  #checked(name: string, entry: Kept, bytes: Uint8Array): Uint8Array {
     if (crc32(bytes) === entry.crc32) return bytes;
     throw corrupt(this.path, `holds ${name}, whose bytes are not those that were written`);
   }
