@@ -4,22 +4,23 @@
  */
 import { callAddon } from "./addon.js";
 
-/** Numbers of one page in `NativeColumn.pages`, in the order of `PageEntry` in native/parquet/parquet_page.h. */
-export const PAGE_FIELDS = 9;
+/** Numbers of one page in `NativeColumn.pages`. */
+export const PAGE_FIELDS = 5;
 
-/** Pages of one column of a Parquet row group. */
+/**
+ * Pages of one column of a Parquet row group, decompressed. Native code reads them where they are: they must not change until
+ * the Promise has been kept.
+ */
 export interface NativeColumn {
-  /** Where the pages' bodies are. */
-  readonly bytes: Uint8Array;
+  /** Of each page its bytes, levels in front. */
+  readonly bodies: readonly Uint8Array[];
   /**
-   * Of each page, `PAGE_FIELDS` numbers: offset in `bytes`, compressed and uncompressed size, kind (0 dictionary, 1 data,
-   * 2 data of version 2), encoding, values, bytes of definition and of repetition levels (version 2), 1 if compressed.
+   * Of each page, `PAGE_FIELDS` numbers: kind (0 dictionary, 1 data, 2 data of version 2), encoding, values, bytes of
+   * definition and of repetition levels (version 2).
    */
   readonly pages: Float64Array;
   /** Parquet's number of the physical type. */
   readonly physical: number;
-  /** Parquet's number of the codec: 0 none, 1 Snappy, 6 Zstandard, 7 LZ4. */
-  readonly codec: number;
   readonly maxDefinition: number;
   /** 1 for lists, else 0. */
   readonly maxRepetition: number;
@@ -67,9 +68,6 @@ export interface NativeNumberTypes {
   float64: Float64Array;
 }
 
-/** Compressed frames that native code undoes: those of LZ4, and Zstandard's. */
-export type NativeCodec = "lz4" | "zstd";
-
 /** The addon's functions, as they are exported. */
 export interface DataAddon {
   decodeNumbers(
@@ -93,8 +91,7 @@ export interface DataAddon {
     expressionOffsets: Int32Array,
     columnOf: Int32Array,
   ): NativeCells;
-  decompress(bytes: Uint8Array, codec: NativeCodec, size: number): Promise<Uint8Array>;
-  snappyCompress(bytes: Uint8Array): Promise<Uint8Array>;
+  zstdDecompress(bytes: Uint8Array, most: number): Promise<Uint8Array>;
 }
 
 /** Decodes a flat column, or a column of lists: then `offsets` are the bounds of each row, else empty. Off the event loop. */
@@ -142,12 +139,7 @@ export function joinCells(
   );
 }
 
-/** Decompresses frames to exactly `size` bytes. Off the event loop. */
-export async function decompress(bytes: Uint8Array, codec: NativeCodec, size: number): Promise<Uint8Array> {
-  return callAddon((addon) => addon.decompress(bytes, codec, size));
-}
-
-/** Compresses bytes by Snappy. Off the event loop. */
-export async function snappyCompress(bytes: Uint8Array): Promise<Uint8Array> {
-  return callAddon((addon) => addon.snappyCompress(bytes));
+/** Decompresses Zstandard frames of at most `most` bytes together. Off the event loop; `bytes` must not change meanwhile. */
+export async function zstdDecompress(bytes: Uint8Array, most: number): Promise<Uint8Array> {
+  return callAddon((addon) => addon.zstdDecompress(bytes, most));
 }

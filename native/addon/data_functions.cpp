@@ -3,34 +3,51 @@
 #include "addon/arguments.h"
 #include "addon/async.h"
 #include "cells/cell_lists.h"
-#include "parquet/lz4_frame.h"
-#include "parquet/parquet_column.h"
-#include "parquet/snappy.h"
-#include "parquet/zstd.h"
+#include "parquet/column.h"
+#include "zstandard/zstd.h"
 
 namespace ddsc::addon {
 
 namespace {
 
-/// Numbers of lib/native_data.ts's page table in one page, in order.
-constexpr std::size_t kPageFields = 9;
+/// Numbers of lib/native/data.ts's page table in one page, in order.
+constexpr std::size_t kPageFields = 5;
 
-std::vector<data::PageEntry> pageTable(const Field& value) {
-  const std::vector<std::uint64_t> numbers = value.naturals();
-  if (numbers.size() % kPageFields != 0) throw Error("ARGUMENT_LENGTH", "a page has nine numbers");
-  std::vector<data::PageEntry> pages(numbers.size() / kPageFields);
-  for (std::size_t i = 0; i < pages.size(); ++i) {
+/// Bytes of a JavaScript array, where they are: whoever reads them off the event loop holds the array, and
+/// nobody may change it meanwhile.
+data::Bytes bytesOf(const Field& value) {
+  if (!value.value.IsTypedArray() || value.value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array)
+    throw Error("ARGUMENT_TYPE", "expected a Uint8Array for " + value.name);
+  const auto array = value.value.As<Napi::Uint8Array>();
+  return {array.Data(), array.ElementLength()};
+}
+
+/// Keeps JavaScript values from being collected; is made and dropped on the JavaScript thread.
+using Held = std::shared_ptr<std::vector<Napi::ObjectReference>>;
+
+Held holdArguments(const Napi::CallbackInfo& info) {
+  auto held = std::make_shared<std::vector<Napi::ObjectReference>>();
+  for (std::size_t i = 0; i < info.Length(); ++i)
+    if (info[i].IsObject()) held->push_back(Napi::Persistent(info[i].As<Napi::Object>()));
+  return held;
+}
+
+std::vector<data::Page> pagesOf(const Field& table, const Field& bodies) {
+  const std::vector<std::uint64_t> numbers = table.naturals();
+  if (!bodies.value.IsArray()) throw Error("ARGUMENT_TYPE", "expected an array for " + bodies.name);
+  const auto bytes = bodies.value.As<Napi::Array>();
+  if (numbers.size() != std::size_t{bytes.Length()} * kPageFields)
+    throw Error("ARGUMENT_LENGTH", "a page has five numbers");
+  std::vector<data::Page> pages(bytes.Length());
+  for (std::uint32_t i = 0; i < pages.size(); ++i) {
     const std::uint64_t* const page = &numbers[i * kPageFields];
-    pages[i].offset = page[0];
-    pages[i].compressedSize = page[1];
-    pages[i].uncompressedSize = page[2];
-    if (page[3] > 2) throw Error("ARGUMENT_CHOICE", "there is no such kind of page");
-    pages[i].kind = static_cast<data::PageEntry::Kind>(page[3]);
-    pages[i].encoding = static_cast<data::Encoding>(page[4]);
-    pages[i].values = page[5];
-    pages[i].definitionBytes = page[6];
-    pages[i].repetitionBytes = page[7];
-    pages[i].compressed = page[8] != 0;
+    if (page[0] > 2) throw Error("ARGUMENT_CHOICE", "there is no such kind of page");
+    pages[i].kind = static_cast<data::Page::Kind>(page[0]);
+    pages[i].encoding = static_cast<data::Encoding>(page[1]);
+    pages[i].values = page[2];
+    pages[i].definitionBytes = page[3];
+    pages[i].repetitionBytes = page[4];
+    pages[i].bytes = bytesOf({bytes.Get(i), bodies.name});
   }
   return pages;
 }
@@ -44,16 +61,11 @@ int level(const Field& value) {
 data::ColumnChunk columnChunk(const Field& value) {
   data::ColumnChunk chunk;
   chunk.shape.physical = static_cast<data::Physical>(value["physical"].integer());
-  const std::int64_t codec = value["codec"].integer();
-  if (codec != 0 && codec != 1 && codec != 6 && codec != 7)
-    throw Error("ARGUMENT_CHOICE", "there is no such codec");
-  chunk.shape.codec = static_cast<data::Codec>(codec);
   chunk.shape.maxDefinition = level(value["maxDefinition"]);
   chunk.shape.maxRepetition = level(value["maxRepetition"]);
   if (chunk.shape.maxRepetition > 1) throw Error("DATA_FORMAT", "lists of lists are not supported");
   chunk.shape.entryDefinition = level(value["entryDefinition"]);
-  chunk.bytes = value["bytes"].bytes();
-  chunk.pages = pageTable(value["pages"]);
+  chunk.pages = pagesOf(value["pages"], value["bodies"]);
   return chunk;
 }
 
@@ -96,10 +108,10 @@ Napi::Object cellRows(Napi::Env env, data::CellRows& cells) {
 }
 
 template <class Out>
-Napi::Promise numbersJob(Napi::Env env, data::ColumnChunk chunk, data::RowRange range) {
+Napi::Promise numbersJob(const Napi::CallbackInfo& info, data::ColumnChunk chunk, data::RowRange range) {
   return Job<data::NumberColumn<Out>>::start(
-      env, [chunk = std::move(chunk), range] { return data::decodeNumberColumn<Out>(chunk, range); },
-      [](Napi::Env target, data::NumberColumn<Out>& column) -> Napi::Value {
+      info.Env(), [chunk = std::move(chunk), range] { return data::decodeNumberColumn<Out>(chunk, range); },
+      [held = holdArguments(info)](Napi::Env target, data::NumberColumn<Out>& column) -> Napi::Value {
         Napi::Object result = Napi::Object::New(target);
         result.Set("values", toArray(target, column.values));
         result.Set("offsets", toArray(target, column.offsets));
@@ -113,9 +125,9 @@ Napi::Value decodeNumbers(const Napi::CallbackInfo& info) {
     data::ColumnChunk chunk = columnChunk(argument(info, 0, "chunk"));
     const data::RowRange range = rowRange(argument(info, 1, "range"));
     const std::string type = argument(info, 2, "type").string();
-    if (type == "int32") return numbersJob<std::int32_t>(info.Env(), std::move(chunk), range);
-    if (type == "float32") return numbersJob<float>(info.Env(), std::move(chunk), range);
-    if (type == "float64") return numbersJob<double>(info.Env(), std::move(chunk), range);
+    if (type == "int32") return numbersJob<std::int32_t>(info, std::move(chunk), range);
+    if (type == "float32") return numbersJob<float>(info, std::move(chunk), range);
+    if (type == "float64") return numbersJob<double>(info, std::move(chunk), range);
     throw Error("ARGUMENT_CHOICE", "there is no such type of numbers");
   });
 }
@@ -129,7 +141,7 @@ Napi::Value decodeText(const Napi::CallbackInfo& info) {
         [chunk = columnChunk(argument(info, 0, "chunk")), range] {
           return data::decodeTextColumn(chunk, range);
         },
-        [](Napi::Env env, data::TextColumn& column) -> Napi::Value {
+        [held = holdArguments(info)](Napi::Env env, data::TextColumn& column) -> Napi::Value {
           Napi::Object result = Napi::Object::New(env);
           result.Set("codes", toArray(env, column.codes));
           result.Set("offsets", toArray(env, column.offsets));
@@ -144,7 +156,9 @@ Napi::Value rowsByPage(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     return Job<std::vector<std::int32_t>>::start(
         info.Env(), [chunk = columnChunk(argument(info, 0, "chunk"))] { return data::rowsByPage(chunk); },
-        [](Napi::Env env, std::vector<std::int32_t>& rows) -> Napi::Value { return toArray(env, rows); });
+        [held = holdArguments(info)](Napi::Env env, std::vector<std::int32_t>& rows) -> Napi::Value {
+          return toArray(env, rows);
+        });
   });
 }
 
@@ -161,7 +175,9 @@ Napi::Value readCells(const Napi::CallbackInfo& info) {
           return data::joinLists(data::decodeNumberColumn<std::int32_t>(tokens, tokenRange),
                                  data::decodeNumberColumn<float>(expressions, expressionRange), columnOf);
         },
-        [](Napi::Env env, data::CellRows& cells) -> Napi::Value { return cellRows(env, cells); });
+        [held = holdArguments(info)](Napi::Env env, data::CellRows& cells) -> Napi::Value {
+          return cellRows(env, cells);
+        });
   });
 }
 
@@ -187,47 +203,27 @@ Napi::Value joinCells(const Napi::CallbackInfo& info) {
   });
 }
 
-/// snappyCompress(bytes)
-Napi::Value snappyCompress(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&]() -> Napi::Value {
-    return Job<std::vector<std::uint8_t>>::start(
-        info.Env(),
-        [input = argument(info, 0, "bytes").bytes()] {
-          std::vector<std::uint8_t> output;
-          data::snappyCompress(input, output);
-          return output;
-        },
-        [](Napi::Env env, std::vector<std::uint8_t>& output) -> Napi::Value { return toBytes(env, output); });
-  });
-}
-
 /// Memory that is written to without having been cleared.
 struct RawBytes {
   std::unique_ptr<std::uint8_t[]> bytes;
   std::size_t size = 0;
 };
 
-/// decompress(bytes, "lz4" | "zstd", size)
-Napi::Value decompress(const Napi::CallbackInfo& info) {
+/// zstdDecompress(bytes, most)
+Napi::Value zstdDecompress(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    const std::string codec = argument(info, 1, "codec").string();
-    const std::uint64_t size = argument(info, 2, "size").natural();
-    if (codec != "lz4" && codec != "zstd") throw Error("ARGUMENT_CHOICE", "there is no such codec");
-    std::vector<std::uint8_t> input = argument(info, 0, "bytes").bytes();
-    // No format grows by more: a larger claim is refused before memory is set aside.
-    const std::uint64_t growth = codec == "lz4" ? 256 : std::uint64_t{1} << 16;
-    if (size > std::uint64_t{1} << 31) throw Error("DATA_TOO_LARGE", "a buffer claims more than 2^31 bytes");
-    if (size / growth > input.size())
-      throw Error("DATA_CORRUPT", "a buffer claims more bytes than it can hold");
+    const data::Bytes input = bytesOf(argument(info, 0, "bytes"));
+    const std::uint64_t most = argument(info, 1, "most").natural();
+    if (most > std::uint64_t{1} << 31) throw Error("DATA_TOO_LARGE", "a buffer claims more than 2^31 bytes");
     return Job<RawBytes>::start(
         info.Env(),
-        [input = std::move(input), isLz4 = codec == "lz4", size] {
-          RawBytes output{std::make_unique_for_overwrite<std::uint8_t[]>(size), size};
-          const std::span<std::uint8_t> bytes(output.bytes.get(), size);
-          isLz4 ? data::lz4FrameDecompress(input, bytes) : data::zstdDecompress(input, bytes);
+        [input, most] {
+          // Not initialised, so that a claim costs no memory until it is written to.
+          RawBytes output{std::make_unique_for_overwrite<std::uint8_t[]>(most)};
+          output.size = data::zstdDecompress(input, std::span<std::uint8_t>(output.bytes.get(), most));
           return output;
         },
-        [](Napi::Env env, RawBytes& output) -> Napi::Value {
+        [held = holdArguments(info)](Napi::Env env, RawBytes& output) -> Napi::Value {
           if (output.size == 0) return Napi::Uint8Array::New(env, 0);
           const Napi::ArrayBuffer memory =
               Napi::ArrayBuffer::New(env, output.bytes.get(), output.size, [](Napi::BasicEnv, void* bytes) {
@@ -247,8 +243,7 @@ void exportDataFunctions(Napi::Env env, Napi::Object exports) {
   exports.Set("rowsByPage", Napi::Function::New<rowsByPage>(env, "rowsByPage"));
   exports.Set("readCells", Napi::Function::New<readCells>(env, "readCells"));
   exports.Set("joinCells", Napi::Function::New<joinCells>(env, "joinCells"));
-  exports.Set("decompress", Napi::Function::New<decompress>(env, "decompress"));
-  exports.Set("snappyCompress", Napi::Function::New<snappyCompress>(env, "snappyCompress"));
+  exports.Set("zstdDecompress", Napi::Function::New<zstdDecompress>(env, "zstdDecompress"));
 }
 
 }  // namespace ddsc::addon

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "parquet/parquet_column.h"
+#include "parquet/column.h"
 
 namespace ddsc::data {
 

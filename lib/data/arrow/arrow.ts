@@ -1,5 +1,5 @@
 import { joinCells } from "../../native/data.js";
-import { nativeErrors } from "../../native/named_errors.js";
+import { namedErrors } from "../io/inflate.js";
 import type { RandomAccess } from "../io/random_access.js";
 import { openRandomAccess } from "../io/random_access_open.js";
 import type { MetadataColumn, OpenOptions } from "../sources/cells.js";
@@ -150,7 +150,7 @@ function listReader(
       columns.lists(tokens, rows, signal),
       columns.lists(expressions, rows, signal),
     ]);
-    const cells = await nativeErrors(name, async () =>
+    const cells = await namedErrors(name, async () =>
       joinCells(
         { values: toInt32(genes.values), offsets: genes.offsets },
         { values: toFloat32(counts.values), offsets: counts.offsets },

@@ -1,5 +1,5 @@
 import { DdscError } from "../../base/errors.js";
-import type { NativeCodec } from "../../native/data.js";
+import type { Codec } from "../io/inflate.js";
 import type { RandomAccess } from "../io/random_access.js";
 import { FlatbufferError, FlatTable } from "./flatbuffer.js";
 import { InflatedBuffers } from "./inflated.js";
@@ -14,7 +14,7 @@ export interface ArrowBatch {
 }
 
 /** Place in the file and length of a buffer, and how it is compressed, if it is. */
-export type ArrowBuffer = readonly [offset: number, length: number, codec?: NativeCodec];
+export type ArrowBuffer = readonly [offset: number, length: number, codec?: Codec];
 
 /** Where a batch is. */
 export interface ArrowPlace {
@@ -42,7 +42,7 @@ const BATCH = 3;
 /** Read with each header's length, in the hope that it holds the header. */
 const HEADER_READ = 4096;
 /** Numbers of codecs in the format. */
-const CODECS: readonly (NativeCodec | undefined)[] = ["lz4", "zstd"];
+const CODECS: readonly (Codec | undefined)[] = ["lz4-frame", "zstd"];
 const MAX_HEADER = 2 ** 26;
 const MAX_ROWS = 0x7fff_ffff;
 
@@ -276,7 +276,7 @@ function parseBatch(header: FlatTable, { bodyOffset, bodyBytes }: Message): Arro
 }
 
 /** How the buffers of a batch are compressed; undefined where they are not. */
-function codecOf(compression: FlatTable | undefined): NativeCodec | undefined {
+function codecOf(compression: FlatTable | undefined): Codec | undefined {
   if (compression === undefined) return undefined;
   const codec = CODECS[compression.uint8(0)];
   // Each buffer by itself is the only way there is.

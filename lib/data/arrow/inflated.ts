@@ -1,6 +1,5 @@
 import { DdscError } from "../../base/errors.js";
-import { decompress, type NativeCodec } from "../../native/data.js";
-import { nativeErrors } from "../../native/named_errors.js";
+import { type Codec, inflate, namedErrors } from "../io/inflate.js";
 import type { RandomAccess } from "../io/random_access.js";
 
 /** Bytes kept decompressed: the columns of a batch are read in several parts, one after the other. */
@@ -20,10 +19,7 @@ export class InflatedBuffers {
   }
 
   /** All bytes of a buffer, which must not be changed. Throws `DATA_CORRUPT`, `DATA_TOO_LARGE` and what reading throws. */
-  read(
-    [offset, length, codec]: readonly [number, number, NativeCodec],
-    signal?: AbortSignal,
-  ): Promise<Uint8Array> {
+  read([offset, length, codec]: readonly [number, number, Codec], signal?: AbortSignal): Promise<Uint8Array> {
     const known = this.#kept.get(offset);
     this.#kept.delete(offset);
     const entry = known ?? { bytes: this.#inflate(offset, length, codec, signal), size: 0 };
@@ -43,7 +39,7 @@ export class InflatedBuffers {
   async #inflate(
     offset: number,
     length: number,
-    codec: NativeCodec,
+    codec: Codec,
     signal: AbortSignal | undefined,
   ): Promise<Uint8Array> {
     if (length === 0) return new Uint8Array(0);
@@ -53,7 +49,7 @@ export class InflatedBuffers {
     const content = bytes.subarray(SIZE_BYTES);
     if (size === -1) return content;
     if (size < 0 || size > MAX_BYTES) throw this.#corrupt(`a compressed buffer claims ${size} bytes`);
-    return nativeErrors(this.#file.name, () => decompress(content, codec, size));
+    return namedErrors(this.#file.name, () => inflate(codec, content, size));
   }
 
   /** Drops what was used longest ago until the rest is small enough; `newest` stays. */

@@ -1,38 +1,23 @@
-import { type FileHandle, open } from "node:fs/promises";
-import { promisify } from "node:util";
-import { crc32, inflateRaw } from "node:zlib";
+import { crc32 } from "node:zlib";
+import { type Entry, fromRandomAccessReaderPromise, RandomAccessReader, type ZipFile } from "yauzl";
 import { DdscError } from "../../base/errors.js";
+import { inflate } from "./inflate.js";
+import type { RandomAccess } from "./random_access.js";
+import { LocalFile } from "./random_access_local.js";
 
-const END_RECORD = 0x06054b50;
-const END_BYTES = 22;
-const LOCATOR_64 = 0x07064b50;
-const LOCATOR_BYTES = 20;
-const END_64 = 0x06064b50;
-const END_64_BYTES = 56;
-const ENTRY = 0x02014b50;
-const ENTRY_BYTES = 46;
-const LOCAL = 0x04034b50;
-const LOCAL_BYTES = 30;
-const MAX_COMMENT = 0xffff;
-const MAX_16 = 0xffff;
-const MAX_32 = 0xffff_ffff;
 const STORED = 0;
 const DEFLATED = 8;
-const ENCRYPTED = 1;
-/** The list of entries is held in memory. */
-const MAX_DIRECTORY_BYTES = 1 << 29;
+/** yauzl asks for the list of files in small pieces: so much of it is read at once. */
+const LIST_BYTES = 1 << 20;
 
-const inflateAsync = promisify(inflateRaw);
-
-/** A file in an archive. */
-interface ZipEntry {
-  /** Where its header is. */
-  readonly header: number;
-  readonly method: number;
-  readonly compressed: number;
-  readonly size: number;
-  /** Checksum of the bytes. */
-  readonly crc: number;
+/** What is kept of an entry, whose names and comments would take ten times as much memory. */
+interface Kept
+  extends Pick<
+    Entry,
+    "compressionMethod" | "compressedSize" | "uncompressedSize" | "crc32" | "relativeOffsetOfLocalHeader"
+  > {
+  /** Where its bytes begin, once that is known. */
+  start?: number;
 }
 
 /**
@@ -41,26 +26,46 @@ interface ZipEntry {
  */
 export class ZipArchive {
   readonly path: string;
-  readonly #file: FileHandle;
-  readonly #size: number;
-  readonly #entries = new Map<string, ZipEntry>();
+  readonly #zip: ZipFile;
+  readonly #file: RandomAccess;
+  readonly #entries: ReadonlyMap<string, Kept>;
 
-  private constructor(path: string, file: FileHandle, size: number) {
+  private constructor(path: string, zip: ZipFile, file: RandomAccess, entries: ReadonlyMap<string, Kept>) {
     this.path = path;
+    this.#zip = zip;
     this.#file = file;
-    this.#size = size;
+    this.#entries = entries;
   }
 
-  /** Opens an archive and reads its list of files. Throws `DATA_TRUNCATED` if the list is missing, `DATA_CORRUPT`. */
+  /**
+   * Opens an archive and reads its list of files. Throws `DATA_TRUNCATED` if the list is missing, `DATA_CORRUPT`,
+   * `DATA_FORMAT` for encrypted files and unknown compressions.
+   */
   static async open(path: string): Promise<ZipArchive> {
-    const file = await open(path, "r");
+    const file = await LocalFile.open(path);
     try {
-      const archive = new ZipArchive(path, file, (await file.stat()).size);
-      await archive.#readDirectory();
-      return archive;
+      const reader = new Reader(file);
+      // Names are no paths here, so none is unsafe; they are read as UTF-8 whatever the archive says.
+      const options = { autoClose: false, decodeStrings: false };
+      const zip = await fromRandomAccessReaderPromise(reader, file.size, options);
+      const entries = new Map<string, Kept>();
+      for await (const entry of zip.eachEntry()) {
+        const name = entry.fileNameRaw.toString("utf8");
+        checkReadable(path, name, entry);
+        const { compressionMethod, compressedSize, uncompressedSize, relativeOffsetOfLocalHeader } = entry;
+        entries.set(name, {
+          compressionMethod,
+          compressedSize,
+          uncompressedSize,
+          crc32: entry.crc32,
+          relativeOffsetOfLocalHeader,
+        });
+      }
+      reader.endList();
+      return new ZipArchive(path, zip, file, entries);
     } catch (error) {
-      await file.close();
-      throw error;
+      file.close();
+      throw damaged(path, error);
     }
   }
 
@@ -71,145 +76,126 @@ export class ZipArchive {
 
   /** Size of a file once decompressed; undefined if there is none. */
   size(name: string): number | undefined {
-    return this.#entries.get(name)?.size;
+    return this.#entries.get(name)?.uncompressedSize;
   }
 
   /**
    * Bytes [offset, offset + length) of a file, which must lie within it. A compressed file is decompressed whole for that.
-   * Throws `DATA_CORRUPT`, `DATA_FORMAT` for encrypted files and unknown compressions.
+   * What is read whole is compared with its checksum. Throws `DATA_CORRUPT`.
    */
   async read(name: string, offset: number, length: number): Promise<Uint8Array> {
     const entry = this.#entries.get(name);
-    if (entry === undefined) throw this.#corrupt(`has no file ${name}`);
-    if (offset < 0 || offset + length > entry.size)
-      throw this.#corrupt(`holds only ${entry.size} bytes of ${name}`);
-    const header = await this.#bytes(entry.header, LOCAL_BYTES, name);
-    if (header.readUInt32LE(0) !== LOCAL) throw this.#corrupt(`${name} is not where the list of files says`);
-    const start = entry.header + LOCAL_BYTES + header.readUInt16LE(26) + header.readUInt16LE(28);
-    if (entry.method === STORED) {
-      const bytes = await this.#bytes(start + offset, length, name);
-      return length === entry.size ? this.#checked(name, entry, bytes) : bytes;
+    if (entry === undefined) throw corrupt(this.path, `has no file ${name}`);
+    const size = entry.uncompressedSize;
+    if (offset < 0 || offset + length > size) throw corrupt(this.path, `holds only ${size} bytes of ${name}`);
+    const start = await this.#start(entry);
+    if (entry.compressionMethod === STORED) {
+      const bytes = await this.#file.read(start + offset, length);
+      return length === size ? this.#checked(name, entry, bytes) : bytes;
     }
-    const compressed = await this.#bytes(start, entry.compressed, name);
-    try {
-      const bytes = await inflateAsync(compressed, { maxOutputLength: Math.max(1, entry.size) });
-      return this.#checked(name, entry, bytes).subarray(offset, offset + length);
-    } catch (error) {
-      throw error instanceof DdscError ? error : this.#corrupt(`holds ${name}, which cannot be decompressed`);
-    }
-  }
-
-  #checked(name: string, entry: ZipEntry, bytes: Buffer): Buffer {
-    if (bytes.length === entry.size && crc32(bytes) === entry.crc) return bytes;
-    throw this.#corrupt(`holds ${name}, whose bytes are not those that were written`);
+    const compressed = await this.#file.read(start, entry.compressedSize);
+    const bytes = await inflate("deflate", compressed, size).catch((error: unknown) => {
+      throw corrupt(this.path, `holds ${name}, which cannot be decompressed`, error);
+    });
+    return this.#checked(name, entry, bytes).subarray(offset, offset + length);
   }
 
   /** Closes the archive. */
   close(): void {
-    void this.#file.close().catch(() => undefined);
+    this.#zip.close();
   }
 
-  async #readDirectory(): Promise<void> {
-    const tailBytes = Math.min(this.#size, END_BYTES + MAX_COMMENT);
-    const tail = await this.#bytes(this.#size - tailBytes, tailBytes, "the end");
-    let at = tail.length - END_BYTES;
-    while (at >= 0 && tail.readUInt32LE(at) !== END_RECORD) at--;
-    if (at < 0) {
-      throw new DdscError(
-        "DATA_TRUNCATED",
-        `${this.path}: the zip archive ends before its list of files (an interrupted copy or download?); fetch it again`,
-        { file: this.path },
-      );
+  /** Where the bytes of a file begin: its own header says. */
+  async #start(entry: Kept): Promise<number> {
+    if (entry.start !== undefined) return entry.start;
+    try {
+      // Of an entry yauzl looks at what is kept.
+      const header = await this.#zip.readLocalFileHeaderPromise(entry as Entry, { minimal: true });
+      entry.start = header.fileDataStart;
+      return entry.start;
+    } catch (error) {
+      throw damaged(this.path, error);
     }
-    let count = tail.readUInt16LE(at + 10);
-    let bytes = tail.readUInt32LE(at + 12);
-    let start = tail.readUInt32LE(at + 16);
-    if (count === MAX_16 || bytes === MAX_32 || start === MAX_32) {
-      const large = await this.#readLargeEnd(this.#size - tail.length + at);
-      if (large !== undefined) ({ count, bytes, start } = large);
-    }
-    if (bytes > MAX_DIRECTORY_BYTES) throw this.#corrupt(`claims a list of files of ${bytes} bytes`);
-    const directory = await this.#bytes(start, bytes, "the list of files");
-    let next = 0;
-    for (let i = 0; i < count; i++) next = this.#readEntry(directory, next);
   }
 
-  /** The end record of archives that are too large for the usual one; undefined if there is none. */
-  async #readLargeEnd(end: number): Promise<{ count: number; bytes: number; start: number } | undefined> {
-    if (end < LOCATOR_BYTES) return undefined;
-    const locator = await this.#bytes(end - LOCATOR_BYTES, LOCATOR_BYTES, "the end");
-    if (locator.readUInt32LE(0) !== LOCATOR_64) return undefined;
-    const record = await this.#bytes(Number(locator.readBigUInt64LE(8)), END_64_BYTES, "the end");
-    if (record.readUInt32LE(0) !== END_64) throw this.#corrupt("has no end record where it says");
-    return {
-      count: Number(record.readBigUInt64LE(32)),
-      bytes: Number(record.readBigUInt64LE(40)),
-      start: Number(record.readBigUInt64LE(48)),
-    };
-  }
-
-  /** Reads the entry at `at` of the list; gives where the next one is. */
-  #readEntry(directory: Buffer, at: number): number {
-    if (at + ENTRY_BYTES > directory.length || directory.readUInt32LE(at) !== ENTRY) {
-      throw this.#corrupt("has a damaged list of files");
-    }
-    const nameEnd = at + ENTRY_BYTES + directory.readUInt16LE(at + 28);
-    const extraEnd = nameEnd + directory.readUInt16LE(at + 30);
-    const next = extraEnd + directory.readUInt16LE(at + 32);
-    if (next > directory.length) throw this.#corrupt("has a damaged list of files");
-    const name = directory.toString("utf8", at + ENTRY_BYTES, nameEnd);
-    const method = directory.readUInt16LE(at + 10);
-    if ((directory.readUInt16LE(at + 8) & ENCRYPTED) !== 0 || (method !== STORED && method !== DEFLATED)) {
-      throw new DdscError(
-        "DATA_FORMAT",
-        `${this.path}: ${name} is encrypted or compressed in an unknown way; unpack the archive and pass the folder`,
-        { file: this.path },
-      );
-    }
-    const large = new LargeFields(directory.subarray(nameEnd, extraEnd));
-    const size = large.take(directory.readUInt32LE(at + 24));
-    const compressed = large.take(directory.readUInt32LE(at + 20));
-    const header = large.take(directory.readUInt32LE(at + 42));
-    if (method === STORED && size !== compressed) throw this.#corrupt(`${name} has two different sizes`);
-    this.#entries.set(name, { header, method, compressed, size, crc: directory.readUInt32LE(at + 16) });
-    return next;
-  }
-
-  async #bytes(offset: number, length: number, what: string): Promise<Buffer> {
-    const good = Number.isSafeInteger(offset) && offset >= 0 && offset + length <= this.#size;
-    if (!good)
-      throw this.#corrupt(`${what} would be at ${offset} to ${offset + length}, past the end of the file`);
-    const bytes = Buffer.alloc(length);
-    for (let done = 0; done < length; ) {
-      const { bytesRead } = await this.#file.read(bytes, done, length - done, offset + done);
-      if (bytesRead === 0) throw this.#corrupt("became shorter while it was read");
-      done += bytesRead;
-    }
-    return bytes;
-  }
-
-  #corrupt(what: string): DdscError {
-    return new DdscError("DATA_CORRUPT", `${this.path}: the zip archive ${what}; fetch or write it again`, {
-      file: this.path,
-    });
+  #checked(name: string, entry: Kept, bytes: Uint8Array): Uint8Array {
+    if (crc32(bytes) === entry.crc32) return bytes;
+    throw corrupt(this.path, `holds ${name}, whose bytes are not those that were written`);
   }
 }
 
-/** The 64-bit numbers of an entry that stand for those that do not fit, in order. */
-class LargeFields {
-  #rest: Buffer = Buffer.alloc(0);
+/** Gives yauzl the bytes of a file. */
+class Reader extends RandomAccessReader {
+  readonly #file: RandomAccess;
+  /** What was read last of the list of files; undefined once that has been read. */
+  #list: { readonly offset: number; readonly bytes: Uint8Array } | undefined = {
+    offset: 0,
+    bytes: new Uint8Array(0),
+  };
 
-  constructor(extra: Buffer) {
-    for (let at = 0; at + 4 <= extra.length; at += 4 + extra.readUInt16LE(at + 2)) {
-      if (extra.readUInt16LE(at) === 1)
-        this.#rest = extra.subarray(at + 4, at + 4 + extra.readUInt16LE(at + 2));
+  constructor(file: RandomAccess) {
+    super();
+    this.#file = file;
+  }
+
+  endList(): void {
+    this.#list = undefined;
+  }
+
+  override read(
+    buffer: Buffer,
+    offset: number,
+    length: number,
+    position: number,
+    callback: (error: Error | null) => void,
+  ): void {
+    this.#bytes(position, length).then((bytes) => {
+      buffer.set(bytes, offset);
+      callback(null);
+    }, callback);
+  }
+
+  override close(callback: (error: Error | null) => void): void {
+    this.#file.close();
+    callback(null);
+  }
+
+  async #bytes(position: number, length: number): Promise<Uint8Array> {
+    if (this.#list === undefined) return this.#file.read(position, length);
+    let at = position - this.#list.offset;
+    if (at < 0 || at + length > this.#list.bytes.length) {
+      const ahead = Math.max(length, Math.min(LIST_BYTES, this.#file.size - position));
+      this.#list = { offset: position, bytes: await this.#file.read(position, ahead) };
+      at = 0;
     }
+    return this.#list.bytes.subarray(at, at + length);
   }
+}
 
-  take(small: number): number {
-    if (small !== MAX_32 || this.#rest.length < 8) return small;
-    const large = Number(this.#rest.readBigUInt64LE(0));
-    this.#rest = this.#rest.subarray(8);
-    return large;
-  }
+function checkReadable(path: string, name: string, entry: Entry): void {
+  const known = entry.compressionMethod === STORED || entry.compressionMethod === DEFLATED;
+  if (known && !entry.isEncrypted()) return;
+  throw new DdscError(
+    "DATA_FORMAT",
+    `${path}: ${name} is encrypted or compressed in an unknown way; unpack the archive and pass the folder`,
+    { file: path },
+  );
+}
+
+/** What an error of yauzl means; a DdscError is passed through. */
+function damaged(path: string, error: unknown): DdscError {
+  if (error instanceof DdscError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  if (message.startsWith("End of central directory record signature not found"))
+    return new DdscError(
+      "DATA_TRUNCATED",
+      `${path}: the zip archive ends before its list of files (an interrupted copy or download?); fetch it again`,
+      { file: path },
+    );
+  return corrupt(path, `is damaged (${message})`, error);
+}
+
+function corrupt(path: string, what: string, cause?: unknown): DdscError {
+  const text = `${path}: the zip archive ${what}; fetch or write it again`;
+  return new DdscError("DATA_CORRUPT", text, { file: path }, { cause });
 }

@@ -77,12 +77,10 @@ export function listReader(
       file.readColumn(leaves.tokens, rows, signal),
       file.readColumn(leaves.expressions, rows, signal),
     ]);
-    const decoding = file.native(
+    const cells = await file.native(
       readCells(tokens.column, tokens.rows, expressions.column, expressions.rows, columnOf),
     );
-    // Native code has its own copy of them.
-    freeMemory(tokens.column.bytes, expressions.column.bytes);
-    const cells = await decoding;
+    freeMemory(...tokens.column.bodies, ...expressions.column.bodies);
     if (cells.unknownRow >= 0)
       throw unknownToken(file.name, (parts.bounds[part] ?? 0) + cells.unknownRow, cells.unknownToken);
     const { offsets, columns, counts } = cells;

@@ -1,5 +1,4 @@
 import { crc32 } from "node:zlib";
-import { snappyCompress } from "../../native/data.js";
 import { ThriftWriter } from "./thrift_write.js";
 
 /** Values of a column of a row group, missing ones left out, and their levels. */
@@ -41,6 +40,7 @@ export const SNAPPY = 1;
 /** Encodes a column: a dictionary page where there is one, then data pages of version 1, each with its checksum. */
 export async function encodeColumn(column: ColumnValues): Promise<EncodedColumn> {
   const { dictionary, plain, lists, present, maxDefinition } = column;
+  const { compress } = await import("snappy");
   const pieces: Uint8Array[] = [];
   let uncompressedBytes = 0;
   const add = async (
@@ -48,7 +48,7 @@ export async function encodeColumn(column: ColumnValues): Promise<EncodedColumn>
     describe: (header: ThriftWriter) => void,
     kind: number,
   ): Promise<void> => {
-    const compressed = await snappyCompress(body);
+    const compressed = await compress(body);
     const header = new ThriftWriter();
     header.i32(1, kind);
     header.i32(2, body.length);

@@ -1,9 +1,10 @@
 import { crc32 } from "node:zlib";
 import { DdscError } from "../../base/errors.js";
 import { type NativeColumn, type NativeRows, PAGE_FIELDS, rowsByPage } from "../../native/data.js";
-import { nativeErrors } from "../../native/named_errors.js";
+import { freeMemory } from "../../native/tokens.js";
+import { namedErrors } from "../io/inflate.js";
 import type { RandomAccess } from "../io/random_access.js";
-import { checkCodec, inflatePage, isNativeCodec } from "./codecs.js";
+import { checkCodec, inflatePage } from "./codecs.js";
 import { type ParquetColumnChunk, type ParquetFooter, type ParquetLeaf, readFooter } from "./footer.js";
 import { type ParquetPage, parsePageHeader } from "./pages.js";
 import { ThriftError } from "./thrift.js";
@@ -83,7 +84,9 @@ export class ParquetFile {
     const all = wanted.first === 0 && wanted.count === this.footer.rowGroups[wanted.group]?.rows;
     if (all || chunk.bytes <= this.#wholeColumn) {
       const bytes = await this.#file.read(chunk.offset, chunk.bytes, signal);
-      return this.wholeColumn(leaf, wanted, bytes);
+      const read = await this.wholeColumn(leaf, wanted, bytes);
+      if (read.column.bodies.every(({ buffer }) => buffer !== bytes.buffer)) freeMemory(bytes);
+      return read;
     }
     const index = await this.#index(leaf, wanted.group, signal);
     const data = index.filter(({ kind }) => kind === "data" || kind === "dataV2");
@@ -120,7 +123,7 @@ export class ParquetFile {
     }
     if (values !== chunk.values)
       throw this.#corrupt(`a column has ${values} values, its footer says ${chunk.values}`);
-    const column = await this.#column(shape, chunk.codec, pages, bodies, bytes);
+    const column = await this.#column(shape, chunk.codec, pages, bodies);
     return { column, rows: { first: wanted.first, count: wanted.count, startsInside: false } };
   }
 
@@ -138,59 +141,28 @@ export class ParquetFile {
     return { shape, chunk };
   }
 
-  /** Puts pages together for native code; `bytes` holds all bodies, if there is such an array. */
+  /** Checks pages, decompresses them, and puts them together for native code. */
   async #column(
     shape: ParquetLeaf,
     codec: number,
     pages: readonly ParquetPage[],
-    bodies: readonly Uint8Array[],
-    bytes?: Uint8Array,
+    compressed: readonly Uint8Array[],
   ): Promise<NativeColumn> {
-    for (const [i, page] of pages.entries()) {
-      const { checksum } = page;
-      if (checksum !== undefined && crc32(bodies[i] ?? "") !== checksum)
+    for (const [i, { checksum }] of pages.entries()) {
+      if (checksum !== undefined && crc32(compressed[i] ?? "") !== checksum)
         throw this.#corrupt("a page's checksum does not fit its contents");
     }
-    const native = isNativeCodec(codec);
-    const plain = native
-      ? bodies
-      : await Promise.all(
-          pages.map((page, i) => inflatePage(this.name, codec, page, bodies[i] ?? new Uint8Array(0))),
-        );
-    const whole = native && bytes !== undefined ? bytes : Buffer.concat(plain);
+    const bodies = await namedErrors(this.name, () =>
+      Promise.all(pages.map((page, i) => inflatePage(codec, page, compressed[i] ?? new Uint8Array(0)))),
+    );
     const table = new Float64Array(pages.length * PAGE_FIELDS);
-    let packed = 0;
     for (const [i, page] of pages.entries()) {
-      const body = plain[i] ?? new Uint8Array(0);
-      const offset = whole === bytes ? body.byteOffset - whole.byteOffset : packed;
-      packed += body.length;
       const kind = page.kind === "dictionary" ? 0 : page.kind === "data" ? 1 : 2;
-      table.set(
-        [
-          offset,
-          body.length,
-          page.uncompressedBytes,
-          kind,
-          page.encoding,
-          page.values,
-          page.definitionBytes,
-          page.repetitionBytes,
-          native && page.compressed ? 1 : 0,
-        ],
-        i * PAGE_FIELDS,
-      );
+      const { encoding, values, definitionBytes, repetitionBytes } = page;
+      table.set([kind, encoding, values, definitionBytes, repetitionBytes], i * PAGE_FIELDS);
     }
     const { physical, maxDefinition, maxRepetition, entryDefinition } = shape;
-    const nativeCodec = native ? codec : 0;
-    return {
-      bytes: whole,
-      pages: table,
-      physical,
-      codec: nativeCodec,
-      maxDefinition,
-      maxRepetition,
-      entryDefinition,
-    };
+    return { bodies, pages: table, physical, maxDefinition, maxRepetition, entryDefinition };
   }
 
   #index(leaf: number, group: number, signal: AbortSignal | undefined): Promise<PlacedPage[]> {
@@ -267,7 +239,7 @@ export class ParquetFile {
 
   /** Waits for native code; its errors then name the file. */
   native<T>(work: Promise<T>): Promise<T> {
-    return nativeErrors(this.name, () => work);
+    return namedErrors(this.name, () => work);
   }
 
   #damaged(error: unknown): unknown {

@@ -28,11 +28,12 @@ const REPEATED = 2;
 const UTF8 = 0;
 const LIST = 3;
 
-/** The footer of `rows` rows in `groups`, its length and the mark at the end. */
+/** The footer of `rows` rows in `groups`, whose pages are compressed by `codec`, its length and the mark at the end. */
 export function encodeFooter(
   leaves: readonly WrittenLeaf[],
   rows: number,
   groups: readonly WrittenGroup[],
+  codec = SNAPPY,
 ): Uint8Array {
   const writer = new ThriftWriter();
   writer.i32(1, 2);
@@ -69,7 +70,7 @@ export function encodeFooter(
           writer.i32(1, leaf.physical);
           writer.numbers(2, column?.encodings ?? []);
           writer.texts(3, leaf.path);
-          writer.i32(4, SNAPPY);
+          writer.i32(4, codec);
           writer.i64(5, column?.values ?? 0);
           writer.i64(6, column?.uncompressedBytes ?? 0);
           writer.i64(7, column?.bytes ?? 0);

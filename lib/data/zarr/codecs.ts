@@ -1,15 +1,11 @@
-import { promisify } from "node:util";
-import { gunzip, inflate } from "node:zlib";
 import { registry } from "zarrita";
-import { crc32c } from "./crc32c.js";
-import { zstdBytes } from "./zstd.js";
+import { DdscError } from "../../base/errors.js";
+import { inflate, inflateUpTo } from "../io/inflate.js";
 
 /** The most that a chunk of text may be once decompressed, bytes. */
 const MAX_TEXT_BYTES = 2 ** 30;
 /** What codecs between compression and numbers may add (a checksum, a length). */
 const SLACK_BYTES = 64;
-/** The most that blocks of a Zstandard frame without a size may hold, bytes. */
-const MAX_STREAMED_BYTES = 2 ** 28;
 const CHECKSUM_BYTES = 4;
 const ELEMENT_BYTES = new Map([
   ["bool", 1],
@@ -49,38 +45,37 @@ function chunkLimit({ dataType, shape }: ChunkShape): number {
   return shape.reduce((product, extent) => product * extent, bytes) + SLACK_BYTES;
 }
 
-const gunzipAsync = promisify(gunzip);
-const inflateAsync = promisify(inflate);
-
 /** Decompressors, each refusing what is larger than the chunk can be before it takes memory for it. */
 const DECOMPRESSORS: Readonly<Record<string, Decode>> = {
-  gzip: (bytes, limit) => gunzipAsync(bytes, { maxOutputLength: limit }),
-  zlib: (bytes, limit) => inflateAsync(bytes, { maxOutputLength: limit }),
-  zstd: async (bytes, limit) => {
-    const claim = zstdBytes(bytes);
-    // Frames written piece by piece do not say; their blocks may be far from full.
-    checkClaim(claim.bytes, claim.exact ? limit : Math.max(limit, MAX_STREAMED_BYTES));
-    const { default: Zstd } = await import("numcodecs/zstd");
-    return Zstd.fromConfig({ id: "zstd" }).decode(bytes);
-  },
-  blosc: async (bytes, limit) => {
-    // Header: version, version of the codec, flags, element size; then decompressed, block and compressed bytes.
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    checkClaim(view.getUint32(4, true), limit);
-    if (view.getUint32(12, true) !== bytes.byteLength)
-      throw new Error("a blosc chunk of another length than it says");
-    const { default: Blosc } = await import("numcodecs/blosc");
-    return Blosc.fromConfig({ id: "blosc" }).decode(bytes);
-  },
-  lz4: async (bytes, limit) => {
-    checkClaim(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(0, true), limit);
-    const { default: Lz4 } = await import("numcodecs/lz4");
-    return Lz4.fromConfig({ id: "lz4" }).decode(bytes);
+  gzip: (bytes, limit) => inflateUpTo("gzip", bytes, limit),
+  zlib: (bytes, limit) => inflateUpTo("zlib", bytes, limit),
+  zstd: (bytes, limit) => inflateUpTo("zstd", bytes, limit),
+  blosc: (bytes, limit) => inflateUpTo("blosc", bytes, limit),
+  lz4: (bytes, limit) => {
+    const size = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(0, true);
+    checkClaim(size, limit);
+    return inflate("lz4", bytes.subarray(4), size);
   },
 };
 
 function checkClaim(claimed: number, limit: number): void {
   if (claimed > limit) throw new Error(`a chunk claims ${claimed} bytes where at most ${limit} are possible`);
+}
+
+/** The Castagnoli polynomial, bits reversed. */
+const POLYNOMIAL = 0x82f63b78;
+
+const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte;
+  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ POLYNOMIAL : crc >>> 1;
+  return crc >>> 0;
+});
+
+/** CRC-32C (RFC 3720, appendix B.4) of some bytes: the checksum of zarr's shard indices, which zarrita does not compare. */
+export function crc32c(bytes: Uint8Array): number {
+  let crc = 0xffff_ffff;
+  for (const byte of bytes) crc = (CRC_TABLE[(crc ^ byte) & 0xff] ?? 0) ^ (crc >>> 8);
+  return (crc ^ 0xffff_ffff) >>> 0;
 }
 
 let strict = false;
@@ -99,8 +94,10 @@ export function useStrictCodecs(): void {
         encode: readOnly,
         decode: async (bytes: Uint8Array): Promise<Uint8Array> => {
           const limit = chunkLimit(chunk);
-          const result = await decode(bytes, limit);
-          checkClaim(result.byteLength, limit);
+          const result = await decode(bytes, limit).catch((error: unknown) => {
+            // The reader of the array says in which file.
+            throw error instanceof DdscError ? new Error(error.text) : error;
+          });
           // Not a Buffer, of which zarrita's `slice` would be no copy.
           return new Uint8Array(result.buffer, result.byteOffset, result.byteLength);
         },

@@ -6,8 +6,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { openCells, openSource } from "../../../lib/data/open/open_cells.js";
 import { framesOf } from "../../../lib/data/sources/frames.js";
-import { crc32c } from "../../../lib/data/zarr/crc32c.js";
-import { zstdBytes } from "../../../lib/data/zarr/zstd.js";
+import { crc32c } from "../../../lib/data/zarr/codecs.js";
 import { zipArchive } from "../io/zip_support.js";
 import {
   allIds,
@@ -368,14 +367,4 @@ it("the checksum of a shard's index is CRC-32C", () => {
   // The check value of the Rocksoft model, and a vector of RFC 3720, appendix B.4.
   expect(crc32c(Buffer.from("123456789"))).toBe(0xe3069283);
   expect(crc32c(Buffer.alloc(32))).toBe(0x8a9136aa);
-});
-
-it("a Zstandard frame tells what it decompresses to, or its blocks bound it", () => {
-  // Magic, a single segment of 5 bytes; a last block, not compressed.
-  const known = Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x20, 5, 0x29, 0, 0, 1, 2, 3, 4, 5]);
-  expect(zstdBytes(known)).toEqual({ bytes: 5, exact: true });
-  // Magic, a window and no size; a block of one repeated byte and a last one of two bytes.
-  const unknown = Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, 0x38, 0x22, 0, 0, 7, 0x11, 0, 0, 1, 2]);
-  expect(zstdBytes(unknown)).toEqual({ bytes: 2 * 2 ** 17, exact: false });
-  expect(() => zstdBytes(Buffer.alloc(12))).toThrow();
 });

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "parquet/parquet_page.h"
+#include "parquet/page.h"
 
 namespace ddsc::data {
 

@@ -1,21 +1,22 @@
 // A frame is a header and blocks; a compressed block is literals (raw, run or Huffman) and sequences, each of
 // which copies some literals and then a match of what was written before. Sequences' three numbers (literal
 // length, match length, offset) are coded by three interleaved states of finite state entropy.
-#include "parquet/zstd.h"
+#include "zstandard/zstd.h"
 
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <optional>
+#include <string>
 
-#include "parquet/copy_match.h"
-#include "parquet/frames.h"
-#include "parquet/zstd_entropy.h"
+#include "zstandard/zstd_entropy.h"
 
 namespace ddsc::data {
 
 namespace {
 
 constexpr std::uint32_t kFrameMagic = 0xFD2FB528u;
+constexpr std::uint32_t kSkippableMagic = 0x184D2A50u;  // its last four bits are free
 constexpr std::size_t kMaxBlock = 1 << 17;
 
 /// How one of a sequence's numbers follows from its code: base + so many further bits.
@@ -46,6 +47,22 @@ constexpr std::array<std::int16_t, 53> kMatchCounts = {
 constexpr std::array<std::int16_t, 29> kOffsetCounts = {1, 1, 1, 1, 1, 1, 2, 2, 2, 1,  1,  1,  1,  1, 1,
                                                         1, 1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1};
 constexpr std::size_t kOffsetCodes = 32;
+
+/// Writes `length` bytes at `written` that repeat those `offset` before; the two may overlap. DATA_CORRUPT
+/// where the offset reaches before the start or the length past the end.
+void copyMatch(std::span<std::uint8_t> output, std::size_t written, std::size_t offset, std::size_t length) {
+  if (offset == 0 || offset > written) corrupt("a Zstandard block refers to bytes before its start");
+  if (length > output.size() - written) corrupt("a Zstandard frame is longer than was said");
+  std::uint8_t* to = output.data() + written;
+  const std::uint8_t* from = to - offset;
+  if (offset >= length) {
+    std::memcpy(to, from, length);
+  } else if (offset == 1) {
+    std::memset(to, *from, length);
+  } else {
+    for (std::size_t i = 0; i < length; ++i) to[i] = from[i];
+  }
+}
 
 /// Everything that lives from block to block of a frame.
 class Frame {
@@ -194,7 +211,7 @@ class Frame {
 
   void writeLiterals(std::size_t count) {
     if (count > literals_.size()) corrupt("a Zstandard block has too few literals");
-    if (count > output_.size() - written_) corrupt("a Zstandard frame is longer than its page says");
+    if (count > output_.size() - written_) corrupt("a Zstandard frame is longer than was said");
     if (count > 0) std::memcpy(output_.data() + written_, literals_.data(), count);
     literals_ = literals_.subspan(count);
     written_ += count;
@@ -210,21 +227,36 @@ class Frame {
   std::array<std::size_t, 3> recent_ = {1, 4, 8};
 };
 
-/// Reads a frame's header; returns whether a checksum follows the blocks.
-bool readHeader(ByteReader& reader) {
+/// What a frame's header says of it.
+struct Header {
+  std::optional<std::uint64_t> size;  // of the content
+  bool checksum = false;
+};
+
+Header readHeader(ByteReader& reader) {
   const unsigned descriptor = reader.fixed<std::uint8_t>();
   const bool singleSegment = (descriptor & 32u) != 0;
   if ((descriptor & 8u) != 0) corrupt("a Zstandard frame has a reserved bit");
   if ((descriptor & 3u) != 0) throw Error("DATA_FORMAT", "Zstandard with a dictionary is not supported");
   if (!singleSegment) reader.take(1);
+  Header header;
+  header.checksum = (descriptor & 4u) != 0;
   const unsigned sizeFlag = descriptor >> 6;
-  reader.take(sizeFlag == 0 ? (singleSegment ? 1 : 0) : std::size_t{1} << sizeFlag);
-  return (descriptor & 4u) != 0;
+  if (sizeFlag == 0 && singleSegment) header.size = reader.fixed<std::uint8_t>();
+  if (sizeFlag == 1) header.size = reader.fixed<std::uint16_t>() + 256u;
+  if (sizeFlag == 2) header.size = reader.fixed<std::uint32_t>();
+  if (sizeFlag == 3) header.size = reader.fixed<std::uint64_t>();
+  return header;
 }
 
 /// Writes a frame from `written` on; returns where it ends.
 std::size_t readFrame(ByteReader& reader, std::span<std::uint8_t> output, std::size_t written) {
-  const bool checksum = readHeader(reader);
+  const Header said = readHeader(reader);
+  const std::size_t start = written, room = output.size() - written;
+  if (said.size.value_or(0) > room) {
+    throw Error("DATA_CORRUPT", "a Zstandard frame claims " + std::to_string(*said.size) +
+                                    " bytes where at most " + std::to_string(room) + " are possible");
+  }
   const auto frame = std::make_unique<Frame>(output, written);
   for (bool last = false; !last;) {
     const Bytes head = reader.take(3);
@@ -234,7 +266,7 @@ std::size_t readFrame(ByteReader& reader, std::span<std::uint8_t> output, std::s
     const unsigned type = header >> 1 & 3u;
     const std::size_t size = header >> 3;
     if (type < 2) {
-      if (size > output.size() - written) corrupt("a Zstandard frame is longer than its page says");
+      if (size > output.size() - written) corrupt("a Zstandard frame is longer than was said");
       if (type == 1) {
         std::fill_n(output.begin() + static_cast<std::ptrdiff_t>(written), size,
                     reader.fixed<std::uint8_t>());
@@ -249,16 +281,28 @@ std::size_t readFrame(ByteReader& reader, std::span<std::uint8_t> output, std::s
       corrupt("a Zstandard block's header is damaged");
     }
   }
-  if (checksum) reader.take(4);
+  if (said.checksum) reader.take(4);
+  if (said.size.value_or(written - start) != written - start)
+    corrupt("a Zstandard frame holds not as much as it says");
   return written;
 }
 
 }  // namespace
 
-void zstdDecompress(Bytes input, std::span<std::uint8_t> output) {
-  const std::size_t written =
-      decompressFrames(input, output, kFrameMagic, "a page is not Zstandard", readFrame);
-  if (written != output.size()) corrupt("a Zstandard frame is shorter than its page says");
+std::size_t zstdDecompress(Bytes input, std::span<std::uint8_t> output) {
+  ByteReader reader(input);
+  std::size_t written = 0;
+  while (reader.left() > 0) {
+    const auto magic = reader.fixed<std::uint32_t>();
+    if ((magic & ~15u) == kSkippableMagic) {
+      reader.take(reader.fixed<std::uint32_t>());
+    } else if (magic == kFrameMagic) {
+      written = readFrame(reader, output, written);
+    } else {
+      corrupt("compressed data is no Zstandard frame");
+    }
+  }
+  return written;
 }
 
 }  // namespace ddsc::data

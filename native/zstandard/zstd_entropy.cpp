@@ -1,4 +1,4 @@
-#include "parquet/zstd_entropy.h"
+#include "zstandard/zstd_entropy.h"
 
 #include <algorithm>
 

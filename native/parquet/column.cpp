@@ -1,4 +1,4 @@
-#include "parquet/parquet_column.h"
+#include "parquet/column.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,9 +6,6 @@
 #include <string_view>
 #include <type_traits>
 #include <unordered_map>
-
-#include "parquet/parquet_levels.h"
-#include "parquet/parquet_values.h"
 
 namespace ddsc::data {
 
@@ -104,8 +101,8 @@ template <class Out>
 void reserveValues(const ColumnChunk& chunk, std::vector<Out>& values) {
   constexpr std::size_t believed = std::size_t{1} << 23;
   std::size_t total = 0;
-  for (const PageEntry& page : chunk.pages) {
-    if (page.kind != PageEntry::Kind::dictionary) total += std::min(page.values, believed);
+  for (const Page& page : chunk.pages) {
+    if (page.kind != Page::Kind::dictionary) total += std::min(page.values, believed);
   }
   values.reserve(std::min(total, believed));
 }
@@ -167,7 +164,6 @@ class TextPool {
 
 template <class Out>
 NumberColumn<Out> decodeNumberColumn(const ColumnChunk& chunk, const RowRange& range) {
-  PageReader pages(chunk);
   LevelReader levels(chunk.shape);
   const NumberDecoder<Out> decoder(chunk.shape.physical);
   const bool lists = chunk.shape.maxRepetition > 0;
@@ -175,9 +171,9 @@ NumberColumn<Out> decodeNumberColumn(const ColumnChunk& chunk, const RowRange& r
   std::vector<Out> dictionary;
   std::vector<std::int32_t> starts;
   reserveValues(chunk, column.values);
-  for (const PageEntry& page : chunk.pages) {
-    const PageBody body = pages.read(page);
-    if (page.kind == PageEntry::Kind::dictionary) {
+  for (const Page& page : chunk.pages) {
+    const PageBody body = splitPage(chunk.shape, page);
+    if (page.kind == Page::Kind::dictionary) {
       if (page.values / 8 > body.values.size()) corrupt("a dictionary has fewer values than it says");
       dictionary.resize(page.values);
       decoder.decode(body.values, Encoding::plain, page.values, dictionary.data());
@@ -208,14 +204,13 @@ TextColumn decodeTextColumn(const ColumnChunk& chunk, const RowRange& range) {
   if (chunk.shape.physical != Physical::byteArray || chunk.shape.maxRepetition > 0) {
     throw Error("DATA_TYPE", "text is expected, the column holds something else");
   }
-  PageReader pages(chunk);
   LevelReader levels(chunk.shape);
   TextColumn column;
   TextPool pool;
   std::vector<std::int32_t> dictionary;
-  for (const PageEntry& page : chunk.pages) {
-    const PageBody body = pages.read(page);
-    if (page.kind == PageEntry::Kind::dictionary) {
+  for (const Page& page : chunk.pages) {
+    const PageBody body = splitPage(chunk.shape, page);
+    if (page.kind == Page::Kind::dictionary) {
       const Strings strings = decodeStrings(body.values, Encoding::plain, page.values);
       dictionary.clear();
       for (const Bytes value : strings.values) dictionary.push_back(pool.code(value));
@@ -237,15 +232,14 @@ TextColumn decodeTextColumn(const ColumnChunk& chunk, const RowRange& range) {
 }
 
 std::vector<std::int32_t> rowsByPage(const ColumnChunk& chunk) {
-  PageReader pages(chunk);
   LevelReader levels(chunk.shape);
   std::vector<std::int32_t> rows;
-  for (const PageEntry& page : chunk.pages) {
-    if (page.kind == PageEntry::Kind::dictionary) {
+  for (const Page& page : chunk.pages) {
+    if (page.kind == Page::Kind::dictionary) {
       rows.push_back(0);
       continue;
     }
-    levels.read(page, pages.read(page));
+    levels.read(page, splitPage(chunk.shape, page));
     const std::size_t started = chunk.shape.maxRepetition > 0 ? levels.rowStarts().size() : levels.entries();
     rows.push_back(static_cast<std::int32_t>(started));
   }

@@ -4,7 +4,7 @@
 #include <array>
 #include <vector>
 
-#include "parquet/zstd_bits.h"
+#include "zstandard/zstd_bits.h"
 
 namespace ddsc::data {
 

@@ -1,10 +1,18 @@
-#include "parquet/parquet_levels.h"
+#include "parquet/page.h"
 
-#include "parquet/parquet_runs.h"
+#include <bit>
 
 namespace ddsc::data {
 
 namespace {
+
+constexpr std::size_t kMaxPageValues = std::size_t{1} << 25;
+
+/// Levels of version 1: a length in four bytes, then runs.
+Bytes prefixedLevels(ByteReader& reader) { return reader.take(reader.fixed<std::uint32_t>()); }
+
+/// Bits of levels 0..most.
+int levelWidth(int most) { return static_cast<int>(std::bit_width(static_cast<unsigned>(most))); }
 
 /// Whether all of `count` levels are `level`; nothing is written down for them.
 bool allLevelsAre(Bytes runs, int most, std::size_t count, std::uint32_t level) {
@@ -33,7 +41,23 @@ void readLevels(Bytes runs, int most, std::size_t count, std::vector<std::uint8_
 
 }  // namespace
 
-void LevelReader::read(const PageEntry& page, const PageBody& body) {
+PageBody splitPage(const ColumnShape& shape, const Page& page) {
+  if (page.values > kMaxPageValues)
+    throw Error("DATA_TOO_LARGE", "a page claims more than 2^25 values; write it with smaller row groups");
+  ByteReader reader(page.bytes);
+  PageBody body;
+  if (page.kind == Page::Kind::dataV2) {
+    body.repetition = reader.take(page.repetitionBytes);
+    body.definition = reader.take(page.definitionBytes);
+  } else if (page.kind == Page::Kind::dataV1) {
+    if (shape.maxRepetition > 0) body.repetition = prefixedLevels(reader);
+    if (shape.maxDefinition > 0) body.definition = prefixedLevels(reader);
+  }
+  body.values = reader.rest();
+  return body;
+}
+
+void LevelReader::read(const Page& page, const PageBody& body) {
   mask_.clear();
   rowStarts_.clear();
   present_ = entries_ = page.values;
