@@ -5,8 +5,6 @@ import { PackedStrings, type PackedText } from "./packed_strings.js";
 import { fixedParts } from "./parts.js";
 import type { MetadataColumn, OpenOptions } from "./source.js";
 
-const GIB = 2 ** 30;
-
 /** A text file of cells that was read once, but for its counts; structured-clonable. */
 interface CompactTables {
   /** The file or folder as the user named it. */
@@ -39,8 +37,7 @@ export interface SharedCells extends CompactTables {
 /** The cells as a source, to which `rows` belong from here on; another thread is handed what was made, not the file. */
 export function openCompactCells(cells: CompactCells): Promise<FileSource> {
   const { rows, names, firstName, indexName, metadata, metadataColumns, path, options, genes } = cells;
-  const size = ((rows.entryCount * 8) / GIB).toFixed(1);
-  const onDisk = `${rows.entryCount} counts are kept in a temporary file of ${size} GiB while the data is open`;
+  const { note } = rows;
   return FileSource.open({
     path,
     options,
@@ -60,7 +57,7 @@ export function openCompactCells(cells: CompactCells): Promise<FileSource> {
     },
     genes,
     partBounds: fixedParts(rows.rows),
-    notes: rows.onDisk && !cells.notes.includes(onDisk) ? [onDisk, ...cells.notes] : cells.notes,
+    notes: note === undefined || cells.notes.includes(note) ? cells.notes : [note, ...cells.notes],
     remedy: "",
     handover: () => ({
       kind: "shared",
