@@ -18,16 +18,17 @@ export function openDense(file: Hierarchy, array: StoredArray, shape: MatrixShap
   return {
     ...shape,
     partBounds: file.keepsChunks ? fixedParts(shape.rows, partRows) : fixedParts(shape.rows),
-    read: (rows, signal) => readTiles(array, shape.columns, rows, signal),
+    read: (rows, signal) => readTiles(file, array, rows, signal),
   };
 }
 
 async function readTiles(
+  file: Hierarchy,
   array: StoredArray,
-  columnCount: number,
   rows: Int32Array,
   signal: AbortSignal | undefined,
 ): Promise<RawRows> {
+  const columnCount = array.shape[1] ?? 0;
   const [chunkRows = 1, chunkColumns = columnCount] = array.chunkShape ?? [];
   const bytes = Math.max(1, array.elementBytes);
   // Rows of whole chunks, as many as a tile can be high.
@@ -39,7 +40,10 @@ async function readTiles(
   for (const run of rowRuns(rows, Math.max(ROW_GAP, chunkRows), height)) {
     const firstPosition = next;
     while (next < positions.length && (rows[positions[next] ?? 0] ?? 0) < run.end) next++;
-    const wide = Math.floor(TILE_BYTES / (bytes * chunkColumns * (run.end - run.first)));
+    // A chunk that is kept need not be copied into a wider tile.
+    const wide = file.keepsChunks
+      ? 1
+      : Math.floor(TILE_BYTES / (bytes * chunkColumns * (run.end - run.first)));
     const width = chunkColumns * Math.max(1, wide);
     for (let first = 0; first < columnCount; first += width) {
       signal?.throwIfAborted();
@@ -60,8 +64,8 @@ class FoundEntries {
   readonly #lengths: Int32Array;
   /** Position of a row and end of what was found of it, in the order found. */
   readonly #pieces: number[] = [];
-  #columns = new Int32Array(1 << 12);
-  #values = new Float32Array(1 << 12);
+  #columns = new Int32Array(1 << 16);
+  #values = new Float32Array(1 << 16);
   #count = 0;
 
   constructor(rows: number) {
@@ -72,12 +76,15 @@ class FoundEntries {
   add(position: number, values: ArrayLike<number>, start: number, end: number, column: number): void {
     const before = this.#count;
     this.#reserve(before + end - start);
+    const foundColumns = this.#columns;
+    const foundValues = this.#values;
+    const shift = column - start;
     let count = before;
     for (let i = start; i < end; i++) {
       const value = values[i] ?? 0;
       if (value === 0) continue;
-      this.#columns[count] = column + i - start;
-      this.#values[count++] = value;
+      foundColumns[count] = i + shift;
+      foundValues[count++] = value;
     }
     if (count === before) return;
     this.#count = count;

@@ -47,17 +47,21 @@ export class Hdf5Array implements StoredArray {
     const rowBytes = rest.reduce((product, extent) => product * extent, elementBytes);
     const bytes = (end - first) * rowBytes;
     this.#handle.checkClaim(path, bytes);
-    const result = new Uint8Array(bytes);
-    const rowsAtOnce = Math.max(1, Math.floor(BYTES_AT_ONCE / Math.max(1, rowBytes)));
-    for (let row = first; row < end && bytes > 0; row += rowsAtOnce) {
-      const rows = Math.min(rowsAtOnce, end - row);
+    const strides = this.shape.map(() => 1n);
+    const read = (row: number, rows: number): Uint8Array => {
       const extent = [rows, ...rest].map(BigInt);
       const place = [row, ...start].map(BigInt);
-      const strides = extent.map(() => 1n);
-      const piece = this.#handle.bytes(path, rows * rowBytes, (module, pointer) =>
+      return this.#handle.bytes(path, rows * rowBytes, (module, pointer) =>
         module.get_dataset_data(this.#handle.id, path, extent, place, strides, pointer),
       );
-      result.set(piece, (row - first) * rowBytes);
+    };
+    const rowsAtOnce = Math.max(1, Math.floor(BYTES_AT_ONCE / Math.max(1, rowBytes)));
+    let result: Uint8Array;
+    if (bytes > 0 && end - first <= rowsAtOnce) result = read(first, end - first);
+    else {
+      result = new Uint8Array(bytes);
+      for (let row = first; row < end && bytes > 0; row += rowsAtOnce)
+        result.set(read(row, Math.min(rowsAtOnce, end - row)), (row - first) * rowBytes);
     }
     const values = numberArray(this.#metadata, this.kind, result);
     if (values !== undefined) return values;

@@ -72,14 +72,17 @@ export class ZarrArray implements StoredArray {
         const { data, stride } = await this.#chunk(place);
         if (!ArrayBuffer.isView(data)) throw this.#owner.corrupt("holds text, not numbers");
         const numbers = data as NumberArray;
-        result ??= sameType(numbers, (end - first) * rowLength);
         const [rowStride = 1, columnStride = 1] = stride;
         const count = across.end - across.first;
         let from = (span.first - span.start) * rowStride + (across.first - across.start) * columnStride;
+        // Rows end to end, in the chunk as in the result.
+        const dense = count === rowStride && count === rowLength;
+        const block = dense ? numbers.subarray(from, from + (span.end - span.first) * count) : numbers;
+        if (dense && columns !== undefined && span.end - span.first === end - first) return block;
+        result ??= sameType(numbers, (end - first) * rowLength);
         let to = (span.first - first) * rowLength + across.first - wanted.first;
-        if (count === rowStride && count === rowLength) {
-          // Rows end to end, in the chunk as in the result.
-          result.set(numbers.subarray(from, from + (span.end - span.first) * count) as never, to);
+        if (dense) {
+          result.set(block as never, to);
           continue;
         }
         for (let row = span.first; row < span.end; row++, from += rowStride, to += rowLength) {
