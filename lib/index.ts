@@ -32,7 +32,6 @@ export {
   writeH5ad,
   writeH5adStreamed,
 } from "./data/anndata/h5ad_write.js";
-export type { NumberArray } from "./data/hdf5/types.js";
 export type { AttributeValue } from "./data/hdf5/writer/writer.js";
 export { openCells, openSource } from "./data/open/open_cells.js";
 export type { ColumnSummary, ValueCount } from "./data/report/column_counter.js";
@@ -50,6 +49,7 @@ export type { CategoricalColumn, Column, Frame } from "./data/sources/frame.js";
 export { framesOf } from "./data/sources/frames.js";
 export type { AmbiguousGene, GeneMatch } from "./data/sources/gene_index.js";
 export { MemorySource } from "./data/sources/memory.js";
+export type { NumberArray } from "./data/sources/number_array.js";
 export { simulateCells } from "./data/sources/simulate.js";
 export { SimulatedSource } from "./data/sources/simulated_source.js";
 export type { SimulateOptions, SimulationTruth } from "./data/sources/simulation.js";

@@ -1,9 +1,9 @@
 import { DdscError } from "../../base/errors.js";
 import { writeAtomically } from "../../base/files.js";
-import type { NumberArray } from "../hdf5/types.js";
 import { type AttributeValue, type ElementType, Hdf5Writer } from "../hdf5/writer/writer.js";
 import type { CellBlock } from "../sources/cells.js";
 import { type Column, columnLength, type Frame, textCategories } from "../sources/frame.js";
+import type { NumberArray } from "../sources/number_array.js";
 
 /** Values of a matrix cells x genes, held in memory. */
 export type MatrixValues =

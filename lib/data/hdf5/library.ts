@@ -1,8 +1,6 @@
 import { isDamagedLocalHeap, spoilDamagedHeaps } from "./heaps.js";
 import { Hdf5MemoryBound } from "./memory.js";
-
-/** The functions of h5wasm's WebAssembly module. */
-export type H5Module = Awaited<typeof import("h5wasm/node")["ready"]>;
+import type { H5Module } from "./types.js";
 
 /** The HDF5 library (compiled to WebAssembly by h5wasm) and what it last said about an error. */
 export interface Hdf5Library {

@@ -1,4 +1,4 @@
-import type { H5Module } from "./library.js";
+import type { H5Module } from "./types.js";
 
 /** `WebAssembly.Memory`, of which Node's types know nothing. */
 interface Memory {

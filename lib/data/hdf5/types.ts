@@ -1,20 +1,9 @@
 import type { Metadata } from "h5wasm";
+import type { ElementKind } from "../hierarchy.js";
+import type { NumberArray } from "../sources/number_array.js";
 
-/** What the elements of a dataset are. */
-export type ElementKind = "integer" | "float" | "boolean" | "string" | "other";
-
-/** Numbers as they lie in the file. */
-export type NumberArray =
-  | Int8Array
-  | Uint8Array
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array
-  | BigInt64Array
-  | BigUint64Array
-  | Float32Array
-  | Float64Array;
+/** The functions of h5wasm's WebAssembly module. */
+export type H5Module = Awaited<typeof import("h5wasm/node")["ready"]>;
 
 /** Classes of HDF5 datatypes. */
 export const CLASS = { integer: 0, float: 1, string: 3, reference: 7, enumeration: 8 } as const;
@@ -79,12 +68,4 @@ export function fixedStrings(bytes: Uint8Array, width: number, count: number): s
     const end = part.indexOf(0);
     return decoder.decode(end === -1 ? part : part.subarray(0, end));
   });
-}
-
-/** The same numbers as float64; 64-bit whole numbers beyond 2^53 are rounded. */
-export function toFloat64(values: NumberArray): Float64Array {
-  if (values instanceof Float64Array) return values;
-  if (values instanceof BigInt64Array || values instanceof BigUint64Array)
-    return Float64Array.from(values, Number);
-  return Float64Array.from(values);
 }

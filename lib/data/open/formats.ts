@@ -1,5 +1,4 @@
-import { h5ad } from "../anndata/h5ad.js";
-import { zarrStore } from "../anndata/zarr_format.js";
+import { h5ad, zarrStore } from "../anndata/formats.js";
 import { arrow } from "../arrow/arrow.js";
 import { parquet } from "../parquet/parquet.js";
 import type { CellFormat } from "../sources/format.js";

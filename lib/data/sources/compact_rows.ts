@@ -8,6 +8,7 @@ export const MEMORY_ENTRIES = 1 << 23;
 const MAX_ROW_ENTRIES = 1 << 26;
 /** Rows this near to each other are read together with those between them. */
 const ROW_GAP = 8;
+const GIB = 2 ** 30;
 /** Words of an entry: column and value, in disorder also the row before them. */
 const ENTRY = 2;
 const TRIPLE = 3;
@@ -53,6 +54,13 @@ export class CompactRows implements Disposable {
   /** True if the entries are in a temporary file. */
   get onDisk(): boolean {
     return this.#entries.onDisk;
+  }
+
+  /** What to tell of a temporary file; undefined if there is none. */
+  get note(): string | undefined {
+    if (!this.onDisk) return undefined;
+    const size = ((this.entryCount * 8) / GIB).toFixed(1);
+    return `${this.entryCount} counts are kept in a temporary file of ${size} GiB while the data is open`;
   }
 
   /** Reads rows in the order given, repeats allowed; every row number must be in [0, rows). Throws `DATA_TOO_LARGE`. */
@@ -304,7 +312,8 @@ async function sortBucket(
 ): Promise<Int32Array> {
   const start = bounds[first] ?? 0;
   const pairs = new Int32Array(ENTRY * ((bounds[end] ?? 0) - start));
-  const places = Float64Array.from(
+  // Pairs of a bucket are few enough, and whole numbers of 32 bits much the faster.
+  const places = Int32Array.from(
     { length: end - first },
     (_, i) => ENTRY * ((bounds[first + i] ?? 0) - start),
   );

@@ -5,8 +5,6 @@ import { takeRows } from "./frame.js";
 import { PackedStrings } from "./packed_strings.js";
 import { fixedParts } from "./parts.js";
 
-const GIB = 2 ** 30;
-
 /** A text file of cells that was read once. */
 export interface CompactCells extends CompactTables {
   readonly rows: CompactRows;
@@ -17,8 +15,7 @@ export interface CompactCells extends CompactTables {
 /** The cells as a source, to which `rows` belong from here on; another thread is handed what was made, not the file. */
 export function openCompactCells(cells: CompactCells): Promise<FileSource> {
   const { rows, names, firstName, indexName, metadata, metadataColumns, path, options, genes } = cells;
-  const size = ((rows.entryCount * 8) / GIB).toFixed(1);
-  const onDisk = `${rows.entryCount} counts are kept in a temporary file of ${size} GiB while the data is open`;
+  const { note } = rows;
   return FileSource.open({
     path,
     options,
@@ -38,7 +35,7 @@ export function openCompactCells(cells: CompactCells): Promise<FileSource> {
     },
     genes,
     partBounds: fixedParts(rows.rows),
-    notes: rows.onDisk && !cells.notes.includes(onDisk) ? [onDisk, ...cells.notes] : cells.notes,
+    notes: note === undefined || cells.notes.includes(note) ? cells.notes : [note, ...cells.notes],
     remedy: "",
     handover: () => ({
       kind: "shared",

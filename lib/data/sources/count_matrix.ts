@@ -1,3 +1,5 @@
+import type { RowSpan } from "./parts.js";
+
 /** Rows of a matrix of counts as they lie in the file: not sorted, not checked, zeros possible. */
 export interface RawRows {
   /** Bounds of each row, [rows + 1]. */
@@ -10,28 +12,11 @@ export interface RawRows {
   readonly owned?: boolean;
 }
 
-/** A matrix of counts in a file, read by rows. */
-export interface CountMatrix {
-  readonly rows: number;
-  readonly columns: number;
-  /** "csr", "csc" or "dense", for messages. */
-  readonly layout: string;
-  /** Reads rows in the order given; every row number must be in [0, rows). */
-  read(rows: Int32Array): RawRows;
-}
-
-/** A run of rows that lie together in the file and are read at once. */
-export interface RowRun {
-  readonly first: number;
-  /** One past the last row. */
-  readonly end: number;
-}
-
 /**
  * Gathers the rows asked for (any order, repeats allowed) into runs of neighbours, ascending. Rows at most `gap`
  * apart join a run: reading past a few unwanted rows costs less than another call. A run is at most `limit` rows.
  */
-export function rowRuns(rows: Int32Array, gap: number, limit: number): RowRun[] {
+export function rowRuns(rows: Int32Array, gap: number, limit: number): RowSpan[] {
   const sorted = Int32Array.from(rows).sort();
   const runs: { first: number; end: number }[] = [];
   for (const row of sorted) {

@@ -12,8 +12,8 @@ import {
   vectorFromArray,
 } from "apache-arrow";
 import { DdscError } from "../../base/errors.js";
-import { type NumberArray, toFloat64 } from "../hdf5/types.js";
 import type { MetadataColumn, MetadataOptions } from "./cells.js";
+import { type NumberArray, sameType, toFloat64 } from "./number_array.js";
 
 /** A column of cell or gene metadata, as typed in its file. `missing` is 1 where there is no value. */
 export type Column =
@@ -89,8 +89,7 @@ export function takeRows(column: Column, rows: Int32Array): Column {
 }
 
 function takeNumbers(values: NumberArray, rows: Int32Array): NumberArray {
-  const Values = values.constructor as unknown as new (length: number) => NumberArray;
-  const result = new Values(rows.length);
+  const result = sameType(values, rows.length);
   for (const [i, row] of rows.entries()) result[i] = values[row] ?? 0;
   return result;
 }

@@ -1,16 +1,13 @@
 import { DdscError } from "../../base/errors.js";
-import { CsrMatrix } from "../anndata/h5ad_sparse.js";
+import { MAX_EXTENT, type MatrixShape } from "../anndata/matrix.js";
+import { openRows } from "../anndata/sparse.js";
 import { Hdf5File } from "../hdf5/file.js";
-import { stringsAt } from "../hdf5/rows.js";
-import { toFloat64 } from "../hdf5/types.js";
+import { type Hierarchy, lengthOf, stringsAt } from "../hierarchy.js";
 import type { OpenOptions } from "../sources/cells.js";
-import type { RawRows } from "../sources/count_matrix.js";
 import { FileSource, namesOnly } from "../sources/file_source.js";
 import type { CellFormat } from "../sources/format.js";
-import { fixedParts } from "../sources/parts.js";
+import { toFloat64 } from "../sources/number_array.js";
 import { genomeNote, keepGenes, missingGenome, selectGenes, type TenxFeatures } from "./features.js";
-
-const MAX_EXTENT = 0x7fff_ffff;
 
 /** HDF5 files of Cell Ranger 2 (a group a genome) and 3 or later (a group `matrix` with types of features). */
 export const tenxH5: CellFormat = {
@@ -19,7 +16,7 @@ export const tenxH5: CellFormat = {
     if (content.kind !== "file" || !content.hdf5) return false;
     try {
       using file = await Hdf5File.open(content.path);
-      return groupsOf(file).length > 0;
+      return (await groupsOf(file)).length > 0;
     } catch {
       // Damaged files are told apart by the format that all other HDF5 files belong to.
       return false;
@@ -42,26 +39,28 @@ export async function openTenxH5(path: string, options: OpenOptions = {}): Promi
   const file = await Hdf5File.open(path);
   try {
     const notes: string[] = [];
-    const group = chooseGroup(file, options.genome, notes);
-    const { cellCount, featureCount } = shapeOf(file, group);
-    const features = readFeatures(file, group, featureCount);
+    const group = await chooseGroup(file, options.genome, notes);
+    const shape = await shapeOf(file, group);
+    const features = await readFeatures(file, group, shape.columns);
     const genome = features.genomes === undefined ? undefined : options.genome;
     const genes = selectGenes(features, path, genome);
-    const matrix = new CsrMatrix({ file, path: group, rows: cellCount, columns: featureCount });
-    const barcodes = `${group}/barcodes`;
-    checkLength(file, barcodes, file.vectorInfo(barcodes).shape[0] ?? 0, cellCount, "cells");
+    const matrix = await openRows(file, group, shape);
+    const barcodes = await file.array(`${group}/barcodes`);
+    checkLength(file, barcodes.path, lengthOf(file, barcodes), shape.rows, "cells");
     const { geneOf } = genes;
     return await FileSource.open({
       path,
       options,
-      cellCount,
+      cellCount: shape.rows,
       matrix: {
-        read: (rows): RawRows =>
-          geneOf === undefined ? matrix.read(rows) : keepGenes(matrix.read(rows), geneOf),
+        read: async (rows, signal) => {
+          const raw = await matrix.read(rows, signal);
+          return geneOf === undefined ? raw : keepGenes(raw, geneOf);
+        },
       },
-      cells: { ...namesOnly(undefined), ids: (rows) => stringsAt(file, barcodes, rows) },
+      cells: { ...namesOnly(undefined), ids: (rows) => stringsAt(barcodes, rows) },
       genes: genes.frame,
-      partBounds: fixedParts(cellCount),
+      partBounds: matrix.partBounds,
       notes: [...notes, ...genes.notes],
       remedy: "",
       close: () => file[Symbol.dispose](),
@@ -73,18 +72,19 @@ export async function openTenxH5(path: string, options: OpenOptions = {}): Promi
 }
 
 /** The groups of the file that hold a matrix: `matrix` of Cell Ranger 3, otherwise one a genome. */
-function groupsOf(file: Hdf5File): string[] {
-  const groups = file.keys("/").filter((name) => {
-    if (file.kind(`/${name}`) !== "group") return false;
-    const members = file.keys(`/${name}`);
+async function groupsOf(file: Hierarchy): Promise<string[]> {
+  const groups: string[] = [];
+  for (const name of await file.members("/")) {
+    if ((await file.kind(`/${name}`)) !== "group") continue;
+    const members = await file.members(`/${name}`);
     const features = members.includes("features") || members.includes("genes");
-    return features && MEMBERS.every((member) => members.includes(member));
-  });
+    if (features && MEMBERS.every((member) => members.includes(member))) groups.push(name);
+  }
   return groups.includes("matrix") ? ["matrix"] : groups.sort();
 }
 
-function chooseGroup(file: Hdf5File, genome: string | undefined, notes: string[]): string {
-  const groups = groupsOf(file);
+async function chooseGroup(file: Hierarchy, genome: string | undefined, notes: string[]): Promise<string> {
+  const groups = await groupsOf(file);
   const [first, ...others] = groups;
   if (first === undefined) throw file.corrupt("/", "holds no matrix of Cell Ranger");
   if (first === "matrix") return "/matrix";
@@ -93,54 +93,54 @@ function chooseGroup(file: Hdf5File, genome: string | undefined, notes: string[]
     return `/${genome}`;
   }
   if (others.length === 0) return `/${first}`;
-  const counts = groups.map((group) => file.vectorInfo(`/${group}/data`).shape[0] ?? 0);
+  const counts: number[] = [];
+  for (const group of groups) counts.push(lengthOf(file, await file.array(`/${group}/data`)));
   const most = groups[counts.indexOf(Math.max(...counts))] ?? first;
   notes.push(genomeNote(most, groups));
   return `/${most}`;
 }
 
-function shapeOf(file: Hdf5File, group: string): { cellCount: number; featureCount: number } {
-  const shape = toFloat64(file.allNumbers(`${group}/shape`));
-  const [featureCount, cellCount] = shape;
-  const good = [featureCount, cellCount].every(
+/** Cells by features; the file has it the other way round. */
+async function shapeOf(file: Hierarchy, group: string): Promise<MatrixShape> {
+  const array = await file.array(`${group}/shape`);
+  const shape = toFloat64(await array.numbers(0, lengthOf(file, array)));
+  const [columns, rows] = shape;
+  const good = [columns, rows].every(
     (extent) => extent !== undefined && Number.isInteger(extent) && extent >= 0 && extent <= MAX_EXTENT,
   );
-  if (featureCount === undefined || cellCount === undefined || shape.length !== 2 || !good) {
-    throw file.corrupt(
-      `${group}/shape`,
-      `[${[...shape.subarray(0, 4)].join(", ")}] is no shape of features by cells`,
-    );
-  }
-  return { cellCount, featureCount };
+  if (columns !== undefined && rows !== undefined && shape.length === 2 && good) return { rows, columns };
+  throw file.corrupt(
+    array.path,
+    `[${[...shape.subarray(0, 4)].join(", ")}] is no shape of features by cells`,
+  );
 }
 
 /** The features of a group; each list must have `count` values. */
-function readFeatures(file: Hdf5File, group: string, count: number): TenxFeatures {
-  const strings = (name: string): string[] => {
-    const values = file.allStrings(`${group}/${name}`);
-    checkLength(file, `${group}/${name}`, values.length, count, "features");
-    return values;
+async function readFeatures(file: Hierarchy, group: string, count: number): Promise<TenxFeatures> {
+  const strings = async (name: string): Promise<string[]> => {
+    const array = await file.array(`${group}/${name}`);
+    checkLength(file, array.path, lengthOf(file, array), count, "features");
+    return array.strings(0, count);
   };
-  const present = (name: string): string[] | undefined =>
-    file.kind(`${group}/${name}`) === "dataset" ? strings(name) : undefined;
-  if (file.kind(`${group}/features`) !== "group") {
-    return { ids: strings("genes"), names: present("gene_names"), types: undefined, genomes: undefined };
+  const present = async (name: string): Promise<string[] | undefined> =>
+    (await file.kind(`${group}/${name}`)) === "array" ? strings(name) : undefined;
+  if ((await file.kind(`${group}/features`)) !== "group") {
+    const ids = await strings("genes");
+    return { ids, names: await present("gene_names"), types: undefined, genomes: undefined };
   }
   return {
-    ids: strings("features/id"),
-    names: present("features/name"),
-    types: present("features/feature_type"),
-    genomes: present("features/genome"),
+    ids: await strings("features/id"),
+    names: await present("features/name"),
+    types: await present("features/feature_type"),
+    genomes: await present("features/genome"),
   };
 }
 
-function checkLength(file: Hdf5File, path: string, length: number, wanted: number, what: string): void {
+function checkLength(file: Hierarchy, path: string, length: number, wanted: number, what: string): void {
   if (length === wanted) return;
   throw new DdscError(
     "DATA_SHAPE",
     `${file.path}: ${path} has ${length} values for ${wanted} ${what}; fetch it again`,
-    {
-      file: file.path,
-    },
+    { file: file.path },
   );
 }

@@ -1,165 +1,168 @@
-import type { DataType, Readable, Array as StoredArray } from "zarrita";
-import type { ElementKind, NumberArray } from "../hdf5/types.js";
-import { positionsByRow, rowRuns } from "../sources/count_matrix.js";
-import type { ChunkCache } from "./chunks.js";
+import { LRUCache } from "lru-cache";
+import type { DataType, Readable, Array as StoredChunks } from "zarrita";
+import type { DdscError } from "../../base/errors.js";
+import type { ElementKind, StoredArray } from "../hierarchy.js";
+import { type NumberArray, sameType } from "../sources/number_array.js";
+import type { RowSpan } from "../sources/parts.js";
 import { elementBytes } from "./codecs.js";
-import type { ZarrFile } from "./file.js";
 
 /** What text is taken to need in memory. */
 const TEXT_BYTES = 64;
-/** Elements this near to each other are read together. */
-const GAP = 1 << 10;
 /** A compressor hardly shrinks numbers that differ more than this; an array that claims more is not backed by its chunks. */
 const MAX_COMPRESSION = 1032;
 const SLACK_BYTES = 1 << 24;
+/** Chunks are kept while they hold no more than this together, bytes. */
+const CACHE_BYTES = 64 << 20;
 
 /** A chunk: numbers (booleans as 0 and 1) or text, with the distance between neighbours along each axis. */
-export interface ZarrChunk {
+interface ZarrChunk {
   readonly data: NumberArray | readonly string[];
   readonly stride: readonly number[];
 }
 
-/** An array of a hierarchy. */
-export class ZarrArray {
+/** The chunks of all arrays of a store that were decoded last, by path of the array and place in it. */
+export type ChunkCache = LRUCache<string, Promise<ZarrChunk>>;
+
+/** A cache for the arrays of a store. */
+export function chunkCache(): ChunkCache {
+  return new LRUCache({ maxSize: CACHE_BYTES });
+}
+
+/** What an array needs of the store that it is in. */
+export interface ArrayOwner {
+  readonly cache: ChunkCache;
+  /** Bytes of all chunks of the array. */
+  storedBytes(): Promise<number>;
+  /** Error `DATA_CORRUPT` about the array. */
+  corrupt(what: string): DdscError;
+  /** What an error about the array means. */
+  failure(error: unknown): DdscError;
+}
+
+/** An array of a zarr store. */
+export class ZarrArray implements StoredArray {
+  readonly path: string;
   readonly shape: readonly number[];
+  readonly kind: ElementKind;
+  readonly elementBytes: number;
   /** Shape of the chunks that are decoded one by one (of those within shards). */
   readonly chunkShape: readonly number[];
-  readonly kind: ElementKind;
-  readonly #file: ZarrFile;
-  readonly #path: string;
-  readonly #array: StoredArray<DataType, Readable>;
-  readonly #cache: ChunkCache;
-  readonly #chunkBytes: number;
+  readonly #array: StoredChunks<DataType, Readable>;
+  readonly #owner: ArrayOwner;
 
-  constructor(file: ZarrFile, path: string, array: StoredArray<DataType, Readable>, cache: ChunkCache) {
-    this.#file = file;
-    this.#path = path;
-    this.#array = array;
-    this.#cache = cache;
+  constructor(array: StoredChunks<DataType, Readable>, path: string, owner: ArrayOwner) {
+    this.path = path;
     this.shape = array.shape;
-    this.chunkShape = array.chunks;
     this.kind = kindOf(array.dtype);
-    const elements = array.chunks.reduce((product, extent) => product * extent, 1);
-    this.#chunkBytes = elements * (this.kind === "string" ? TEXT_BYTES : (elementBytes(array.dtype) ?? 1));
+    this.elementBytes = this.kind === "string" ? TEXT_BYTES : (elementBytes(array.dtype) ?? 1);
+    this.chunkShape = array.chunks;
+    this.#array = array;
+    this.#owner = owner;
   }
 
-  /** Elements of an array that must have one dimension. Throws `DATA_CORRUPT` if it has others. */
-  get length(): number {
-    const [length, ...others] = this.shape;
-    if (length === undefined || others.length > 0) {
-      throw this.#file.corrupt(this.#path, `has ${this.shape.length} dimensions instead of one`);
-    }
-    return length;
-  }
-
-  /** The chunk at these numbers of chunks. Throws `DATA_CORRUPT`, and the errors of the store. */
-  chunk(coordinates: readonly number[]): Promise<ZarrChunk> {
-    return this.#cache.get(`${this.#path}:${coordinates.join(",")}`, this.#chunkBytes, async () => {
-      try {
-        const { data, stride } = await this.#array.getChunk([...coordinates]);
-        const values = chunkValues(data);
-        const wanted = this.chunkShape.reduce((product, extent) => product * extent, 1);
-        if (values.length === wanted) return { data: values, stride };
-        throw this.#file.corrupt(
-          this.#path,
-          `chunk ${coordinates.join(",")} has ${values.length} of ${wanted} elements`,
-        );
-      } catch (error) {
-        throw this.#file.failure(this.#path, error);
-      }
-    });
-  }
-
-  /** Elements [start, end) of a one-dimensional array of numbers or booleans. The caller bounds their number. */
-  async numbers(start: number, end: number): Promise<NumberArray> {
+  async numbers(first: number, end: number, columns?: RowSpan): Promise<NumberArray> {
+    const [rows, width = 1] = this.chunkShape;
+    const wanted = columns ?? { first: 0, end: this.shape[1] ?? 1 };
+    const rowLength = wanted.end - wanted.first;
     let result: NumberArray | undefined;
-    await this.#pieces(start, end, (data, at) => {
-      if (!ArrayBuffer.isView(data)) throw this.#file.corrupt(this.#path, "holds text, not numbers");
-      const numbers = data as NumberArray;
-      result ??= sameKind(numbers, end - start);
-      result.set(numbers as never, at - start);
-    });
+    this.#checkRange(first, end);
+    for (const span of spansByChunk({ first, end }, rows)) {
+      for (const across of spansByChunk(wanted, width)) {
+        const place = this.shape.length === 1 ? [span.chunk] : [span.chunk, across.chunk];
+        const { data, stride } = await this.#chunk(place);
+        if (!ArrayBuffer.isView(data)) throw this.#owner.corrupt("holds text, not numbers");
+        const numbers = data as NumberArray;
+        const [rowStride = 1, columnStride = 1] = stride;
+        const count = across.end - across.first;
+        let from = (span.first - span.start) * rowStride + (across.first - across.start) * columnStride;
+        // Rows end to end, in the chunk as in the result.
+        const dense = count === rowStride && count === rowLength;
+        const block = dense ? numbers.subarray(from, from + (span.end - span.first) * count) : numbers;
+        if (dense && columns !== undefined && span.end - span.first === end - first) return block;
+        result ??= sameType(numbers, (end - first) * rowLength);
+        let to = (span.first - first) * rowLength + across.first - wanted.first;
+        if (dense) {
+          result.set(block as never, to);
+          continue;
+        }
+        for (let row = span.first; row < span.end; row++, from += rowStride, to += rowLength) {
+          if (columnStride === 1) result.set(numbers.subarray(from, from + count) as never, to);
+          else for (let i = 0; i < count; i++) result[to + i] = numbers[from + i * columnStride] ?? 0;
+        }
+      }
+    }
     return result ?? new Float64Array(0);
   }
 
-  /** Elements [start, end) of a one-dimensional array of text. The caller bounds their number. */
-  async strings(start: number, end: number): Promise<string[]> {
+  async strings(first: number, end: number): Promise<string[]> {
     const result: string[] = [];
-    await this.#pieces(start, end, (data) => {
-      if (ArrayBuffer.isView(data)) throw this.#file.corrupt(this.#path, "holds numbers, not text");
-      for (const text of data as readonly string[]) result.push(text);
-    });
+    this.#checkRange(first, end);
+    for (const span of spansByChunk({ first, end }, this.chunkShape[0])) {
+      const { data } = await this.#chunk([span.chunk]);
+      if (ArrayBuffer.isView(data)) throw this.#owner.corrupt("holds numbers, not text");
+      for (let i = span.first; i < span.end; i++)
+        result.push((data as readonly string[])[i - span.start] ?? "");
+    }
     return result;
   }
 
-  /** Numbers at some places of a one-dimensional array, in the order given. */
-  async numbersAt(rows: Int32Array): Promise<NumberArray> {
-    let result: NumberArray | undefined;
-    await this.#runs(rows, async (first, end, place) => {
-      const found = await this.numbers(first, end);
-      result ??= sameKind(found, rows.length);
-      for (const [position, at] of place) result[position] = found[at] ?? 0;
-    });
-    return result ?? new Float64Array(0);
-  }
-
-  /** Texts at some places of a one-dimensional array, in the order given. */
-  async stringsAt(rows: Int32Array): Promise<string[]> {
-    const result = new Array<string>(rows.length).fill("");
-    await this.#runs(rows, async (first, end, place) => {
-      const found = await this.strings(first, end);
-      for (const [position, at] of place) result[position] = found[at] ?? "";
-    });
-    return result;
-  }
-
-  /** Throws `DATA_CORRUPT` if the array's chunks cannot hold what its shape claims. */
   async checkClaim(): Promise<void> {
-    const claimed = this.shape.reduce(
-      (product, extent) => product * extent,
-      elementBytes(this.#array.dtype) ?? 4,
-    );
+    const bytes = elementBytes(this.#array.dtype) ?? 4;
+    const claimed = this.shape.reduce((product, extent) => product * extent, bytes);
     if (claimed <= SLACK_BYTES) return;
-    const stored = await this.#file.storedBytes(this.#path);
+    const stored = await this.#owner.storedBytes();
     if (claimed <= stored * MAX_COMPRESSION + SLACK_BYTES) return;
-    throw this.#file.corrupt(this.#path, `claims ${claimed} bytes, which its ${stored} bytes cannot hold`);
+    throw this.#owner.corrupt(`claims ${claimed} bytes, which its ${stored} bytes cannot hold`);
   }
 
-  /** Calls `use` with the part of each chunk that holds elements of [start, end), and where that starts. */
-  async #pieces(
-    start: number,
-    end: number,
-    use: (data: ZarrChunk["data"], at: number) => void,
-  ): Promise<void> {
-    const size = this.chunkShape[0] ?? 1;
-    if (start < 0 || end > this.length) {
-      throw this.#file.corrupt(this.#path, `has ${this.length} elements, ${start} to ${end} were needed`);
-    }
-    for (let at = start; at < end; ) {
-      const index = Math.floor(at / size);
-      const stop = Math.min(end, (index + 1) * size);
-      const { data } = await this.chunk([index]);
-      const [from, to] = [at - index * size, stop - index * size];
-      use(ArrayBuffer.isView(data) ? (data as NumberArray).subarray(from, to) : data.slice(from, to), at);
-      at = stop;
+  /** The chunk at these numbers of chunks, decoded or kept. */
+  async #chunk(place: number[]): Promise<ZarrChunk> {
+    const { cache } = this.#owner;
+    const key = `${this.path}:${place.join(",")}`;
+    const kept = cache.get(key);
+    if (kept !== undefined) return kept;
+    const decoded = this.#decode(place);
+    const bytes = this.chunkShape.reduce((product, extent) => product * extent, this.elementBytes);
+    // The newest is kept, however large: neighbouring rows are in the same chunk.
+    cache.set(key, decoded, { size: Math.min(bytes, CACHE_BYTES) });
+    try {
+      return await decoded;
+    } catch (error) {
+      if (cache.peek(key) === decoded) cache.delete(key);
+      throw error;
     }
   }
 
-  /** Calls `use` for runs of neighbouring rows, with each row's place in `rows` and in the run. */
-  async #runs(
-    rows: Int32Array,
-    use: (first: number, end: number, place: readonly (readonly [number, number])[]) => Promise<void>,
-  ): Promise<void> {
-    const positions = positionsByRow(rows);
-    let next = 0;
-    for (const { first, end } of rowRuns(rows, GAP, Math.max(GAP, this.chunkShape[0] ?? 1))) {
-      const place: [number, number][] = [];
-      for (; next < positions.length && (rows[positions[next] ?? 0] ?? 0) < end; next++) {
-        const position = positions[next] ?? 0;
-        place.push([position, (rows[position] ?? 0) - first]);
-      }
-      await use(first, end, place);
+  async #decode(place: number[]): Promise<ZarrChunk> {
+    try {
+      const { data, stride } = await this.#array.getChunk(place);
+      const values = chunkValues(data);
+      const wanted = this.chunkShape.reduce((product, extent) => product * extent, 1);
+      if (values.length === wanted) return { data: values, stride };
+      throw this.#owner.corrupt(`chunk ${place.join(",")} has ${values.length} of ${wanted} elements`);
+    } catch (error) {
+      throw this.#owner.failure(error);
     }
+  }
+
+  #checkRange(first: number, end: number): void {
+    const rows = this.shape[0] ?? 0;
+    if (first >= 0 && first <= end && end <= rows) return;
+    throw this.#owner.corrupt(`has ${rows} elements, ${first} to ${end} were needed`);
+  }
+}
+
+/** The parts of a span that are in one chunk each: its number, where that starts, and what of it is in the span. */
+function* spansByChunk(
+  { first, end }: RowSpan,
+  size = 1,
+): Generator<{ chunk: number; start: number; first: number; end: number }> {
+  for (let at = first; at < end; ) {
+    const chunk = Math.floor(at / size);
+    const start = chunk * size;
+    const stop = Math.min(end, start + size);
+    yield { chunk, start, first: at, end: stop };
+    at = stop;
   }
 }
 
@@ -168,12 +171,6 @@ function kindOf(dataType: string): ElementKind {
   if (dataType.startsWith("float")) return "float";
   if (/^u?int/.test(dataType)) return "integer";
   return "string";
-}
-
-/** An empty array of numbers of the same type. */
-function sameKind(values: NumberArray, length: number): NumberArray {
-  const Values = values.constructor as unknown as new (length: number) => NumberArray;
-  return new Values(length);
 }
 
 /** The values of a chunk as zarrita gives them: typed arrays, its own arrays of booleans and fixed-width text, or a list. */

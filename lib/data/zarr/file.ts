@@ -1,7 +1,7 @@
 import * as zarr from "zarrita";
 import { DdscError } from "../../base/errors.js";
-import { ZarrArray } from "./array.js";
-import { ChunkCache } from "./chunks.js";
+import type { Hierarchy, NodeKind } from "../hierarchy.js";
+import { type ChunkCache, chunkCache, ZarrArray } from "./array.js";
 import { elementBytes, useStrictCodecs } from "./codecs.js";
 import { MAX_OBJECT_BYTES, openStore, type ZarrStore } from "./store.js";
 
@@ -18,13 +18,15 @@ interface Node {
 }
 
 /** A zarr hierarchy (version 2 or 3, in a folder or a zip archive), opened for reading; failures are `DdscError`s. */
-export class ZarrFile {
+export class ZarrFile implements Hierarchy {
   readonly path: string;
+  readonly what = "a zarr store";
+  readonly keepsChunks = true;
   readonly #store: ZarrStore;
   readonly #version: 2 | 3;
   readonly #nodes = new Map<string, Promise<Node | undefined>>();
   readonly #arrays = new Map<string, Promise<ZarrArray>>();
-  readonly #cache = new ChunkCache();
+  readonly #cache: ChunkCache = chunkCache();
 
   private constructor(store: ZarrStore, version: 2 | 3) {
     this.path = store.name;
@@ -52,22 +54,23 @@ export class ZarrFile {
     }
   }
 
-  /** What lies at the absolute path `path`. */
-  async kind(path: string): Promise<"group" | "array" | "missing"> {
+  async kind(path: string): Promise<NodeKind> {
     return (await this.#node(path))?.kind ?? "missing";
   }
 
-  /** Names of the members of a group. */
   members(path: string): Promise<string[]> {
     return this.#store.children(path);
   }
 
-  /** Attributes of a group or an array; none where there is nothing. */
-  async attributes(path: string): Promise<Readonly<Record<string, unknown>>> {
-    return (await this.#node(path))?.attributes ?? {};
+  async attribute(path: string, name: string): Promise<unknown> {
+    return (await this.#node(path))?.attributes[name];
   }
 
-  /** The array at `path`. Throws `DATA_CORRUPT`, `DATA_FORMAT` for what is not supported, `DATA_TOO_LARGE`. */
+  async isNull(path: string): Promise<boolean> {
+    return (await this.attribute(path, "encoding-type")) === "null";
+  }
+
+  /** Throws `DATA_TOO_LARGE` for chunks of more than 1 GiB, too. */
   array(path: string): Promise<ZarrArray> {
     const known = this.#arrays.get(path);
     if (known !== undefined) return known;
@@ -76,12 +79,6 @@ export class ZarrFile {
     return opened;
   }
 
-  /** Bytes of all objects of the node at `path`. */
-  storedBytes(path: string): Promise<number> {
-    return this.#store.storedBytes(path);
-  }
-
-  /** Error `DATA_CORRUPT` about the node at `path`. */
   corrupt(path: string, what: string): DdscError {
     return new DdscError("DATA_CORRUPT", `${this.path}: ${path}: ${what}; fetch or write it again`, {
       file: this.path,
@@ -89,7 +86,7 @@ export class ZarrFile {
   }
 
   /** Releases files and memory. */
-  close(): void {
+  [Symbol.dispose](): void {
     this.#cache.clear();
     this.#store.close();
   }
@@ -151,14 +148,19 @@ export class ZarrFile {
       ) {
         throw this.#unsupported(path, `elements of the type ${String(array.dtype)}`);
       }
-      return new ZarrArray(this, path, array, this.#cache);
+      return new ZarrArray(array, path, {
+        cache: this.#cache,
+        storedBytes: () => this.#store.storedBytes(path),
+        corrupt: (what) => this.corrupt(path, what),
+        failure: (error) => this.#failure(path, error),
+      });
     } catch (error) {
-      throw this.failure(path, error);
+      throw this.#failure(path, error);
     }
   }
 
   /** What an error of zarrita about the node at `path` means; a DdscError is passed through. */
-  failure(path: string, error: unknown): DdscError {
+  #failure(path: string, error: unknown): DdscError {
     if (error instanceof DdscError) return error;
     for (let cause = error; cause instanceof Error; cause = cause.cause) {
       if (cause instanceof DdscError) return cause;

@@ -4,6 +4,7 @@ import { expect, it } from "vitest";
 import { writeH5ad, writeH5adCells, writeH5adStreamed } from "../../../lib/data/anndata/h5ad_write.js";
 import { Hdf5File } from "../../../lib/data/hdf5/file.js";
 import { Hdf5Writer } from "../../../lib/data/hdf5/writer/writer.js";
+import { numbersAt, stringsAt } from "../../../lib/data/hierarchy.js";
 import { openCells } from "../../../lib/data/open/open_cells.js";
 import { readBlocks } from "../../../lib/data/sources/blocks.js";
 import type { Frame } from "../../../lib/data/sources/frame.js";
@@ -54,10 +55,10 @@ it("layers hold whole and real numbers, unstructured values their types", async 
     [3, 4, 5],
   ]);
   using file = await Hdf5File.open(path);
-  expect(file.keys("/uns/ddsc")).toEqual(["done", "genes", "model", "seed", "share"]);
-  expect(file.info("/uns/ddsc/done").kind).toBe("boolean");
-  expect(file.info("/uns/ddsc/seed")).toMatchObject({ kind: "integer", bytes: 8, shape: [] });
-  expect(file.allStrings("/uns/ddsc/genes")).toEqual(["a", "b"]);
+  expect(await file.members("/uns/ddsc")).toEqual(["done", "genes", "model", "seed", "share"]);
+  expect((await file.array("/uns/ddsc/done")).kind).toBe("boolean");
+  expect(await file.array("/uns/ddsc/seed")).toMatchObject({ kind: "integer", elementBytes: 8, shape: [] });
+  expect(await stringsAt(await file.array("/uns/ddsc/genes"), undefined)).toEqual(["a", "b"]);
 });
 
 it("the file has the structure and the encoding attributes that AnnData documents", async () => {
@@ -69,23 +70,35 @@ it("the file has the structure and the encoding attributes that AnnData document
     X: { kind: "csr", offsets, columns: genes, values: counts },
   });
   using file = await Hdf5File.open(path);
-  const encoding = (at: string): string =>
-    `${file.textAttribute(at, "encoding-type")} ${file.textAttribute(at, "encoding-version")}`;
-  expect(file.keys("/").sort()).toEqual(["X", "layers", "obs", "obsm", "obsp", "uns", "var", "varm", "varp"]);
-  expect(encoding("/")).toBe("anndata 0.1.0");
-  expect(encoding("/X")).toBe("csr_matrix 0.1.0");
-  expect(file.attribute("/X", "shape")).toEqual([6, 5]);
-  expect(encoding("/obs")).toBe("dataframe 0.2.0");
-  expect(encoding("/obs/_index")).toBe("string-array 0.2.0");
-  expect(encoding("/obs/stage")).toBe("categorical 0.2.0");
-  expect(file.attribute("/obs/stage", "ordered")).toBe(true);
-  expect(file.info("/obs/stage/codes").bytes).toBe(1);
-  expect(encoding("/obs/passes")).toBe("nullable-integer 0.1.0");
-  expect(encoding("/obs/checked")).toBe("nullable-boolean 0.1.0");
-  expect(encoding("/obs/doublet")).toBe("array 0.2.0");
-  expect(file.info("/obs/doublet").kind).toBe("boolean");
-  expect(encoding("/uns")).toBe("dict 0.1.0");
-  expect(file.listAttribute("/obs", "column-order")).toEqual(source.metadataColumns.map(({ name }) => name));
+  const encoding = async (at: string): Promise<string> =>
+    `${await file.attribute(at, "encoding-type")} ${await file.attribute(at, "encoding-version")}`;
+  expect((await file.members("/")).sort()).toEqual([
+    "X",
+    "layers",
+    "obs",
+    "obsm",
+    "obsp",
+    "uns",
+    "var",
+    "varm",
+    "varp",
+  ]);
+  expect(await encoding("/")).toBe("anndata 0.1.0");
+  expect(await encoding("/X")).toBe("csr_matrix 0.1.0");
+  expect(await file.attribute("/X", "shape")).toEqual([6, 5]);
+  expect(await encoding("/obs")).toBe("dataframe 0.2.0");
+  expect(await encoding("/obs/_index")).toBe("string-array 0.2.0");
+  expect(await encoding("/obs/stage")).toBe("categorical 0.2.0");
+  expect(await file.attribute("/obs/stage", "ordered")).toBe(true);
+  expect((await file.array("/obs/stage/codes")).elementBytes).toBe(1);
+  expect(await encoding("/obs/passes")).toBe("nullable-integer 0.1.0");
+  expect(await encoding("/obs/checked")).toBe("nullable-boolean 0.1.0");
+  expect(await encoding("/obs/doublet")).toBe("array 0.2.0");
+  expect((await file.array("/obs/doublet")).kind).toBe("boolean");
+  expect(await encoding("/uns")).toBe("dict 0.1.0");
+  expect(await file.attribute("/obs", "column-order")).toEqual(
+    source.metadataColumns.map(({ name }) => name),
+  );
 });
 
 it("text with missing values is written as categories, which every AnnData reads", async () => {
@@ -138,13 +151,13 @@ it("thousands of chunks and of names are found again", async () => {
   await writer.dataset("/deep/strings", "string", [strings.length], strings, { note: "ünï" });
   await writer.close();
   using file = await Hdf5File.open(path);
-  const found = file.allNumbers("/deep/numbers") as Float64Array;
+  const array = await file.array("/deep/numbers");
+  const found = (await numbersAt(array, undefined)) as Float64Array;
   expect(Buffer.compare(Buffer.from(found.buffer), Buffer.from(numbers.buffer))).toBe(0);
-  expect(file.allStrings("/deep/strings").join("|")).toBe(strings.join("|"));
-  expect(file.attribute("/deep/strings", "note")).toBe("ünï");
-  const info = file.info("/deep/numbers");
-  expect(info.shape[0]! / info.chunkRows!).toBeGreaterThan(64);
-  expect([...(file.numbers(info, 2_999_998, 2) as Float64Array)]).toEqual([
+  expect((await stringsAt(await file.array("/deep/strings"), undefined)).join("|")).toBe(strings.join("|"));
+  expect(await file.attribute("/deep/strings", "note")).toBe("ünï");
+  expect(array.shape[0]! / array.chunkShape![0]!).toBeGreaterThan(64);
+  expect([...((await array.numbers(2_999_998, 3_000_000)) as Float64Array)]).toEqual([
     2_999_998 % 1009,
     2_999_999 % 1009,
   ]);

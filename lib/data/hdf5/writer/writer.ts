@@ -1,6 +1,6 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { DdscError } from "../../../base/errors.js";
-import type { NumberArray } from "../types.js";
+import type { NumberArray } from "../../sources/number_array.js";
 import { type ChunkPlace, compressChunk, DEFLATE_LEVEL, writeChunkTree } from "./chunks.js";
 import {
   attributeMessage,
