@@ -174,7 +174,8 @@ describe("CMake and Ninja where the system has none", () => {
       encoding: "utf8",
       env: { PATH: path, HOME: process.env.HOME, ...env },
     });
-    return { ...(JSON.parse(stdout) as Record<string, string>), stderr };
+    const printed = JSON.parse(stdout) as { cmake?: string; ninja?: string; generator?: string };
+    return { ...printed, stderr };
   }
 
   it("come from npm and run", () => {
