@@ -38,7 +38,7 @@ export async function bench(
   const { preset, batch, length, dtype } = options;
   const row: BenchRow = {
     what,
-    program: packageVersion,
+    program: packageVersion(),
     preset,
     batch,
     length,

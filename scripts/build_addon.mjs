@@ -9,7 +9,7 @@ import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { argv, env, execPath, exit } from "node:process";
 import { fileURLToPath } from "node:url";
-import { missingTools } from "./build_tools.mjs";
+import { buildTools } from "./build_tools.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -17,7 +17,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const settings = { DDSC_CUDA: "ON", DDSC_CUDA_ARCHITECTURES: "native" };
 
 /** Runs one cmake-js command; whether it succeeded, and what it printed if that was not shown. */
-function cmakeJs(command, { out, arch, definitions, quiet, target }) {
+function cmakeJs(command, { out, arch, definitions, quiet, target, environment }) {
   const program = createRequire(import.meta.url).resolve("cmake-js/bin/cmake-js");
   const jobs = env.CMAKE_BUILD_PARALLEL_LEVEL ?? String(availableParallelism());
   const options = ["--log-level", "warn", "--directory", root, "--out", out, "--parallel", jobs];
@@ -26,6 +26,7 @@ function cmakeJs(command, { out, arch, definitions, quiet, target }) {
   for (const [name, value] of Object.entries(definitions)) options.push(`--CD${name}=${value}`);
   const child = spawnSync(execPath, [program, command, ...options], {
     cwd: root,
+    env: environment,
     encoding: "utf8",
     maxBuffer: 1 << 28,
     stdio: quiet ? ["ignore", "pipe", "pipe"] : ["ignore", "inherit", "inherit"],
@@ -41,13 +42,15 @@ function removeWork(folder) {
 }
 
 /**
- * Builds the addon; whether it worked, and what the tools printed if that was not shown.
+ * Builds the addon; whether it worked, what the tools printed if that was not shown, and three lines on it where tools are
+ * missing.
  * @param options.out folder the build works in
  * @param options.into folder of the addon, in whose Release it goes
  * @param options.arch architecture as Node names it; default this machine's
  * @param options.definitions variables for CMake
  * @param options.target what to build; default the addon alone
  * @param options.quiet whether the tools' output is kept instead of shown
+ * @param options.problem what is said first where tools are missing
  */
 export function buildAddon(options = {}) {
   const {
@@ -56,18 +59,21 @@ export function buildAddon(options = {}) {
     arch,
     target,
     quiet = false,
+    problem,
   } = options;
+  const { missing, env: environment } = buildTools({ problem, quiet });
+  if (missing !== undefined) return { ok: false, text: missing, missing };
   const given = Object.entries(settings).map(([name, usual]) => [name, env[name] || usual]);
   const definitions = { DDSC_ADDON_FOLDER: into, ...Object.fromEntries(given), ...options.definitions };
-  const run = (command) => cmakeJs(command, { out, arch, definitions, quiet, target });
+  const run = (command) => cmakeJs(command, { out, arch, definitions, quiet, target, environment });
   let configured = run("configure");
   if (!configured.ok && removeWork(out)) configured = run("configure");
   return configured.ok ? run("build") : configured;
 }
 
 if (argv[1] === fileURLToPath(import.meta.url)) {
-  const missing = missingTools();
-  if (missing !== undefined) console.error(missing);
   const target = argv.includes("--emulated") ? "ddsc_node_emulated" : undefined;
-  exit(missing === undefined && buildAddon({ target }).ok ? 0 : 1);
+  const { ok, missing } = buildAddon({ target });
+  if (missing !== undefined) console.error(missing);
+  exit(ok ? 0 : 1);
 }

@@ -53,7 +53,10 @@ function wantedFiles() {
   });
   const native = filesBelow("native").filter((path) => NATIVE.test(path));
   const prebuilt = filesBelow("prebuilds").filter((path) => PREBUILT.test(path));
-  return new Set([...LISTED, ...built, ...native, ...prebuilt]);
+  // What the README links to.
+  const docs = readdirSync(join(root, "docs")).filter((name) => name.endsWith(".md"));
+  const shown = [...docs.map((name) => `docs/${name}`), ...filesBelow("examples")];
+  return new Set([...LISTED, ...built, ...native, ...prebuilt, ...shown]);
 }
 
 /** Packs into `directory` and checks the tarball; returns the exit code. */

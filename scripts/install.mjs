@@ -1,15 +1,15 @@
 // What `npm install` runs: nothing where the prebuilt binary of this platform loads, otherwise a build from source.
 // node-gyp-build's own command would do the same through node-gyp, which needs Python and downloads Node's headers;
-// this needs neither. `--build-from-source` skips the prebuilt binary. A failure is told in three lines; what the
+// this needs neither; CMake comes from npm where there is none. `--build-from-source` skips the prebuilt binary. A failure is told in three lines; what the
 // tools said is in a file that they name.
 import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { env, execPath, exit } from "node:process";
 import { fileURLToPath } from "node:url";
 import { buildAddon } from "./build_addon.mjs";
-import { missingTools, systemName, threeLines } from "./build_tools.mjs";
+import { systemName, TOOLS_FOLDER, threeLines } from "./build_tools.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -25,10 +25,10 @@ function prebuiltLoads() {
 
 /** Builds; undefined if it worked, otherwise what to tell. */
 function build(problem) {
-  const missing = missingTools(problem);
-  if (missing !== undefined) return missing;
-  const { ok, text } = buildAddon({ quiet: true });
-  if (ok) return undefined;
+  const { ok, text, missing } = buildAddon({ quiet: true, problem });
+  // A checkout builds again, a package does not.
+  if (!existsSync(join(root, "lib"))) rmSync(TOOLS_FOLDER, { recursive: true, force: true });
+  if (ok || missing !== undefined) return missing;
   const log = join(tmpdir(), `ddsc-build-${process.pid}.log`);
   writeFileSync(log, text);
   const [error = "the build ended without an error"] =

@@ -10,6 +10,7 @@ import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { argv, env, exit } from "node:process";
 import { fileURLToPath } from "node:url";
+import { buildTools } from "./build_tools.mjs";
 import { checkIsaSymbols } from "./check_isa_symbols.mjs";
 import { checkPlantedFaults } from "./check_planted_faults.mjs";
 
@@ -32,11 +33,16 @@ function run(command, commandArguments, environment = {}) {
 
 /** Configures and builds `targets` in `directory`; all of them where none is named. */
 function build(directory, options = [], targets = []) {
+  const tools = buildTools();
+  if (tools.missing !== undefined) {
+    console.error(tools.missing);
+    exit(1);
+  }
   const jobs = env.CMAKE_BUILD_PARALLEL_LEVEL ?? String(availableParallelism());
   // The CUDA sources run on the emulator here: nvcc is for the addon.
-  run("cmake", ["-S", ".", "-B", directory, "--log-level=WARNING", "-DDDSC_CUDA=OFF", ...options]);
+  run("cmake", ["-S", ".", "-B", directory, "--log-level=WARNING", "-DDDSC_CUDA=OFF", ...options], tools.env);
   const only = targets.length > 0 ? ["--target", ...targets] : [];
-  run("cmake", ["--build", directory, "--parallel", jobs, ...only]);
+  run("cmake", ["--build", directory, "--parallel", jobs, ...only], tools.env);
 }
 
 /** Runs the conformance tests of a build; `launcher` is a command that starts it. */

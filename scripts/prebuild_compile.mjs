@@ -18,4 +18,5 @@ const other = {
   definitions: { CMAKE_TOOLCHAIN_FILE: toolchain, DDSC_CUDA: "OFF" },
 };
 const built = buildAddon({ into, ...(arch === ownArch ? own : other) });
+if (built.missing !== undefined) console.error(built.missing);
 exit(built.ok ? 0 : 1);

@@ -10,6 +10,7 @@ import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { arch, argv, env, execPath, exit, versions } from "node:process";
 import { fileURLToPath } from "node:url";
+import { buildTools } from "./build_tools.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const isNative = arch === "arm64";
@@ -44,8 +45,14 @@ function conformance() {
     ? []
     : [`-DCMAKE_TOOLCHAIN_FILE=${join(root, "scripts/toolchains/linux-arm64.cmake")}`];
   const jobs = env.CMAKE_BUILD_PARALLEL_LEVEL ?? String(availableParallelism());
-  run("cmake", ["-S", ".", "-B", "build-arm64", "--log-level=WARNING", ...toolchain]);
-  run("cmake", ["--build", "build-arm64", "--target", "ddsc_conformance", "--parallel", jobs]);
+  const { missing, env: environment } = buildTools();
+  if (missing !== undefined) {
+    console.error(missing);
+    exit(1);
+  }
+  const tools = { env: environment };
+  run("cmake", ["-S", ".", "-B", "build-arm64", "--log-level=WARNING", ...toolchain], tools);
+  run("cmake", ["--build", "build-arm64", "--target", "ddsc_conformance", "--parallel", jobs], tools);
   const filters = argv.includes("--all")
     ? [[]]
     : [

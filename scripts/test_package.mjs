@@ -4,11 +4,13 @@
 //   - runs `ddsc doctor` and a short demo
 //   - type-checks the examples and a consumer under moduleResolution node16 and bundler, and runs the consumer
 //   - takes the binaries away: the install step must say in three lines what is missing
-//   - with --build-from-source, gives the tools back: it must build and run (some minutes)
+//   - with --build-from-source, gives the compiler back, but neither CMake nor make nor Ninja, which come from npm then: it
+//     must build and run (some minutes)
 import { spawnSync } from "node:child_process";
 import {
   cpSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -59,6 +61,20 @@ function barePath() {
   for (const program of HIDDEN) {
     if (find(program, bin) !== undefined)
       throw new Failure(`${program} is on the PATH that should not have it`);
+  }
+  return bin;
+}
+
+/** A folder with every program on the PATH but these. */
+function pathWithout(hidden) {
+  const bin = join(work, "bin-without");
+  mkdirSync(bin);
+  for (const folder of env.PATH.split(delimiter).filter((name) => existsSync(name))) {
+    for (const program of readdirSync(folder)) {
+      // lstat, not stat: what comes first on the PATH wins, a broken link included.
+      if (hidden.includes(program) || lstatSync(join(bin, program), { throwIfNoEntry: false })) continue;
+      symlinkSync(join(folder, program), join(bin, program));
+    }
   }
   return bin;
 }
@@ -170,11 +186,15 @@ function withoutBinaries(bare) {
   }
   step(`without binary and tools:\n${stderr.trimEnd()}`);
   if (!argv.includes("--build-from-source")) return;
-  run("npm", ["rebuild", "ddsc"]);
+  const withoutCmake = { ...env, PATH: pathWithout(["cmake", "make", "gmake", "ninja"]) };
+  run("npm", ["rebuild", "ddsc"], { env: withoutCmake });
+  if (existsSync(join(app, "node_modules/ddsc/build/tools"))) throw new Failure("what built it was kept");
   const { stdout } = run("npx", ["--no-install", "ddsc", "doctor"]);
   if (!stdout.includes("binary   build/Release/ddsc.node"))
     throw new Failure(`not built from source:\n${stdout}`);
-  step("without a binary it builds from source, and ddsc doctor finds nothing wrong");
+  step(
+    "without a binary it builds from source, with CMake and Ninja from npm, and ddsc doctor finds nothing wrong",
+  );
 }
 
 let code = 1;

@@ -65,7 +65,7 @@ Example: ddsc generate --model runs/a --genes Sox2,Pax6,Actb --cells 500 --out n
         sampling: samplingOptions(model, options, context),
         progress,
       }),
-      uns: { ddsc: { package: packageVersion, command: "generate", model: options.model } },
+      uns: { ddsc: { package: packageVersion(), command: "generate", model: options.model } },
     });
     progress.clear();
     output.line(

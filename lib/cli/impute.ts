@@ -89,7 +89,9 @@ Example: ddsc impute --model runs/a --data cells.h5ad --out filled.h5ad --genes 
       ...(await framesOf(source)),
       matrices: { X: "float32", rank: "int32", expected_rank: "float32", probability: "float32" },
       rows: fillRows(job, progress),
-      uns: { ddsc: { package: packageVersion, command: "impute", model: options.model, data: options.data } },
+      uns: {
+        ddsc: { package: packageVersion(), command: "impute", model: options.model, data: options.data },
+      },
     });
     noteWritten(source, output);
     const { entries, skippedCells, known, correct, rankError } = job.rows.tally;

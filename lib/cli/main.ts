@@ -24,7 +24,7 @@ function buildProgram(): Command {
     .description(
       "Masked discrete diffusion for single-cell gene expression: train, evaluate, impute, generate.",
     )
-    .version(packageVersion)
+    .version(packageVersion())
     .exitOverride()
     .configureOutput({
       outputError: (text, write) => write(`ddsc: USAGE: ${oneLine(text.replace(/^error: /, ""))}\n`),

@@ -41,7 +41,7 @@ const VARIABLES = /^(DDSC_\w+|CUDA_VISIBLE_DEVICES|PREBUILDS_ONLY|LIBC)$/;
 export function describeMachine(): Machine {
   const variables = Object.entries(process.env).filter(([name]) => VARIABLES.test(name));
   return {
-    package: packageVersion,
+    package: packageVersion(),
     node: process.version,
     platform: `${process.platform}-${process.arch}`,
     kernel: release(),

@@ -46,7 +46,7 @@ export async function writeDescription(folder: string, description: ModelDescrip
   const config = {
     format: FORMAT,
     version: VERSION,
-    package: packageVersion,
+    package: packageVersion(),
     model: description.config,
     dtype: description.dtype,
     diffusion: description.diffusion,

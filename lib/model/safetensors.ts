@@ -3,6 +3,7 @@
  * that length, and the tensors' bytes, little-endian. Both directions hold one tensor in memory at a time.
  */
 import { type FileHandle, open } from "node:fs/promises";
+import { basename } from "node:path";
 import { DdscError } from "../base/errors.js";
 import { errorCode } from "../base/files.js";
 import {
@@ -41,8 +42,9 @@ export class SafetensorsFile implements AsyncDisposable {
   }
 
   /**
-   * Opens a file and checks its header. Throws `CHECKPOINT_READ` where it cannot be opened, `CHECKPOINT_CORRUPT`
-   * where it does not follow the format or is cut short, `CHECKPOINT_DTYPE` for an unknown element type.
+   * Opens a file and checks its header. Throws `CHECKPOINT_READ` where it cannot be opened, `CHECKPOINT_PYTORCH` where
+   * PyTorch wrote it in its own format, `CHECKPOINT_CORRUPT` where it does not follow the format or is cut short,
+   * `CHECKPOINT_DTYPE` for an unknown element type.
    */
   static async open(file: string): Promise<SafetensorsFile> {
     let handle: FileHandle;
@@ -54,6 +56,7 @@ export class SafetensorsFile implements AsyncDisposable {
     try {
       const { size } = await handle.stat();
       const prefix = new DataView((await readExactly(handle, file, 0, PREFIX_BYTES)).buffer);
+      await refusePyTorch(handle, file);
       const headerBytes = Number(prefix.getBigUint64(0, true));
       if (headerBytes > MAX_HEADER_BYTES || PREFIX_BYTES + headerBytes > size) {
         throw corrupt(file, `its header would be ${headerBytes} bytes long and the file has ${size}`);
@@ -203,6 +206,24 @@ async function writeExactly(handle: FileHandle, bytes: Uint8Array): Promise<void
     const { bytesWritten } = await handle.write(bytes, done, Math.min(bytes.length - done, PIECE_BYTES));
     done += bytesWritten;
   }
+}
+
+/** Throws `CHECKPOINT_PYTORCH` for a file that `torch.save` wrote. */
+async function refusePyTorch(handle: FileHandle, file: string): Promise<void> {
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(512), 0, 512, 0);
+  const head = buffer.subarray(0, bytesRead);
+  // A zip archive with a pickle in it, before PyTorch 1.6 a pickle of protocol 2 to 5. Text of a header would begin at byte 8.
+  const isZip = head.toString("latin1", 0, 4) === "PK\x03\x04" && head.includes("data.pkl");
+  const [first = 0, protocol = 0] = head;
+  const isPickle = first === 0x80 && protocol >= 2 && protocol <= 5 && head.toString("latin1", 8, 9) !== "{";
+  if (!isZip && !isPickle) return;
+  throw new DdscError(
+    "CHECKPOINT_PYTORCH",
+    `${file}: is a PyTorch checkpoint; write its weights as safetensors first, in Python: ` +
+      `from safetensors.torch import save_file; c = torch.load("${basename(file)}", map_location="cpu"); ` +
+      'save_file(c.get("state_dict", c), "weights.safetensors")',
+    { file },
+  );
 }
 
 function readError(file: string, error: unknown): DdscError {

@@ -94,7 +94,8 @@ function addon(): Addon {
       throw new DdscError(
         "NATIVE_LOAD",
         `the native addon for ${process.platform}-${process.arch} could not be loaded (${String(cause).split("\n")[0]}); ` +
-          "reinstall the package, or run `npm run build:native` in a source checkout",
+          "reinstall the package, or run `npm run build:native` in a source checkout; in a bundled program, leave ddsc out of " +
+          "the bundle (esbuild --external:ddsc)",
         {},
         { cause },
       );

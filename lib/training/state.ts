@@ -61,7 +61,7 @@ export const initialState: TrainingState = {
 
 /** Writes `training.json` into a new folder; errors of the file system come as they are. */
 export async function writeRecord(folder: string, record: TrainingRecord): Promise<void> {
-  const json = { format: FORMAT, version: VERSION, package: packageVersion, ...record };
+  const json = { format: FORMAT, version: VERSION, package: packageVersion(), ...record };
   await writeFlushed(join(folder, TRAINING_FILE), `${JSON.stringify(json, null, 2)}\n`);
 }
 

@@ -213,6 +213,21 @@ describe("a model that cannot be used ends with exit code 1 and one line that na
     expectFailure(result, 1, "CHECKPOINT_VOCABULARY");
   });
 
+  it.each([
+    ["a zip archive", Buffer.from(`PK\x03\x04${"\0".repeat(26)}model/data.pkl${"\0".repeat(200)}`, "latin1")],
+    ["a pickle, as before PyTorch 1.6", Buffer.from("80028a0a6cfc9c46f9206aa850192e80024de903", "hex")],
+  ])("weights that PyTorch wrote are named as such: %s", async (_, bytes) => {
+    const weights = join(folder, "model.ckpt");
+    await writeFile(weights, bytes);
+    const result = await ddsc("train", "--data", data, "--out", join(folder, "never"), "--weights", weights);
+    expectFailure(
+      result,
+      1,
+      `CHECKPOINT_PYTORCH: ${weights}: is a PyTorch checkpoint; write its weights as safetensors`,
+    );
+    expect(result.stderr).toContain('torch.load("model.ckpt", map_location="cpu")');
+  });
+
   it("weights to start from that are of another shape", async () => {
     const words = ["train", "--data", data, "--out", join(folder, "never")];
     const result = await ddsc(...words, "--weights", "test/fixtures/deep.safetensors");

@@ -1,11 +1,11 @@
 import { spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { OPTIONS } from "../../lib/cli/options.js";
-import { ended, isBuilt } from "../cli/program.js";
+import { ended, isBuilt, writeStudy } from "../cli/program.js";
 
 const ROOT = join(import.meta.dirname, "../..");
 const readme = readFileSync(join(ROOT, "README.md"), "utf8");
@@ -84,6 +84,73 @@ describe("the README's tour", () => {
     } finally {
       await rm(file);
     }
+  });
+});
+
+describe.skipIf(!isBuilt)("the README's program in a project of a user", () => {
+  const [block] = blocks(readme, "ts");
+  const program = smaller(block!);
+  const printed = /^1 \d+\.\d+ \d+\.?\d*\n2 .*\n(GENE\d+ \d+ \d+\.?\d* 0?\.?\d+.*\n)+$/;
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "ddsc-project-"));
+    await mkdir(join(folder, "node_modules/@types"), { recursive: true });
+    await symlink(ROOT, join(folder, "node_modules/ddsc"));
+    for (const name of ["@types/node", "undici-types"]) {
+      await symlink(join(ROOT, "node_modules", name), join(folder, "node_modules", name));
+    }
+    await writeStudy(join(folder, "cells.h5ad"));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+
+  function run(words: readonly string[], program = process.execPath) {
+    return ended(spawn(program, words, { cwd: folder }));
+  }
+
+  // As `npm init -y` makes one, and with modules.
+  it.each(["commonjs", "module"])(
+    "runs as it is pasted and type-checks where package.json says %s",
+    async (type) => {
+      await writeFile(join(folder, "package.json"), JSON.stringify({ name: "mine", version: "1.0.0", type }));
+      await writeFile(join(folder, "first.ts"), program);
+      const { code, stdout, stderr } = await run(["--import", import.meta.resolve("tsx"), "first.ts"]);
+      expect([code, stderr]).toEqual([0, ""]);
+      expect(stdout).toMatch(printed);
+      const options = [
+        "--strict",
+        "--skipLibCheck",
+        "--noEmit",
+        "--target",
+        "es2022",
+        "--module",
+        "nodenext",
+      ];
+      const checked = await run([join(ROOT, "node_modules/typescript/bin/tsc"), "first.ts", ...options]);
+      expect(checked.stdout).toBe("");
+    },
+  );
+
+  it("runs as JavaScript, required, and bundled with the package left out", async () => {
+    await writeFile(join(folder, "first.mjs"), program);
+    expect(await run(["first.mjs"])).toMatchObject({
+      code: 0,
+      stderr: "",
+      stdout: expect.stringMatching(printed),
+    });
+
+    await writeFile(
+      join(folder, "first.cjs"),
+      program.replace(/^import (.*) from "ddsc";/, 'const $1 = require("ddsc");'),
+    );
+    // Node 20 says that requiring ES modules is new.
+    const required = await run(["--disable-warning=ExperimentalWarning", "first.cjs"]);
+    expect(required).toMatchObject({ code: 0, stderr: "", stdout: expect.stringMatching(printed) });
+
+    const [options] = /--bundle .*ddsc/.exec(readme)!;
+    const words = ["first.ts", ...options.split(" "), "--format=esm", "--outfile=bundle.mjs"];
+    const bundled = await run(words, join(ROOT, "node_modules/.bin/esbuild"));
+    expect(bundled.code).toBe(0);
+    expect(await run(["bundle.mjs"])).toMatchObject({ code: 0, stdout: expect.stringMatching(printed) });
   });
 });
 

