@@ -1,7 +1,7 @@
 import { DdscError } from "../base/errors.js";
 import type { BatchLoader, BatchPosition } from "../batching/index.js";
 import type { Denoiser } from "../model/denoiser.js";
-import type { NativeLossInput } from "../native/denoiser.js";
+import type { NativeDenoiser, StagedBatch } from "../native/denoiser.js";
 import { addReport, emptyReport, type TokenizerReport } from "../tokenizer/index.js";
 import { type StepInput, stepInput } from "./step.js";
 
@@ -32,8 +32,10 @@ const AHEAD = 2;
 /** A step that was asked for. */
 interface Asked {
   readonly step: Promise<LoadedStep>;
-  /** Once it is there. */
+  /** Once its batches are there. */
   loaded?: LoadedStep;
+  /** Once its first batch was handed to the model. */
+  staged?: StagedBatch;
 }
 
 /**
@@ -70,18 +72,22 @@ export class StepsAhead implements AsyncDisposable {
     const taken = this.#asked.shift();
     if (taken === undefined) throw noMore();
     this.#ask(AHEAD);
-    return taken.step;
+    return { ...(await taken.step), staged: taken.staged };
   }
 
-  /** The first input of the step to be taken next, where it is there already. */
-  get next(): NativeLossInput | undefined {
-    return this.#asked[0]?.loaded?.inputs[0];
+  /** Hands the first batch of the step to be taken next to the model, where it is there already. */
+  stageNext(native: Pick<NativeDenoiser, "stage">): void {
+    const next = this.#asked[0];
+    const input = next?.loaded?.inputs[0];
+    if (next !== undefined && input !== undefined) next.staged ??= native.stage(input);
   }
 
   /** Closes the loader; what was asked for is dropped when nothing reads for it any more. */
   async [Symbol.asyncDispose](): Promise<void> {
+    const dropped = this.#asked.splice(0);
+    for (const { staged } of dropped) staged?.[Symbol.dispose]();
     await this.#loader.close();
-    await Promise.allSettled(this.#asked.splice(0).map(({ step }) => step));
+    await Promise.allSettled(dropped.map(({ step }) => step));
   }
 
   /** Asks on until so many steps are asked for and not taken. */
@@ -92,8 +98,7 @@ export class StepsAhead implements AsyncDisposable {
         (loaded) => {
           asked.loaded = loaded;
         },
-        // Met by whoever takes it.
-        () => undefined,
+        () => undefined, // `take` rejects
       );
       this.#asked.push(asked);
     }

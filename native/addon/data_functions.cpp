@@ -12,7 +12,7 @@ namespace ddsc::addon {
 
 namespace {
 
-/// Numbers of lib/native_data.ts's page table in one page, in order.
+/// Numbers of lib/native/data.ts's page table in one page, in order.
 constexpr std::size_t kPageFields = 9;
 
 std::vector<data::PageEntry> pageTable(const Field& value) {

@@ -1,5 +1,5 @@
 #pragma once
-// The addon's functions for data files, tokens and memory: see lib/native_data.ts and lib/native_tokens.ts.
+// The addon's functions for data files, tokens and memory: see lib/native/data.ts and lib/native/tokens.ts.
 
 #include <napi.h>
 
