@@ -178,7 +178,7 @@ describe("Trainer", () => {
         if (step === 5) break;
       }
       const loaded = await Promise.all(next.mock.results.map(({ value }) => value));
-      expect(loaded).toHaveLength(14);
+      expect(loaded).toHaveLength(12);
       const expected = [1, 3, 5, 7, 9].map((i) => loaded[i].value.next);
       expect(positions).toEqual(expected);
       expect((await readRecord(join(folder, "last"))).state.position).toEqual(expected[4]);
