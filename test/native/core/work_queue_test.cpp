@@ -66,7 +66,10 @@ DDSC_TEST("the end of a work queue waits for the task on its thread and drops th
   });
   queue.push([&other, held] { other = true; });
   begun.get_future().wait();
-  std::thread releasing([&] { letGo.set_value(); });
+  std::thread releasing([&] {
+    while (queue.push([&] { other = true; })) std::this_thread::yield();  // until the queue has ended
+    letGo.set_value();
+  });
   queue.end();
   releasing.join();
   check(finished, "the task under way was not waited for");
