@@ -1,5 +1,5 @@
 import { FIRST_RANK_TOKEN } from "../lib/batching/index.js";
-import type { NativePrediction } from "../lib/native/denoiser.js";
+import type { NativePrediction } from "../lib/native/types.js";
 import { type DenoisingModel, maskToken } from "../lib/sampling/index.js";
 
 /** A model that notes how surprising what is drawn from it is. */

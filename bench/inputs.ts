@@ -1,5 +1,5 @@
 import { Purpose, RandomStream } from "../lib/base/random.js";
-import type { NativeBatch } from "../lib/native/denoiser.js";
+import type { NativeBatch } from "../lib/native/types.js";
 import { DEFAULT_RANKS } from "../lib/tokenizer/index.js";
 import { FIRST_RANK_TOKEN } from "../lib/tokenizer/ragged_batch.js";
 

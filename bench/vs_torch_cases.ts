@@ -1,5 +1,5 @@
 import type { PresetName } from "../lib/model/config.js";
-import type { DType } from "../lib/native/denoiser.js";
+import type { DType } from "../lib/native/types.js";
 import type { SubjectKind } from "./subjects.js";
 
 /** One comparison with the peer. */

@@ -74,23 +74,20 @@ export {
   machineMemory,
 } from "./model/memory.js";
 export type { ModelDescription } from "./model/model_files.js";
-export {
-  type DenoiserConfig,
-  type DType,
-  type NativeNoise as Noise,
-  type NativeObjective as Objective,
-  nativeCuda as cudaState,
-  nativeDevices as devices,
-  type ParameterInfo,
-} from "./native/denoiser.js";
+export { nativeCuda as cudaState, nativeDevices as devices } from "./native/denoiser.js";
 export type {
   CpuDevice,
   CudaState,
+  DenoiserConfig,
   DeviceMemory,
+  DType,
   GpuDevice,
   NativeDevice as Device,
-} from "./native/devices.js";
-export type { NativeLimits as DeviceLimits } from "./native/measures.js";
+  NativeLimits as DeviceLimits,
+  NativeNoise as Noise,
+  NativeObjective as Objective,
+  ParameterInfo,
+} from "./native/types.js";
 export * from "./sampling/index.js";
 export * from "./tokenizer/index.js";
 export type { FitEnd, FitOptions, StepResult } from "./training/fit.js";

@@ -10,7 +10,7 @@ import { parseArgs } from "node:util";
 import { DdscError } from "../lib/base/errors.js";
 import { tableLines } from "../lib/cli/output.js";
 import { SafetensorsFile } from "../lib/model/safetensors.js";
-import type { DType } from "../lib/native/denoiser.js";
+import type { DType } from "../lib/native/types.js";
 import type { Comparison } from "./parity/compare.js";
 import { Fixture, notAFixture } from "./parity/fixture.js";
 import { compareModel } from "./parity/model.js";

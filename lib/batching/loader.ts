@@ -6,6 +6,7 @@ import type { CellTokenizer } from "../tokenizer/cell_tokenizer.js";
 import { addReport, emptyReport, type TokenizerReport } from "../tokenizer/report.js";
 import { checkPlanOptions, type PlanOptions } from "./plan.js";
 import { type BatchPosition, FIRST_POSITION, type LoadedBatch, type ProducerOptions } from "./producer.js";
+import { BATCHES_AHEAD } from "./read_ahead.js";
 import { type BatchStream, InlineStream } from "./stream.js";
 import { WorkerStream } from "./worker_stream.js";
 
@@ -37,7 +38,7 @@ export interface BatchLoaderOptions extends PlanOptions {
  * with exactly the batches the other would have given.
  *
  * Begins to work at the first `next()`. `return()` (so leaving a `for await`), `close()`, `await using`, the signal
- * and any error stop it and free its memory. Errors met in the worker arrive as they are, with code and place.
+ * and any error stop it and free its memory. Errors of the worker arrive as they are, with code and place.
  */
 export class BatchLoader implements AsyncIterableIterator<LoadedBatch, void, void>, AsyncDisposable {
   readonly #source: CellSource;
@@ -71,7 +72,11 @@ export class BatchLoader implements AsyncIterableIterator<LoadedBatch, void, voi
     if (epochs !== Number.POSITIVE_INFINITY) checkNumber("epochs", epochs, range);
     this.#source = source;
     this.#tokenizer = tokenizer;
-    this.#prefetch = checkNumber("prefetch", options.prefetch ?? 4, { min: 1, max: 1024, integer: true });
+    this.#prefetch = checkNumber("prefetch", options.prefetch ?? BATCHES_AHEAD, {
+      min: 1,
+      max: 1024,
+      integer: true,
+    });
     this.#inWorker = options.worker ?? true;
     this.#signal = options.signal;
     this.#position = start;
@@ -155,7 +160,9 @@ export class BatchLoader implements AsyncIterableIterator<LoadedBatch, void, voi
 
   #openStream(): BatchStream {
     const descriptor = this.#inWorker ? describe(this.#source) : undefined;
-    if (descriptor === undefined) return new InlineStream(this.#source, this.#tokenizer, this.#options);
+    if (descriptor === undefined) {
+      return new InlineStream(this.#source, this.#tokenizer, this.#options, this.#prefetch);
+    }
     const setup = { source: descriptor, tokenizer: this.#tokenizer.toJSON(), options: this.#options };
     return new WorkerStream(setup, this.#prefetch);
   }

@@ -13,9 +13,10 @@ interface Opened {
   readonly batches: ReturnType<typeof produceBatches>;
 }
 
-async function open(setup: LoaderSetup): Promise<Opened> {
+async function open(setup: LoaderSetup, wanted: () => number): Promise<Opened> {
   const source = await openSource(setup.source);
-  return { source, batches: produceBatches(source, CellTokenizer.fromJSON(setup.tokenizer), setup.options) };
+  const tokenizer = CellTokenizer.fromJSON(setup.tokenizer);
+  return { source, batches: produceBatches(source, tokenizer, setup.options, wanted) };
 }
 
 /** Ends the work under way and closes the source. */
@@ -33,7 +34,23 @@ function serve(port: MessagePort, setup: LoaderSetup): void {
   const post = (reply: LoaderReply, memory: ArrayBuffer[] = []) => port.postMessage(reply, memory);
   let opened: ReturnType<typeof open> | undefined;
   let ended = false;
+  /** Batches that were asked for and not posted. */
+  let wanted = 0;
   let turn = Promise.resolve();
+
+  async function makeOne(): Promise<void> {
+    if (ended) return;
+    opened ??= open(setup, () => wanted);
+    const { batches } = await opened;
+    const item = await batches.next();
+    if (ended) return;
+    wanted--;
+    if (item.done === true) {
+      ended = true;
+      post({ kind: "end", report: item.value });
+    } else post({ kind: "batch", loaded: item.value }, memoryOf(item.value));
+  }
+
   port.on("message", (request: LoaderRequest) => {
     if (request === "stop") {
       ended = true;
@@ -42,26 +59,14 @@ function serve(port: MessagePort, setup: LoaderSetup): void {
       void turn.then(() => port.close());
       return;
     }
-    turn = turn.then(async () => {
-      if (ended) return;
-      opened ??= open(setup);
-      const { batches } = await opened;
-      for (let made = 0; made < request.items && !ended; ) {
-        const item = await batches.next();
-        if (item.done === true) {
-          ended = true;
-          post({ kind: "end", report: item.value });
-        } else {
-          post({ kind: "batch", loaded: item.value }, memoryOf(item.value));
-          made++;
-        }
-      }
-    });
-    turn = turn.catch((error: unknown) => {
-      if (!ended) post({ kind: "error", error: packError(error) });
-      ended = true;
-    });
+    wanted += request.items;
+    for (let item = 0; item < request.items; item++) turn = turn.then(makeOne).catch(fail);
   });
+
+  function fail(error: unknown): void {
+    if (!ended) post({ kind: "error", error: packError(error) });
+    ended = true;
+  }
 }
 
 if (parentPort !== null) serve(parentPort, workerData as LoaderSetup);

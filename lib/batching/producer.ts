@@ -8,6 +8,7 @@ import { addReport, emptyReport, type TokenizerReport } from "../tokenizer/repor
 import type { GeneMapping, TokenizedCells } from "../tokenizer/tokenized_cells.js";
 import { cutBatches, evenBatches } from "./limit.js";
 import { type PlanOptions, ReadingOrder } from "./plan.js";
+import { TOKENIZED_AT_ONCE } from "./read_ahead.js";
 import type { CellWindow } from "./window.js";
 import { WindowReader } from "./window_reader.js";
 
@@ -48,96 +49,77 @@ export interface ProducerOptions extends Required<PlanOptions> {
   readonly epochs: number;
 }
 
-/** Batches whose tokens are made at the same time. */
-const BATCHES_AT_ONCE = 3;
-
 /**
  * Reads, shuffles and tokenizes: the batches of epoch after epoch from a starting place. While the batches of a window are
  * given out the next window is read and the next batches are tokenized, off the event loop as far as the format and the
  * tokenizer allow. Nothing is kept but two windows and a piece. Returns a report of what was left out after the last batch.
  *
  * Throws `DATA_NO_CELLS` where an epoch holds no usable cell, and as `CellSelector.create`.
+ *
+ * @param wanted how many batches are asked for and not given yet: no more are begun, but for the one that is asked for
  */
 export async function* produceBatches(
   source: CellSource,
   tokenizer: CellTokenizer,
   options: ProducerOptions,
+  wanted: () => number,
 ): AsyncGenerator<LoadedBatch, TokenizerReport, undefined> {
   const mapping = tokenizer.map(source);
   const order = new ReadingOrder(source.partBounds, options);
   const selector = await CellSelector.create(source, options.selection);
   const stop = new AbortController();
   const reader = new WindowReader(source, selector, order, options, stop.signal);
+  const { start, epochs } = options;
   let report = emptyReport();
   /** Usable cells of the epoch so far; one that was begun before is taken to have some. */
-  let usable = options.start.window + options.start.batch;
-  let { epoch, window: place, batch: skipped } = options.start;
-  let window: CellWindow | undefined;
-  let ahead: Promise<CellWindow> | undefined;
+  let usable = start.window + start.batch;
+  let skipped = start.batch;
   try {
-    while (epoch < options.epochs) {
-      window = await (ahead ?? reader.read(epoch, place));
-      ahead = undefined;
-      const ended = window.end >= order.count(epoch);
-      const following = ended ? { epoch: epoch + 1, window: 0 } : { epoch, window: window.end };
-      if (following.epoch < options.epochs && !reader.holdsAll) {
-        ahead = reader.read(following.epoch, following.window);
-        // Its failure is met when the window is needed.
-        ahead.catch(() => undefined);
-      }
+    for await (const { window, epoch, isLast, following } of reader.windows(start, epochs)) {
       const { places, bounds, left } = cutWindow(window, tokenizer, mapping, epoch, options);
       addReport(report, left);
       const batches = bounds.length - 1;
+      const begin = (batch: number) =>
+        tokenizer.tokenizePicked(
+          window.blocks,
+          window.pick(places.subarray(bounds[batch], bounds[batch + 1])),
+          mapping,
+          epoch,
+        );
       let i = skipped;
-      for await (const tokenized of tokenizeBatches(
-        window,
-        tokenizer,
-        mapping,
-        epoch,
-        places,
-        bounds.subarray(i),
-      )) {
+      for await (const tokenized of severalAtOnce(begin, i, batches, wanted)) {
         i++;
         addReport(report, tokenized.report);
         if (tokenized.report.cells === 0) continue;
         usable += tokenized.report.cells;
-        const next = i < batches ? { epoch, window: place, batch: i } : { ...following, batch: 0 };
+        const next = i < batches ? { epoch, window: window.start, batch: i } : { ...following, batch: 0 };
         yield { batch: tokenized.batch, epoch, next, report };
         report = emptyReport();
       }
-      if (!reader.holdsAll) window.free();
-      if (ended && usable === 0) throw noCells(source, tokenizer.minGenes);
-      if (ended) usable = 0;
-      ({ epoch, window: place } = following);
+      if (isLast && usable === 0) throw noCells(source, tokenizer.minGenes);
+      if (isLast) usable = 0;
       skipped = 0;
     }
     return report;
   } finally {
     stop.abort();
-    window?.free();
-    ahead?.then((unused) => unused.free()).catch(() => undefined);
-    reader.close();
   }
 }
 
-/** Tokens of the batches of a window in order, several of them under way at a time. */
-async function* tokenizeBatches(
-  window: CellWindow,
-  tokenizer: CellTokenizer,
-  mapping: GeneMapping,
-  epoch: number,
-  places: Int32Array,
-  bounds: Int32Array,
+/** Batches `first` to `end` - 1 in order, several of them being tokenized at a time: no more than are wanted. */
+async function* severalAtOnce(
+  begin: (batch: number) => Promise<TokenizedCells>,
+  first: number,
+  end: number,
+  wanted: () => number,
 ): AsyncGenerator<TokenizedCells, void, undefined> {
   const underWay: Promise<TokenizedCells>[] = [];
-  const batches = bounds.length - 1;
   try {
-    for (let made = 0, begun = 0; made < batches; made++) {
-      for (; begun < Math.min(made + BATCHES_AT_ONCE, batches); begun++) {
-        const picked = window.pick(places.subarray(bounds[begun], bounds[begun + 1]));
-        const tokenized = tokenizer.tokenizePicked(window.blocks, picked, mapping, epoch);
-        // Its failure is met when the batch is needed.
-        tokenized.catch(() => undefined);
+    for (let made = first, begun = first; made < end; made++) {
+      const most = Math.min(end, made + Math.max(1, Math.min(wanted(), TOKENIZED_AT_ONCE)));
+      for (; begun < most; begun++) {
+        const tokenized = begin(begun);
+        tokenized.catch(() => undefined); // thrown in its turn
         underWay.push(tokenized);
       }
       const tokenized = await underWay[0];

@@ -1,7 +1,8 @@
 import { setImmediate } from "node:timers/promises";
+import { oneAhead } from "../base/one_ahead.js";
 import { type CellSelection, CellSelector } from "../data/select/selection.js";
 import type { CellBlock } from "../data/sources/cells.js";
-import { rowSpans } from "../data/sources/parts.js";
+import { type RowSpan, rowSpans } from "../data/sources/parts.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { CellTokenizer } from "../tokenizer/cell_tokenizer.js";
 import type { TokenizedCells } from "../tokenizer/tokenized_cells.js";
@@ -63,7 +64,7 @@ const SPAN_CELLS = 1024;
 
 /**
  * Tokens of the selected cells of a source in the order of their rows, at most `cells` of them at a time: a part is read once
- * and held as long as its cells are given out, nothing else is kept. Parts in which every cell was skipped are given too.
+ * and held as long as its cells are given out, while the next one is read; nothing else is kept. Parts in which every cell was skipped are given too.
  * Throws as `CellSelector.create`.
  */
 export async function* streamCells(
@@ -74,16 +75,19 @@ export async function* streamCells(
   const { selection = {}, epoch = 0, cells = 256, signal, onProgress } = options;
   const mapping = tokenizer.map(source);
   const selector = await CellSelector.create(source, selection);
-  for (const span of rowSpans(source.partBounds, SPAN_CELLS)) {
+  const read = async (span: RowSpan) => {
     await setImmediate();
     signal?.throwIfAborted();
     const rows = await selector.rows(span);
-    const block = rows.length === 0 ? undefined : await source.read(rows, signal);
-    for (let first = 0; block !== undefined && first < rows.length; first += cells) {
+    return { end: span.end, block: rows.length === 0 ? undefined : await source.read(rows, signal) };
+  };
+  for await (const { end, block } of oneAhead(rowSpans(source.partBounds, SPAN_CELLS), read)) {
+    const count = block?.rows.length ?? 0;
+    for (let first = 0; block !== undefined && first < count; first += cells) {
       signal?.throwIfAborted();
-      yield tokenizer.tokenize(cellsOf(block, first, Math.min(first + cells, rows.length)), mapping, epoch);
+      yield tokenizer.tokenize(cellsOf(block, first, Math.min(first + cells, count)), mapping, epoch);
     }
-    onProgress?.(span.end);
+    onProgress?.(end);
   }
 }
 

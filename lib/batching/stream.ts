@@ -22,8 +22,9 @@ export class InlineStream implements BatchStream {
   readonly #items: ReturnType<typeof produceBatches>;
   #closed = false;
 
-  constructor(source: CellSource, tokenizer: CellTokenizer, options: ProducerOptions) {
-    this.#items = produceBatches(source, tokenizer, options);
+  /** @param ahead how many batches may be on their way when one is asked for */
+  constructor(source: CellSource, tokenizer: CellTokenizer, options: ProducerOptions, ahead: number) {
+    this.#items = produceBatches(source, tokenizer, options, () => ahead);
   }
 
   async next(): Promise<StreamItem | undefined> {

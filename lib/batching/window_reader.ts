@@ -5,12 +5,11 @@ import { rowRange } from "../data/sources/parts.js";
 import type { CellSource } from "../data/sources/source.js";
 import { HeldMemory } from "../native/tokens.js";
 import type { PlanOptions, ReadingOrder } from "./plan.js";
+import { PIECES_AT_ONCE } from "./read_ahead.js";
 import { CellWindow } from "./window.js";
 
 /** Cells read at a time: between two reads other work may run. */
 const SLICE_CELLS = 1024;
-/** Pieces that are read at the same time: while one is decoded, another comes from the disk or is decoded, too. */
-const PIECES_AT_ONCE = 2;
 
 /** A piece of an epoch that is being read. */
 interface Piece {
@@ -21,7 +20,24 @@ interface Piece {
   readonly memory: HeldMemory;
 }
 
-/** Reads windows: pieces of the order until there are cells or counts enough. */
+/** Where a window begins. */
+export interface WindowPlace {
+  readonly epoch: number;
+  /** Place in the epoch's order of pieces. */
+  readonly window: number;
+}
+
+/** A window that was read. */
+export interface WindowRead {
+  readonly window: CellWindow;
+  readonly epoch: number;
+  /** Whether the epoch ends with it. */
+  readonly isLast: boolean;
+  /** The window after it. */
+  readonly following: WindowPlace;
+}
+
+/** Reads windows: pieces of the order until there are cells or counts enough. Small data is read once for all epochs. */
 export class WindowReader {
   readonly #source: CellSource;
   readonly #selector: CellSelector;
@@ -47,13 +63,39 @@ export class WindowReader {
     this.#signal = signal;
   }
 
-  /** Whether the cells of all epochs are in memory, so that nothing is left to read. */
-  get holdsAll(): boolean {
-    return this.#whole !== undefined;
+  /**
+   * The windows from a place on, up to the end of the last of `epochs`; while one is used the next is read. A window is freed
+   * when the next one is asked for, and at the end.
+   */
+  async *windows(start: WindowPlace, epochs: number): AsyncGenerator<WindowRead, void, undefined> {
+    let place = start;
+    let window: CellWindow | undefined;
+    let ahead: Promise<CellWindow> | undefined;
+    try {
+      while (place.epoch < epochs) {
+        const { epoch } = place;
+        window = await (ahead ?? this.#read(epoch, place.window));
+        ahead = undefined;
+        const isLast = window.end >= this.#order.count(epoch);
+        const following = isLast ? { epoch: epoch + 1, window: 0 } : { epoch, window: window.end };
+        if (following.epoch < epochs && this.#whole === undefined) {
+          ahead = this.#read(following.epoch, following.window);
+          ahead.catch(() => undefined); // thrown in its turn
+        }
+        yield { window, epoch, isLast, following };
+        if (this.#whole === undefined) window.free();
+        place = following;
+      }
+    } finally {
+      window?.free();
+      ahead?.then((unused) => unused.free()).catch(() => undefined);
+      for (const { blocks, memory } of this.#begun)
+        void blocks.catch(() => undefined).then(() => memory.free());
+    }
   }
 
-  /** The window that begins at a place of an epoch; one at a time. Small data is read once for all epochs. */
-  async read(epoch: number, start: number): Promise<CellWindow> {
+  /** The window that begins at a place of an epoch; one at a time. */
+  async #read(epoch: number, start: number): Promise<CellWindow> {
     if (this.#whole !== undefined && start === 0) return this.#whole;
     const { windowCells, windowCounts, shard } = this.#options;
     const blocks: CellBlock[] = [];
@@ -83,13 +125,6 @@ export class WindowReader {
     return window;
   }
 
-  /** Frees what was read and belongs to no window. */
-  close(): void {
-    for (const { blocks, memory } of this.#begun)
-      void blocks.catch(() => undefined).then(() => memory.free());
-    this.#begun = [];
-  }
-
   /** The cells of a piece; those that follow in the epoch are begun, too. */
   #piece(epoch: number, place: number): Piece {
     const take = (next: number): Piece => {
@@ -107,8 +142,7 @@ export class WindowReader {
   #begin(epoch: number, place: number): Piece {
     const memory = new HeldMemory();
     const blocks = this.#readPiece(epoch, place, memory);
-    // Its failure is met when the piece is needed.
-    blocks.catch(() => undefined);
+    blocks.catch(() => undefined); // thrown in its turn
     return { epoch, place, blocks, memory };
   }
 

@@ -1,6 +1,6 @@
 import { describeGpu } from "../model/device.js";
 import { nativeCuda, nativeDevices } from "../native/denoiser.js";
-import type { CudaState, NativeDevice } from "../native/devices.js";
+import type { CudaState, NativeDevice } from "../native/types.js";
 import { defineCommand } from "./command.js";
 
 /** `ddsc devices`: what this installation can compute on. */

@@ -1,5 +1,5 @@
 import { checkChoice, checkNumber, DdscError } from "../base/errors.js";
-import type { NativeObjective } from "../native/denoiser.js";
+import type { NativeObjective } from "../native/types.js";
 import { noiseSchedule, SCHEDULE_KINDS, type ScheduleConfig } from "./schedule.js";
 
 /**

@@ -1,5 +1,5 @@
 import { Purpose, RandomStream } from "../base/random.js";
-import type { NativeNoise } from "../native/denoiser.js";
+import type { NativeNoise } from "../native/types.js";
 import type { DiffusionConfig } from "./config.js";
 import { lossWeight, type NoiseSchedule, noiseSchedule, sigmaOf } from "./schedule.js";
 

@@ -1,5 +1,5 @@
 import { checkChoice, checkNumber, DdscError } from "../base/errors.js";
-import type { DenoiserConfig } from "../native/denoiser.js";
+import type { DenoiserConfig } from "../native/types.js";
 
 /** The part of a model's shape that is a matter of choice; the rest follows from vocabulary and token strategy. */
 export interface ModelShape {

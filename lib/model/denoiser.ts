@@ -1,7 +1,8 @@
 import { dirname, join } from "node:path";
 import { checkChoice, checkNumber, checkOptionNames, DdscError, wrongType } from "../base/errors.js";
 import { type DiffusionConfig, diffusionFrom } from "../diffusion/index.js";
-import { type DenoiserConfig, type DType, NativeDenoiser, type ParameterInfo } from "../native/denoiser.js";
+import { NativeDenoiser } from "../native/denoiser.js";
+import type { DenoiserConfig, DType, ParameterInfo } from "../native/types.js";
 import {
   CellTokenizer,
   type CellTokenizerOptions,

@@ -1,6 +1,6 @@
 import { DdscError } from "../base/errors.js";
 import { nativeCuda, nativeDevices } from "../native/denoiser.js";
-import type { GpuDevice } from "../native/devices.js";
+import type { GpuDevice } from "../native/types.js";
 
 /** A device by the name that native code takes, and why it is this one. */
 export interface ChosenDevice {

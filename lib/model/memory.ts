@@ -1,8 +1,7 @@
 import { freemem, totalmem } from "node:os";
 import { checkNumber } from "../base/errors.js";
-import { type DenoiserConfig, type DType, nativeGpuMemory, nativeMemory } from "../native/denoiser.js";
-import type { DeviceMemory } from "../native/devices.js";
-import type { NativeMemory, NativeWorkload } from "../native/measures.js";
+import { nativeGpuMemory, nativeMemory } from "../native/denoiser.js";
+import type { DenoiserConfig, DeviceMemory, DType, NativeMemory, NativeWorkload } from "../native/types.js";
 import { chooseDevice } from "./device.js";
 
 /** A batch, as far as memory goes. */

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { checkChoice, DdscError } from "../base/errors.js";
 import { errorCode } from "../base/files.js";
 import { type DiffusionConfig, diffusionFrom } from "../diffusion/index.js";
-import type { DenoiserConfig, DType } from "../native/denoiser.js";
+import type { DenoiserConfig, DType } from "../native/types.js";
 import { CellTokenizer, type CellTokenizerJson, GeneVocabulary } from "../tokenizer/index.js";
 import { checkConfig, NON_RANK_TOKENS } from "./config.js";
 import { writeFlushed } from "./folder.js";

@@ -1,5 +1,6 @@
 import { DdscError } from "../base/errors.js";
-import type { NativeDenoiser, ParameterBuffer, ParameterInfo } from "../native/denoiser.js";
+import type { NativeDenoiser } from "../native/denoiser.js";
+import type { ParameterBuffer, ParameterInfo } from "../native/types.js";
 import { SafetensorsFile, type TensorEntry, writeSafetensors } from "./safetensors.js";
 
 /** What published checkpoints put before the names of the denoiser's parameters. */

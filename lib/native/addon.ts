@@ -1,95 +1,19 @@
-/** Loads the native addon, the only file that does, and says what it exports. */
+/** Loads the native addon, the only file that does. What it exports is said by the files that call it. */
 import { createRequire } from "node:module";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { DdscError } from "../base/errors.js";
-import type { DataAddon } from "./data.js";
-import type {
-  DenoiserConfig,
-  DType,
-  NativeBatch,
-  NativeDenoiserOptions,
-  NativeDrawOptions,
-  NativeLoss,
-  NativeLossInput,
-  NativeObjectiveInput,
-  NativeObjectiveLoss,
-  NativeStatistics,
-  NativeUpdateOptions,
-  ParameterBuffer,
-  ParameterInfo,
-} from "./denoiser.js";
-import type { CudaState, DeviceMemory, NativeDevice } from "./devices.js";
-import type { NativeLimits, NativeMemory, NativeOpProfile, NativeWorkload } from "./measures.js";
-import type { TokenAddon } from "./tokens.js";
-
-/** A prediction as the addon gives it; see NativePrediction. */
-interface AddonPrediction {
-  readonly rows: Int32Array;
-  logits(): Promise<Float32Array>;
-  statistics(targets: Int32Array | null): Promise<NativeStatistics>;
-  draw(options: NativeDrawOptions): Promise<{ tokens: Int32Array; probability: Float32Array }>;
-  dispose(): void;
-}
-
-/** A model as the addon gives it; wrapped by NativeDenoiser. */
-export interface AddonDenoiser {
-  readonly parameters: ParameterInfo[];
-  readonly bufferSize: number;
-  readonly device: string;
-  initialise(seed: number): Promise<void>;
-  read(buffer: ParameterBuffer, offset: number, size: number): Promise<Float32Array>;
-  write(buffer: ParameterBuffer, offset: number, values: Float32Array): Promise<void>;
-  accumulate(
-    input: NativeLossInput,
-    gradientScale: number,
-    dropoutSeed: number,
-    step: number,
-    recompute: boolean,
-    next: NativeLossInput | null,
-  ): Promise<NativeLoss>;
-  evaluate(input: NativeLossInput): Promise<NativeLoss>;
-  update(options: NativeUpdateOptions): Promise<{ gradientNorm: number; applied: boolean }>;
-  predict(
-    batch: NativeBatch,
-    conditioning: Float32Array,
-    rows: Int32Array | null,
-    weights: "weights" | "ema",
-  ): Promise<AddonPrediction>;
-  reserve(workload: NativeWorkload): Promise<NativeMemory>;
-  takeProfile(): Promise<NativeOpProfile[]>;
-  measureLimits(): Promise<NativeLimits>;
-  cancel(): void;
-  dispose(): void;
-}
-
-/** All that the addon exports. */
-interface Addon extends DataAddon, TokenAddon {
-  Denoiser: new (options: NativeDenoiserOptions) => AddonDenoiser;
-  /** The CPU and the GPUs found. */
-  devices(): NativeDevice[];
-  cudaState(): CudaState;
-  gpuMemory(device: string): DeviceMemory;
-  estimateMemory(options: {
-    readonly config: DenoiserConfig;
-    readonly dtype: DType;
-    readonly workload: NativeWorkload;
-    readonly device: string;
-  }): Promise<NativeMemory>;
-  /** The diffusion loss op alone, in float32. */
-  objectiveLoss(input: NativeObjectiveInput): Promise<NativeObjectiveLoss>;
-}
 
 const require = createRequire(import.meta.url);
 const packageRoot = fileURLToPath(new URL("../..", import.meta.url));
-let loaded: Addon | undefined;
+let loaded: object | undefined;
 
 /** The addon: the package's own, or for development the file that DDSC_ADDON names. */
-function addon(): Addon {
+function addon(): object {
   if (loaded === undefined) {
     const { DDSC_ADDON: other } = process.env;
     try {
-      loaded = (other ? require(resolve(other)) : require("node-gyp-build")(packageRoot)) as Addon;
+      loaded = (other ? require(resolve(other)) : require("node-gyp-build")(packageRoot)) as object;
     } catch (cause) {
       throw new DdscError(
         "NATIVE_LOAD",
@@ -127,10 +51,11 @@ export function fromNative(error: unknown): unknown {
 /**
  * Calls one of the addon's functions, at once or off the event loop; errors become `DdscError`s. Throws `NATIVE_LOAD` where there
  * is no addon.
+ * @typeParam A those of the addon's exports that the caller knows
  */
-export function callAddon<T>(call: (addon: Addon) => T): T {
+export function callAddon<A extends object, T>(call: (addon: A) => T): T {
   try {
-    const result = call(addon());
+    const result = call(addon() as A);
     if (!(result instanceof Promise)) return result;
     return result.catch((error: unknown) => {
       throw fromNative(error);

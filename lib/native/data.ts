@@ -69,7 +69,7 @@ export interface NativeNumberTypes {
 }
 
 /** The addon's functions, as they are exported. */
-export interface DataAddon {
+interface DataAddon {
   decodeNumbers(
     column: NativeColumn,
     rows: NativeRows,
@@ -100,18 +100,18 @@ export async function decodeNumbers<T extends keyof NativeNumberTypes>(
   rows: NativeRows,
   type: T,
 ): Promise<{ values: NativeNumberTypes[T]; offsets: Int32Array }> {
-  const decoded = await callAddon((addon) => addon.decodeNumbers(column, rows, type));
+  const decoded = await callAddon((addon: DataAddon) => addon.decodeNumbers(column, rows, type));
   return decoded as { values: NativeNumberTypes[T]; offsets: Int32Array };
 }
 
 /** Decodes a flat column of text. Off the event loop. */
 export async function decodeText(column: NativeColumn, rows: NativeRows): Promise<NativeText> {
-  return callAddon((addon) => addon.decodeText(column, rows));
+  return callAddon((addon: DataAddon) => addon.decodeText(column, rows));
 }
 
 /** How many rows start in each page (none in a dictionary), [pages]. Off the event loop. */
 export async function rowsByPage(column: NativeColumn): Promise<Int32Array> {
-  return callAddon((addon) => addon.rowsByPage(column));
+  return callAddon((addon: DataAddon) => addon.rowsByPage(column));
 }
 
 /** Decodes two columns of lists and joins them: see `joinCells`. Off the event loop. */
@@ -122,7 +122,9 @@ export async function readCells(
   expressionRows: NativeRows,
   columnOf: Int32Array,
 ): Promise<NativeCells> {
-  return callAddon((addon) => addon.readCells(tokens, tokenRows, expressions, expressionRows, columnOf));
+  return callAddon((addon: DataAddon) =>
+    addon.readCells(tokens, tokenRows, expressions, expressionRows, columnOf),
+  );
 }
 
 /**
@@ -134,12 +136,12 @@ export function joinCells(
   expressions: { readonly values: Float32Array; readonly offsets: Int32Array },
   columnOf: Int32Array,
 ): NativeCells {
-  return callAddon((addon) =>
+  return callAddon((addon: DataAddon) =>
     addon.joinCells(tokens.values, tokens.offsets, expressions.values, expressions.offsets, columnOf),
   );
 }
 
 /** Decompresses Zstandard frames of at most `most` bytes together. Off the event loop; `bytes` must not change meanwhile. */
 export async function zstdDecompress(bytes: Uint8Array, most: number): Promise<Uint8Array> {
-  return callAddon((addon) => addon.zstdDecompress(bytes, most));
+  return callAddon((addon: DataAddon) => addon.zstdDecompress(bytes, most));
 }

@@ -1,210 +1,114 @@
-/**
- * The typed door to the addon's models and devices. Calls of one model run one after the other, off the event loop, in the
- * order they were made.
- */
+/** The typed door to the addon's models and devices. */
 import { DdscError } from "../base/errors.js";
-import { type AddonDenoiser, callAddon, fromNative } from "./addon.js";
-import type { CudaState, DeviceMemory, NativeDevice } from "./devices.js";
-import type { NativeLimits, NativeMemory, NativeOpProfile, NativeWorkload } from "./measures.js";
+import { callAddon } from "./addon.js";
+import type {
+  CudaState,
+  DenoiserConfig,
+  DeviceMemory,
+  DType,
+  NativeBatch,
+  NativeDenoiserOptions,
+  NativeDevice,
+  NativeDrawOptions,
+  NativeLimits,
+  NativeLoss,
+  NativeLossInput,
+  NativeMemory,
+  NativeObjectiveInput,
+  NativeObjectiveLoss,
+  NativeOpProfile,
+  NativePrediction,
+  NativeStatistics,
+  NativeUpdateOptions,
+  NativeWorkload,
+  ParameterBuffer,
+  ParameterInfo,
+} from "./types.js";
 
-/** Compute type. Master weights, optimizer state, reductions and softmax are float32 in both. */
-export type DType = "fp32" | "bf16";
-
-/** Shape of the denoiser; the fields of the reference's `Config`. */
-export interface DenoiserConfig {
-  /** Rank tokens V, the mask token (last) included: R + 3. */
-  readonly vocabSize: number;
-  /** Rows of the gene embedding, specials included. */
-  readonly geneVocabSize: number;
-  /** Width D. */
-  readonly hidden: number;
-  readonly blocks: number;
-  /** Attention heads; D / heads is even. */
-  readonly heads: number;
-  /** Width of the conditioning (time) vector. */
-  readonly condDim: number;
-  /** Dropout probability in training, 0..1 (exclusive). */
-  readonly dropout: number;
-  /** Whether the network sees the noise level. */
-  readonly timeConditioning: boolean;
-  /** Rotary position embedding in attention. */
-  readonly rotary: boolean;
+/** Ends a call of the addon; made and raised by its functions. */
+declare const cancellation: unique symbol;
+interface Cancellation {
+  readonly [cancellation]: true;
 }
 
-/** One named parameter inside the flat buffers. */
-export interface ParameterInfo {
-  readonly name: string;
-  readonly shape: readonly number[];
-  /** First element in the flat buffer. */
-  readonly offset: number;
-  readonly size: number;
+/** A staged batch as the addon gives it; wrapped by StagedBatch. */
+interface AddonStagedBatch {
+  dispose(): void;
 }
 
-/** The flat float32 buffers of a model, each as long as all parameters (padding between parameters included). */
-export type ParameterBuffer = "weights" | "ema" | "firstMoment" | "secondMoment" | "gradient";
-
-/** Cells of a call; see RaggedBatch. `tokens` is x0 in training and xt in prediction. */
-export interface NativeBatch {
-  readonly offsets: Int32Array;
-  readonly genes: Int32Array;
-  readonly tokens: Int32Array;
-  readonly cells: Float64Array;
-}
-
-/** What is masked: given, or drawn natively from Purpose.mask streams. */
-export type NativeMasking =
-  | { readonly kind: "given"; readonly noisy: Int32Array }
-  | {
-      readonly kind: "draw";
-      readonly moveChance: Float64Array;
-      readonly seed: number;
-      readonly step: number;
-    };
-
-/** Noise of each cell, as objectives need it; all [cells]. See CellNoise in native/ops/ops.h. */
-export interface NativeNoise {
-  /** Noise level given to the network (ignored without time conditioning). */
-  readonly conditioning: Float32Array;
-  /** Factor on the per-token loss. */
-  readonly weight: Float32Array;
-  readonly sigma: Float32Array;
-  readonly time: Float32Array;
-  /** Factor on |E[rank] - rank|, all included; absent: no mean matching. */
-  readonly meanWeight?: Float32Array;
-}
-
-/** What is learnt: see `DiffusionConfig`. */
-export type NativeObjective =
-  | { readonly kind: "subs" }
-  | { readonly kind: "d3pm"; readonly steps: number }
-  | { readonly kind: "sedd" };
-
-export interface NativeLossInput {
-  readonly batch: NativeBatch;
-  readonly masking: NativeMasking;
-  readonly noise: NativeNoise;
-  readonly objective: NativeObjective;
-  /** Which weights: the trained ones or their moving average. Default "weights". */
-  readonly weights?: "weights" | "ema";
-}
-
-/** Sums over the masked, valid tokens of a call (weighted as asked, not divided by anything). */
-export interface NativeLoss {
-  /** Sum of the objective's per-token loss, nats (times weight). */
-  readonly loss: number;
-  /** Sum of the mean matching term (meanWeight included). */
-  readonly meanLoss: number;
-  /** Tokens that were masked and counted. */
-  readonly maskedTokens: number;
-  /** Tokens with x0 >= 2: what losses are divided by. */
-  readonly validTokens: number;
-  /** Sum of -log p(x0) under SUBS over the masked tokens, nats. */
-  readonly crossEntropy: number;
-  /** Masked tokens whose most probable rank is the right one. */
-  readonly correct: number;
-  /** Objective's loss by cell, [cells]. */
-  readonly cellLoss: Float64Array;
-}
-
-export interface NativeUpdateOptions {
-  readonly learningRate: number;
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly epsilon: number;
-  readonly weightDecay: number;
-  /** 0..1; the EMA buffer moves by 1 - emaDecay. */
-  readonly emaDecay: number;
-  /** Gradient is scaled down to this global norm when larger; 0: no clipping. */
-  readonly maxNorm: number;
-  /** Optimizer step, from 1. */
-  readonly step: number;
-}
-
-export interface NativeStatistics {
-  /** log p(target) under SUBS, nats; all 0 when no targets were given. */
-  readonly targetLogProbability: Float32Array;
-  readonly best: Int32Array;
-  readonly bestProbability: Float32Array;
-  /** E[token] over value tokens. */
-  readonly expectedToken: Float32Array;
-}
-
-export interface NativeDrawOptions {
-  readonly objective: NativeObjective["kind"];
-  /** Weight of the values and of staying masked, by cell of the predicted batch. */
-  readonly reveal: Float32Array;
-  readonly stay: Float32Array;
-  /** [cells], sedd only. */
-  readonly sigma?: Float32Array;
-  /** 0: the most probable value. */
-  readonly temperature: number;
-  readonly seed: number;
-  readonly step: number;
-  /** Which of the predicted rows to draw for, by place among them, ascending; default all. */
-  readonly places?: Int32Array;
-}
-
-/** Logits of the masked rows of one batch, kept in native memory. */
-export interface NativePrediction extends Disposable {
-  /** Rows (token numbers in the batch) that were predicted, ascending. */
+/** A prediction as the addon gives it; see NativePrediction. */
+interface AddonPrediction {
   readonly rows: Int32Array;
-  /** [rows, V], row-major. */
   logits(): Promise<Float32Array>;
-  /** `targets` is [rows]. */
-  statistics(targets?: Int32Array): Promise<NativeStatistics>;
+  statistics(targets: Int32Array | null): Promise<NativeStatistics>;
   draw(options: NativeDrawOptions): Promise<{ tokens: Int32Array; probability: Float32Array }>;
+  dispose(): void;
 }
 
-/** Logits and what they should say, for an objective without a network. Rows are masked tokens. */
-export interface NativeObjectiveInput {
-  /** [rows, V], row-major; the mask token is V - 1. */
-  readonly logits: Float32Array;
-  /** V. */
-  readonly vocabSize: number;
-  /** x0 of each row, [rows]. */
-  readonly target: Int32Array;
-  /** Index of each row's cell in `noise`, [rows], ascending. */
-  readonly cell: Int32Array;
-  readonly noise: Omit<NativeNoise, "conditioning">;
-  readonly objective: NativeObjective;
-  /** As for a denoiser; default "cpu". */
-  readonly device?: string;
-}
-
-/** Values of an objective and the gradient of their sum. */
-export interface NativeObjectiveLoss {
-  /** Objective's loss of each row (weight included), nats, [rows]. */
-  readonly loss: Float32Array;
-  /** Mean matching term of each row (meanWeight included), [rows]; zeros where there is none. */
-  readonly meanLoss: Float32Array;
-  /** d(sum of both) / d logits, [rows, V]. */
-  readonly gradient: Float32Array;
-}
-
-export interface NativeDenoiserOptions {
-  readonly config: DenoiserConfig;
-  readonly dtype: DType;
-  /** "cpu", "cuda" (the first GPU that can be used) or "cuda:N". */
+/** A model as the addon gives it; wrapped by NativeDenoiser. */
+interface AddonDenoiser {
+  readonly parameters: ParameterInfo[];
+  readonly bufferSize: number;
   readonly device: string;
-  /** Whether gradients, moments and EMA are wanted; otherwise only weights are held. */
-  readonly trainable: boolean;
-  /** Whether time and cost of every op are recorded, for `takeProfile`. Default false, which costs nothing. */
-  readonly profile?: boolean;
+  initialise(seed: number): Promise<void>;
+  read(buffer: ParameterBuffer, offset: number, size: number): Promise<Float32Array>;
+  write(buffer: ParameterBuffer, offset: number, values: Float32Array): Promise<void>;
+  stage(input: NativeLossInput): AddonStagedBatch;
+  accumulate(
+    input: NativeLossInput | AddonStagedBatch,
+    gradientScale: number,
+    dropoutSeed: number,
+    step: number,
+    recompute: boolean,
+    cancellation: Cancellation | null,
+  ): Promise<NativeLoss>;
+  evaluate(input: NativeLossInput, cancellation: Cancellation | null): Promise<NativeLoss>;
+  update(options: NativeUpdateOptions): Promise<{ gradientNorm: number; applied: boolean }>;
+  predict(
+    batch: NativeBatch,
+    conditioning: Float32Array,
+    rows: Int32Array | null,
+    weights: "weights" | "ema",
+    cancellation: Cancellation | null,
+  ): Promise<AddonPrediction>;
+  reserve(workload: NativeWorkload): Promise<NativeMemory>;
+  takeProfile(): Promise<NativeOpProfile[]>;
+  measureLimits(): Promise<NativeLimits>;
+  dispose(): void;
+}
+
+/** The addon's functions for models and devices, as they are exported. */
+interface ModelAddon {
+  Denoiser: new (options: NativeDenoiserOptions) => AddonDenoiser;
+  cancellation(): Cancellation;
+  cancel(cancellation: Cancellation): void;
+  /** The CPU and the GPUs found. */
+  devices(): NativeDevice[];
+  cudaState(): CudaState;
+  gpuMemory(device: string): DeviceMemory;
+  estimateMemory(options: {
+    readonly config: DenoiserConfig;
+    readonly dtype: DType;
+    readonly workload: NativeWorkload;
+    readonly device: string;
+  }): Promise<NativeMemory>;
+  /** The diffusion loss op alone, in float32. */
+  objectiveLoss(input: NativeObjectiveInput): Promise<NativeObjectiveLoss>;
 }
 
 /** What this installation can compute on: the CPU and the GPUs found, those that cannot be used included. */
 export function nativeDevices(): readonly NativeDevice[] {
-  return callAddon((addon) => addon.devices());
+  return callAddon((addon: ModelAddon) => addon.devices());
 }
 
 /** What there is of CUDA, and where there are no GPUs why. */
 export function nativeCuda(): CudaState {
-  return callAddon((addon) => addon.cudaState());
+  return callAddon((addon: ModelAddon) => addon.cudaState());
 }
 
 /** Memory of a GPU ("cuda:N"), which the process begins to use with this. Throws `DEVICE_UNAVAILABLE`. */
 export function nativeGpuMemory(device: string): DeviceMemory {
-  return callAddon((addon) => addon.gpuMemory(device));
+  return callAddon((addon: ModelAddon) => addon.gpuMemory(device));
 }
 
 /**
@@ -217,18 +121,45 @@ export async function nativeMemory(
   workload: NativeWorkload,
   device: string,
 ): Promise<NativeMemory> {
-  return callAddon((addon) => addon.estimateMemory({ config, dtype, workload, device }));
+  return callAddon((addon: ModelAddon) => addon.estimateMemory({ config, dtype, workload, device }));
 }
 
 /** Losses of given logits and their gradient, as training computes them. Throws ARGUMENT_RANGE for sizes that disagree. */
 export async function objectiveLoss(input: NativeObjectiveInput): Promise<NativeObjectiveLoss> {
-  return callAddon((addon) => addon.objectiveLoss(input));
+  return callAddon((addon: ModelAddon) => addon.objectiveLoss(input));
+}
+
+/** A batch that `NativeDenoiser.stage` handed to a model ahead of its turn: for one `accumulate` of that model. */
+export class StagedBatch implements Disposable {
+  readonly #handle: AddonStagedBatch | undefined;
+  readonly #problem: unknown;
+
+  /** @param stage makes the addon's handle; what it throws is kept until the batch is used */
+  constructor(stage: () => AddonStagedBatch) {
+    try {
+      this.#handle = stage();
+    } catch (error) {
+      this.#problem = error;
+    }
+  }
+
+  /** The addon's handle. Throws what was wrong with the input. */
+  get handle(): AddonStagedBatch {
+    if (this.#handle === undefined) throw this.#problem;
+    return this.#handle;
+  }
+
+  /** Frees the batch's memory, unless an `accumulate` has taken it. */
+  [Symbol.dispose](): void {
+    this.#handle?.dispose();
+  }
 }
 
 /**
- * A denoiser in native memory: parameters, gradients, optimizer state. Each method queues behind the earlier ones; an
- * aborted call rejects with the signal's reason and leaves parameters and optimizer state as they were (an aborted
- * `accumulate` leaves the gradient undefined until `clearGradient`).
+ * A denoiser in native memory: parameters, gradients, optimizer state. Its calls run on a thread of its own, one after the
+ * other in the order in which they were made; arrays that they are given are copied, and may be changed at once. An aborted
+ * call rejects with the signal's reason and leaves parameters and optimizer state as they were (an aborted `accumulate`
+ * leaves the gradient undefined until `clearGradient`).
  */
 export class NativeDenoiser implements Disposable {
   readonly parameters: readonly ParameterInfo[];
@@ -237,7 +168,6 @@ export class NativeDenoiser implements Disposable {
   /** For people: "cpu (avx512, 2 threads)". */
   readonly device: string;
   readonly #native: AddonDenoiser;
-  #tail: Promise<unknown> = Promise.resolve();
   #disposed = false;
 
   /**
@@ -245,7 +175,7 @@ export class NativeDenoiser implements Disposable {
    * DEVICE_UNAVAILABLE with the reason, CUDA_DEVICE_LOST where a GPU failed earlier in this process.
    */
   constructor(options: NativeDenoiserOptions) {
-    this.#native = callAddon((addon) => new addon.Denoiser(options));
+    this.#native = callAddon((addon: ModelAddon) => new addon.Denoiser(options));
     this.parameters = this.#native.parameters;
     this.bufferSize = this.#native.bufferSize;
     this.device = this.#native.device;
@@ -253,54 +183,67 @@ export class NativeDenoiser implements Disposable {
 
   /** Draws fresh weights (published initialisation) and clears optimizer state; EMA starts at the weights. */
   initialise(seed: number): Promise<void> {
-    return this.#queue(() => this.#native.initialise(seed));
+    return this.#run(() => this.#native.initialise(seed));
   }
 
   /** Copies `size` floats from `offset` of a buffer. */
   read(buffer: ParameterBuffer, offset: number, size: number): Promise<Float32Array> {
-    return this.#queue(() => this.#native.read(buffer, offset, size));
+    return this.#run(() => this.#native.read(buffer, offset, size));
   }
 
   /** Overwrites a part of a buffer. */
   write(buffer: ParameterBuffer, offset: number, values: Float32Array): Promise<void> {
-    return this.#queue(() => this.#native.write(buffer, offset, values));
+    return this.#run(() => this.#native.write(buffer, offset, values));
   }
 
   /** Sets the gradient to zero. */
   clearGradient(): Promise<void> {
-    return this.#queue(() => this.#native.write("gradient", 0, new Float32Array(this.bufferSize)));
+    return this.#run(() => this.#native.write("gradient", 0, new Float32Array(this.bufferSize)));
+  }
+
+  /**
+   * Hands a batch to the model ahead of its `accumulate`: a GPU gets it while it works on the call before. One may be staged
+   * beside the one that is computed on. What is wrong with the input rejects the `accumulate` that is given the batch. Free
+   * one that is not used with `using` or `[Symbol.dispose]()`.
+   */
+  stage(input: NativeLossInput): StagedBatch {
+    return new StagedBatch(() => {
+      this.#requireModel();
+      return callAddon(() => this.#native.stage(input));
+    });
   }
 
   /**
    * Forward and backward of one micro-batch with dropout: gradient += gradientScale * d(sum of losses). Dropout is
    * named by (dropoutSeed, step, cell). `recompute` (default false): a block's activations are not kept from forward
-   * to backward but computed again there: the same bits in less memory and more time.
-   *
-   * `next`: the input of the `accumulate` to come. A GPU gets its batch while it works on this one; the same bits as
-   * without. It is known again as the same object, whose arrays stay as they are until then; whatever is called in
-   * between or in its place is right, too, and what is wrong with it is told by its own call.
+   * to backward but computed again there: the same bits in less memory and more time. A staged batch is used up,
+   * whatever comes of the call.
    */
-  accumulate(
-    input: NativeLossInput,
+  async accumulate(
+    input: NativeLossInput | StagedBatch,
     options: {
       readonly gradientScale: number;
       readonly dropoutSeed: number;
       readonly step: number;
       readonly recompute?: boolean;
-      readonly next?: NativeLossInput | undefined;
     },
     signal?: AbortSignal,
   ): Promise<NativeLoss> {
-    const { gradientScale, dropoutSeed, step, recompute = false, next = null } = options;
-    return this.#queue(
-      () => this.#native.accumulate(input, gradientScale, dropoutSeed, step, recompute, next),
-      signal,
-    );
+    const { gradientScale, dropoutSeed, step, recompute = false } = options;
+    const staged = input instanceof StagedBatch ? input : undefined;
+    try {
+      return await this.#run((cancellation) => {
+        const given = staged?.handle ?? (input as NativeLossInput);
+        return this.#native.accumulate(given, gradientScale, dropoutSeed, step, recompute, cancellation);
+      }, signal);
+    } finally {
+      staged?.[Symbol.dispose]();
+    }
   }
 
   /** Forward and loss only, without dropout. */
   evaluate(input: NativeLossInput, signal?: AbortSignal): Promise<NativeLoss> {
-    return this.#queue(() => this.#native.evaluate(input), signal);
+    return this.#run((cancellation) => this.#native.evaluate(input, cancellation), signal);
   }
 
   /**
@@ -308,7 +251,7 @@ export class NativeDenoiser implements Disposable {
    * and `applied` is false.
    */
   update(options: NativeUpdateOptions): Promise<{ gradientNorm: number; applied: boolean }> {
-    return this.#queue(() => this.#native.update(options));
+    return this.#run(() => this.#native.update(options));
   }
 
   /** Runs the network on xt (`batch.tokens`) for `rows` (default: all masked tokens), without dropout. */
@@ -321,16 +264,16 @@ export class NativeDenoiser implements Disposable {
     },
     signal?: AbortSignal,
   ): Promise<NativePrediction> {
-    const raw = await this.#queue(
-      () =>
-        this.#native.predict(batch, options.conditioning, options.rows ?? null, options.weights ?? "weights"),
+    const { conditioning, rows = null, weights = "weights" } = options;
+    const raw = await this.#run(
+      (cancellation) => this.#native.predict(batch, conditioning, rows, weights, cancellation),
       signal,
     );
     return {
       rows: raw.rows,
-      logits: () => this.#queue(() => raw.logits()),
-      statistics: (targets) => this.#queue(() => raw.statistics(targets ?? null)),
-      draw: (draw) => this.#queue(() => raw.draw(draw)),
+      logits: () => this.#run(() => raw.logits()),
+      statistics: (targets) => this.#run(() => raw.statistics(targets ?? null)),
+      draw: (draw) => this.#run(() => raw.draw(draw)),
       [Symbol.dispose]: () => raw.dispose(),
     };
   }
@@ -340,7 +283,7 @@ export class NativeDenoiser implements Disposable {
    * all of it is. Throws `ARGUMENT_RANGE` for a batch that cannot be.
    */
   reserve(workload: NativeWorkload): Promise<NativeMemory> {
-    return this.#queue(() => this.#native.reserve(workload));
+    return this.#run(() => this.#native.reserve(workload));
   }
 
   /**
@@ -348,41 +291,41 @@ export class NativeDenoiser implements Disposable {
    * denoiser that was not made with `profile`.
    */
   takeProfile(): Promise<readonly NativeOpProfile[]> {
-    return this.#queue(async () => this.#native.takeProfile());
+    return this.#run(() => this.#native.takeProfile());
   }
 
   /** Measures what the device can do at most, which takes some tenths of a second. */
   measureLimits(): Promise<NativeLimits> {
-    return this.#queue(() => this.#native.measureLimits());
+    return this.#run(() => this.#native.measureLimits());
   }
 
-  /** Frees native memory once the calls under way have ended; later calls reject with MODEL_DISPOSED. */
+  /** Frees native memory once the calls made so far have ended; later calls reject with MODEL_DISPOSED. */
   [Symbol.dispose](): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    this.#tail = this.#tail.then(() => this.#native.dispose());
+    this.#native.dispose();
   }
 
-  #queue<T>(call: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    if (this.#disposed) {
-      return Promise.reject(
-        new DdscError("MODEL_DISPOSED", "this model was disposed; load or create it again"),
-      );
+  /** Makes a call at once, so that calls run in the order in which they were made. */
+  async #run<T>(call: (cancellation: Cancellation | null) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    this.#requireModel();
+    if (signal === undefined) return callAddon(() => call(null));
+    signal.throwIfAborted();
+    const cancellation = callAddon((addon: ModelAddon) => addon.cancellation());
+    const cancel = () => callAddon((addon: ModelAddon) => addon.cancel(cancellation));
+    signal.addEventListener("abort", cancel, { once: true });
+    try {
+      return await callAddon(() => call(cancellation));
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      throw error;
+    } finally {
+      signal.removeEventListener("abort", cancel);
     }
-    const result = this.#tail.then(async () => {
-      signal?.throwIfAborted();
-      const cancel = () => this.#native.cancel();
-      signal?.addEventListener("abort", cancel, { once: true });
-      try {
-        return await call();
-      } catch (error) {
-        if (signal?.aborted) throw signal.reason;
-        throw fromNative(error);
-      } finally {
-        signal?.removeEventListener("abort", cancel);
-      }
-    });
-    this.#tail = result.catch(() => undefined);
-    return result;
+  }
+
+  #requireModel(): void {
+    if (!this.#disposed) return;
+    throw new DdscError("MODEL_DISPOSED", "this model was disposed; load or create it again");
   }
 }

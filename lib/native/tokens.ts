@@ -43,7 +43,7 @@ export interface NativeBlock {
 }
 
 /** The addon's functions, as they are exported. */
-export interface TokenAddon {
+interface TokenAddon {
   tokenizeCells(block: NativeBlock, options: NativeTokenizing): NativeTokens | null;
   tokenizePicked(
     blocks: readonly NativeBlock[],
@@ -56,7 +56,7 @@ export interface TokenAddon {
 
 /** Tokens of the cells of a block, as `CellTokenizer` with quantile ranks makes them; null where a cell must be refused. */
 export function tokenizeCells(block: NativeBlock, options: NativeTokenizing): NativeTokens | null {
-  return callAddon((addon) => addon.tokenizeCells(block, options));
+  return callAddon((addon: TokenAddon) => addon.tokenizeCells(block, options));
 }
 
 /**
@@ -69,7 +69,7 @@ export async function tokenizePicked(
   picked: Int32Array,
   options: NativeTokenizing,
 ): Promise<NativeTokens | null> {
-  return callAddon((addon) => addon.tokenizePicked(blocks, picked, options));
+  return callAddon((addon: TokenAddon) => addon.tokenizePicked(blocks, picked, options));
 }
 
 /** An array of which all memory is its own. */
@@ -84,7 +84,8 @@ function ownsItsMemory(array: Numbers): boolean {
  * are left to the garbage collector.
  */
 export function freeMemory(...arrays: Numbers[]): void {
-  for (const array of arrays) if (ownsItsMemory(array)) callAddon((addon) => addon.freeMemory(array, false));
+  for (const array of arrays)
+    if (ownsItsMemory(array)) callAddon((addon: TokenAddon) => addon.freeMemory(array, false));
 }
 
 /**
@@ -98,7 +99,7 @@ export class HeldMemory {
   /** Takes charge of arrays that nobody else uses; those that share their memory are left to the garbage collector. */
   hold(...arrays: Numbers[]): void {
     for (const array of arrays.filter(ownsItsMemory)) {
-      callAddon((addon) => addon.holdMemory(array));
+      callAddon((addon: TokenAddon) => addon.holdMemory(array));
       this.#arrays.push(array);
     }
   }
@@ -107,6 +108,6 @@ export class HeldMemory {
   free(): void {
     const arrays = this.#arrays;
     this.#arrays = [];
-    for (const array of arrays) callAddon((addon) => addon.freeMemory(array, true));
+    for (const array of arrays) callAddon((addon: TokenAddon) => addon.freeMemory(array, true));
   }
 }

@@ -1,5 +1,6 @@
 import type { DiffusionConfig } from "../diffusion/index.js";
-import type { DenoiserConfig, NativeDenoiser } from "../native/denoiser.js";
+import type { NativeDenoiser } from "../native/denoiser.js";
+import type { DenoiserConfig } from "../native/types.js";
 import type { TokenStrategy } from "../tokenizer/strategy.js";
 import type { GeneVocabulary } from "../tokenizer/vocabulary.js";
 

@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import { cellLengths, selectCells } from "../batching/collate.js";
 import { cutBatches } from "../batching/limit.js";
 import { noiseConditioning } from "../diffusion/index.js";
-import type { NativePrediction } from "../native/denoiser.js";
+import type { NativePrediction } from "../native/types.js";
 import type { RaggedBatch } from "../tokenizer/ragged_batch.js";
 import type { DenoisingModel } from "./denoising_model.js";
 import type { CheckedSampling } from "./options.js";

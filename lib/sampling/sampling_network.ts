@@ -1,5 +1,5 @@
 import { noiseConditioning, sigmaOf } from "../diffusion/index.js";
-import type { NativeObjective, NativePrediction } from "../native/denoiser.js";
+import type { NativeObjective, NativePrediction } from "../native/types.js";
 import type { DenoisingModel } from "./denoising_model.js";
 import { type CellRows, runNetwork } from "./network.js";
 import type { CheckedSampling } from "./options.js";

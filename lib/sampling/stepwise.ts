@@ -1,6 +1,6 @@
 import { Purpose, RandomStream } from "../base/random.js";
 import { type NoiseSchedule, noiseSchedule, sigmaOf } from "../diffusion/index.js";
-import type { NativeObjective } from "../native/denoiser.js";
+import type { NativeObjective } from "../native/types.js";
 import type { DenoisingModel } from "./denoising_model.js";
 import type { CheckedSampling } from "./options.js";
 import type { CellDraw, SamplingNetwork } from "./sampling_network.js";

@@ -2,7 +2,7 @@ import { checkNumber, DdscError } from "../base/errors.js";
 import { cellLengths } from "../batching/collate.js";
 import type { RaggedBatch } from "../batching/index.js";
 import type { Denoiser } from "../model/denoiser.js";
-import type { NativeLimits, NativeOpProfile } from "../native/measures.js";
+import type { NativeLimits, NativeOpProfile } from "../native/types.js";
 import { trainerSettings } from "./options.js";
 import { stepInput, trainStep } from "./step.js";
 

@@ -2,7 +2,8 @@ import { DdscError } from "../base/errors.js";
 import { FIRST_RANK_TOKEN, type RaggedBatch } from "../batching/index.js";
 import { type CellNoise, drawNoise } from "../diffusion/index.js";
 import type { Denoiser } from "../model/denoiser.js";
-import type { NativeLoss, NativeLossInput } from "../native/denoiser.js";
+import type { StagedBatch } from "../native/denoiser.js";
+import type { NativeLoss, NativeLossInput } from "../native/types.js";
 import type { TrainerSettings } from "./options.js";
 
 /** What one optimizer step gave. */
@@ -50,7 +51,7 @@ export function addLoss(sums: LossSums, part: NativeLoss): LossSums {
 }
 
 /**
- * The native calls that lose a batch in parts: times are drawn for the cells of all parts together, so that they are
+ * The native calls that compute the loss of a batch in parts: times are drawn for the cells of all parts together, so that they are
  * evenly spread over the whole; masks are named by (seed, step, cell).
  */
 export function lossInputs(
@@ -78,6 +79,8 @@ export interface StepInput {
   /** Number of the step, from 1. */
   readonly step: number;
   readonly inputs: readonly NativeLossInput[];
+  /** The first input, where the model was handed it ahead. */
+  readonly staged?: StagedBatch | undefined;
   /** Tokens that are not special: what losses are divided by. */
   readonly validTokens: number;
   /** Tokens, cls included. */
@@ -102,8 +105,8 @@ export function stepInput(
 export interface TrainStepOptions {
   readonly learningRate: number;
   readonly signal?: AbortSignal | undefined;
-  /** Asked for at the step's last batch: the first of the step to come, which a GPU gets meanwhile. Default none. */
-  readonly next?: () => NativeLossInput | undefined;
+  /** Called while the model computes on the step's last batch: to stage the first of the step to come. */
+  readonly stageNext?: () => void;
 }
 
 /**
@@ -115,7 +118,7 @@ export interface TrainStepOptions {
  */
 export async function trainStep(
   model: Denoiser,
-  { step, inputs, validTokens, tokens }: StepInput,
+  { step, inputs, staged, validTokens, tokens }: StepInput,
   settings: TrainerSettings,
   options: TrainStepOptions,
 ): Promise<StepOutcome> {
@@ -124,10 +127,15 @@ export async function trainStep(
   const { seed: dropoutSeed, recompute } = settings;
   const common = { gradientScale: 1 / validTokens, dropoutSeed, step, recompute };
   let sums = noLoss;
+  let ahead = staged;
   try {
     for (const [i, input] of inputs.entries()) {
-      const next = inputs[i + 1] ?? options.next?.();
-      sums = addLoss(sums, await native.accumulate(input, { ...common, next }, signal));
+      const loss = native.accumulate(ahead ?? input, common, signal);
+      // A GPU gets the next batch while it works on this one.
+      const next = inputs[i + 1];
+      ahead = next && native.stage(next);
+      if (next === undefined) options.stageNext?.();
+      sums = addLoss(sums, await loss);
     }
     const loss = (sums.loss + sums.meanLoss) / validTokens;
     if (!Number.isFinite(loss)) throw notFinite("loss", loss, step);
@@ -145,6 +153,7 @@ export async function trainStep(
     };
   } catch (error) {
     // Where that fails, too (a GPU that is lost), the first error tells more.
+    ahead?.[Symbol.dispose]();
     await native.clearGradient().catch(() => undefined);
     throw error;
   }

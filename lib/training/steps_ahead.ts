@@ -1,7 +1,8 @@
 import { DdscError } from "../base/errors.js";
 import type { BatchLoader, BatchPosition } from "../batching/index.js";
+import { STEPS_AHEAD } from "../batching/read_ahead.js";
 import type { Denoiser } from "../model/denoiser.js";
-import type { NativeLossInput } from "../native/denoiser.js";
+import type { NativeDenoiser, StagedBatch } from "../native/denoiser.js";
 import { addReport, emptyReport, type TokenizerReport } from "../tokenizer/index.js";
 import { type StepInput, stepInput } from "./step.js";
 
@@ -26,19 +27,18 @@ export interface StepsAheadOptions {
   readonly last: number;
 }
 
-/** Steps asked for beyond the one that was taken: the next one is there when that begins, and another on its way. */
-const AHEAD = 2;
-
 /** A step that was asked for. */
 interface Asked {
   readonly step: Promise<LoadedStep>;
-  /** Once it is there. */
+  /** Once its batches are there. */
   loaded?: LoadedStep;
+  /** Once its first batch was handed to the model. */
+  staged?: StagedBatch;
 }
 
 /**
- * The batches of step after step, asked from a loader while earlier steps run. Nothing is known of a step before it is
- * taken: neither its place in the data nor its failure; and no batch is asked for that the last step does not need.
+ * The batches of step after step, asked from a loader while earlier steps run. A step's place in the data, and an error in its
+ * batches, are told when it is taken; and no batch is asked for that the last step does not need.
  */
 export class StepsAhead implements AsyncDisposable {
   readonly #model: Pick<Denoiser, "diffusion" | "strategy">;
@@ -46,6 +46,8 @@ export class StepsAhead implements AsyncDisposable {
   readonly #options: StepsAheadOptions;
   readonly #asked: Asked[] = [];
   #toAsk: number;
+  /** The model that waits for the first batch of the step to come. */
+  #stager: Pick<NativeDenoiser, "stage"> | undefined;
 
   constructor(
     model: Pick<Denoiser, "diffusion" | "strategy">,
@@ -67,21 +69,26 @@ export class StepsAhead implements AsyncDisposable {
   /** The next step. Throws the errors of the loader, and `LOADER_FAILED` where it has no more or all were taken. */
   async take(): Promise<LoadedStep> {
     this.#ask(1);
+    this.#stager = undefined;
     const taken = this.#asked.shift();
     if (taken === undefined) throw noMore();
-    this.#ask(AHEAD);
-    return taken.step;
+    this.#ask(STEPS_AHEAD);
+    return { ...(await taken.step), staged: taken.staged };
   }
 
-  /** The first input of the step to be taken next, where it is there already. */
-  get next(): NativeLossInput | undefined {
-    return this.#asked[0]?.loaded?.inputs[0];
+  /** Hands the first batch of the step to be taken next to the model, as soon as it is there and until the step is taken. */
+  stageNext(native: Pick<NativeDenoiser, "stage">): void {
+    this.#stager = native;
+    this.#stage();
   }
 
   /** Closes the loader; what was asked for is dropped when nothing reads for it any more. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#stager = undefined;
+    const dropped = this.#asked.splice(0);
+    for (const { staged } of dropped) staged?.[Symbol.dispose]();
     await this.#loader.close();
-    await Promise.allSettled(this.#asked.splice(0).map(({ step }) => step));
+    await Promise.allSettled(dropped.map(({ step }) => step));
   }
 
   /** Asks on until so many steps are asked for and not taken. */
@@ -91,12 +98,20 @@ export class StepsAhead implements AsyncDisposable {
       asked.step.then(
         (loaded) => {
           asked.loaded = loaded;
+          this.#stage();
         },
-        // Met by whoever takes it.
-        () => undefined,
+        () => undefined, // `take` rejects
       );
       this.#asked.push(asked);
     }
+  }
+
+  #stage(): void {
+    const next = this.#asked[0];
+    const input = next?.loaded?.inputs[0];
+    if (next === undefined || input === undefined || next.staged !== undefined) return;
+    const staged = this.#stager?.stage(input);
+    if (staged !== undefined) next.staged = staged;
   }
 
   async #load(step: number): Promise<LoadedStep> {

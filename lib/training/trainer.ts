@@ -211,8 +211,8 @@ export class Trainer {
     const loaded = await batches.take();
     const { step, position, epoch } = loaded;
     const learningRate = this.settings.learningRate * learningRateFactor(schedule, step, steps ?? undefined);
-    const next = () => batches.next;
-    const outcome = await trainStep(this.model, loaded, this.settings, { learningRate, signal, next });
+    const stageNext = () => batches.stageNext(this.model.native);
+    const outcome = await trainStep(this.model, loaded, this.settings, { learningRate, signal, stageNext });
     addReport(this.#report, loaded.report);
     const seconds = (performance.now() - start) / 1000;
     this.#state = {

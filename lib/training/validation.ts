@@ -3,7 +3,7 @@ import { type BatchLimit, splitBatch } from "../batching/index.js";
 import type { CellSelection } from "../data/select/selection.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { Denoiser } from "../model/denoiser.js";
-import type { NativeLossInput } from "../native/denoiser.js";
+import type { NativeLossInput } from "../native/types.js";
 import type { CellTokenizer } from "../tokenizer/index.js";
 import { addLoss, lossInputs, noLoss } from "./step.js";
 import { tokensOfSome } from "./validation_cells.js";

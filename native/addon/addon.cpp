@@ -1,4 +1,4 @@
-// The addon's door: what lib/native.ts loads. Nothing here computes.
+// The addon's door: what lib/native/addon.ts loads. Nothing here computes.
 #include <napi.h>
 
 #include "addon/data_functions.h"
@@ -12,8 +12,11 @@ namespace {
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   auto data = std::make_unique<EnvironmentData>();
   data->prediction = Napi::Persistent(PredictionObject::define(env));
+  data->staged = Napi::Persistent(StagedObject::define(env));
   env.SetInstanceData(data.release());  // freed by the environment when it ends
   exports.Set("Denoiser", DenoiserObject::define(env));
+  exports.Set("cancellation", Napi::Function::New<makeCancellation>(env, "cancellation"));
+  exports.Set("cancel", Napi::Function::New<cancel>(env, "cancel"));
   exports.Set("devices", Napi::Function::New<devices>(env, "devices"));
   exports.Set("cudaState", Napi::Function::New<cudaState>(env, "cudaState"));
   exports.Set("gpuMemory", Napi::Function::New<gpuMemory>(env, "gpuMemory"));

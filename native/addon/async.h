@@ -1,5 +1,5 @@
 #pragma once
-// Work off the event loop, its outcome as a Promise.
+// Work off the event loop in libuv's pool, its outcome as a Promise.
 
 #include <napi.h>
 
@@ -14,7 +14,7 @@
 
 namespace ddsc::addon {
 
-/// A JavaScript Error with the stable `code` that lib/native.ts turns into a DdscError.
+/// A JavaScript Error with the stable `code` that lib/native/addon.ts turns into a DdscError.
 inline Napi::Error coded(Napi::Env env, const std::string& code, const std::string& message) {
   Napi::Error error = Napi::Error::New(env, message);
   error.Set("code", Napi::String::New(env, code));

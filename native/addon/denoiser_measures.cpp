@@ -1,5 +1,4 @@
 // What a denoiser says about itself: where its time goes, and what its device could do at most.
-#include "addon/calls.h"
 #include "addon/objects.h"
 
 namespace ddsc::addon {
@@ -32,14 +31,15 @@ Napi::Value DenoiserObject::takeProfile(const Napi::CallbackInfo& info) {
     require(profiler_ != nullptr, "MODEL_PROFILE",
             "this model keeps no profile; create it with profile: true");
     // The model keeps its backend, and so the profiler, alive.
-    return start(info, model(), [profiler = profiler_](Model&) { return profiler->take(); }, profileRows);
+    return thread().start(
+        info.Env(), [profiler = profiler_](Model&) { return profiler->take(); }, profileRows);
   });
 }
 
 Napi::Value DenoiserObject::measureLimits(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    return start(
-        info, model(), [](Model& m) { return m.backend().measureLimits(); },
+    return thread().start(
+        info.Env(), [](Model& m) { return m.backend().measureLimits(); },
         [](Napi::Env env, Limits& limits) -> Napi::Value {
           Napi::Object result = Napi::Object::New(env);
           result.Set("fp32FlopsPerSecond", limits.floatFlops);

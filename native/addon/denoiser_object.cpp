@@ -1,7 +1,6 @@
-#include <optional>
+#include <exception>
 #include <utility>
 
-#include "addon/calls.h"
 #include "addon/devices.h"
 #include "addon/inputs.h"
 #include "addon/objects.h"
@@ -22,23 +21,6 @@ Napi::Value lossObject(Napi::Env env, LossSums& sums) {
   return result;
 }
 
-bool refersTo(const Napi::ObjectReference& reference, const Napi::Value& value) {
-  if (reference.IsEmpty()) return false;
-  const Napi::Object object = reference.Value();  // empty where it was collected
-  return !object.IsEmpty() && object.StrictEquals(value);
-}
-
-/// A loss input where there is one that can be read: whoever gives it in its turn is told what is wrong.
-std::optional<LossInput> readable(const Field& value) {
-  if (value.missing()) return std::nullopt;
-  try {
-    return lossInput(value);
-  } catch (const Error&) {
-  } catch (const Napi::Error&) {
-  }
-  return std::nullopt;
-}
-
 }  // namespace
 
 Napi::Function DenoiserObject::define(Napi::Env env) {
@@ -49,12 +31,13 @@ Napi::Function DenoiserObject::define(Napi::Env env) {
        InstanceAccessor<&DenoiserObject::device>("device"),
        InstanceMethod<&DenoiserObject::initialise>("initialise"),
        InstanceMethod<&DenoiserObject::read>("read"), InstanceMethod<&DenoiserObject::write>("write"),
+       InstanceMethod<&DenoiserObject::stage>("stage"),
        InstanceMethod<&DenoiserObject::accumulate>("accumulate"),
        InstanceMethod<&DenoiserObject::evaluate>("evaluate"),
        InstanceMethod<&DenoiserObject::update>("update"), InstanceMethod<&DenoiserObject::predict>("predict"),
        InstanceMethod<&DenoiserObject::takeProfile>("takeProfile"),
        InstanceMethod<&DenoiserObject::measureLimits>("measureLimits"),
-       InstanceMethod<&DenoiserObject::reserve>("reserve"), InstanceMethod<&DenoiserObject::cancel>("cancel"),
+       InstanceMethod<&DenoiserObject::reserve>("reserve"),
        InstanceMethod<&DenoiserObject::dispose>("dispose")});
 }
 
@@ -67,21 +50,22 @@ DenoiserObject::DenoiserObject(const Napi::CallbackInfo& info) : Napi::ObjectWra
       profiler_ = profiler.get();
       backend = std::move(profiler);
     }
-    model_ = std::make_shared<Model>(std::move(backend), denoiserConfig(options["config"]),
-                                     dtype(options["dtype"]), options["trainable"].boolean());
+    thread_ = std::make_shared<ModelThread>(
+        info.Env(), std::make_shared<Model>(std::move(backend), denoiserConfig(options["config"]),
+                                            dtype(options["dtype"]), options["trainable"].boolean()));
   });
 }
 
-const std::shared_ptr<Model>& DenoiserObject::model() const {
-  require(model_ != nullptr, "MODEL_DISPOSED", "this model was disposed; load or create it again");
-  return model_;
+ModelThread& DenoiserObject::thread() const {
+  require(thread_ != nullptr, "MODEL_DISPOSED", "this model was disposed; load or create it again");
+  return *thread_;
 }
 
 Napi::Value DenoiserObject::parameters(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const Napi::Env env = info.Env();
     Napi::Array list = Napi::Array::New(env);
-    for (const Parameter* p : model()->parameters().layout().all()) {
+    for (const Parameter* p : model().parameters().layout().all()) {
       Napi::Array shape = Napi::Array::New(env, p->shape.size());
       for (std::size_t i = 0; i < p->shape.size(); ++i) {
         shape.Set(static_cast<std::uint32_t>(i), static_cast<double>(p->shape[i]));
@@ -99,24 +83,24 @@ Napi::Value DenoiserObject::parameters(const Napi::CallbackInfo& info) {
 
 Napi::Value DenoiserObject::bufferSize(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    return Napi::Number::New(info.Env(), static_cast<double>(model()->parameters().layout().size));
+    return Napi::Number::New(info.Env(), static_cast<double>(model().parameters().layout().size));
   });
 }
 
 Napi::Value DenoiserObject::device(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    return Napi::String::New(info.Env(), model()->backend().describe());
+    return Napi::String::New(info.Env(), model().backend().describe());
   });
 }
 
 Napi::Value DenoiserObject::initialise(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const std::uint64_t seed = argument(info, 0, "seed").natural();
-    const auto work = [seed](Model& m) {
+    auto work = [seed](Model& m) {
       m.parameters().initialise(seed);
       return Nothing{};
     };
-    return start(info, model(), work, undefined);
+    return thread().start(info.Env(), std::move(work), undefined);
   });
 }
 
@@ -126,13 +110,14 @@ Napi::Value DenoiserObject::read(const Napi::CallbackInfo& info) {
     const std::int64_t offset = argument(info, 1, "offset").integer();
     const std::int64_t size = argument(info, 2, "size").integer();
     require(size >= 0, "ARGUMENT_RANGE", "size must be at least 0");
-    const auto work = [=](Model& m) {
+    auto work = [=](Model& m) {
       std::vector<float> values(static_cast<std::size_t>(size));
       m.parameters().read(buffer, offset, {values.data(), size});
       return values;
     };
-    return start(info, model(), work,
-                 [](Napi::Env env, std::vector<float>& values) { return toArray(env, values); });
+    return thread().start(
+        info.Env(), std::move(work),
+        [](Napi::Env env, std::vector<float>& values) -> Napi::Value { return toArray(env, values); });
   });
 }
 
@@ -140,11 +125,26 @@ Napi::Value DenoiserObject::write(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
     const std::string buffer = argument(info, 0, "buffer").string();
     const std::int64_t offset = argument(info, 1, "offset").integer();
-    const auto work = [=, values = argument(info, 2, "values").floats()](Model& m) {
+    auto work = [=, values = argument(info, 2, "values").floats()](Model& m) {
       m.parameters().write(buffer, offset, {values.data(), static_cast<std::int64_t>(values.size())});
       return Nothing{};
     };
-    return start(info, model(), work, undefined);
+    return thread().start(info.Env(), std::move(work), undefined);
+  });
+}
+
+Napi::Value DenoiserObject::stage(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto batch = std::make_shared<StagedObject::Batch>();
+    // What the queue holds goes with the thread.
+    thread().runBeside([batch, input = lossInput(argument(info, 0, "input")), model = &model()]() mutable {
+      try {
+        batch->loss = model->stage(std::move(input));
+      } catch (...) {
+        batch->failure = std::current_exception();  // for the call that takes the batch
+      }
+    });
+    return StagedObject::make(info.Env(), thread_, batch);
   });
 }
 
@@ -154,40 +154,45 @@ Napi::Value DenoiserObject::accumulate(const Napi::CallbackInfo& info) {
     const DropoutStream dropout{argument(info, 2, "dropoutSeed").natural(),
                                 argument(info, 3, "step").natural()};
     const Activations kept = activations(argument(info, 4, "recompute"));
-    const Field given = argument(info, 0, "input"), following = argument(info, 5, "next");
-    std::optional<LossInput> batch;
-    if (!model()->hasNext() || !refersTo(next_, given.value)) batch = lossInput(given);
-    std::optional<LossInput> next;
-    if (model()->stagesAhead()) next = readable(following);
-    Napi::ObjectReference named;
-    if (next) named = Napi::Weak(following.value.As<Napi::Object>());
-    auto work = [=, batch = std::move(batch), next = std::move(next)](Model& m) {
-      return m.accumulateAhead(batch ? &*batch : nullptr, next ? &*next : nullptr, scale, dropout, kept);
+    Cancellation cancellation = cancellationOf(argument(info, 5, "cancellation"));
+    const Field given = argument(info, 0, "input");
+    StagedObject* const staged = StagedObject::from(given.value);
+    if (staged == nullptr) {
+      auto work = [=, input = lossInput(given)](Model& m) {
+        return m.accumulate(input, scale, dropout, kept);
+      };
+      return thread().start(info.Env(), std::move(work), lossObject, std::move(cancellation));
+    }
+    auto work = [=, batch = staged->take(thread()), own = &thread()](Model& m) {
+      if (batch->failure) std::rethrow_exception(batch->failure);
+      PendingLoss loss = m.start(*std::move(batch->loss), scale, dropout, kept);
+      own->runQueuedBeside();
+      return loss.finish();
     };
-    const Napi::Value outcome = start(info, model(), std::move(work), lossObject);
-    next_ = std::move(named);
-    return outcome;
+    return thread().start(info.Env(), std::move(work), lossObject, std::move(cancellation));
   });
 }
 
 Napi::Value DenoiserObject::evaluate(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const auto work = [input = lossInput(argument(info, 0, "input"))](Model& m) { return m.evaluate(input); };
-    return start(info, model(), work, lossObject);
+    auto work = [input = lossInput(argument(info, 0, "input"))](Model& m) { return m.evaluate(input); };
+    return thread().start(info.Env(), std::move(work), lossObject,
+                          cancellationOf(argument(info, 1, "cancellation")));
   });
 }
 
 Napi::Value DenoiserObject::update(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    const auto work = [options = updateOptions(argument(info, 0, "options"))](Model& m) {
+    auto work = [options = updateOptions(argument(info, 0, "options"))](Model& m) {
       return m.parameters().update(options);
     };
-    return start(info, model(), work, [](Napi::Env env, ParameterStore::UpdateResult& result) -> Napi::Value {
-      Napi::Object object = Napi::Object::New(env);
-      object.Set("gradientNorm", result.gradientNorm);
-      object.Set("applied", result.applied);
-      return object;
-    });
+    return thread().start(info.Env(), std::move(work),
+                          [](Napi::Env env, ParameterStore::UpdateResult& result) -> Napi::Value {
+                            Napi::Object object = Napi::Object::New(env);
+                            object.Set("gradientNorm", result.gradientNorm);
+                            object.Set("applied", result.applied);
+                            return object;
+                          });
   });
 }
 
@@ -196,26 +201,22 @@ Napi::Value DenoiserObject::predict(const Napi::CallbackInfo& info) {
     const Field rows = argument(info, 2, "rows");
     const bool allMasked = rows.missing();
     const WeightSource source = weightSource(argument(info, 3, "weights"));
-    const auto work = [=, batch = cellBatch(argument(info, 0, "batch")),
-                       conditioning = argument(info, 1, "conditioning").floats(),
-                       chosen = allMasked ? std::vector<std::int32_t>{} : rows.int32s()](Model& m) {
+    auto work = [=, batch = cellBatch(argument(info, 0, "batch")),
+                 conditioning = argument(info, 1, "conditioning").floats(),
+                 chosen = allMasked ? std::vector<std::int32_t>{} : rows.int32s()](Model& m) {
       return m.predict(batch, conditioning, chosen, allMasked, source);
     };
-    return start(info, model(), work,
-                 [](Napi::Env env, std::shared_ptr<Prediction>& prediction) -> Napi::Value {
-                   return PredictionObject::make(env, std::move(prediction));
-                 });
+    const auto finish = [own = thread_](Napi::Env env,
+                                        std::shared_ptr<Prediction>& prediction) -> Napi::Value {
+      return PredictionObject::make(env, own, std::move(prediction));
+    };
+    return thread().start(info.Env(), std::move(work), finish,
+                          cancellationOf(argument(info, 4, "cancellation")));
   });
 }
 
-Napi::Value DenoiserObject::cancel(const Napi::CallbackInfo& info) {
-  if (model_) model_->cancel();
-  return info.Env().Undefined();
-}
-
 Napi::Value DenoiserObject::dispose(const Napi::CallbackInfo& info) {
-  model_.reset();
-  next_.Reset();
+  thread_.reset();
   return info.Env().Undefined();
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// The objects of lib/native.ts as the model's structs.
+// The objects of lib/native/types.ts as the model's structs.
 
 #include "addon/arguments.h"
 #include "model/memory_plan.h"

@@ -1,7 +1,6 @@
 // Memory of a model and its calls: told before any of it is taken, or taken at once.
 #include <algorithm>
 
-#include "addon/calls.h"
 #include "addon/inputs.h"
 #include "addon/objects.h"
 #include "cpu/cpu_backend.h"
@@ -38,7 +37,7 @@ Napi::Value DenoiserObject::reserve(const Napi::CallbackInfo& info) {
       m.reserve(plan.workspace, plan.inputs);
       return plan;
     };
-    return start(info, model(), work, planObject);
+    return thread().start(info.Env(), work, planObject);
   });
 }
 

@@ -1,11 +1,13 @@
 #pragma once
-// The JavaScript classes of the addon: see the Addon interfaces in lib/native.ts.
+// The JavaScript classes of the addon: see lib/native/denoiser.ts.
 
 #include <napi.h>
 
+#include <exception>
 #include <memory>
+#include <optional>
 
-#include "model/model.h"
+#include "addon/model_thread.h"
 #include "ops/profile.h"
 
 namespace ddsc::addon {
@@ -22,6 +24,7 @@ class DenoiserObject final : public Napi::ObjectWrap<DenoiserObject> {
   Napi::Value initialise(const Napi::CallbackInfo& info);
   Napi::Value read(const Napi::CallbackInfo& info);
   Napi::Value write(const Napi::CallbackInfo& info);
+  Napi::Value stage(const Napi::CallbackInfo& info);
   Napi::Value accumulate(const Napi::CallbackInfo& info);
   Napi::Value evaluate(const Napi::CallbackInfo& info);
   Napi::Value update(const Napi::CallbackInfo& info);
@@ -29,23 +32,55 @@ class DenoiserObject final : public Napi::ObjectWrap<DenoiserObject> {
   Napi::Value takeProfile(const Napi::CallbackInfo& info);
   Napi::Value measureLimits(const Napi::CallbackInfo& info);
   Napi::Value reserve(const Napi::CallbackInfo& info);
-  Napi::Value cancel(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
 
-  /// The model; throws MODEL_DISPOSED after dispose().
-  const std::shared_ptr<Model>& model() const;
+  /// The model's thread; throws MODEL_DISPOSED after dispose().
+  ModelThread& thread() const;
+  Model& model() const { return thread().model(); }
 
-  std::shared_ptr<Model> model_;
-  Napi::ObjectReference next_;            // the input whose batch the model has made ready; weak
+  std::shared_ptr<ModelThread> thread_;
   ProfilingBackend* profiler_ = nullptr;  // the model's backend, where a profile was asked for
+};
+
+/// A batch that was handed to a model ahead of its turn. It does not keep the model.
+class StagedObject final : public Napi::ObjectWrap<StagedObject> {
+ public:
+  /// The batch once it is staged, or why it cannot be; the thread's alone.
+  struct Batch {
+    std::optional<StagedLoss> loss;
+    std::exception_ptr failure;
+  };
+
+  static Napi::Function define(Napi::Env env);
+  /// A JavaScript object for a batch that is staged on the thread.
+  static Napi::Object make(Napi::Env env, const std::shared_ptr<ModelThread>& thread,
+                           std::shared_ptr<Batch> batch);
+  explicit StagedObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<StagedObject>(info) {}
+  ~StagedObject() override { release(); }
+
+  /// Null for any other value.
+  static StagedObject* from(const Napi::Value& value);
+
+  /// The batch, for one call of this thread. Throws MODEL_DISPOSED where it was taken or disposed of,
+  /// ARGUMENT_RANGE for another model's.
+  std::shared_ptr<Batch> take(const ModelThread& thread);
+
+ private:
+  Napi::Value dispose(const Napi::CallbackInfo& info);
+  void release();
+
+  std::weak_ptr<ModelThread> thread_;
+  std::shared_ptr<Batch> batch_;
 };
 
 class PredictionObject final : public Napi::ObjectWrap<PredictionObject> {
  public:
   static Napi::Function define(Napi::Env env);
   /// A JavaScript object for a prediction.
-  static Napi::Object make(Napi::Env env, std::shared_ptr<Prediction> prediction);
-  explicit PredictionObject(const Napi::CallbackInfo& info);
+  static Napi::Object make(Napi::Env env, std::shared_ptr<ModelThread> thread,
+                           std::shared_ptr<Prediction> prediction);
+  explicit PredictionObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<PredictionObject>(info) {}
+  ~PredictionObject() override { release(); }
 
  private:
   Napi::Value rows(const Napi::CallbackInfo& info);
@@ -55,7 +90,9 @@ class PredictionObject final : public Napi::ObjectWrap<PredictionObject> {
   Napi::Value dispose(const Napi::CallbackInfo& info);
 
   const std::shared_ptr<Prediction>& prediction() const;
+  void release();
 
+  std::shared_ptr<ModelThread> thread_;
   std::shared_ptr<Prediction> prediction_;
 };
 
@@ -67,7 +104,7 @@ Napi::Value estimateMemory(const Napi::CallbackInfo& info);
 
 /// What belongs to one JavaScript environment (the main thread, a worker).
 struct EnvironmentData {
-  Napi::FunctionReference prediction;  // constructor
+  Napi::FunctionReference prediction, staged;  // constructors
 };
 
 }  // namespace ddsc::addon

@@ -1,4 +1,3 @@
-#include "addon/async.h"
 #include "addon/inputs.h"
 #include "addon/objects.h"
 
@@ -13,14 +12,14 @@ Napi::Function PredictionObject::define(Napi::Env env) {
        InstanceMethod<&PredictionObject::dispose>("dispose")});
 }
 
-Napi::Object PredictionObject::make(Napi::Env env, std::shared_ptr<Prediction> prediction) {
+Napi::Object PredictionObject::make(Napi::Env env, std::shared_ptr<ModelThread> thread,
+                                    std::shared_ptr<Prediction> prediction) {
   const Napi::Object object = env.GetInstanceData<EnvironmentData>()->prediction.New({});
-  PredictionObject::Unwrap(object)->prediction_ = std::move(prediction);
+  PredictionObject& made = *Unwrap(object);
+  made.thread_ = std::move(thread);
+  made.prediction_ = std::move(prediction);
   return object;
 }
-
-PredictionObject::PredictionObject(const Napi::CallbackInfo& info)
-    : Napi::ObjectWrap<PredictionObject>(info) {}
 
 const std::shared_ptr<Prediction>& PredictionObject::prediction() const {
   require(prediction_ != nullptr, "MODEL_DISPOSED", "this prediction was disposed; predict again");
@@ -33,23 +32,25 @@ Napi::Value PredictionObject::rows(const Napi::CallbackInfo& info) {
 
 Napi::Value PredictionObject::logits(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    return Job<std::vector<float>>::start(
+    const std::shared_ptr<Prediction> held = prediction();
+    return thread_->start(
         info.Env(),
-        [held = prediction()] {
+        [held](Model&) {
           std::vector<float> values(held->rows().size() * static_cast<std::size_t>(held->vocabSize()));
           held->logits({values.data(), static_cast<std::int64_t>(values.size())});
           return values;
         },
-        [](Napi::Env env, std::vector<float>& values) { return toArray(env, values); });
+        [](Napi::Env env, std::vector<float>& values) -> Napi::Value { return toArray(env, values); });
   });
 }
 
 Napi::Value PredictionObject::statistics(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const Field given = argument(info, 0, "targets");
-    return Job<Prediction::Statistics>::start(
+    const std::shared_ptr<Prediction> held = prediction();
+    return thread_->start(
         info.Env(),
-        [held = prediction(), targets = given.missing() ? std::vector<std::int32_t>{} : given.int32s()] {
+        [held, targets = given.missing() ? std::vector<std::int32_t>{} : given.int32s()](Model&) {
           return held->statistics(targets);
         },
         [](Napi::Env env, Prediction::Statistics& statistics) -> Napi::Value {
@@ -65,11 +66,10 @@ Napi::Value PredictionObject::statistics(const Napi::CallbackInfo& info) {
 
 Napi::Value PredictionObject::draw(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
-    return Job<Prediction::Draw>::start(
+    const std::shared_ptr<Prediction> held = prediction();
+    return thread_->start(
         info.Env(),
-        [held = prediction(), options = drawOptions(argument(info, 0, "options"))] {
-          return held->draw(options);
-        },
+        [held, options = drawOptions(argument(info, 0, "options"))](Model&) { return held->draw(options); },
         [](Napi::Env env, Prediction::Draw& draw) -> Napi::Value {
           Napi::Object result = Napi::Object::New(env);
           result.Set("tokens", toArray(env, draw.tokens));
@@ -80,8 +80,13 @@ Napi::Value PredictionObject::draw(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value PredictionObject::dispose(const Napi::CallbackInfo& info) {
-  prediction_.reset();
+  release();
   return info.Env().Undefined();
+}
+
+void PredictionObject::release() {
+  if (thread_) thread_->release(std::move(prediction_));
+  thread_.reset();
 }
 
 }  // namespace ddsc::addon

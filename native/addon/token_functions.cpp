@@ -1,4 +1,4 @@
-// Cells to tokens, and the memory of cells: see lib/native_tokens.ts.
+// Cells to tokens, and the memory of cells: see lib/native/tokens.ts.
 #include <memory>
 
 #include "addon/arguments.h"

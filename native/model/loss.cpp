@@ -90,40 +90,29 @@ LossSums Model::accumulate(const LossInput& input, double gradientScale, const D
   return start(stageIn(workspace_, input, true), gradientScale, dropout, activations).finish();
 }
 
-LossSums Model::accumulateAhead(const LossInput* batch, const LossInput* next, double gradientScale,
-                                const DropoutStream& dropout, Activations activations) {
-  std::optional<StagedLoss> staged = std::exchange(next_, std::nullopt);
-  if (batch != nullptr) staged.reset();
-  require(batch != nullptr || staged.has_value(), "MODEL_BUFFER", "no batch was made ready; give one");
-  if (!stagesAhead()) return accumulate(*batch, gradientScale, dropout, activations);
-
-  if (batch != nullptr) staged = stage(*batch);
-  PendingLoss loss = start(*std::move(staged), gradientScale, dropout, activations);
-  if (next != nullptr) {
-    try {
-      next_ = stage(*next);
-    } catch (...) {
-      // Whoever gives this batch in its turn is told; a device that failed tells below.
-    }
-  }
-  return loss.finish();
-}
-
 LossSums Model::evaluate(const LossInput& input) {
   workspace_.reset();
-  return lose(stageIn(workspace_, input, false), Keep::nothing, 0, {}).finish();
+  return computeLoss(stageIn(workspace_, input, false), Keep::nothing, 0, {}).finish();
 }
 
-StagedLoss Model::stage(const LossInput& input) {
+StagedLoss Model::stage(LossInput input) {
   requireTrainable(input);
-  if (slots_[0].use_count() > 1) std::swap(slots_[0], slots_[1]);
-  const std::shared_ptr<InputSlot> slot = slots_[0];
-  require(slot.use_count() == 2, "MODEL_BUFFER", "two batches are staged already; start one of them");
-  slot->memory.freeAfter(slot->used ? *slot->used : backend_->mark());
-  slot->memory.reset();
-  StagedLoss staged = stageIn(slot->memory, input, true);
-  staged.slot = slot;
-  std::swap(slots_[0], slots_[1]);
+  if (backend_->kind() != DeviceKind::gpu) {
+    StagedLoss staged;
+    staged.input = std::move(input);
+    return staged;
+  }
+  // Not the slot of the batch that the device works on, if it can be helped: the copy would wait for it.
+  if (slots_[nextSlot_].isTaken()) nextSlot_ ^= 1;
+  InputSlot& slot = slots_[nextSlot_];
+  require(!slot.isTaken(), "MODEL_BUFFER", "two batches are staged already; start one of them or give it up");
+  slot.memory.freeAfter(slot.used ? *slot.used : backend_->mark());
+  slot.memory.reset();
+  StagedLoss staged = stageIn(slot.memory, input, true);
+  staged.slot = &slot;
+  staged.hold = std::make_shared<char>();
+  slot.holder = staged.hold;
+  nextSlot_ ^= 1;
   return staged;
 }
 
@@ -146,14 +135,14 @@ StagedLoss Model::stageIn(Workspace& memory, const LossInput& input, bool train)
   if (rows.empty()) return staged;
 
   staged.source = input.source;
-  staged.input = prepare(input.batch, noisy, input.noise.conditioning, rows, whole, memory);
+  staged.denoiser = prepare(input.batch, noisy, input.noise.conditioning, rows, whole, memory);
   staged.target = pick(input.batch.tokens, rows);
   const Ragged ragged = whole.view();
   for (const std::int32_t row : rows) staged.rowCell.push_back(ragged.cell[row]);
   DiffusionLoss& loss = staged.loss;
   loss.objective = input.objective;
   loss.target = memory.upload(staged.target);
-  loss.cell = staged.input.selectedCells.cell;
+  loss.cell = staged.denoiser.selectedCells.cell;
   loss.noise.weight = memory.upload(input.noise.weight);
   loss.noise.sigma = memory.upload(input.noise.sigma);
   loss.noise.time = memory.upload(input.noise.time);
@@ -170,17 +159,25 @@ StagedLoss Model::stageIn(Workspace& memory, const LossInput& input, bool train)
 PendingLoss Model::start(StagedLoss staged, double gradientScale, const DropoutStream& dropout,
                          Activations activations) {
   const Keep keep = activations == Activations::recompute ? Keep::blockInputs : Keep::everything;
-  return lose(std::move(staged), keep, gradientScale, dropout);
+  if (staged.input || staged.slot != nullptr) workspace_.reset();
+  if (staged.input) {
+    const LossInput input = *std::move(staged.input);
+    staged = stageIn(workspace_, input, true);
+  }
+  return computeLoss(std::move(staged), keep, gradientScale, dropout);
 }
 
-PendingLoss Model::lose(StagedLoss staged, Keep keep, double gradientScale, const DropoutStream& dropout) {
+PendingLoss Model::computeLoss(StagedLoss staged, Keep keep, double gradientScale,
+                               const DropoutStream& dropout) {
   const bool train = keep != Keep::nothing;
-  const std::shared_ptr<InputSlot> slot = std::move(staged.slot);
-  if (slot) workspace_.reset();
-  DenoiserInput in = staged.input;
+  InputSlot* const slot = staged.slot;
+  staged.hold.reset();
+  DenoiserInput in = staged.denoiser;
+  in.cancelled = cancelled_;
   const auto count = staged.sums.maskedTokens;
   if (count == 0) return {*backend_, std::move(staged)};
-  if (slot) slot->used.reset();  // until all is given: what fails on the way has given a part of it
+  if (slot != nullptr)
+    slot->used.reset();  // until all is given: what fails on the way has given a part of it
 
   if (train) {
     in.dropout = config().dropout;
@@ -220,7 +217,7 @@ PendingLoss Model::lose(StagedLoss staged, Keep keep, double gradientScale, cons
   fetching.into(pending.logProbability_, statistics.targetLogProbability);
   fetching.into(pending.best_, statistics.best);
   const Mark done = fetching.close();
-  if (slot) slot->used = done;
+  if (slot != nullptr) slot->used = done;
   return pending;
 }
 

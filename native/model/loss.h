@@ -49,21 +49,26 @@ enum class Activations : std::uint8_t { keep, recompute };
 /// Memory of a staged batch's inputs.
 struct InputSlot {
   explicit InputSlot(Backend& backend) : memory(backend) {}
+  bool isTaken() const { return !holder.expired(); }
+
   Workspace memory;
   std::optional<Mark> used = 0;  // the device is done with what was here before; none: not known when
+  std::weak_ptr<void> holder;    // what the staged batch in it holds until it starts or is given up
 };
 
-/// A batch that is ready to be lost: its inputs are in the backend's memory, or on their way. To be used
-/// once.
+/// A batch whose inputs are in the backend's memory, or on their way. To be started once; it may outlive its
+/// model, which has the memory.
 struct StagedLoss {
+  std::optional<LossInput> input;     // where nothing is gained by staging: all of it, until it starts
   LossSums sums;                      // what is known beforehand: the counts of tokens
   std::vector<std::int32_t> target;   // [masked rows] x0
   std::vector<std::int32_t> rowCell;  // [masked rows]
   WeightSource source = WeightSource::weights;
-  DenoiserInput input;
-  DiffusionLoss loss;               // what it reads; logits and results come later
-  Grouping byToken, byGene;         // for training
-  std::shared_ptr<InputSlot> slot;  // where Model::stage put it; none: in the call's own memory
+  DenoiserInput denoiser;
+  DiffusionLoss loss;          // what it reads; logits and results come later
+  Grouping byToken, byGene;    // for training
+  InputSlot* slot = nullptr;   // where Model::stage put it; none: in the call's own memory
+  std::shared_ptr<void> hold;  // of the slot
 };
 
 /// A loss that the device may still be working on.

@@ -23,8 +23,12 @@ void checkShape(const BatchShape& shape) {
 
 void train(Model& model, const Workload& workload, const LossInput& input) {
   const int batches = workload.severalBatches ? 2 : 1;
-  for (int batch = 0; batch < batches; ++batch)
-    model.accumulateAhead(&input, &input, 1, {}, workload.activations);
+  StagedLoss staged = model.stage(input);
+  for (int batch = 0; batch < batches; ++batch) {
+    PendingLoss loss = model.start(std::move(staged), 1, {}, workload.activations);
+    staged = model.stage(input);
+    loss.finish();
+  }
   model.parameters().update({});
   if (!workload.validation) return;
   LossInput averaged = input;

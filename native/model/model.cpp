@@ -12,22 +12,21 @@ Model::Model(std::unique_ptr<Backend> backend, const DenoiserConfig& config, DTy
       denoiser_(*backend_, (check(config), config), compute),
       parameters_(*backend_, config, compute, trainable),
       workspace_(*backend_),
-      slots_{std::make_shared<InputSlot>(*backend_), std::make_shared<InputSlot>(*backend_)} {}
+      slots_{InputSlot(*backend_), InputSlot(*backend_)} {}
 
 void Model::reserve(std::size_t activationBytes, std::size_t inputBytes) {
   workspace_.reserve(activationBytes);
   workspace_.reset();
-  next_.reset();
-  for (const std::shared_ptr<InputSlot>& slot : slots_) {
-    slot->memory.reserve(inputBytes);
-    if (slot.use_count() > 1) continue;  // takes it when it is staged in again
-    slot->memory.reset();
-    slot->used = backend_->mark();
+  for (InputSlot& slot : slots_) {
+    slot.memory.reserve(inputBytes);
+    if (slot.isTaken()) continue;  // takes it when it is staged in again
+    slot.memory.reset();
+    slot.used = backend_->mark();
   }
 }
 
 std::size_t Model::inputBytes() const {
-  return std::max(slots_[0]->memory.needed(), slots_[1]->memory.needed());
+  return std::max(slots_[0].memory.needed(), slots_[1].memory.needed());
 }
 
 DenoiserInput Model::prepare(const CellBatch& batch, const std::vector<std::int32_t>& noisy,
@@ -43,7 +42,7 @@ DenoiserInput Model::prepare(const CellBatch& batch, const std::vector<std::int3
   in.conditioning = workspace.upload(config().timeConditioning ? conditioning : still);
   in.selected = workspace.upload(rows);
   in.selectedCells = HostRagged(whole, rows).upload(workspace);
-  in.cancelled = &cancelled_;
+  in.cancelled = cancelled_;
   return in;
 }
 

@@ -58,7 +58,7 @@ class Prediction {
 };
 
 /// A denoiser with its parameters on one backend: training steps, evaluation and prediction. Calls must not
-/// overlap, but for `cancel`.
+/// overlap.
 class Model : public std::enable_shared_from_this<Model> {
  public:
   Model(std::unique_ptr<Backend> backend, const DenoiserConfig& config, DType compute, bool trainable);
@@ -70,7 +70,7 @@ class Model : public std::enable_shared_from_this<Model> {
   const Denoiser& denoiser() const { return denoiser_; }
 
   /// Takes the memory of calls of up to so many bytes, and of two staged batches of up to so many each, at
-  /// once: see planMemory. What `accumulateAhead` had made ready is given up.
+  /// once: see planMemory. A batch that is staged keeps its memory until it starts.
   void reserve(std::size_t activationBytes, std::size_t inputBytes = 0);
   /// Bytes that the activations of the largest call so far took.
   std::size_t activationBytes() const { return workspace_.needed(); }
@@ -83,22 +83,13 @@ class Model : public std::enable_shared_from_this<Model> {
   /// Forward and loss only.
   LossSums evaluate(const LossInput& input);
 
-  /// Whether the device works by itself, so that a batch can be made ready while it does.
-  bool stagesAhead() const { return backend_->kind() == DeviceKind::gpu; }
-  /// `accumulate` of batches that follow each other: the same bits. `next`, if any, is staged while the
-  /// device works on this one, and kept for the call after this, which asks for it by a null `batch`; any
-  /// other batch gives it up. What is wrong with `next` is left to its own turn: then `hasNext` says no.
-  LossSums accumulateAhead(const LossInput* batch, const LossInput* next, double gradientScale,
-                           const DropoutStream& dropout, Activations activations = Activations::keep);
-  /// Whether the next batch is ready. Never, where nothing is staged ahead.
-  bool hasNext() const { return next_.has_value(); }
-
-  // `accumulate` in two: start(stage(input), ...).finish() waits once, at the end, and between start and
-  // finish the host may stage the next batch.
+  // `accumulate` in two, to the same bits: start(stage(input), ...).finish() waits once, at the end, and
+  // between start and finish the host may stage the next batch.
 
   /// Makes a batch ready and begins to copy it, past the work that is under way. Two batches may be staged
-  /// and not started, that of `accumulateAhead` included.
-  StagedLoss stage(const LossInput& input);
+  /// and not started. On the CPU, which has one memory and does one thing at a time, all of this is left to
+  /// `start`.
+  StagedLoss stage(LossInput input);
   /// Gives the device all of `accumulate` and returns.
   PendingLoss start(StagedLoss staged, double gradientScale, const DropoutStream& dropout,
                     Activations activations = Activations::keep);
@@ -107,10 +98,9 @@ class Model : public std::enable_shared_from_this<Model> {
   std::shared_ptr<Prediction> predict(const CellBatch& batch, const std::vector<float>& conditioning,
                                       std::vector<std::int32_t> rows, bool allMasked, WeightSource source);
 
-  /// Makes the call under way (if any) end with Error CANCELLED at the next block; callable from any thread.
-  void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
-  /// Clears a cancellation; at the start of each call.
-  void begin() { cancelled_.store(false, std::memory_order_relaxed); }
+  /// Calls from here on end with Error CANCELLED at the next block once the flag is up, which any thread may
+  /// do; null: they cannot be cancelled.
+  void cancelBy(const std::atomic<bool>* flag) { cancelled_ = flag; }
 
  private:
   friend class Prediction;
@@ -119,7 +109,7 @@ class Model : public std::enable_shared_from_this<Model> {
                         const std::vector<float>& conditioning, const std::vector<std::int32_t>& rows,
                         const HostRagged& whole, Workspace& workspace);
   StagedLoss stageIn(Workspace& workspace, const LossInput& input, bool train);
-  PendingLoss lose(StagedLoss staged, Keep keep, double gradientScale, const DropoutStream& dropout);
+  PendingLoss computeLoss(StagedLoss staged, Keep keep, double gradientScale, const DropoutStream& dropout);
   void requireTrainable(const LossInput& input) const;
 
   std::unique_ptr<Backend> backend_;
@@ -127,9 +117,9 @@ class Model : public std::enable_shared_from_this<Model> {
   Denoiser denoiser_;
   ParameterStore parameters_;
   Workspace workspace_;
-  std::array<std::shared_ptr<InputSlot>, 2> slots_;  // the next one first; shared with what is staged
-  std::optional<StagedLoss> next_;                   // of accumulateAhead
-  std::atomic<bool> cancelled_{false};
+  std::array<InputSlot, 2> slots_;  // of the batch that the device works on, and of the one to come
+  std::size_t nextSlot_ = 0;
+  const std::atomic<bool>* cancelled_ = nullptr;
 };
 
 }  // namespace ddsc

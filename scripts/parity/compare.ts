@@ -1,4 +1,4 @@
-import type { DType } from "../../lib/native/denoiser.js";
+import type { DType } from "../../lib/native/types.js";
 
 /** One tensor of a fixture beside ours. */
 export interface Comparison {

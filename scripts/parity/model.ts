@@ -1,4 +1,5 @@
-import { type DType, NativeDenoiser, type NativeLoss } from "../../lib/native/denoiser.js";
+import { NativeDenoiser } from "../../lib/native/denoiser.js";
+import type { DType, NativeLoss } from "../../lib/native/types.js";
 import { Comparisons } from "./compare.js";
 import { type Fixture, notAFixture } from "./fixture.js";
 import { type ModelInputs, readModelInputs, unpadded } from "./model_inputs.js";

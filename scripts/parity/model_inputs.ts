@@ -1,5 +1,5 @@
 import { checkConfig } from "../../lib/model/config.js";
-import type { DenoiserConfig, NativeBatch, NativeNoise } from "../../lib/native/denoiser.js";
+import type { DenoiserConfig, NativeBatch, NativeNoise } from "../../lib/native/types.js";
 import { type Fixture, notAFixture } from "./fixture.js";
 
 /** What a model fixture gives the network, its padding taken out. */

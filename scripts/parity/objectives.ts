@@ -1,4 +1,5 @@
-import { type NativeObjective, type NativeObjectiveInput, objectiveLoss } from "../../lib/native/denoiser.js";
+import { objectiveLoss } from "../../lib/native/denoiser.js";
+import type { NativeObjective, NativeObjectiveInput } from "../../lib/native/types.js";
 import { Comparisons } from "./compare.js";
 import { type Fixture, notAFixture } from "./fixture.js";
 

@@ -1,7 +1,8 @@
 import { describe, expect, it, vi } from "vitest";
 import { tokenizeRows } from "../../lib/batching/index.js";
 import type { Denoiser } from "../../lib/model/denoiser.js";
-import type { NativeLoss, NativeLossInput } from "../../lib/native/denoiser.js";
+import { StagedBatch } from "../../lib/native/denoiser.js";
+import type { NativeLoss, NativeLossInput } from "../../lib/native/types.js";
 import { lossInputs } from "../../lib/training/step.js";
 import { Trainer } from "../../lib/training/trainer.js";
 import { smallModel, smallOptions, smallSource, weightsOf } from "../training/small_run.js";
@@ -35,106 +36,141 @@ async function oneByOne(model: Denoiser, inputs: readonly NativeLossInput[]) {
   return { losses, gradient: await gradientOf(model) };
 }
 
-/** The same input, of which nothing can be told but its contents. */
-const copyOf = (input: NativeLossInput): NativeLossInput => structuredClone(input);
-
 describe.each([
   ["cpu", "fp32"],
   ["cuda", "fp32"],
   ["cuda", "bf16"],
-] as const)("a micro-batch handed in with the one before it (%s, %s)", (device, dtype) => {
-  const make = () => smallModel({ device, dtype });
+] as const)(
+  "a micro-batch that is staged while the one before it is computed on (%s, %s)",
+  (device, dtype) => {
+    const make = () => smallModel({ device, dtype });
 
-  it("gives the bits that it gives alone", async () => {
-    using plain = await make();
-    const inputs = await severalInputs(plain);
-    const expected = await oneByOne(plain, inputs);
-    using model = await make();
-    const losses: NativeLoss[] = [];
-    for (const [i, input] of inputs.entries()) {
-      losses.push(await model.native.accumulate(input, { ...OPTIONS, next: inputs[i + 1] }));
-    }
-    expect(losses).toEqual(expected.losses);
-    expect(await gradientOf(model)).toEqual(expected.gradient);
-    expect(losses.every(({ maskedTokens }) => maskedTokens > 0)).toBe(true);
-  });
-
-  it("is right whatever is called in between, and in its place", async () => {
-    using plain = await make();
-    const inputs = await severalInputs(plain);
-    const [first, second, third] = inputs as [NativeLossInput, NativeLossInput, NativeLossInput];
-    const expected = await oneByOne(plain, [first, second, first, copyOf(third), second]);
-    const evaluated = await plain.native.evaluate(third);
-    using model = await make();
-    const { native } = model;
-    const losses = [await native.accumulate(first, { ...OPTIONS, next: second })];
-    expect(await native.evaluate(third)).toEqual(evaluated);
-    using prediction = await native.predict(first.batch, {
-      conditioning: first.noise.conditioning,
-      rows: Int32Array.of(0),
+    it("gives the bits that it gives alone", async () => {
+      using plain = await make();
+      const inputs = await severalInputs(plain);
+      const expected = await oneByOne(plain, inputs);
+      using model = await make();
+      const losses: NativeLoss[] = [];
+      let staged = model.native.stage(inputs[0]!);
+      for (const next of [...inputs.slice(1), undefined]) {
+        const loss = model.native.accumulate(staged, OPTIONS);
+        if (next !== undefined) staged = model.native.stage(next);
+        losses.push(await loss);
+      }
+      expect(losses).toEqual(expected.losses);
+      expect(await gradientOf(model)).toEqual(expected.gradient);
+      expect(losses.every(({ maskedTokens }) => maskedTokens > 0)).toBe(true);
     });
-    expect(await prediction.logits()).toHaveLength(54);
-    losses.push(await native.accumulate(second, { ...OPTIONS, next: third }));
-    losses.push(await native.accumulate(first, { ...OPTIONS, next: third })); // in place of the third
-    losses.push(await native.accumulate(copyOf(third), OPTIONS)); // the same, but another object
-    losses.push(await native.accumulate(second, OPTIONS));
-    expect(losses).toEqual(expected.losses);
-    expect(await gradientOf(model)).toEqual(expected.gradient);
-  });
 
-  it("fails in its own turn if it is wrong, and not before", async () => {
-    using plain = await make();
-    const [first, second] = (await severalInputs(plain)) as [NativeLossInput, NativeLossInput];
-    const expected = await oneByOne(plain, [first, first, first, second]);
-    const tokens = second.batch.tokens.map((token, i) => (i === 4 ? 54 : token));
-    const bad = { ...second, batch: { ...second.batch, tokens } };
-    const noInput = { ...second, noise: {} } as NativeLossInput;
-    using model = await make();
-    const { native } = model;
-    const losses: NativeLoss[] = [];
-    losses.push(await native.accumulate(first, { ...OPTIONS, next: bad }));
-    await expect(native.accumulate(bad, { ...OPTIONS, next: second })).rejects.toThrow(/BATCH_INVALID.*54/);
-    losses.push(await native.accumulate(first, { ...OPTIONS, next: noInput }));
-    await expect(native.accumulate(noInput, { ...OPTIONS, next: second })).rejects.toThrow(/ARGUMENT_TYPE/);
-    losses.push(await native.accumulate(first, { ...OPTIONS, next: second }));
-    losses.push(await native.accumulate(second, OPTIONS));
-    expect(losses).toEqual(expected.losses);
-    expect(await gradientOf(model)).toEqual(expected.gradient);
-  });
+    it("is right whatever is called in between, and in its place", async () => {
+      using plain = await make();
+      const inputs = await severalInputs(plain);
+      const [first, second, third] = inputs as [NativeLossInput, NativeLossInput, NativeLossInput];
+      const expected = await oneByOne(plain, [first, second, first, third, second]);
+      const evaluated = await plain.native.evaluate(third);
+      using model = await make();
+      const { native } = model;
+      const losses = [await native.accumulate(first, OPTIONS)];
+      const stagedSecond = native.stage(second);
+      expect(await native.evaluate(third)).toEqual(evaluated);
+      using prediction = await native.predict(first.batch, {
+        conditioning: first.noise.conditioning,
+        rows: Int32Array.of(0),
+      });
+      expect(await prediction.logits()).toHaveLength(54);
+      losses.push(await native.accumulate(stagedSecond, OPTIONS));
+      using stagedThird = native.stage(third);
+      losses.push(await native.accumulate(first, OPTIONS)); // in place of the third
+      losses.push(await native.accumulate(stagedThird, OPTIONS));
+      losses.push(await native.accumulate(second, OPTIONS));
+      expect(losses).toEqual(expected.losses);
+      expect(await gradientOf(model)).toEqual(expected.gradient);
+    });
 
-  it("is forgotten by a call that is aborted, and by a model that is disposed of", async () => {
-    using plain = await make();
-    const [first, second] = (await severalInputs(plain)) as [NativeLossInput, NativeLossInput];
-    const expected = await oneByOne(plain, [second]);
-    const model = await make();
-    const { native } = model;
-    await native.accumulate(first, { ...OPTIONS, next: second });
-    await expect(native.accumulate(second, OPTIONS, AbortSignal.abort(new Error("enough")))).rejects.toThrow(
-      "enough",
-    );
-    await native.clearGradient();
-    expect([await native.accumulate(second, { ...OPTIONS, next: first })]).toEqual(expected.losses);
-    expect(await gradientOf(model)).toEqual(expected.gradient);
-    const last = native.accumulate(first, { ...OPTIONS, next: second });
-    model[Symbol.dispose]();
-    expect((await last).loss).toBeGreaterThan(0);
-    await expect(native.accumulate(second, OPTIONS)).rejects.toThrow(/MODEL_DISPOSED/);
-  });
-});
+    it("fails in its own turn if it is wrong, and not before", async () => {
+      using plain = await make();
+      const [first, second] = (await severalInputs(plain)) as [NativeLossInput, NativeLossInput];
+      const expected = await oneByOne(plain, [first, first, first, second]);
+      const tokens = second.batch.tokens.map((token, i) => (i === 4 ? 54 : token));
+      const bad = { ...second, batch: { ...second.batch, tokens } };
+      const noInput = { ...second, noise: {} } as NativeLossInput;
+      using model = await make();
+      const { native } = model;
+      const losses: NativeLoss[] = [];
+      const ahead = async (input: NativeLossInput) => {
+        const loss = native.accumulate(first, OPTIONS);
+        const staged = native.stage(input);
+        losses.push(await loss);
+        return staged;
+      };
+      await expect(native.accumulate(await ahead(bad), OPTIONS)).rejects.toThrow(/BATCH_INVALID.*54/);
+      await expect(native.accumulate(await ahead(noInput), OPTIONS)).rejects.toThrow(/ARGUMENT_TYPE/);
+      losses.push(await native.accumulate(await ahead(second), OPTIONS));
+      expect(losses).toEqual(expected.losses);
+      expect(await gradientOf(model)).toEqual(expected.gradient);
+    });
+
+    it("is used up by a call, an aborted one included, and freed with its model", async () => {
+      using plain = await make();
+      const [first, second] = (await severalInputs(plain)) as [NativeLossInput, NativeLossInput];
+      const expected = await oneByOne(plain, [second]);
+      const model = await make();
+      const { native } = model;
+      const staged = native.stage(second);
+      const enough = AbortSignal.abort(new Error("enough"));
+      await expect(native.accumulate(staged, OPTIONS, enough)).rejects.toThrow("enough");
+      await expect(native.accumulate(staged, OPTIONS)).rejects.toThrow(/MODEL_DISPOSED.*staged/);
+      await native.clearGradient();
+      const again = native.stage(second);
+      expect([await native.accumulate(again, OPTIONS)]).toEqual(expected.losses);
+      await expect(native.accumulate(again, OPTIONS)).rejects.toThrow(/MODEL_DISPOSED.*staged/);
+      expect(await gradientOf(model)).toEqual(expected.gradient);
+      const last = native.accumulate(first, OPTIONS);
+      const left = native.stage(second);
+      model[Symbol.dispose]();
+      expect((await last).loss).toBeGreaterThan(0);
+      await expect(native.accumulate(left, OPTIONS)).rejects.toThrow(/MODEL_DISPOSED/);
+      left[Symbol.dispose]();
+      await expect(native.accumulate(native.stage(second), OPTIONS)).rejects.toThrow(/MODEL_DISPOSED/);
+    });
+
+    it("is what its arrays were when it was staged", async () => {
+      using plain = await make();
+      const [input] = (await severalInputs(plain)) as [NativeLossInput];
+      const expected = await oneByOne(plain, [input]);
+      using model = await make();
+      const staged = model.native.stage(input);
+      input.batch.tokens.fill(2);
+      input.noise.weight.fill(0);
+      expect([await model.native.accumulate(staged, OPTIONS)]).toEqual(expected.losses);
+      expect(await model.native.accumulate(input, OPTIONS)).not.toEqual(expected.losses[0]);
+    });
+
+    it("belongs to its model", async () => {
+      using model = await make();
+      using other = await make();
+      const [input] = await severalInputs(model);
+      const staged = other.native.stage(input!);
+      await expect(model.native.accumulate(staged, OPTIONS)).rejects.toThrow(
+        "ARGUMENT_RANGE: the batch was staged by another model",
+      );
+    });
+  },
+);
 
 describe("a batch ahead on a GPU", () => {
-  it("is copied in the call before its own", async () => {
-    using plain = await smallModel({ device: "cuda" });
-    const [first, second] = (await severalInputs(plain)) as [NativeLossInput, NativeLossInput];
-    const expected = await oneByOne(plain, [first, second]);
+  it("makes room for another once it is used or disposed of", async () => {
     using model = await smallModel({ device: "cuda" });
-    const losses = [await model.native.accumulate(first, { ...OPTIONS, next: second })];
-    // What is on the device already cannot change any more.
-    second.batch.tokens.fill(2);
-    second.noise.weight.fill(0);
-    losses.push(await model.native.accumulate(second, OPTIONS));
-    expect(losses).toEqual(expected.losses);
-    expect(await model.native.accumulate(second, OPTIONS)).not.toEqual(expected.losses[1]);
+    const { native } = model;
+    const [input] = await severalInputs(model);
+    const one = native.stage(input!);
+    const two = native.stage(input!);
+    await expect(native.accumulate(native.stage(input!), OPTIONS)).rejects.toThrow(/two batches are staged/);
+    one[Symbol.dispose]();
+    const three = native.stage(input!);
+    expect((await native.accumulate(three, OPTIONS)).loss).toEqual(
+      (await native.accumulate(two, OPTIONS)).loss,
+    );
   });
 
   it.each(["fp32", "bf16"] as const)(
@@ -142,11 +178,17 @@ describe("a batch ahead on a GPU", () => {
     async (dtype) => {
       const train = async (ahead: boolean) => {
         using model = await smallModel({ device: "cuda", dtype });
-        const accumulate = model.native.accumulate.bind(model.native);
-        let handedIn = 0;
-        vi.spyOn(model.native, "accumulate").mockImplementation((input, { next, ...options }, signal) => {
-          if (next !== undefined) handedIn++;
-          return accumulate(input, ahead ? { ...options, next } : options, signal);
+        const { native } = model;
+        const stage = vi.spyOn(native, "stage");
+        const accumulate = native.accumulate.bind(native);
+        let staged = 0;
+        vi.spyOn(native, "accumulate").mockImplementation((input, options, signal) => {
+          if (!(input instanceof StagedBatch)) return accumulate(input, options, signal);
+          staged++;
+          if (ahead) return accumulate(input, options, signal);
+          input[Symbol.dispose]();
+          const at = stage.mock.results.findIndex(({ value }) => value === input);
+          return accumulate(stage.mock.calls[at]![0], options, signal);
         });
         const losses: number[] = [];
         const trainer = new Trainer(model, {
@@ -154,11 +196,11 @@ describe("a batch ahead on a GPU", () => {
           validation: { ...smallOptions.validation, cells: 4 },
         });
         for await (const { loss } of trainer.fit(source, { steps: 3 })) losses.push(loss);
-        return { losses, handedIn, ...(await weightsOf(model)) };
+        return { losses, staged, ...(await weightsOf(model)) };
       };
-      const [{ handedIn, ...ahead }, { handedIn: _, ...alone }] = [await train(true), await train(false)];
+      const [{ staged, ...ahead }, { staged: _, ...alone }] = [await train(true), await train(false)];
       expect(ahead).toEqual(alone);
-      expect(handedIn).toBeGreaterThanOrEqual(4);
+      expect(staged).toBeGreaterThanOrEqual(4);
     },
   );
 });

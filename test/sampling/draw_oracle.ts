@@ -1,5 +1,5 @@
 import { Purpose, RandomStream } from "../../lib/base/random.js";
-import type { NativeDrawOptions } from "../../lib/native/denoiser.js";
+import type { NativeDrawOptions } from "../../lib/native/types.js";
 
 /** A row of logits and what names its random number. */
 export interface OracleRow {

@@ -1,5 +1,6 @@
 import { type DiffusionConfig, defaultDiffusion } from "../../lib/diffusion/index.js";
-import type { NativeDenoiser, NativePrediction } from "../../lib/native/denoiser.js";
+import type { NativeDenoiser } from "../../lib/native/denoiser.js";
+import type { NativePrediction } from "../../lib/native/types.js";
 import type { DenoisingModel } from "../../lib/sampling/index.js";
 import { GeneVocabulary, QuantileRanks } from "../../lib/tokenizer/index.js";
 import type { RaggedBatch } from "../../lib/tokenizer/ragged_batch.js";

@@ -1,6 +1,6 @@
 import { Purpose, RandomStream } from "../../lib/base/random.js";
 import { noiseConditioning, noiseSchedule, sigmaOf } from "../../lib/diffusion/index.js";
-import type { NativeObjective } from "../../lib/native/denoiser.js";
+import type { NativeObjective } from "../../lib/native/types.js";
 import { type DenoisingModel, maskToken, type SamplerConfig } from "../../lib/sampling/index.js";
 import type { RaggedBatch } from "../../lib/tokenizer/ragged_batch.js";
 

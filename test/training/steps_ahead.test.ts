@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { DdscError } from "../../lib/base/errors.js";
 import type { LoadedBatch } from "../../lib/batching/index.js";
 import type { Denoiser } from "../../lib/model/denoiser.js";
@@ -89,24 +89,51 @@ describe("StepsAhead", () => {
       await steps.take();
       asked.push(loader.asked);
     }
-    expect(asked).toEqual([6, 8, 8, 8]);
+    expect(asked).toEqual([4, 6, 8, 8]);
     await expect(steps.take()).rejects.toThrow(/LOADER_FAILED/);
     expect(loader.asked).toBe(8);
   });
 
-  it("tells the first input of the next step once its batches are there, the very one of that step", async () => {
+  it("stages the first input of the next step once its batches are there, once, for that step", async () => {
     const loader = new SlowLoader();
     loader.ready = 3;
+    const stage = vi.spyOn(model.native, "stage");
     await using steps = new StepsAhead(model, loader, OPTIONS);
-    await steps.take();
+    expect((await steps.take()).staged).toBeUndefined();
     await settled();
-    expect(steps.next).toBeUndefined();
+    expect(stage).not.toHaveBeenCalled();
+    steps.stageNext(model.native);
+    expect(stage).not.toHaveBeenCalled();
     loader.ready = 4;
     await settled();
-    const { next } = steps;
-    expect(next).toBeDefined();
-    expect((await steps.take()).inputs[0]).toBe(next);
-    expect(steps.next).toBeUndefined();
+    expect(stage).toHaveBeenCalledOnce();
+    steps.stageNext(model.native);
+    expect(stage).toHaveBeenCalledOnce();
+    const { inputs, staged } = await steps.take();
+    expect(stage.mock.calls[0]?.[0]).toBe(inputs[0]);
+    expect(staged).toBe(stage.mock.results[0]?.value);
+    // Not while the step's own batches are computed on.
+    loader.ready = 8;
+    await settled();
+    expect(stage).toHaveBeenCalledOnce();
+    steps.stageNext(model.native);
+    expect(stage).toHaveBeenCalledTimes(2);
+  });
+
+  it("frees what was staged for a step that is not taken", async () => {
+    const loader = new SlowLoader();
+    loader.ready = 8;
+    const stage = vi.spyOn(model.native, "stage");
+    {
+      await using steps = new StepsAhead(model, loader, OPTIONS);
+      await steps.take();
+      await settled();
+      steps.stageNext(model.native);
+    }
+    const options = { gradientScale: 1, dropoutSeed: 0, step: 1 };
+    await expect(model.native.accumulate(stage.mock.results[0]?.value, options)).rejects.toThrow(
+      /MODEL_DISPOSED.*staged/,
+    );
   });
 
   it("keeps a failure until the step that needs the batch", async () => {
@@ -116,7 +143,7 @@ describe("StepsAhead", () => {
     await using steps = new StepsAhead(model, loader, OPTIONS);
     await steps.take();
     await settled();
-    expect(steps.next).toBeUndefined();
+    steps.stageNext(model.native);
     await expect(steps.take()).rejects.toThrow(/DATA_CORRUPT: batch 3 is damaged/);
   });
 
@@ -139,7 +166,7 @@ describe("StepsAhead", () => {
       await using steps = new StepsAhead(model, counting, OPTIONS);
       await steps.take();
       await settled();
-      expect(reading).toBe(4);
+      expect(reading).toBe(2);
     }
     expect(loader.closed).toBe(true);
     expect(reading).toBe(0);

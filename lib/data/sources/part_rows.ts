@@ -5,7 +5,7 @@ import { type PartRows, rowsByPart } from "./part_table.js";
 /** Reads all rows of a part. What it gives is this reader's from then on. */
 export type PartReader = (part: number, signal?: AbortSignal) => Promise<RawRows>;
 
-/** Counts kept decoded, in entries of eight bytes: the part at hand, the one read ahead, and some more of small parts. */
+/** Counts kept decoded, in entries of eight bytes: the part at hand, the one after it in a read, and some more of small parts. */
 const KEPT_COUNTS = 6_000_000;
 
 /** A part that is being read, or has been. */
@@ -18,15 +18,13 @@ interface KeptPart {
 
 /**
  * Rows of a source that is decoded part by part. A part of which all rows are asked for at once is handed over as it is;
- * others are kept while they are used, and copied from. While one is handed out, the next one needed is read, and where rows
- * are read in order, the next in the file.
+ * others are kept while they are used, and copied from. Of a read of several parts, two are read at the same time.
  */
 export class PartRowReader implements RowReader {
   readonly #bounds: Float64Array;
   readonly #readPart: PartReader;
   /** Parts by number, the one used last at the end. */
   readonly #kept = new Map<number, KeptPart>();
-  #lastPart = -1;
 
   constructor(bounds: Float64Array, readPart: PartReader) {
     this.#bounds = bounds;
@@ -38,12 +36,10 @@ export class PartRowReader implements RowReader {
     const pieces: { readonly own: PartRows; readonly raw: RawRows }[] = [];
     for (const [i, own] of needed.entries()) {
       const reading = this.#part(own.part);
-      const next = needed[i + 1]?.part ?? (own.part === this.#lastPart + 1 ? own.part + 1 : undefined);
-      // Failures are told where the part is asked for.
-      if (next !== undefined && next + 1 < this.#bounds.length) this.#part(next).rows.catch(() => undefined);
+      const next = needed[i + 1];
+      if (next !== undefined) this.#part(next.part).rows.catch(() => undefined); // thrown in its turn
       pieces.push({ own, raw: await this.#take(reading, own) });
       signal?.throwIfAborted();
-      this.#lastPart = own.part;
     }
     const [only] = pieces;
     if (only !== undefined && pieces.length === 1) return only.raw;

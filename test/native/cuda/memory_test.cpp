@@ -23,7 +23,9 @@ DDSC_TEST("a plan for a GPU estimates what its ops hold for themselves") {
     model->parameters().initialise(1);
     model->reserve(plan.workspace, plan.inputs);
     const LossInput input = batchOf(kShape, config);
-    model->accumulateAhead(&input, &input, 1.0, {});
+    PendingLoss loss = model->start(model->stage(input), 1.0, {});
+    const StagedLoss next = model->stage(input);
+    loss.finish();
     model->parameters().update(updateOptions(1));
     const std::size_t held = model->backend().scratchBytes();
     // The scratch memory is one, as large as any op wants.

@@ -108,8 +108,11 @@ DDSC_TEST(
     model->reserve(plan.workspace, plan.inputs);
     const int reserved = recorder->allocations;
     LossInput input = batchOf(kShape, config);
+    StagedLoss staged = model->stage(input);
     for (std::int64_t step = 1; step <= 3; ++step) {
-      model->accumulateAhead(step == 1 ? &input : nullptr, &input, 1.0, {});
+      PendingLoss loss = model->start(std::move(staged), 1.0, {});
+      staged = model->stage(input);
+      loss.finish();
       model->parameters().update(updateOptions(step));
     }
     input.source = WeightSource::ema;

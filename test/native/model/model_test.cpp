@@ -2,6 +2,7 @@
 // tests' matter.
 #include "model/model.h"
 
+#include <atomic>
 #include <cmath>
 
 #include "core/errors.h"
@@ -188,9 +189,10 @@ DDSC_TEST("a cancelled call ends with an error and the next one runs") {
   const DenoiserConfig config = smallConfig();
   const auto model = randomModel(config);
   const LossInput input = lossInput(cells({5, 6}, config));
-  model->cancel();
+  const std::atomic<bool> cancelled = true;
+  model->cancelBy(&cancelled);
   checkThrows<Error>([&] { model->evaluate(input); }, "cancelled");
-  model->begin();
+  model->cancelBy(nullptr);
   check(std::isfinite(totalLoss(*model, input)), "the loss is not finite");
 }
 

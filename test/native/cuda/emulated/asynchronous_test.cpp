@@ -1,6 +1,8 @@
 // The host does not wait inside a step, work of the same shape is replayed, and batches are copied ahead: on
 // the emulator, whose streams run as late as they may, every missing order shows as wrong bits.
+#include <atomic>
 #include <optional>
+#include <utility>
 
 #include "core/errors.h"
 #include "cuda/cuda_backend.h"
@@ -194,18 +196,25 @@ DDSC_TEST(
     int copiesBeside, waits;
   };
   const cuda::emulator::EarlyCopies copies;  // done when given, unless they were told to wait for kernels
-  const auto given = [&](const LossInput* batch, const LossInput* next) {
+  std::optional<StagedLoss> staged;
+  const auto given = [&](bool next) {
     model->backend().synchronise();
     const Counts before = counts();
-    model->accumulateAhead(batch, next, 0.1, {1, 1});
+    StagedLoss batch = staged ? *std::exchange(staged, std::nullopt) : model->stage(input);
+    PendingLoss loss = model->start(std::move(batch), 0.1, {1, 1});
+    if (next) staged = model->stage(input);
+    loss.finish();
     return Given{counts().copiesBeside - before.copiesBeside, counts().waits - before.waits};
   };
-  for (int i = 0; i < 2; ++i) given(&input, &input);  // allocates
-  checkEqual(given(&input, nullptr).copiesBeside, 0);
-  const Given withNext = given(&input, &input);
+  for (int i = 0; i < 2; ++i) {  // allocates
+    given(true);
+    staged.reset();
+  }
+  checkEqual(given(false).copiesBeside, 0);
+  const Given withNext = given(true);
   check(withNext.copiesBeside > 10, "the inputs of a batch are more than ten arrays");
   checkEqual(withNext.waits, 1);
-  const Given fromNext = given(nullptr, nullptr);
+  const Given fromNext = given(false);
   checkEqual(fromNext.copiesBeside, 0);
   checkEqual(fromNext.waits, 1);
 }
@@ -215,12 +224,14 @@ std::vector<float> weightsAfterTurns(bool ahead, DType type, std::vector<LossSum
   const DenoiserConfig config = dropoutConfig();
   const auto model = cudaModel(config, type);
   const std::vector<LossInput> inputs = severalInputs(config);
+  std::optional<StagedLoss> staged;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const DropoutStream dropout{3, static_cast<std::uint64_t>(i + 1)};
     if (ahead) {
-      checkEqual(model->hasNext(), i > 0);
-      const LossInput* next = i + 1 < inputs.size() ? &inputs[i + 1] : nullptr;
-      sums.push_back(model->accumulateAhead(i == 0 ? inputs.data() : nullptr, next, 0.1, dropout));
+      if (i == 0) staged = model->stage(inputs[0]);
+      PendingLoss loss = model->start(*std::move(staged), 0.1, dropout);
+      if (i + 1 < inputs.size()) staged = model->stage(inputs[i + 1]);
+      sums.push_back(loss.finish());
     } else {
       sums.push_back(model->accumulate(inputs[i], 0.1, dropout));
     }
@@ -256,25 +267,30 @@ DDSC_TEST("a batch that was given ahead and is not wanted leaves nothing behind,
   bad.batch.tokens[2] = static_cast<std::int32_t>(config.vocabSize);
   const auto model = cudaModel(config, DType::bf16);
   const auto plain = cudaModel(config, DType::bf16);
-  for (const LossInput* next : {&inputs[1], static_cast<const LossInput*>(&bad)}) {
-    model->accumulateAhead(inputs.data(), next, 0.1, {1, 1});
-    checkEqual(model->hasNext(), next != &bad);
-    model->accumulateAhead(&inputs[2], nullptr, 0.1, {1, 2});
-    check(!model->hasNext(), "what is not wanted is kept");
+  for (const bool isBad : {false, true}) {
+    PendingLoss loss = model->start(model->stage(inputs[0]), 0.1, {1, 1});
+    std::optional<StagedLoss> unwanted;
+    if (isBad) {
+      checkThrows<Error>([&] { model->stage(bad); }, "rank tokens");
+    } else {
+      unwanted = model->stage(inputs[1]);
+    }
+    loss.finish();
+    model->start(model->stage(inputs[2]), 0.1, {1, 2}).finish();
     plain->accumulate(inputs[0], 0.1, {1, 1});
     plain->accumulate(inputs[2], 0.1, {1, 2});
   }
-  checkThrows<Error>([&] { model->accumulateAhead(nullptr, nullptr, 0.1, {1, 3}); },
-                     "no batch was made ready");
-  checkThrows<Error>([&] { model->accumulateAhead(&bad, &inputs[0], 0.1, {1, 3}); }, "rank tokens");
   // Cancelled on the way, with a batch ahead.
-  model->accumulateAhead(inputs.data(), &inputs[3], 0.1, {1, 3});
+  PendingLoss loss = model->start(model->stage(inputs[0]), 0.1, {1, 3});
+  StagedLoss staged = model->stage(inputs[3]);
+  loss.finish();
   plain->accumulate(inputs[0], 0.1, {1, 3});
-  model->cancel();
-  checkThrows<Error>([&] { model->accumulateAhead(nullptr, &inputs[4], 0.1, {1, 4}); }, "cancelled");
-  check(!model->hasNext(), "a call that failed left a batch");
-  model->begin();
-  model->accumulateAhead(&inputs[4], nullptr, 0.1, {1, 4});
+  const std::atomic<bool> cancelled = true;
+  model->cancelBy(&cancelled);
+  checkThrows<Error>([&] { model->start(std::move(staged), 0.1, {1, 4}); }, "cancelled");
+  model->cancelBy(nullptr);
+  const StagedLoss first = model->stage(inputs[1]);
+  model->start(model->stage(inputs[4]), 0.1, {1, 4}).finish();  // there is room: what failed left no batch
   plain->accumulate(inputs[4], 0.1, {1, 4});
   checkSameBits(buffer(*model, "gradient"), buffer(*plain, "gradient"));
 }
@@ -282,9 +298,12 @@ DDSC_TEST("a batch that was given ahead and is not wanted leaves nothing behind,
 DDSC_TEST("a model may go while a batch is on its way") {
   const DenoiserConfig config = dropoutConfig();
   const std::vector<LossInput> inputs = severalInputs(config);
-  const auto model = cudaModel(config, DType::f32);
-  model->accumulateAhead(inputs.data(), &inputs[1], 0.1, {1, 1});
-  check(model->hasNext(), "nothing is on its way");
+  auto model = cudaModel(config, DType::f32);
+  std::optional<PendingLoss> loss = model->start(model->stage(inputs[0]), 0.1, {1, 1});
+  const StagedLoss staged = model->stage(inputs[1]);
+  loss->finish();
+  loss.reset();
+  model.reset();
 }
 
 DDSC_TEST("a third batch is not staged while two wait") {
