@@ -1,6 +1,6 @@
 import { DdscError } from "../../base/errors.js";
 import { uniqueIds } from "../sources/gene_names.js";
-import { numberAt } from "../text/number_text.js";
+import { parseNumber } from "../text/numbers.js";
 
 /** Records after the first that are looked at to tell what columns hold. */
 export const PROBED_RECORDS = 20;
@@ -214,8 +214,7 @@ function holdsNumbers(values: readonly (string | undefined)[]): boolean {
 function isNumber(text: string | undefined): boolean {
   if (text === "0") return true;
   if (text === undefined || text.length > 64) return false;
-  const bytes = Buffer.from(text, "latin1");
-  return numberAt(bytes, 0, bytes.length) !== undefined;
+  return parseNumber(text) !== undefined;
 }
 
 /** True for a first line of numbers of which some are equal: identifiers differ. */

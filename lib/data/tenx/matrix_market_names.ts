@@ -1,13 +1,13 @@
 import { DdscError } from "../../base/errors.js";
-import { textPieces } from "../io/gzip_pieces.js";
 import { PackedStrings } from "../sources/packed_strings.js";
-import { textRecords } from "../text/delimited_records.js";
+import { forEachLine } from "../text/lines.js";
 import type { TenxFeatures } from "./features.js";
 
 const TAB = 9;
 const COMMA = 44;
 const MAX_GENES = 1 << 22;
-const MAX_CELLS = 0x7fff_ffff;
+/** Names beyond twice as many as a matrix has, after which the rest of them is not counted any more. */
+const LINES_LEFT_OVER = 1 << 20;
 
 /** The names of a matrix's cells and genes, a line each, and how they fit the matrix. */
 export interface MatrixNames {
@@ -24,15 +24,16 @@ export interface MatrixNames {
  * Reads the files of names and finds out by their lengths which way the matrix lies; a line of headings before the names
  * is skipped where their number says that it is one. A square matrix is taken as Cell Ranger's: genes by cells.
  *
- * Throws `DATA_SHAPE` if they do not fit, `DATA_TOO_LARGE`, and what `textPieces` throws.
+ * Throws `DATA_SHAPE` if they do not fit, `DATA_TOO_LARGE`, and what `forEachLine` throws.
  */
 export async function readMatrixNames(
   files: { readonly matrix: string; readonly cells: string; readonly genes: string },
   shape: { readonly rows: number; readonly columns: number },
 ): Promise<MatrixNames> {
-  const cells = await readCells(files.cells);
-  const features = await readFeatures(files.genes);
   const { rows, columns } = shape;
+  const most = 2 * Math.max(rows, columns) + LINES_LEFT_OVER;
+  const cells = await readCells(files.cells, most);
+  const features = await readFeatures(files.genes, most);
   for (const cellsInColumns of [true, false]) {
     const [cellCount, geneCount] = cellsInColumns ? [columns, rows] : [rows, columns];
     const cellHeadings = cells.length - cellCount;
@@ -48,24 +49,25 @@ export async function readMatrixNames(
   }
   throw new DdscError(
     "DATA_SHAPE",
-    `${files.matrix}: is ${rows} x ${columns} but ${files.cells} names ${cells.length} cells and ${files.genes} names ` +
-      `${features.length} genes; use the files that were written together`,
+    `${files.matrix}: is ${rows} x ${columns} but ${files.cells} names ${counted(cells.length, most)} cells and ${files.genes} names ` +
+      `${counted(features.length, most)} genes; use the files that were written together`,
     { file: files.matrix },
   );
 }
 
-async function readCells(path: string): Promise<PackedStrings> {
+/** A number of names, of which those beyond `most` were not counted. */
+function counted(names: number, most: number): string {
+  return names > most ? `more than ${most}` : String(names);
+}
+
+async function readCells(path: string, most: number): Promise<PackedStrings> {
   const names = new PackedStrings();
-  for await (const { bytes } of textRecords(textPieces(path), path)) {
-    if (names.length === MAX_CELLS) {
-      throw new DdscError("DATA_TOO_LARGE", `${path}: names more than 2^31 - 1 cells; split the data`, {
-        file: path,
-      });
-    }
+  await forEachLine(path, (line) => {
     let end = 0;
-    while (end < bytes.length && bytes[end] !== TAB && bytes[end] !== COMMA) end++;
-    names.push(unquoted(bytes.subarray(0, end)));
-  }
+    while (end < line.length && line[end] !== TAB && line[end] !== COMMA) end++;
+    names.push(unquoted(line.subarray(0, end)));
+    return names.length <= most;
+  });
   return names;
 }
 
@@ -74,23 +76,22 @@ function unquoted(bytes: Buffer): Buffer {
   return bytes.length >= 2 && bytes[0] === quote && bytes.at(-1) === quote ? bytes.subarray(1, -1) : bytes;
 }
 
-async function readFeatures(path: string): Promise<string[][]> {
+async function readFeatures(path: string, most: number): Promise<string[][]> {
   const features: string[][] = [];
   let separator: string | undefined;
-  for await (const { bytes } of textRecords(textPieces(path), path)) {
+  await forEachLine(path, (line) => {
     if (features.length === MAX_GENES) {
       throw new DdscError(
         "DATA_TOO_LARGE",
         `${path}: names more than ${MAX_GENES} genes; is this the file of cells?`,
-        {
-          file: path,
-        },
+        { file: path },
       );
     }
-    const text = bytes.toString("utf8");
+    const text = line.toString("utf8");
     separator ??= text.includes("\t") ? "\t" : ",";
     features.push(text.split(separator).map((field) => field.replace(/^"(.*)"$/, "$1")));
-  }
+    return features.length <= most;
+  });
   return features;
 }
 

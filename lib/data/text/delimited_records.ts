@@ -1,96 +1,179 @@
+import Papa from "papaparse";
 import { DdscError } from "../../base/errors.js";
-
-const NEWLINE = 10;
-const RETURN = 13;
-const QUOTE = 34;
+import { textPieces } from "../io/gzip_pieces.js";
 
 /** A record longer than this is taken for a damaged or binary file. */
-export const MAX_RECORD_BYTES = 1 << 28;
+const MAX_CHARACTERS = 1 << 25;
+/** The same for one with quotes, which takes the parser more time and memory. */
+const MAX_QUOTED_CHARACTERS = 1 << 24;
+/** A file with more empty lines is taken for a damaged one. */
+const MAX_EMPTY_LINES = 1 << 20;
+/** Delimiters that are looked for. */
+const DELIMITERS = ["\t", ",", ";", "|"];
 
-/** A record of a text file: a line, or several where a quoted field goes over them. */
-export interface TextRecord {
-  /** Without the end of the line; valid until the next record is asked for. */
-  readonly bytes: Buffer;
+/** A record of a table: a line, or several where a quoted field goes over them. */
+export interface DelimitedRecord {
+  /** Without quotes, and without blanks around those that have none; at least one. */
+  readonly fields: string[];
   /** Number of its first line, from 1. */
   readonly line: number;
-  /** Where it starts in the (decompressed) file. */
-  readonly start: number;
-  /** Where the next record starts. */
-  readonly end: number;
+}
+
+/** How records are read. */
+export interface RecordOptions {
+  /** The bytes of the file; by default they are read. */
+  readonly pieces?: AsyncIterable<Buffer>;
+  /** Called between records, after some hundred thousand characters or one long record. */
+  readonly afterPiece?: () => Promise<void>;
+}
+
+/** Takes a record, which is valid until the next; false if no more are wanted. */
+type TakeRecord = (record: DelimitedRecord) => boolean;
+
+/**
+ * Calls `take` with each record of a table of text in UTF-8, plain or gzipped, but for lines with nothing on them, and
+ * `afterPiece` now and then between records. Memory: a few pieces of the file, or a few times the longest record.
+ *
+ * Throws `DATA_FORMAT` for a record of more than `MAX_CHARACTERS` and for quotes that are not closed, what `textPieces`
+ * throws, and what `take` and `afterPiece` throw.
+ */
+export async function forEachRecord(
+  path: string,
+  delimiter: string,
+  take: TakeRecord,
+  { pieces = textPieces(path), afterPiece }: RecordOptions = {},
+): Promise<void> {
+  const reader = new RecordReader(path, delimiter, take);
+  for await (const { piece, last } of decodedPieces(pieces)) {
+    if (!reader.add(piece, last)) return;
+    await afterPiece?.();
+  }
+}
+
+/** The text of a file, without a byte order mark, its last line ended. */
+async function* decodedPieces(
+  pieces: AsyncIterable<Buffer>,
+): AsyncGenerator<{ piece: string; last: boolean }> {
+  const decoder = new TextDecoder();
+  for await (const bytes of pieces) yield { piece: decoder.decode(bytes, { stream: true }), last: false };
+  yield { piece: `${decoder.decode()}\n`, last: true };
+}
+
+/** Cuts a text that comes in pieces into records. */
+class RecordReader {
+  readonly #path: string;
+  readonly #delimiter: string;
+  readonly #take: TakeRecord;
+  readonly #parser: Papa.Parser;
+  /** What has not been taken yet: begins with a record. */
+  #text = "";
+  /** Where in it the next record begins, and on which line of the file. */
+  #start = 0;
+  #line = 1;
+  #emptyLines = 0;
+  #hasQuotes = false;
+  #hasBlanks = false;
+  /** The text is looked at again when it is so long. */
+  #wanted = 0;
+  #isStopped = false;
+
+  constructor(path: string, delimiter: string, take: TakeRecord) {
+    this.#path = path;
+    this.#delimiter = delimiter;
+    this.#take = take;
+    this.#parser = new Papa.Parser({
+      delimiter,
+      newline: "\n",
+      step: (result: Papa.ParseStepResult<string[]>) => this.#step(result),
+    });
+  }
+
+  /** Takes the records that end in the next piece; false if no more are wanted. */
+  add(piece: string, isLast: boolean): boolean {
+    this.#text += piece;
+    if (!isLast && this.#text.length < this.#wanted) return true;
+    this.#start = 0;
+    this.#hasQuotes = this.#text.includes('"');
+    this.#hasBlanks = this.#text.includes(" ");
+    const { errors } = this.#parser.parse(this.#text, 0, true) as Papa.ParseResult<string[]>;
+    if (this.#isStopped) return false;
+    // The last record may seem wrong because it is not whole, but not twice.
+    if (errors.length > 1) throw this.#quoteWithin();
+    this.#text = this.#text.slice(this.#start);
+    const { length } = this.#text;
+    const most = this.#hasQuotes ? MAX_QUOTED_CHARACTERS : MAX_CHARACTERS;
+    if (isLast ? length > 0 : length > most) {
+      throw this.#text.includes('"')
+        ? this.#fault('a double quote is opened and never closed; write names with " twice')
+        : this.#fault("the line never ends");
+    }
+    // Twice what the parser gave up on: a long record is not looked through again and again.
+    this.#wanted = Math.min(2 * length, most + 1);
+    return true;
+  }
+
+  #step({ data, errors, meta: { cursor } }: Papa.ParseStepResult<string[]>): void {
+    // The parser gives a list of one record, whatever its type says.
+    const [fields = []] = data as unknown as string[][];
+    if (errors.length > 0) throw this.#quoteWithin();
+    const end = fields.length - 1;
+    const final = fields[end];
+    if (final?.endsWith("\r") === true) fields[end] = final.slice(0, -1);
+    if (this.#hasBlanks) {
+      const record = this.#hasQuotes ? this.#text.slice(this.#start, cursor) : undefined;
+      trimFields(fields, this.#delimiter, record);
+    }
+    if (end === 0 && fields[0] === "") {
+      if (++this.#emptyLines > MAX_EMPTY_LINES) throw this.#fault("there are too many empty lines");
+    } else if (!this.#take({ fields, line: this.#line })) {
+      this.#isStopped = true;
+      this.#parser.abort();
+    }
+    this.#line += this.#hasQuotes ? newlines(this.#text, this.#start, cursor) : 1;
+    this.#start = cursor;
+  }
+
+  #quoteWithin(): DdscError {
+    return this.#fault('there is a " within a quoted name; write it twice');
+  }
+
+  #fault(what: string): DdscError {
+    const text = `${this.#path}: line ${this.#line}: ${what}; is this a text file?`;
+    return new DdscError("DATA_FORMAT", text, { file: this.#path });
+  }
+}
+
+/** Takes blanks off the fields that are not quoted; `record` is the text they come from, undefined where none is. */
+function trimFields(fields: string[], delimiter: string, record: string | undefined): void {
+  let at = 0;
+  for (const [i, field] of fields.entries()) {
+    const isQuoted = record?.[at] === '"';
+    if (isQuoted) at = record.indexOf(delimiter, at + 2 + field.replaceAll('"', '""').length) + 1;
+    else at += field.length + 1;
+    if (isQuoted || !(field.startsWith(" ") || field.endsWith(" "))) continue;
+    const plain = field.trim();
+    fields[i] = /^".*"$/s.test(plain) ? plain.slice(1, -1).replaceAll('""', '"') : plain;
+  }
+}
+
+function newlines(text: string, start: number, end: number): number {
+  let count = 0;
+  for (let at = text.indexOf("\n", start); at !== -1 && at < end; at = text.indexOf("\n", at + 1)) count++;
+  return count;
 }
 
 /**
- * Cuts text into records at LF or CRLF; a byte order mark at the start is dropped. With `quotes`, line ends between double
- * quotes do not count. A last line without an end counts, an empty rest does not. Throws `DATA_FORMAT` for a record of
- * more than `MAX_RECORD_BYTES`.
+ * The delimiter of a text, told from its beginning: the one that occurs most often in the first line (which need not be
+ * whole), outside double quotes. Undefined for text without any.
  */
-export async function* textRecords(
-  pieces: AsyncIterable<Buffer>,
-  path: string,
-  quotes = false,
-): AsyncGenerator<TextRecord> {
-  // Pieces of a record that is not complete yet.
-  let begun: Buffer[] = [];
-  let begunBytes = 0;
+export function findDelimiter(head: string): string | undefined {
+  const counts = new Map(DELIMITERS.map((delimiter) => [delimiter, 0]));
   let quoted = false;
-  let line = 1;
-  let lines = 0;
-  let start = 0;
-  let first = true;
-
-  const record = (last: Buffer, end: number): TextRecord => {
-    let bytes = begun.length === 0 ? last : Buffer.concat([...begun, last]);
-    if (bytes.at(-1) === RETURN) bytes = bytes.subarray(0, -1);
-    if (first && bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) bytes = bytes.subarray(3);
-    first = false;
-    begun = [];
-    begunBytes = 0;
-    const found = { bytes, line, start, end };
-    line += lines + 1;
-    lines = 0;
-    start = end;
-    return found;
-  };
-
-  let offset = 0;
-  for await (const piece of pieces) {
-    const mayQuote = quotes && (quoted || piece.includes(QUOTE));
-    let from = 0;
-    for (let at = 0; ; ) {
-      const end = piece.indexOf(NEWLINE, at);
-      const stop = end === -1 ? piece.length : end;
-      if (mayQuote && oddQuotes(piece, at, stop)) quoted = !quoted;
-      if (end === -1) break;
-      at = end + 1;
-      if (quoted) {
-        lines++;
-        continue;
-      }
-      yield record(piece.subarray(from, end), offset + at);
-      from = at;
-    }
-    offset += piece.length;
-    if (from === piece.length) continue;
-    const rest = piece.subarray(from);
-    begunBytes += rest.length;
-    if (begunBytes > MAX_RECORD_BYTES) throw tooLong(path, line, quoted);
-    // The piece's memory may be used again.
-    begun.push(Buffer.from(rest));
+  for (const character of head) {
+    if (character === "\n" && !quoted) break;
+    if (character === '"') quoted = !quoted;
+    else if (!quoted && counts.has(character)) counts.set(character, (counts.get(character) ?? 0) + 1);
   }
-  if (quoted) throw tooLong(path, line, quoted);
-  if (begunBytes > 0) yield record(Buffer.alloc(0), offset);
-}
-
-function oddQuotes(piece: Buffer, from: number, end: number): boolean {
-  const line = piece.subarray(from, end);
-  let odd = false;
-  for (let at = line.indexOf(QUOTE); at !== -1; at = line.indexOf(QUOTE, at + 1)) odd = !odd;
-  return odd;
-}
-
-function tooLong(path: string, line: number, quoted: boolean): DdscError {
-  const what = quoted
-    ? 'a double quote is opened and never closed; write names with " twice'
-    : "the line never ends";
-  return new DdscError("DATA_FORMAT", `${path}: line ${line}: ${what}; is this a text file?`, { file: path });
+  const [most] = [...counts].sort((a, b) => b[1] - a[1]);
+  return most === undefined || most[1] === 0 ? undefined : most[0];
 }

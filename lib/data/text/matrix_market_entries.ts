@@ -1,7 +1,7 @@
 import { DdscError } from "../../base/errors.js";
-import { textPieces } from "../io/gzip_pieces.js";
 import type { EntryBatch } from "../sources/compact_rows.js";
-import { numberAt } from "./number_text.js";
+import { TextLines } from "./lines.js";
+import { EXACT_DIGITS, parseNumber } from "./numbers.js";
 
 const NEWLINE = 10;
 const RETURN = 13;
@@ -10,8 +10,8 @@ const SPACE = 32;
 const PERCENT = 37;
 const ZERO = 48;
 const MAX_EXTENT = 0x7fff_ffff;
-/** No line of numbers is longer; comments (metadata as JSON) may be. */
-const MAX_LINE_BYTES = 1 << 20;
+/** Comments and empty lines before the sizes. */
+const MAX_HEADER_LINES = 1 << 20;
 /** The shortest entry: "1 1" and the end of its line. */
 const MIN_ENTRY_BYTES = 4;
 
@@ -32,18 +32,17 @@ export interface MatrixMarketFile extends Shape {
 
 /**
  * Opens a Matrix Market coordinate file, plain or gzipped: integer, real, double or pattern (each entry counts 1), general.
- * Throws `DATA_FORMAT` for another kind, and what `textPieces` throws.
+ * Throws `DATA_FORMAT` for another kind, and what `TextLines` throws.
  *
  * `batches` throws `DATA_CORRUPT` naming the line, for numbers that are none, entries outside the matrix and more
  * entries than claimed; `DATA_TRUNCATED` for fewer. Values that are NaN or infinite are passed on.
  */
 export async function openMatrixMarket(path: string, signal?: AbortSignal): Promise<MatrixMarketFile> {
-  const lines = new LineReader(path, signal);
+  const lines = new TextLines(path, signal);
   try {
     const pattern = checkBanner(path, await lines.next());
     let size = await lines.next();
-    while (size !== undefined && (size[0] === PERCENT || size.toString("latin1").trim() === ""))
-      size = await lines.next();
+    while (size !== undefined && isSkipped(size) && lines.line < MAX_HEADER_LINES) size = await lines.next();
     const [rows, columns, entries] = readSize(path, size, lines.line);
     const shape = { rows, columns, entries };
     return {
@@ -57,77 +56,9 @@ export async function openMatrixMarket(path: string, signal?: AbortSignal): Prom
   }
 }
 
-/** The start of a text file line by line, and then the rest in pieces of whole lines. */
-class LineReader {
-  /** Number of the line that `next` gave last, from 1. */
-  line = 0;
-  readonly #path: string;
-  readonly #pieces: AsyncGenerator<Buffer>;
-  #rest = Buffer.alloc(0);
-
-  constructor(path: string, signal: AbortSignal | undefined) {
-    this.#path = path;
-    this.#pieces = textPieces(path, signal);
-  }
-
-  async next(): Promise<Buffer | undefined> {
-    for (;;) {
-      const end = this.#rest.indexOf(NEWLINE);
-      if (end !== -1) {
-        const line = this.#rest.subarray(0, end);
-        this.#rest = this.#rest.subarray(end + 1);
-        this.line++;
-        return line;
-      }
-      const piece = await this.#pieces.next();
-      if (piece.done === true) {
-        if (this.#rest.length === 0) return undefined;
-        const line = this.#rest;
-        this.#rest = Buffer.alloc(0);
-        this.line++;
-        return line;
-      }
-      this.#rest = Buffer.concat([this.#rest, piece.value]);
-      if (this.#rest.length > MAX_LINE_BYTES && !this.#rest.includes(NEWLINE)) {
-        throw new DdscError(
-          "DATA_FORMAT",
-          `${this.#path}: line ${this.line + 1} never ends; is this a text file?`,
-          {
-            file: this.#path,
-          },
-        );
-      }
-    }
-  }
-
-  /** What is left, in pieces that end with the end of a line (added to the last line where it has none). */
-  async *wholeLines(): AsyncGenerator<Buffer> {
-    let rest = this.#rest;
-    for (;;) {
-      const piece = await this.#pieces.next();
-      if (piece.done === true) break;
-      const end = piece.value.lastIndexOf(NEWLINE) + 1;
-      if (end === 0) {
-        rest = Buffer.concat([rest, piece.value]);
-        this.#checkLine(rest);
-        continue;
-      }
-      yield Buffer.concat([rest, piece.value.subarray(0, end)]);
-      rest = Buffer.from(piece.value.subarray(end));
-    }
-    if (rest.length > 0) yield Buffer.concat([rest, Buffer.of(NEWLINE)]);
-  }
-
-  #checkLine(begun: Buffer): void {
-    if (begun.length <= MAX_LINE_BYTES || begun.includes(NEWLINE)) return;
-    throw new DdscError("DATA_FORMAT", `${this.#path}: a line never ends; is this a text file?`, {
-      file: this.#path,
-    });
-  }
-
-  async close(): Promise<void> {
-    await this.#pieces.return(undefined);
-  }
+/** True for a comment and for a line with nothing but blanks. */
+function isSkipped(line: Buffer): boolean {
+  return line[0] === PERCENT || skipBlanks(line, 0) === line.length;
 }
 
 /** True if entries have no value. Throws `DATA_FORMAT` unless the first line announces a supported matrix. */
@@ -171,7 +102,7 @@ function readSize(path: string, line: Buffer | undefined, number: number): [numb
 
 async function* readEntries(
   path: string,
-  lines: LineReader,
+  lines: TextLines,
   shape: Shape,
   pattern: boolean,
 ): AsyncGenerator<EntryBatch> {
@@ -223,7 +154,7 @@ class EntryParser {
         if (!this.#pattern) {
           at = skipBlanks(piece, at);
           const end = wordEnd(piece, at);
-          const value = numberAt(piece, at, end);
+          const value = valueAt(piece, at, end);
           if (value === undefined) throw this.#corrupt(`expected a value, found "${wordAt(piece, at)}"`);
           values[count] = value;
           at = end;
@@ -278,6 +209,12 @@ function wholeNumber(piece: Buffer, at: number): number {
     end++;
   }
   return end > at && (piece[end] ?? 0) <= SPACE ? value : Number.NaN;
+}
+
+/** The number between two places; undefined if it is none. */
+function valueAt(piece: Buffer, start: number, end: number): number | undefined {
+  const value = end - start <= EXACT_DIGITS ? wholeNumber(piece, start) : Number.NaN;
+  return Number.isNaN(value) ? parseNumber(piece.toString("latin1", start, end)) : value;
 }
 
 function wordEnd(piece: Buffer, start: number): number {

@@ -7,7 +7,6 @@ import { describe, expect, it } from "vitest";
 import { openCells, openSource } from "../../../lib/data/open/open_cells.js";
 import type { OpenOptions } from "../../../lib/data/sources/cells.js";
 import { framesOf } from "../../../lib/data/sources/frames.js";
-import { textRecords } from "../../../lib/data/text/delimited_records.js";
 import {
   allIds,
   CELLS,
@@ -240,33 +239,4 @@ it("other text is not taken for a table", async () => {
   ]) {
     expect((await failure(() => openCells(written(text)))).code, text).toBe("DATA_FORMAT");
   }
-});
-
-it("records are the lines of a text however it is cut into pieces", async () => {
-  const line = fc
-    .stringMatching(/^[a-c\u00e9"]{0,6}$/)
-    .filter((text) => (text.match(/"/g)?.length ?? 0) % 2 === 0);
-  await fc.assert(
-    fc.asyncProperty(
-      fc.array(line, { maxLength: 8 }),
-      fc.integer({ min: 1, max: 7 }),
-      async (lines, size) => {
-        const bytes = Buffer.from(lines.map((text) => `${text}\r\n`).join(""));
-        async function* pieces() {
-          for (let at = 0; at < bytes.length; at += size) yield Buffer.from(bytes.subarray(at, at + size));
-        }
-        const found: string[] = [];
-        let end = 0;
-        for await (const record of textRecords(pieces(), "t", true)) {
-          expect(record.start).toBe(end);
-          expect(record.line).toBe(found.length + 1);
-          found.push(record.bytes.toString());
-          end = record.end;
-        }
-        expect(found).toEqual(lines);
-        expect(end).toBe(bytes.length);
-      },
-    ),
-    { numRuns: 200 },
-  );
 });

@@ -231,6 +231,32 @@ describe("each fault has its code and says where", () => {
     expect(error.message).toContain("features.tsv");
   });
 
+  it.each([
+    ["blanks without end", `${HEADER}5 6 1\n1 1 1\n`, " ", "DATA_FORMAT", "a line is longer than"],
+    ["a comment without end", HEADER, "%", "DATA_FORMAT", "a line is longer than"],
+    ["empty lines without end", HEADER, "\n", "DATA_CORRUPT", "expected the numbers of rows"],
+  ])("%s, soon", async (_, start, filler, code, message) => {
+    const path = copy();
+    rmSync(join(path, "matrix.mtx"));
+    const text = Buffer.concat([Buffer.from(start), Buffer.alloc(1 << 26, filler)]);
+    writeFileSync(join(path, "matrix.mtx.gz"), gzipSync(text, { level: 1 }));
+    const error = await failure(() => openCells(path));
+    expect(error.message).toContain(message);
+    expect(error.code).toBe(code);
+  });
+
+  it.each(["genes.tsv", "barcodes.tsv"])("names without end in %s, soon", async (name) => {
+    for (const [filler, code] of [
+      [" ", "DATA_FORMAT"],
+      ["\n", "DATA_SHAPE"],
+    ] as const) {
+      const path = copy();
+      rmSync(join(path, name));
+      writeFileSync(join(path, `${name}.gz`), gzipSync(Buffer.alloc(1 << 25, filler), { level: 1 }));
+      expect((await failure(() => openCells(path))).code).toBe(code);
+    }
+  });
+
   it("a gzip file that was cut short or changed", async () => {
     const path = temporaryFolder();
     cpSync(folder("v3"), path, { recursive: true });
