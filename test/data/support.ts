@@ -12,6 +12,11 @@ export function fixture(name: string): string {
   return fileURLToPath(new URL(`../fixtures/h5ad/${name}.h5ad`, import.meta.url));
 }
 
+/** Path of a small store written by the same script. */
+export function zarrFixture(name: string): string {
+  return fileURLToPath(new URL(`../fixtures/zarr/${name}`, import.meta.url));
+}
+
 /** Path of a real file that may be there, beside the repository. */
 export function realFile(name: string): string {
   return fileURLToPath(new URL(`../../../shared/data/${name}`, import.meta.url));

@@ -28,11 +28,14 @@ const CHARACTER_DEVICE = 0o020000;
 /** WASI's number for an input/output error. */
 const WASI_EIO = 29;
 
+/** An instance that nobody else in the process gets: what is done to it changes no other reader of HDF5. */
+const ownInstance = `${import.meta.resolve("h5wasm/node")}?ddsc`;
+
 let library: Promise<Hdf5Library> | undefined;
 
 /**
  * Loads the library once. It prints a page of its own source locations to stderr at each error; that text is
- * kept for `takeDiagnostics` instead. What it reads is looked at first: see hdf5_heaps.ts.
+ * kept for `takeDiagnostics` instead. What it reads is looked at first: see heaps.ts, and README.md for why.
  */
 export function loadHdf5(): Promise<Hdf5Library> {
   library ??= loadModule().then((module) => {
@@ -55,7 +58,7 @@ async function loadModule(): Promise<H5Module> {
     if (!loaded) error.apply(console, parts);
   };
   try {
-    const { ready } = await import("h5wasm/node");
+    const { ready } = (await import(ownInstance)) as typeof import("h5wasm/node");
     return await ready;
   } finally {
     loaded = true;

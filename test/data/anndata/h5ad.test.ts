@@ -1,74 +1,22 @@
 import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
 import { openColumns } from "../../../lib/data/anndata/sparse.js";
 import { Hdf5Array } from "../../../lib/data/hdf5/array.js";
 import { Hdf5File } from "../../../lib/data/hdf5/file.js";
-import { openCells, openSource } from "../../../lib/data/open/open_cells.js";
+import { openCells } from "../../../lib/data/open/open_cells.js";
 import { columnText, type Frame } from "../../../lib/data/sources/frame.js";
 import { framesOf } from "../../../lib/data/sources/frames.js";
-import {
-  allIds,
-  CELLS,
-  COUNTS,
-  denseAll,
-  denseRows,
-  failure,
-  fixture,
-  SYMBOLS,
-  temporaryFolder,
-} from "../support.js";
-
-const LAYOUTS = [
-  ["csr", { layer: "counts" }],
-  ["csc", { layer: "counts" }],
-  ["dense", { layer: "counts" }],
-  ["dense_compressed", {}],
-  ["layout_07", {}],
-  ["unannotated", {}],
-  ["nullable_strings", {}],
-] as const;
+import { COUNTS, denseAll, denseRows, failure, fixture, SYMBOLS, temporaryFolder } from "../support.js";
 
 function texts(frame: Frame, name: string): (string | undefined)[] {
   const column = frame.columns.get(name)!;
   return frame.index.map((_, row) => columnText(column, row));
 }
 
-describe.each(LAYOUTS)("%s.h5ad", (name, options) => {
-  it("gives every count, cell name and gene", async () => {
-    using source = await openCells(fixture(name), options);
-    expect(await denseAll(source)).toEqual(COUNTS);
-    expect(await allIds(source)).toEqual(CELLS);
-    expect(source.genes.map((gene) => gene.id)).toEqual(SYMBOLS);
-    expect(source.notes).toEqual([]);
-  });
-
-  it("gives any rows in any order, repeats included", async () => {
-    using source = await openCells(fixture(name), options);
-    const rows = fc.array(fc.nat({ max: 5 }), { maxLength: 12 });
-    await fc.assert(
-      fc.asyncProperty(rows, async (wanted) => {
-        expect(await denseRows(source, wanted)).toEqual(wanted.map((row) => COUNTS[row]));
-      }),
-      { numRuns: 60 },
-    );
-  });
-});
-
-describe.each(["csr", "layout_07", "nullable_strings"])("the table of cells of %s.h5ad", (name) => {
-  it("is read by rows, in any order, as it is read whole", async () => {
-    using source = await openCells(fixture(name), { layer: "counts" }).catch(() => openCells(fixture(name)));
-    const whole = (await source.metadata()).toArray().map((row) => row.toJSON());
-    expect(source.metadataColumns.length).toBeGreaterThan(0);
-    for (const rows of [[5, 0, 0, 3], [2], [], [4, 5]]) {
-      const some = await source.metadata({ rows: Int32Array.from(rows) });
-      expect(some.toArray().map((row) => row.toJSON())).toEqual(rows.map((row) => whole[row]));
-      expect(await source.cellIds(Int32Array.from(rows))).toEqual(rows.map((row) => CELLS[row]));
-    }
-  });
-
-  it("is not looked at beyond the rows asked for", async () => {
+it.each(["csr", "layout_07", "nullable_strings"])(
+  "names of cells of %s.h5ad are not looked at beyond the rows asked for",
+  async (name) => {
     using source = await openCells(fixture(name), { layer: "counts" }).catch(() => openCells(fixture(name)));
     const strings = vi.spyOn(Hdf5Array.prototype, "strings");
     try {
@@ -77,8 +25,8 @@ describe.each(["csr", "layout_07", "nullable_strings"])("the table of cells of %
     } finally {
       vi.restoreAllMocks();
     }
-  });
-});
+  },
+);
 
 it("raw has its own genes, with one more than X", async () => {
   using source = await openCells(fixture("csr"), { raw: true });
@@ -92,16 +40,6 @@ it("values that are not whole numbers are read as they are and noted, with where
   expect(source.notes).toHaveLength(1);
   expect(source.notes[0]).toContain('0.6931 in cell "c0" (row 0), gene "Xkr4"');
   expect(source.notes[0]).toContain("Pass --layer counts");
-});
-
-it("where X holds no counts the layer of counts is taken, and said so, unless a matrix was chosen", async () => {
-  using source = await openCells(fixture("scaled"));
-  expect(await denseAll(source)).toEqual(COUNTS);
-  expect(source.notes).toEqual(['X holds no counts: the layer "raw_counts" was taken; choose with --layer']);
-  using again = await openSource(structuredClone(source.descriptor()));
-  expect(await denseAll(again)).toEqual(COUNTS);
-  using chosen = await openCells(fixture("scaled"), { layer: "raw_counts" });
-  expect(chosen.notes).toEqual([]);
 });
 
 it("columns of cells keep their types and missing values", async () => {
@@ -192,12 +130,6 @@ it("a compressed-column matrix with more entries than are kept in memory gives t
   }
 });
 
-it("a source opens again from its descriptor", async () => {
-  using source = await openCells(fixture("csr"), { layer: "counts" });
-  using again = await openSource(structuredClone(source.descriptor()));
-  expect(await denseAll(again)).toEqual(COUNTS);
-});
-
 it("a file is known by its content, not by its name", async () => {
   const folder = temporaryFolder();
   copyFileSync(fixture("layout_07"), join(folder, "cells.csv"));
@@ -240,11 +172,6 @@ describe("wishes that a file cannot fulfil", () => {
     const error = await failure(() => openCells(fixture("csr"), { geneColumn: "ensembl" }));
     expect(error.code).toBe("DATA_MISSING_COLUMN");
     expect(error.message).toContain("they have _index, gene_ids, length");
-  });
-
-  it("a layer and raw exclude each other", async () => {
-    const error = await failure(() => openCells(fixture("csr"), { layer: "counts", raw: true }));
-    expect(error.code).toBe("ARGUMENT_CONFLICT");
   });
 
   it("a row that is not there is refused", async () => {

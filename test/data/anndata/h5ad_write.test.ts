@@ -3,8 +3,7 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { writeH5ad, writeH5adCells, writeH5adStreamed } from "../../../lib/data/anndata/h5ad_write.js";
 import { Hdf5File } from "../../../lib/data/hdf5/file.js";
-import { Hdf5Writer } from "../../../lib/data/hdf5/writer/writer.js";
-import { numbersAt, stringsAt } from "../../../lib/data/hierarchy.js";
+import { stringsAt } from "../../../lib/data/hierarchy.js";
 import { openCells } from "../../../lib/data/open/open_cells.js";
 import { readBlocks } from "../../../lib/data/sources/blocks.js";
 import type { Frame } from "../../../lib/data/sources/frame.js";
@@ -137,30 +136,6 @@ it("streamed rows of any size make the same matrices", async () => {
     const all = Array.from({ length: cells }, (_, cell) => expected(cell));
     expect(JSON.stringify(await denseAll(source))).toBe(JSON.stringify(all));
   }
-});
-
-it("thousands of chunks and of names are found again", async () => {
-  const path = join(temporaryFolder(), "many.h5");
-  const writer = await Hdf5Writer.create(path);
-  // 70 chunks and more need a second level of the tree that finds them.
-  const numbers = Float64Array.from({ length: 3_000_000 }, (_, i) => i % 1009);
-  const strings = Array.from({ length: 5000 }, (_, i) =>
-    i === 7 ? "" : `célula ${i} ${"x".repeat(i === 9 ? 40_000 : i % 50)}`,
-  );
-  await writer.dataset("/deep/numbers", "float64", [numbers.length], numbers);
-  await writer.dataset("/deep/strings", "string", [strings.length], strings, { note: "ünï" });
-  await writer.close();
-  using file = await Hdf5File.open(path);
-  const array = await file.array("/deep/numbers");
-  const found = (await numbersAt(array, undefined)) as Float64Array;
-  expect(Buffer.compare(Buffer.from(found.buffer), Buffer.from(numbers.buffer))).toBe(0);
-  expect((await stringsAt(await file.array("/deep/strings"), undefined)).join("|")).toBe(strings.join("|"));
-  expect(await file.attribute("/deep/strings", "note")).toBe("ünï");
-  expect(array.shape[0]! / array.chunkShape![0]!).toBeGreaterThan(64);
-  expect([...((await array.numbers(2_999_998, 3_000_000)) as Float64Array)]).toEqual([
-    2_999_998 % 1009,
-    2_999_999 % 1009,
-  ]);
 });
 
 it("the same contents give the same bytes", async () => {

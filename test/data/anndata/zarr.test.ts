@@ -1,36 +1,19 @@
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { deflateSync, gzipSync } from "node:zlib";
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { openCells, openSource } from "../../../lib/data/open/open_cells.js";
+import { openCells } from "../../../lib/data/open/open_cells.js";
 import { framesOf } from "../../../lib/data/sources/frames.js";
 import { crc32c } from "../../../lib/data/zarr/codecs.js";
 import { zipArchive } from "../io/zip_support.js";
-import {
-  allIds,
-  CELLS,
-  COUNTS,
-  columnValues,
-  denseAll,
-  denseRows,
-  failure,
-  SYMBOLS,
-  temporaryFolder,
-} from "../support.js";
+import { CELLS, COUNTS, denseAll, denseRows, failure, temporaryFolder, zarrFixture } from "../support.js";
 
 const LAYER = { layer: "counts" };
-const TYPES = ["neuron", "glia", "neuron", "neuron", "glia", "neuron"];
-
-function store(name: string): string {
-  return fileURLToPath(new URL(`../../fixtures/zarr/${name}`, import.meta.url));
-}
 
 /** A copy of a store in a folder, to be changed. */
 function copy(name = "v3_sharded.zarr"): string {
   const path = join(temporaryFolder(), "cells.zarr");
-  cpSync(store(name), path, { recursive: true });
+  cpSync(zarrFixture(name), path, { recursive: true });
   return path;
 }
 
@@ -55,67 +38,8 @@ function changed(place: string, change: (document: Document) => void, path = cop
   return path;
 }
 
-describe.each([
-  "v2_csr.zarr",
-  "v2_csr.zarr.zip",
-  "v2_csc.zarr.zip",
-  "v2_dense.zarr.zip",
-  "v3_sharded.zarr",
-  "v3_sharded.zarr.zip",
-  "v3.zarr.zip",
-  "v3_gzip.zarr.zip",
-  "v3_blosc.zarr.zip",
-])("%s", (name) => {
-  it("gives every count, cell name and gene", async () => {
-    using source = await openCells(store(name), LAYER);
-    expect(await denseAll(source)).toEqual(COUNTS);
-    expect(await allIds(source)).toEqual(CELLS);
-    expect(source.genes.map(({ id }) => id)).toEqual(SYMBOLS);
-    expect(source.genes[1]?.aliases).toEqual(["ENSMUSG00000000001"]);
-    expect(source.notes).toEqual([]);
-  });
-
-  it("gives any rows in any order, repeats included, and again from its description", async () => {
-    using first = await openCells(store(name), LAYER);
-    using source = await openSource(structuredClone(first.descriptor()));
-    await fc.assert(
-      fc.asyncProperty(fc.array(fc.nat({ max: 5 }), { maxLength: 12 }), async (rows) => {
-        expect(await denseRows(source, rows)).toEqual(rows.map((row) => COUNTS[row]));
-        expect(await source.cellIds(Int32Array.from(rows))).toEqual(rows.map((row) => CELLS[row]));
-      }),
-      { numRuns: 30 },
-    );
-  });
-
-  it("gives typed columns of cells with missing values, all rows or some", async () => {
-    using source = await openCells(store(name), LAYER);
-    expect(await columnValues(source, "cell_type")).toEqual(TYPES);
-    expect(await columnValues(source, "doublet")).toEqual([true, false, false, false, true, false]);
-    expect((await columnValues(source, "genes")).map(Number)).toEqual([0, 10, 20, 30, 40, 50]);
-    expect(await columnValues(source, "passes")).toEqual([1, 2, null, 4, 5, 6]);
-    expect(await columnValues(source, "note")).toEqual(["first", "zweite Zelle", "", "ünïcode", "e", "f"]);
-    const rows = Int32Array.of(5, 2, 2, 0);
-    const some = await source.metadata({ columns: ["passes", "cell_type", "note"], rows });
-    expect([...some.getChild("passes")!]).toEqual([6, null, null, 1]);
-    expect([...some.getChild("cell_type")!]).toEqual(["neuron", "neuron", "neuron", "neuron"]);
-    expect([...some.getChild("note")!]).toEqual(["f", "", "", "first"]);
-    const kinds = new Map(source.metadataColumns.map((column) => [column.name, column.kind]));
-    expect(kinds.get("cell_type")).toBe("text");
-    expect(kinds.get("doublet")).toBe("boolean");
-    expect(kinds.get("score")).toBe("number");
-  });
-
-  it("takes the layer of counts where X holds none, and says so", async () => {
-    using source = await openCells(store(name));
-    expect(await denseAll(source)).toEqual(COUNTS);
-    expect(source.notes).toEqual(['X holds no counts: the layer "counts" was taken; choose with --layer']);
-    using again = await openSource(structuredClone(source.descriptor()));
-    expect(again.notes).toEqual(source.notes);
-  });
-});
-
 it("ordered categories stay ordered in the frames that are written again", async () => {
-  using source = await openCells(store("v2_csr.zarr"), LAYER);
+  using source = await openCells(zarrFixture("v2_csr.zarr"), LAYER);
   const { obs } = await framesOf(source);
   expect(obs.columns.get("stage")).toMatchObject({ kind: "categories", ordered: true });
   expect(obs.columns.get("cell_type")).toMatchObject({ kind: "categories", ordered: false });
@@ -123,14 +47,14 @@ it("ordered categories stay ordered in the frames that are written again", async
 
 it("reads that run at the same time do not disturb each other", async () => {
   for (const name of ["v3_sharded.zarr", "v3_sharded.zarr.zip", "v2_csc.zarr.zip"]) {
-    using source = await openCells(store(name), LAYER);
+    using source = await openCells(zarrFixture(name), LAYER);
     const reads = CELLS.map((_, row) => denseRows(source, [row, 5 - row]));
     expect(await Promise.all(reads)).toEqual(CELLS.map((_, row) => [COUNTS[row], COUNTS[5 - row]]));
   }
 });
 
 it("archives of more than 4 GiB, archives with a folder around the store and comments at the end are read", async () => {
-  const root = store("v3_sharded.zarr");
+  const root = zarrFixture("v3_sharded.zarr");
   const entries = readdirSync(root, { recursive: true, withFileTypes: true }).filter((entry) =>
     entry.isFile(),
   );
@@ -154,7 +78,7 @@ it("archives of more than 4 GiB, archives with a folder around the store and com
 
 it("bounds of parts ascend from the first row to the last", async () => {
   for (const name of ["v2_csr.zarr.zip", "v2_csc.zarr.zip", "v2_dense.zarr.zip"]) {
-    using source = await openCells(store(name), LAYER);
+    using source = await openCells(zarrFixture(name), LAYER);
     expect([...source.partBounds]).toEqual([0, 6]);
   }
 });
@@ -308,17 +232,17 @@ describe("each fault has its code and says where", () => {
   });
 
   it("a layer that there is not", async () => {
-    const error = await failure(() => openCells(store("v2_csr.zarr"), { layer: "umis" }));
+    const error = await failure(() => openCells(zarrFixture("v2_csr.zarr"), { layer: "umis" }));
     expect(error.code).toBe("DATA_MISSING_LAYER");
     expect(error.message).toContain("it has counts");
-    expect((await failure(() => openCells(store("v2_csr.zarr"), { raw: true }))).code).toBe(
+    expect((await failure(() => openCells(zarrFixture("v2_csr.zarr"), { raw: true }))).code).toBe(
       "DATA_MISSING_MATRIX",
     );
   });
 
   it("a zip archive that was cut short, changed or holds something else", async () => {
     const path = join(temporaryFolder(), "cells.zip");
-    const whole = readFileSync(store("v3_sharded.zarr.zip"));
+    const whole = readFileSync(zarrFixture("v3_sharded.zarr.zip"));
     writeFileSync(path, whole.subarray(0, whole.length - 30));
     expect((await failure(() => openCells(path))).code).toBe("DATA_TRUNCATED");
     const entry = whole.indexOf("layers/counts/zarr.json");

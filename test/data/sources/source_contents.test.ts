@@ -1,6 +1,5 @@
 import { cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { Hdf5Writer } from "../../../lib/data/hdf5/writer/writer.js";
 import { openCells } from "../../../lib/data/open/open_cells.js";
@@ -8,7 +7,7 @@ import { summarise } from "../../../lib/data/report/summary.js";
 import { summaryText } from "../../../lib/data/report/summary_text.js";
 import { leftOutNote } from "../../../lib/data/sources/source_contents.js";
 import { subsetSource } from "../../../lib/data/sources/subset.js";
-import { fixture, temporaryFolder } from "../support.js";
+import { fixture, temporaryFolder, zarrFixture } from "../support.js";
 
 /** An AnnData file of one cell and gene with embeddings and an empty group. */
 async function embedded(): Promise<string> {
@@ -35,7 +34,7 @@ async function embedded(): Promise<string> {
 /** A zarr store with an embedding. */
 function embeddedStore(): string {
   const path = join(temporaryFolder(), "embedded.zarr");
-  cpSync(fileURLToPath(new URL("../../fixtures/zarr/v3_sharded.zarr", import.meta.url)), path, {
+  cpSync(zarrFixture("v3_sharded.zarr"), path, {
     recursive: true,
   });
   mkdirSync(join(path, "obsm", "X_pca"), { recursive: true });
