@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { openCells, openSource } from "../../../lib/data/open/open_cells.js";
-import type { OpenOptions } from "../../../lib/data/sources/source.js";
+import type { OpenOptions } from "../../../lib/data/sources/cells.js";
 import {
   allIds,
   CELLS,
