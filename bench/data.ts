@@ -1,8 +1,8 @@
 /**
- * How fast cells come from Parquet shards to ragged batches: decoding, shuffling, tokenizing and collating, on all cores;
+ * How fast cells come from Parquet or Arrow shards to ragged batches: decoding, shuffling, tokenizing and collating, on all cores;
  * beside the same work in Python where DDSC_PYTHON names one with pyarrow, numpy and torch.
  *
- *   npm run bench:data -- [--cells 20000] [--genes 1500] [--repeats 3] [--folder FOLDER] [--first-batch]
+ *   npm run bench:data -- [--cells 20000] [--genes 1500] [--repeats 3] [--folder FOLDER] [--arrow] [--first-batch]
  *   npm run bench:data -- --formats [--against CHECKOUT]
  *
  * With --formats, how fast the built package reads files of every format, one process a format, whole files; with --against the
@@ -10,6 +10,8 @@
  *
  * With --first-batch, how long a new process of the built package takes from its start to the first batch of a single file of
  * 100,000 cells, and how much memory it has taken by then and after 100 batches.
+ *
+ * With --arrow, shards are Arrow IPC streams; then no peer is run.
  *
  * Shards are simulated into a folder of their own, which is removed again, or kept in FOLDER for further runs. Times are
  * the best of the repeats, run in turns; seconds of processor time do not depend on what else the machine does.
@@ -29,7 +31,7 @@ import { writeShards } from "./shards.js";
 import { median } from "./statistics.js";
 
 const USAGE =
-  "usage: npm run bench:data -- [--cells N] [--genes N] [--repeats N] [--folder FOLDER] [--first-batch | --formats [--against CHECKOUT]]";
+  "usage: npm run bench:data -- [--cells N] [--genes N] [--repeats N] [--folder FOLDER] [--arrow] [--first-batch | --formats [--against CHECKOUT]]";
 /** So many cells are read in one run: the window read before the first batch, when the clock starts, is then a small part. */
 const MEASURED_CELLS = 100_000;
 const BATCH_CELLS = 64;
@@ -131,7 +133,7 @@ async function benchThroughput(folder: string, repeats: number, epochs: number):
   const vocabulary = await vocabularyOf(folder);
   const ours: Run[] = [];
   const peers: Run[] = [];
-  const python = process.env.DDSC_PYTHON;
+  const python = options.arrow ? undefined : process.env.DDSC_PYTHON;
   for (let repeat = 0; repeat < repeats; repeat++) {
     ours.push(await runOurs(folder, vocabulary, epochs));
     if (python !== undefined) peers.push(runPeer(python, folder));
@@ -139,7 +141,8 @@ async function benchThroughput(folder: string, repeats: number, epochs: number):
   const best = report("ddsc", ours);
   console.log(`peak memory ${Math.round(process.resourceUsage().maxRSS / 1024)} MiB`);
   if (python === undefined) {
-    console.log("DDSC_PYTHON is not set: no peer was run (it needs pyarrow, numpy and torch)");
+    if (!options.arrow)
+      console.log("DDSC_PYTHON is not set: no peer was run (it needs pyarrow, numpy and torch)");
     return;
   }
   const peer = report("pyarrow + torch", peers);
@@ -190,6 +193,7 @@ const options = orUsage(USAGE, () => {
       genes: { type: "string", default: "1500" },
       repeats: { type: "string", default: "3" },
       folder: { type: "string" },
+      arrow: { type: "boolean", default: false },
       "first-batch": { type: "boolean", default: false },
       formats: { type: "boolean", default: false },
       against: { type: "string" },
@@ -198,6 +202,7 @@ const options = orUsage(USAGE, () => {
   const firstBatch = values["first-batch"];
   return {
     firstBatch,
+    arrow: values.arrow && !firstBatch,
     formats: values.formats,
     ...(values.against === undefined ? {} : { against: resolve(values.against) }),
     cells: wholeOption(
@@ -214,7 +219,8 @@ const folder = options.folder ?? mkdtempSync(join(tmpdir(), "ddsc-bench-data-"))
 try {
   if (options.formats) await benchFormats(folder, options);
   else {
-    await writeShards(folder, cells, genes, firstBatch ? cells : undefined);
+    const format = options.arrow ? "arrow" : "parquet";
+    await writeShards(folder, cells, genes, firstBatch ? cells : undefined, format);
     if (firstBatch) benchFirstBatch(folder, repeats);
     else await benchThroughput(folder, repeats, Math.max(1, Math.round(MEASURED_CELLS / cells)));
   }

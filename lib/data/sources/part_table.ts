@@ -154,10 +154,10 @@ function joinText(pieces: readonly Column[]): CategoricalColumn {
   let at = 0;
   for (const piece of pieces) {
     const own = piece.kind === "categories" ? piece.categories : piece;
-    const translated = Int32Array.from(
-      { length: lengthOf(own) },
-      (_, i) => codeOf.get(columnText(own, i) ?? "") ?? -1,
-    );
+    const translated = Int32Array.from({ length: lengthOf(own) }, (_, i) => {
+      const text = columnText(own, i);
+      return text === undefined ? -1 : (codeOf.get(text) ?? -1);
+    });
     for (let i = 0; i < lengthOf(piece); i++) {
       const code = piece.kind === "categories" ? (piece.codes[i] ?? -1) : i;
       codes[at++] = code < 0 ? -1 : (translated[code] ?? -1);
