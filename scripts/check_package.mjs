@@ -21,7 +21,7 @@ const LISTED = [
   "scripts/build_tools.mjs",
   "scripts/install.mjs",
 ];
-const NATIVE = /^native\/(?!test\/|bench\/|cuda\/emulator\/)[\w/]+\.(?:h|cpp|cu|cuh|map|cmake)$/;
+const NATIVE = /^native\/(?!test\/|bench\/|cuda\/emulator\/)[\w/]+\.(?:h|cpp|cu|cuh|map|cmake|md)$/;
 const PREBUILT = /^prebuilds\/(?:linux|darwin)-(?:x64|arm64)\/ddsc(?:\.glibc|\.musl)?\.node$/;
 /** What one source file becomes. */
 const BUILT = [".js", ".js.map", ".d.ts"];

@@ -18,6 +18,7 @@ import { checkRange, closedError, type RandomAccess } from "../lib/data/io/rando
 import { openParquet } from "../lib/data/parquet/parquet.js";
 import { rowRange } from "../lib/data/sources/parts.js";
 import type { CellSource } from "../lib/data/sources/source.js";
+import { damaged } from "./damaged.js";
 
 const FIXTURES = fileURLToPath(new URL("../test/fixtures/tahoe/", import.meta.url));
 const FORMATS = ["parquet", "arrow"] as const;
@@ -29,9 +30,6 @@ const INPUT_MS = 5000;
 const MEMORY_BYTES = 2 ** 30;
 /** Rows of an input that are read: a header may claim billions. */
 const MOST_ROWS = 200;
-
-/** A whole number below the one given, the same each time for a seed. */
-type Random = (below: number) => number;
 
 /** Bytes in memory in place of a file. */
 class MemoryFile implements RandomAccess {
@@ -61,48 +59,10 @@ class MemoryFile implements RandomAccess {
   }
 }
 
-/** Numbers that break arithmetic where a format stores a size. */
-const SIZES = [0, 1, 0x7f, 0x80, 0xff, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff];
-
-/** Damages bytes: half of the time a single place, else pieces cut off, repeated, removed or overwritten. Some of it is near the end, where footers are. */
-function damaged(bytes: Buffer, random: Random): Buffer {
-  let result: Buffer = Buffer.from(bytes);
-  const gentle = random(2) === 0;
-  const most = gentle ? 1 : 6;
-  for (let times = 1 + random(most); times > 0 && result.length > 0; times--) {
-    const near = Math.min(result.length, 1 << (4 + random(9)));
-    const at = random(8) === 0 ? result.length - 1 - random(near) : random(result.length);
-    const length = Math.min(1 + random(random(4) === 0 ? 200 : 8), result.length - at);
-    switch (gentle ? 4 + random(3) : random(7)) {
-      case 0:
-        result = result.subarray(0, at);
-        break;
-      case 1:
-        result = Buffer.concat([result.subarray(0, at), result.subarray(at + length)]);
-        break;
-      case 2:
-        result = Buffer.concat([result.subarray(0, at + length), result.subarray(at)]);
-        break;
-      case 3:
-        result.fill(random(2) === 0 ? 0 : 255, at, at + length);
-        break;
-      case 4:
-        if (at + 4 <= result.length) result.writeUInt32LE(SIZES[random(SIZES.length)] ?? 0, at);
-        break;
-      case 5:
-        result[at] = (result[at] ?? 0) ^ (1 << random(8));
-        break;
-      default:
-        result[at] = random(256);
-    }
-  }
-  return Buffer.from(result);
-}
-
 /** The damaged input of a number. */
 function inputOf(format: Format, number: number, originals: ReadonlyMap<string, Buffer>): MemoryFile {
   const stream = new RandomStream(number, Purpose.draw);
-  const random: Random = (below) => stream.below(below);
+  const random = (below: number): number => stream.below(below);
   const names = [...originals.keys()].filter((name) => name.endsWith(`.${format}`));
   const name = names[random(names.length)] ?? "";
   // The table of genes is looked for beside the file.

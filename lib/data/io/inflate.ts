@@ -27,6 +27,19 @@ const zlibInflateAsync = promisify(zlibInflate);
 const inflateRawAsync = promisify(inflateRaw);
 const brotliAsync = promisify(brotliDecompress);
 
+/** A module that is loaded when it is first needed; asking the loader each time would take longer than many pages do. */
+function once<T>(load: () => Promise<T>): () => Promise<T> {
+  let loaded: Promise<T> | undefined;
+  return () => {
+    loaded ??= load();
+    return loaded;
+  };
+}
+
+const snappy = once(() => import("snappy"));
+const lz4 = once(() => import("lz4-napi"));
+const blosc = once(() => import("numcodecs/blosc"));
+
 const INFLATE: Readonly<Record<Codec, Inflate>> = {
   gzip: (bytes, most) => gunzipAsync(bytes, { maxOutputLength: Math.max(1, most) }),
   zlib: (bytes, most) => zlibInflateAsync(bytes, { maxOutputLength: Math.max(1, most) }),
@@ -34,12 +47,12 @@ const INFLATE: Readonly<Record<Codec, Inflate>> = {
   brotli: (bytes, most) => brotliAsync(bytes, { maxOutputLength: Math.max(1, most) }),
   snappy: async (bytes, most) => {
     checkClaim(snappyBytes(bytes), Math.min(most, bytes.length * SNAPPY_GROWTH));
-    const { uncompress } = await import("snappy");
+    const { uncompress } = await snappy();
     return (await uncompress(bytes, { asBuffer: true })) as Buffer;
   },
   lz4: async (bytes, most) => {
     checkClaim(most, bytes.length * LZ4_GROWTH);
-    const { uncompress } = await import("lz4-napi");
+    const { uncompress } = await lz4();
     // The library wants the size in front.
     const sized = new Uint8Array(4 + bytes.length);
     new DataView(sized.buffer).setUint32(0, most, true);
@@ -47,7 +60,7 @@ const INFLATE: Readonly<Record<Codec, Inflate>> = {
     return uncompress(sized);
   },
   "lz4-frame": async (bytes, most) => {
-    const { decompressFrame } = await import("lz4-napi");
+    const { decompressFrame } = await lz4();
     const contents: Uint8Array[] = [];
     let total = 0;
     for (const frame of lz4Frames(bytes, most)) {
@@ -64,7 +77,7 @@ const INFLATE: Readonly<Record<Codec, Inflate>> = {
     const view = viewOf(bytes);
     checkClaim(view.getUint32(4, true), most);
     if (view.getUint32(12, true) !== bytes.byteLength) throw new Error("it has another length than it says");
-    const { default: Blosc } = await import("numcodecs/blosc");
+    const { default: Blosc } = await blosc();
     return Blosc.fromConfig({ id: "blosc" }).decode(bytes);
   },
 };
