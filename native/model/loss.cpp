@@ -63,10 +63,10 @@ PendingLoss::PendingLoss(Backend& backend, StagedLoss&& staged)
     : sums_(std::move(staged.sums)),
       target_(std::move(staged.target)),
       rowCell_(std::move(staged.rowCell)),
-      fetching_(backend) {}
+      downloads_(backend) {}
 
 LossSums PendingLoss::finish() {
-  fetching_.wait();
+  downloads_.wait();
   for (std::size_t i = 0; i < rowLoss_.size(); ++i) {
     sums_.loss += static_cast<double>(rowLoss_[i]);
     sums_.crossEntropy -= static_cast<double>(logProbability_[i]);
@@ -111,7 +111,7 @@ LossSums Model::accumulateAhead(const LossInput* batch, const LossInput* next, d
 
 LossSums Model::evaluate(const LossInput& input) {
   workspace_.reset();
-  return lose(stageIn(workspace_, input, false), Keep::nothing, 0, {}).finish();
+  return computeLoss(stageIn(workspace_, input, false), Keep::nothing, 0, {}).finish();
 }
 
 StagedLoss Model::stage(const LossInput& input) {
@@ -170,10 +170,11 @@ StagedLoss Model::stageIn(Workspace& memory, const LossInput& input, bool train)
 PendingLoss Model::start(StagedLoss staged, double gradientScale, const DropoutStream& dropout,
                          Activations activations) {
   const Keep keep = activations == Activations::recompute ? Keep::blockInputs : Keep::everything;
-  return lose(std::move(staged), keep, gradientScale, dropout);
+  return computeLoss(std::move(staged), keep, gradientScale, dropout);
 }
 
-PendingLoss Model::lose(StagedLoss staged, Keep keep, double gradientScale, const DropoutStream& dropout) {
+PendingLoss Model::computeLoss(StagedLoss staged, Keep keep, double gradientScale,
+                               const DropoutStream& dropout) {
   const bool train = keep != Keep::nothing;
   const std::shared_ptr<InputSlot> slot = std::move(staged.slot);
   if (slot) workspace_.reset();
@@ -190,7 +191,7 @@ PendingLoss Model::lose(StagedLoss staged, Keep keep, double gradientScale, cons
   DiffusionLoss loss = staged.loss;
   TokenStatistics statistics;
   parameters_.prepare(staged.source);
-  backend_->together([&] {
+  backend_->runAsOne([&] {
     const DenoiserActivations activations =
         denoiser_.forward(parameters_, staged.source, in, keep, workspace_);
     loss.logits = activations.logits;
@@ -214,12 +215,12 @@ PendingLoss Model::lose(StagedLoss staged, Keep keep, double gradientScale, cons
                          workspace_);
   });
   PendingLoss pending(*backend_, std::move(staged));
-  Fetching& fetching = pending.fetching_;
-  fetching.into(pending.rowLoss_, loss.loss);
-  fetching.into(pending.rowMeanLoss_, loss.meanLoss);
-  fetching.into(pending.logProbability_, statistics.targetLogProbability);
-  fetching.into(pending.best_, statistics.best);
-  const Mark done = fetching.close();
+  PendingDownloads& downloads = pending.downloads_;
+  downloads.into(pending.rowLoss_, loss.loss);
+  downloads.into(pending.rowMeanLoss_, loss.meanLoss);
+  downloads.into(pending.logProbability_, statistics.targetLogProbability);
+  downloads.into(pending.best_, statistics.best);
+  const Mark done = downloads.close();
   if (slot) slot->used = done;
   return pending;
 }

@@ -53,7 +53,7 @@ struct InputSlot {
   std::optional<Mark> used = 0;  // the device is done with what was here before; none: not known when
 };
 
-/// A batch that is ready to be lost: its inputs are in the backend's memory, or on their way. To be used
+/// A batch that is ready for its loss: its inputs are in the backend's memory, or on their way. To be used
 /// once.
 struct StagedLoss {
   LossSums sums;                      // what is known beforehand: the counts of tokens
@@ -80,7 +80,7 @@ class PendingLoss {
   std::vector<std::int32_t> target_, rowCell_;
   std::vector<float> rowLoss_, rowMeanLoss_, logProbability_;
   std::vector<std::int32_t> best_;
-  Fetching fetching_;
+  PendingDownloads downloads_;
 };
 
 }  // namespace ddsc

@@ -119,7 +119,7 @@ class Model : public std::enable_shared_from_this<Model> {
                         const std::vector<float>& conditioning, const std::vector<std::int32_t>& rows,
                         const HostRagged& whole, Workspace& workspace);
   StagedLoss stageIn(Workspace& workspace, const LossInput& input, bool train);
-  PendingLoss lose(StagedLoss staged, Keep keep, double gradientScale, const DropoutStream& dropout);
+  PendingLoss computeLoss(StagedLoss staged, Keep keep, double gradientScale, const DropoutStream& dropout);
   void requireTrainable(const LossInput& input) const;
 
   std::unique_ptr<Backend> backend_;
