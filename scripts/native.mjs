@@ -1,11 +1,13 @@
 // The native core without Node: node scripts/native.mjs build | test | sanitize | bench [arguments of ddsc_bench]
-//   build     core, conformance tests and benchmark in build-native/
+//   build     core, conformance tests and benchmark: with the addon where that is built (build/cmake), which shares the
+//             core, else in build-native/
 //   test      build, check the kernels' symbols, run the conformance tests: the CPU's, and the CUDA sources' on the
 //             emulator, with a stand-in for cuBLASLt, too; planted faults must make them fail
 //   sanitize  all conformance tests and the emulator's but the longest under ASan + UBSan (build-asan/), those about
 //             threads under TSan (build-tsan/)
 //   bench     build and run the benchmark
 import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { argv, env, exit } from "node:process";
@@ -31,18 +33,29 @@ function run(command, commandArguments, environment = {}) {
   if (result.status !== 0) exit(result.status ?? 1);
 }
 
-/** Configures and builds `targets` in `directory`; all of them where none is named. */
-function build(directory, options = [], targets = []) {
+/** Configures and builds `targets` in `directory`. */
+function build(directory, options = [], targets = ["ddsc_checks"]) {
   const tools = buildTools();
   if (tools.missing !== undefined) {
     console.error(tools.missing);
     exit(1);
   }
   const jobs = env.CMAKE_BUILD_PARALLEL_LEVEL ?? String(availableParallelism());
+  run("cmake", ["-S", ".", "-B", directory, "--log-level=WARNING", ...options], tools.env);
+  run("cmake", ["--build", directory, "--parallel", jobs, "--target", ...targets], tools.env);
+}
+
+/** Builds `targets` where the core is compiled already, or by themselves; the folder. */
+function buildHere(targets) {
+  const cache = join(root, "build/cmake/CMakeCache.txt");
+  const isOurs = `CMAKE_HOME_DIRECTORY:INTERNAL=${root}\n`;
+  if (existsSync(cache) && readFileSync(cache, "utf8").includes(isOurs)) {
+    build("build/cmake", [], targets);
+    return "build/cmake";
+  }
   // The CUDA sources run on the emulator here: nvcc is for the addon.
-  run("cmake", ["-S", ".", "-B", directory, "--log-level=WARNING", "-DDDSC_CUDA=OFF", ...options], tools.env);
-  const only = targets.length > 0 ? ["--target", ...targets] : [];
-  run("cmake", ["--build", directory, "--parallel", jobs, ...only], tools.env);
+  build("build-native", ["-DDDSC_CUDA=OFF"], targets);
+  return "build-native";
 }
 
 /** Runs the conformance tests of a build; `launcher` is a command that starts it. */
@@ -63,25 +76,29 @@ function fixedLayout() {
 }
 
 const commands = {
-  build: () => build("build-native"),
+  build: () => buildHere(),
   test: () => {
-    build("build-native");
-    checkIsaSymbols(join(root, "build-native"));
-    conformance("build-native");
-    conformance("build-native", { program: "ddsc_emulated" });
+    const folder = buildHere();
+    checkIsaSymbols(join(root, folder));
+    conformance(folder);
+    conformance(folder, { program: "ddsc_emulated" });
     // Products once more, by the stand-in for NVIDIA's library, and what holds of whole models.
     const environment = {
       DDSC_GEMM: "cublaslt",
-      DDSC_EMULATED_CUBLASLT: join(root, "build-native/libddsc_fake_cublaslt.so"),
+      DDSC_EMULATED_CUBLASLT: join(root, folder, "libddsc_fake_cublaslt.so"),
     };
     for (const filter of ["linear_test", "asynchronous_test", "memory_test"]) {
       const options = ["--filter", filter, "--except", "(cuda, float)"];
-      conformance("build-native", { program: "ddsc_emulated", options, environment });
+      conformance(folder, { program: "ddsc_emulated", options, environment });
     }
-    checkPlantedFaults(join(root, "build-native"));
+    checkPlantedFaults(join(root, folder));
   },
   sanitize: () => {
-    build("build-asan", ["-DDDSC_SANITIZE=address"], ["ddsc_conformance", "ddsc_emulated"]);
+    build(
+      "build-asan",
+      ["-DDDSC_CUDA=OFF", "-DDDSC_SANITIZE=address"],
+      ["ddsc_conformance", "ddsc_emulated"],
+    );
     const environment = { UBSAN_OPTIONS: "print_stacktrace=1" };
     conformance("build-asan", { environment });
     const long = [
@@ -95,7 +112,7 @@ const commands = {
     ];
     const options = long.flatMap((text) => ["--except", text]);
     conformance("build-asan", { program: "ddsc_emulated", options, environment });
-    build("build-tsan", ["-DDDSC_SANITIZE=thread"], ["ddsc_conformance"]);
+    build("build-tsan", ["-DDDSC_CUDA=OFF", "-DDDSC_SANITIZE=thread"], ["ddsc_conformance"]);
     conformance("build-tsan", {
       options: ["--filter", "thread"],
       environment: { TSAN_OPTIONS: "halt_on_error=1" },
@@ -103,8 +120,7 @@ const commands = {
     });
   },
   bench: () => {
-    build("build-native", [], ["ddsc_bench"]);
-    run(join(root, "build-native/ddsc_bench"), argv.slice(3));
+    run(join(root, buildHere(["ddsc_bench"]), "ddsc_bench"), argv.slice(3));
   },
 };
 

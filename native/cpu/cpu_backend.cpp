@@ -31,7 +31,7 @@ int chooseThreads(int threads) {
   return threads;
 }
 
-class CpuBackend final : public Backend {
+class CpuBackend final : public EveryOp<CpuBackend> {
  public:
   CpuBackend(const InstructionSet& instructionSet, int threads)
       : instructionSet_(instructionSet), pool_(threads), scratch_(pool_.threads()) {}
@@ -62,29 +62,12 @@ class CpuBackend final : public Backend {
   void upload(void* to, const void* fromHost, std::size_t bytes) override { copy(to, fromHost, bytes); }
   void download(void* toHost, const void* from, std::size_t bytes) override { copy(toHost, from, bytes); }
 
-  void run(const Embed& op) override { ops().embed(context_, op); }
-  void run(const EmbedGradient& op) override { ops().embedGradient(context_, op); }
-  void run(const Linear& op) override { ops().linear(context_, op); }
-  void run(const LinearInputGradient& op) override { ops().linearInputGradient(context_, op); }
-  void run(const LinearWeightGradient& op) override { ops().linearWeightGradient(context_, op); }
-  void run(const NormModulate& op) override { ops().normModulate(context_, op); }
-  void run(const NormModulateGradient& op) override { ops().normModulateGradient(context_, op); }
-  void run(const Attention& op) override { ops().attention(context_, op); }
-  void run(const AttentionGradient& op) override { ops().attentionGradient(context_, op); }
-  void run(const GateResidual& op) override { ops().gateResidual(context_, op); }
-  void run(const GateResidualGradient& op) override { ops().gateResidualGradient(context_, op); }
-  void run(const TimeFeatures& op) override { ops().timeFeatures(context_, op); }
-  void run(const GatherRows& op) override { ops().gatherRows(context_, op); }
-  void run(const ScatterRows& op) override { ops().scatterRows(context_, op); }
-  void run(const DiffusionLoss& op) override { ops().diffusionLoss(context_, op); }
-  void run(const TokenStatistics& op) override { ops().tokenStatistics(context_, op); }
-  void run(const DrawTokens& op) override { ops().drawTokens(context_, op); }
-  void run(const SumOfSquares& op) override { ops().sumOfSquares(context_, op); }
-  void run(const AdamW& op) override { ops().adamW(context_, op); }
-  void run(const Convert& op) override { ops().convert(context_, op); }
+  template <class Op>
+  void handle(const Op& op) {
+    instructionSet_.ops.run(context_, op);
+  }
 
  private:
-  const OpTable& ops() const { return instructionSet_.ops; }
   static void copy(void* to, const void* from, std::size_t bytes) {
     if (bytes > 0) std::memcpy(to, from, bytes);
   }

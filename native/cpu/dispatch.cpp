@@ -6,7 +6,6 @@
 #include "core/errors.h"
 #include "cpu/cpu_backend.h"
 #include "cpu/processor.h"
-#include "cpu/self_check.h"
 
 namespace ddsc::cpu {
 

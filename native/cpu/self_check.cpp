@@ -1,10 +1,11 @@
-#include "cpu/self_check.h"
+// Whether a set of kernels computes what another does.
 
 #include <cmath>
 #include <cstdint>
 #include <vector>
 
 #include "core/bf16.h"
+#include "cpu/dispatch.h"
 
 namespace ddsc::cpu {
 namespace {
@@ -45,14 +46,14 @@ std::vector<float> layer(const OpTable& ops) {
   forward.x = view(x, kRows, kInputs);
   forward.weight = view(weight, kOutputs, kInputs);
   forward.y = view(y, kRows, kOutputs);
-  ops.linear(context, forward);
+  ops.run(context, forward);
   LinearInputGradient inputGradient;
   inputGradient.dy = view(dy, kRows, kOutputs);
   inputGradient.weight = forward.weight;
   inputGradient.dx = view(dx, kRows, kInputs);
-  ops.linearInputGradient(context, inputGradient);
-  ops.linearWeightGradient(
-      context, {inputGradient.dy, forward.x, view(dweight, kOutputs, kInputs), {dbias, kOutputs}});
+  ops.run(context, inputGradient);
+  ops.run(context, LinearWeightGradient{
+                       inputGradient.dy, forward.x, view(dweight, kOutputs, kInputs), {dbias, kOutputs}});
   return results;
 }
 

@@ -1,4 +1,4 @@
-# ddsc_cuda: the CUDA backend where NVIDIA's compiler is found (12.0 or newer), otherwise native/cuda/absent,
+# ddsc_cuda: the CUDA backend where NVIDIA's compiler is found (12.0 or newer), otherwise no_cuda.cpp,
 # which says why there is none. Links cudart statically; the driver's library is loaded when the program runs,
 # so the same binary serves machines without one.
 #
@@ -73,13 +73,14 @@ else()
 endif()
 
 if(cuda_missing)
-  add_library(ddsc_cuda STATIC native/cuda/absent/cuda_backend.cpp)
+  add_library(ddsc_cuda STATIC native/cuda/no_cuda.cpp)
   target_compile_definitions(ddsc_cuda PRIVATE "DDSC_CUDA_MISSING=\"${cuda_missing}\"")
   target_link_libraries(ddsc_cuda PUBLIC ddsc_core)
   message(STATUS "No CUDA backend: ${cuda_missing}")
 else()
   file(GLOB cuda_sources CONFIGURE_DEPENDS
     native/cuda/*.cpp native/cuda/cublaslt/*.cpp native/cuda/*.cu native/cuda/ops/*.cu)
+  list(FILTER cuda_sources EXCLUDE REGEX "/no_cuda\\.cpp$")
   add_library(ddsc_cuda STATIC ${cuda_sources})
   find_package(CUDAToolkit REQUIRED)
   target_link_libraries(ddsc_cuda PUBLIC ddsc_core PRIVATE CUDA::cudart_static ${CMAKE_DL_LIBS})

@@ -5,17 +5,12 @@
 #include <utility>
 #include <vector>
 
-#include "core/errors.h"
-#include "cuda/arrivals.h"
 #include "cuda/context.h"
 #include "cuda/cublaslt/choice.h"
-#include "cuda/device_memory.h"
+#include "cuda/devices.h"
+#include "cuda/launch_graphs.h"
 #include "cuda/ops/kernels.h"
-#include "cuda/repeats.h"
-#include "cuda/staging.h"
-#include "cuda/timeline.h"
-#include "cuda/usable.h"
-#include "ops/every_op.h"
+#include "cuda/transfers.h"
 
 namespace ddsc::cuda {
 namespace {
@@ -45,14 +40,14 @@ class CudaBackend final : public EveryOp<CudaBackend> {
   int threads() const override { return 1; }
   Limits measureLimits() override { return cuda::measureLimits(inOrder().context, gpu_.multiprocessors); }
 
-  Mark mark() override { return inOrder().timeline.mark(); }
+  Mark mark() override { return inOrder().marks.mark(); }
   bool passed(Mark mark) override {
     useDevice(device_);
-    return parts_->timeline.passed(mark);
+    return parts_->marks.passed(mark);
   }
   void waitFor(Mark mark) override {
     useDevice(device_);
-    parts_->arrivals.waitFor(mark);
+    parts_->downloads.waitFor(mark);
   }
 
   void* allocate(std::size_t bytes) override {
@@ -69,28 +64,28 @@ class CudaBackend final : public EveryOp<CudaBackend> {
     }
   }
   void upload(void* to, const void* fromHost, std::size_t bytes) override {
-    inOrder().staging.upload(to, fromHost, bytes);
+    inOrder().uploads.upload(to, fromHost, bytes);
   }
   void uploadAhead(void* to, const void* fromHost, std::size_t bytes, Mark free) override {
     useDevice(device_);
-    parts_->timeline.holdBack(parts_->copies, free);
-    parts_->stagingAhead.upload(to, fromHost, bytes);
+    parts_->marks.delay(parts_->copies, free);
+    parts_->uploadsAhead.upload(to, fromHost, bytes);
     ahead_ = true;
   }
   void download(void* toHost, const void* from, std::size_t bytes) override {
     // In pieces that the landing place takes without growing beyond them.
     constexpr std::size_t kPiece = std::size_t{8} << 20;
     for (std::size_t done = 0; done < bytes; done += kPiece) {
-      fetch(static_cast<std::byte*>(toHost) + done, static_cast<const std::byte*>(from) + done,
-            std::min(bytes - done, kPiece));
+      beginDownload(static_cast<std::byte*>(toHost) + done, static_cast<const std::byte*>(from) + done,
+                    std::min(bytes - done, kPiece));
       synchronise();
     }
   }
-  void fetch(void* toHost, const void* from, std::size_t bytes) override {
-    inOrder().arrivals.fetch(toHost, from, bytes);
+  void beginDownload(void* toHost, const void* from, std::size_t bytes) override {
+    inOrder().downloads.begin(toHost, from, bytes);
   }
 
-  void together(const std::function<void()>& give) override {
+  void runAsOne(const std::function<void()>& give) override {
     gathering_ = true;
     gathered_.clear();
     try {
@@ -100,7 +95,7 @@ class CudaBackend final : public EveryOp<CudaBackend> {
       throw;
     }
     gathering_ = false;
-    inOrder().repeats.run(std::exchange(gathered_, {}));
+    inOrder().launchGraphs.launch(std::exchange(gathered_, {}));
   }
 
   template <class Op>
@@ -122,12 +117,12 @@ class CudaBackend final : public EveryOp<CudaBackend> {
     DeviceMemory memory;
     Stream stream, copies;
     Scratch scratch{stream};
-    Staging staging{stream}, stagingAhead{copies};
-    Timeline timeline{stream};
-    Arrivals arrivals{stream, timeline};
+    Uploads uploads{stream}, uploadsAhead{copies};
+    StreamMarks marks{stream};
+    Downloads downloads{stream, marks};
     Context context{stream, scratch};
     std::unique_ptr<cublaslt::Products> products;
-    Repeats repeats{context};
+    LaunchGraphs launchGraphs{context};
     Event copied;
   };
 
@@ -147,7 +142,7 @@ class CudaBackend final : public EveryOp<CudaBackend> {
   std::unique_ptr<Parts> parts_;
   bool ahead_ = false;  // copies that the stream does not wait for yet
   bool gathering_ = false;
-  std::vector<Repeats::AnyOp> gathered_;
+  std::vector<LaunchGraphs::AnyOp> gathered_;
 };
 
 }  // namespace

@@ -1,8 +1,6 @@
 #include "cuda/device_memory.h"
 
-#include "core/errors.h"
-#include "cuda/out_of_memory.h"
-#include "cuda/runtime.h"
+#include "cuda/errors.h"
 
 namespace ddsc::cuda {
 namespace {
@@ -61,6 +59,21 @@ void DeviceMemory::release(void* memory) noexcept {
 void DeviceMemory::giveBackIdle() noexcept {
   for (const auto& [bytes, memory] : idle_) freeDevice(memory);
   idle_.clear();
+}
+
+Scratch::~Scratch() { freeDevice(memory_); }
+
+void* Scratch::bytes(std::size_t wanted) {
+  if (wanted > size_) {
+    stream_->synchronize();
+    freeDevice(memory_);
+    memory_ = nullptr;
+    size_ = 0;
+    memory_ = allocateDevice(grownSize(wanted));
+    size_ = grownSize(wanted);
+    ++generation_;
+  }
+  return memory_;
 }
 
 }  // namespace ddsc::cuda

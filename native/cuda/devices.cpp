@@ -2,7 +2,6 @@
 
 #include "core/errors.h"
 #include "cuda/runtime.h"
-#include "cuda/usable.h"
 
 namespace ddsc::cuda {
 namespace {

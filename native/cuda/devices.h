@@ -31,6 +31,9 @@ struct GpuMemory {
 };
 GpuMemory gpuMemory(int gpu);
 
+/// The GPU of that number. Throws Error DEVICE_UNAVAILABLE with the reason where it cannot be used.
+Gpu usableGpu(int gpu);
+
 /// Device memory for the scratch of products in bf16 where DDSC_GEMM lets a library compute some; 0 where it
 /// does not. Throws Error GEMM_UNKNOWN.
 std::size_t libraryScratchBytes();

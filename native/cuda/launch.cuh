@@ -13,8 +13,8 @@
 #include <string>
 
 #include "core/errors.h"
-#include "test/native/cuda/emulator/instances.h"
-#include "test/native/cuda/emulator/runtime.h"
+#include "emulator/instances.h"
+#include "emulator/runtime.h"
 #endif
 
 namespace ddsc::cuda {

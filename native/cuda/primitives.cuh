@@ -184,7 +184,8 @@ DDSC_DEVICE void multiplyAccumulate(float (&sums)[4], const std::uint32_t (&a)[4
 }  // namespace ddsc::cuda
 
 #else
-#include "test/native/cuda/emulator/primitives.h"
+// Not part of what ships: a target that emulates a GPU brings it, with the folder that it is in.
+#include "emulator/primitives.h"
 #endif
 
 namespace ddsc::cuda {

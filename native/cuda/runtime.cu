@@ -3,9 +3,7 @@
 #include <cstring>
 #include <utility>
 
-#include "core/errors.h"
-#include "cuda/lost_device.h"
-#include "cuda/out_of_memory.h"
+#include "cuda/errors.h"
 #include "cuda/runtime_calls.cuh"
 
 namespace ddsc::cuda {
@@ -39,13 +37,13 @@ std::string fileName(const char* path) {
 }  // namespace
 
 void checkCall(cudaError_t result, const char* call, std::source_location where) {
-  throwIfLost();
+  throwIfDeviceLost();
   if (result == cudaSuccess) return;
   cudaGetLastError();  // not to be reported again by the next call
   const std::string text = std::string(call) + " at " + fileName(where.file_name()) + ":" +
                            std::to_string(where.line()) + ": " + cudaGetErrorString(result) + " (" +
                            cudaGetErrorName(result) + ")";
-  if (isFatal(result)) rememberLoss(text);
+  if (isFatal(result)) markDeviceLost(text);
   throw Error(result == cudaErrorMemoryAllocation ? "CUDA_OUT_OF_MEMORY" : "CUDA_FAILED", text);
 }
 

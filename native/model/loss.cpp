@@ -63,10 +63,10 @@ PendingLoss::PendingLoss(Backend& backend, StagedLoss&& staged)
     : sums_(std::move(staged.sums)),
       target_(std::move(staged.target)),
       rowCell_(std::move(staged.rowCell)),
-      fetching_(backend) {}
+      downloads_(backend) {}
 
 LossSums PendingLoss::finish() {
-  fetching_.wait();
+  downloads_.wait();
   for (std::size_t i = 0; i < rowLoss_.size(); ++i) {
     sums_.loss += static_cast<double>(rowLoss_[i]);
     sums_.crossEntropy -= static_cast<double>(logProbability_[i]);
@@ -187,7 +187,7 @@ PendingLoss Model::computeLoss(StagedLoss staged, Keep keep, double gradientScal
   DiffusionLoss loss = staged.loss;
   TokenStatistics statistics;
   parameters_.prepare(staged.source);
-  backend_->together([&] {
+  backend_->runAsOne([&] {
     const DenoiserActivations activations =
         denoiser_.forward(parameters_, staged.source, in, keep, workspace_);
     loss.logits = activations.logits;
@@ -211,12 +211,12 @@ PendingLoss Model::computeLoss(StagedLoss staged, Keep keep, double gradientScal
                          workspace_);
   });
   PendingLoss pending(*backend_, std::move(staged));
-  Fetching& fetching = pending.fetching_;
-  fetching.into(pending.rowLoss_, loss.loss);
-  fetching.into(pending.rowMeanLoss_, loss.meanLoss);
-  fetching.into(pending.logProbability_, statistics.targetLogProbability);
-  fetching.into(pending.best_, statistics.best);
-  const Mark done = fetching.close();
+  PendingDownloads& downloads = pending.downloads_;
+  downloads.into(pending.rowLoss_, loss.loss);
+  downloads.into(pending.rowMeanLoss_, loss.meanLoss);
+  downloads.into(pending.logProbability_, statistics.targetLogProbability);
+  downloads.into(pending.best_, statistics.best);
+  const Mark done = downloads.close();
   if (slot != nullptr) slot->used = done;
   return pending;
 }

@@ -85,7 +85,7 @@ class PendingLoss {
   std::vector<std::int32_t> target_, rowCell_;
   std::vector<float> rowLoss_, rowMeanLoss_, logProbability_;
   std::vector<std::int32_t> best_;
-  Fetching fetching_;
+  PendingDownloads downloads_;
 };
 
 }  // namespace ddsc

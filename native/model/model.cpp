@@ -67,7 +67,7 @@ std::shared_ptr<Prediction> Model::predict(const CellBatch& batch, const std::ve
   if (rows.empty()) return prediction;
   const DenoiserInput in = prepare(batch, batch.tokens, conditioning, rows, whole, workspace_);
   parameters_.prepare(source);
-  backend_->together([&] {
+  backend_->runAsOne([&] {
     const DenoiserActivations activations =
         denoiser_.forward(parameters_, source, in, Keep::nothing, workspace_);
     backend_->run(Convert{activations.logits, prediction->view()});

@@ -186,13 +186,13 @@ ParameterStore::PendingUpdate ParameterStore::start(const UpdateOptions& o) {
   ++version_;
 
   PendingUpdate pending(*backend_);
-  pending.fetching_.into(pending.squares_, squares);
-  pending.fetching_.close();
+  pending.downloads_.into(pending.squares_, squares);
+  pending.downloads_.close();
   return pending;
 }
 
 ParameterStore::UpdateResult ParameterStore::PendingUpdate::finish() {
-  fetching_.wait();
+  downloads_.wait();
   const double norm = std::sqrt(squares_.front());
   return {norm, std::isfinite(norm)};
 }

@@ -81,9 +81,9 @@ class ParameterStore {
 
    private:
     friend class ParameterStore;
-    explicit PendingUpdate(Backend& backend) : fetching_(backend) {}
+    explicit PendingUpdate(Backend& backend) : downloads_(backend) {}
     std::vector<double> squares_;  // of the gradient
-    Fetching fetching_;
+    PendingDownloads downloads_;
   };
   /// Gives the device all of `update`, whose clipping it works out itself, and returns.
   PendingUpdate start(const UpdateOptions& options);

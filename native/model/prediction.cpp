@@ -48,12 +48,12 @@ Prediction::Statistics Prediction::statistics(const std::vector<std::int32_t>& t
   op.bestProbability = w.span<float>(rows);
   op.expectedToken = w.span<float>(rows);
   backend.run(op);
-  Fetching fetching(backend);
-  fetching.into(result.targetLogProbability, op.targetLogProbability);
-  fetching.into(result.best, op.best);
-  fetching.into(result.bestProbability, op.bestProbability);
-  fetching.into(result.expectedToken, op.expectedToken);
-  fetching.wait();
+  PendingDownloads downloads(backend);
+  downloads.into(result.targetLogProbability, op.targetLogProbability);
+  downloads.into(result.best, op.best);
+  downloads.into(result.bestProbability, op.bestProbability);
+  downloads.into(result.expectedToken, op.expectedToken);
+  downloads.wait();
   if (target.empty()) result.targetLogProbability.assign(rows_.size(), 0.0f);
   return result;
 }
@@ -98,10 +98,10 @@ Prediction::Draw Prediction::draw(const DrawOptions& o) {
   op.tokens = w.span<std::int32_t>(rows);
   op.probability = w.span<float>(rows);
   backend.run(op);
-  Fetching fetching(backend);
-  fetching.into(result.tokens, op.tokens);
-  fetching.into(result.probability, op.probability);
-  fetching.wait();
+  PendingDownloads downloads(backend);
+  downloads.into(result.tokens, op.tokens);
+  downloads.into(result.probability, op.probability);
+  downloads.wait();
   return result;
 }
 

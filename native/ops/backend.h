@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "ops/ops.h"
+#include "ops/op_list.h"
 
 namespace ddsc {
 
@@ -43,7 +43,7 @@ class Backend {
   virtual Mark mark() { return 0; }
   /// Whether all before the mark is done.
   virtual bool passed(Mark) { return true; }
-  /// Returns when all before the mark is done, and has arrived where it was to be fetched.
+  /// Returns when all before the mark is done, and has arrived where it was to be downloaded.
   virtual void waitFor(Mark) {}
   /// Returns when all ops given so far are done.
   void synchronise() { waitFor(mark()); }
@@ -64,11 +64,13 @@ class Backend {
   /// Waits for all ops given so far.
   virtual void download(void* toHost, const void* from, std::size_t bytes) = 0;
   /// Begins a download. The host memory must stay, and holds the bytes when a mark made later was waited for.
-  virtual void fetch(void* toHost, const void* from, std::size_t bytes) { download(toHost, from, bytes); }
+  virtual void beginDownload(void* toHost, const void* from, std::size_t bytes) {
+    download(toHost, from, bytes);
+  }
 
   /// Runs what `give` gives: ops, zeros, and uploads to memory that no earlier op of these uses. A device may
   /// keep them as one piece of work, to be run at once when the same are given again.
-  virtual void together(const std::function<void()>& give) { give(); }
+  virtual void runAsOne(const std::function<void()>& give) { give(); }
 
   /// Names what the next op is for, to a profile: run.at("qkv").run(op). A literal; costs a store.
   Backend& at(const char* place) {
@@ -76,26 +78,9 @@ class Backend {
     return *this;
   }
 
-  virtual void run(const Embed&) = 0;
-  virtual void run(const EmbedGradient&) = 0;
-  virtual void run(const Linear&) = 0;
-  virtual void run(const LinearInputGradient&) = 0;
-  virtual void run(const LinearWeightGradient&) = 0;
-  virtual void run(const NormModulate&) = 0;
-  virtual void run(const NormModulateGradient&) = 0;
-  virtual void run(const Attention&) = 0;
-  virtual void run(const AttentionGradient&) = 0;
-  virtual void run(const GateResidual&) = 0;
-  virtual void run(const GateResidualGradient&) = 0;
-  virtual void run(const TimeFeatures&) = 0;
-  virtual void run(const GatherRows&) = 0;
-  virtual void run(const ScatterRows&) = 0;
-  virtual void run(const DiffusionLoss&) = 0;
-  virtual void run(const TokenStatistics&) = 0;
-  virtual void run(const DrawTokens&) = 0;
-  virtual void run(const SumOfSquares&) = 0;
-  virtual void run(const AdamW&) = 0;
-  virtual void run(const Convert&) = 0;
+#define DDSC_EACH(Op, name) virtual void run(const Op&) = 0;
+  DDSC_FOR_EACH_OP(DDSC_EACH)
+#undef DDSC_EACH
 
  protected:
   /// The name given to this op; empty where there is none.
@@ -103,6 +88,17 @@ class Backend {
 
  private:
   const char* place_ = "";
+};
+
+/// A backend that does the same to every op: Handler derives from EveryOp<Handler> and has a template
+/// `handle(op)`. Base is Backend or an interface on top of it.
+template <class Handler, class Base = Backend>
+class EveryOp : public Base {
+ public:
+#define DDSC_EACH(Op, name) \
+  void run(const Op& op) override { static_cast<Handler*>(this)->handle(op); }
+  DDSC_FOR_EACH_OP(DDSC_EACH)
+#undef DDSC_EACH
 };
 
 /// Memory of a backend, released with the owner.
@@ -143,27 +139,27 @@ class Buffer {
 };
 
 /// Downloads that are waited for together. The vectors must outlive this, which waits for them at its end.
-class Fetching {
+class PendingDownloads {
  public:
-  explicit Fetching(Backend& backend) : backend_(&backend) {}
-  ~Fetching() {
+  explicit PendingDownloads(Backend& backend) : backend_(&backend) {}
+  ~PendingDownloads() {
     // Nothing may arrive in memory that is gone; a device that failed sends nothing.
     try {
       wait();
     } catch (...) {
     }
   }
-  Fetching(Fetching&& other) noexcept
+  PendingDownloads(PendingDownloads&& other) noexcept
       : backend_(std::exchange(other.backend_, nullptr)), mark_(std::exchange(other.mark_, {})) {}
-  Fetching& operator=(Fetching&&) = delete;
+  PendingDownloads& operator=(PendingDownloads&&) = delete;
 
-  /// Begins to fetch the view's elements.
+  /// Begins to download the view's elements.
   template <class T>
   void into(std::vector<std::remove_const_t<T>>& values, const Span<T>& from) {
     values.resize(static_cast<std::size_t>(from.size));
-    if (!values.empty()) backend_->fetch(values.data(), from.data, values.size() * sizeof(T));
+    if (!values.empty()) backend_->beginDownload(values.data(), from.data, values.size() * sizeof(T));
   }
-  /// No more is to be fetched: ops given from now on are not waited for.
+  /// No more is to be downloaded: ops given from now on are not waited for.
   Mark close() {
     mark_ = backend_->mark();
     return *mark_;

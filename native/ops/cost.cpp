@@ -83,6 +83,7 @@ Cost cost(const NormModulateGradient& op) {
                                     bytesOf(op.dshift, op.dscale) + 2 * bytesOf(op.dx, op.dgain)};
 }
 
+// A cell of n rows has 2 products of n x n by the width.
 Cost cost(const Attention& op) {
   const double width = static_cast<double>(op.out.cols);
   return {2 * 2 * static_cast<double>(op.cells.pairs) * width,
@@ -90,6 +91,7 @@ Cost cost(const Attention& op) {
           op.qkv.type};
 }
 
+// The same with 5 products: the scores again, and the gradients of probabilities, values, queries and keys.
 Cost cost(const AttentionGradient& op) {
   const double width = static_cast<double>(op.out.cols);
   return {5 * 2 * static_cast<double>(op.cells.pairs) * width,

@@ -1,7 +1,7 @@
 #pragma once
 // What ops cost by their definitions in ops.h, whatever a backend makes of them: the yardstick of a profile.
 
-#include "ops/ops.h"
+#include "ops/op_list.h"
 
 namespace ddsc {
 
@@ -14,27 +14,8 @@ struct Cost {
   DType operands = DType::f32;  // of the matrix products
 };
 
-Cost cost(const Embed&);
-Cost cost(const EmbedGradient&);
-Cost cost(const Linear&);
-Cost cost(const LinearInputGradient&);
-Cost cost(const LinearWeightGradient&);
-Cost cost(const NormModulate&);
-Cost cost(const NormModulateGradient&);
-/// A cell of n rows has 2 products of n x n by the width.
-Cost cost(const Attention&);
-/// The same with 5 products: the scores again, and the gradients of probabilities, values, queries and keys.
-Cost cost(const AttentionGradient&);
-Cost cost(const GateResidual&);
-Cost cost(const GateResidualGradient&);
-Cost cost(const TimeFeatures&);
-Cost cost(const GatherRows&);
-Cost cost(const ScatterRows&);
-Cost cost(const DiffusionLoss&);
-Cost cost(const TokenStatistics&);
-Cost cost(const DrawTokens&);
-Cost cost(const SumOfSquares&);
-Cost cost(const AdamW&);
-Cost cost(const Convert&);
+#define DDSC_EACH(Op, name) Cost cost(const Op&);
+DDSC_FOR_EACH_OP(DDSC_EACH)
+#undef DDSC_EACH
 
 }  // namespace ddsc

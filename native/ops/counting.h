@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "ops/every_op.h"
+#include "ops/backend.h"
 
 namespace ddsc {
 

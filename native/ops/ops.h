@@ -5,6 +5,8 @@
 // stream, statistics, per-cell modulation, logits, losses and all parameter gradients are float32. Gradients
 // marked += accumulate; others overwrite.
 
+#include <math.h>
+
 #include <cstdint>
 
 #include "core/views.h"
@@ -282,6 +284,14 @@ struct SumOfSquares {
   Span<double> result;  // [1]
   bool operator==(const SumOfSquares&) const = default;
 };
+
+/// By how much a gradient is scaled down, PyTorch's clip_grad_norm_: maxNorm / (norm + 1e-6), at most 1; 1
+/// where maxNorm is 0. `squares` is the sum of the gradient's squares.
+DDSC_INLINE double clipping(double squares, double maxNorm) {
+  if (!(maxNorm > 0)) return 1.0;
+  const double factor = maxNorm / (::sqrt(squares) + 1e-6);
+  return factor < 1.0 ? factor : 1.0;
+}
 
 /// AdamW (Loshchilov & Hutter 2019) over all parameters in one sweep: g = clipping(squares, maxNorm) *
 /// gradient; moments; decoupled decay; weights; ema += (1 - emaDecay) * (weights - ema); bf16 copy; gradient

@@ -5,33 +5,14 @@
 #include <string>
 #include <utility>
 
-#include "ops/every_op.h"
-
 namespace ddsc {
 
 namespace {
 
-// Names of the ops in a profile.
-std::string_view name(const Embed&) { return "embed"; }
-std::string_view name(const EmbedGradient&) { return "embed gradient"; }
-std::string_view name(const Linear&) { return "linear"; }
-std::string_view name(const LinearInputGradient&) { return "input gradient"; }
-std::string_view name(const LinearWeightGradient&) { return "weight gradient"; }
-std::string_view name(const NormModulate&) { return "norm"; }
-std::string_view name(const NormModulateGradient&) { return "norm gradient"; }
-std::string_view name(const Attention&) { return "attention"; }
-std::string_view name(const AttentionGradient&) { return "attention gradient"; }
-std::string_view name(const GateResidual&) { return "gate"; }
-std::string_view name(const GateResidualGradient&) { return "gate gradient"; }
-std::string_view name(const TimeFeatures&) { return "time features"; }
-std::string_view name(const GatherRows&) { return "gather rows"; }
-std::string_view name(const ScatterRows&) { return "scatter rows"; }
-std::string_view name(const DiffusionLoss&) { return "loss"; }
-std::string_view name(const TokenStatistics&) { return "statistics"; }
-std::string_view name(const DrawTokens&) { return "draw"; }
-std::string_view name(const SumOfSquares&) { return "gradient norm"; }
-std::string_view name(const AdamW&) { return "adamw"; }
-std::string_view name(const Convert&) { return "convert"; }
+#define DDSC_EACH(Op, name) \
+  std::string_view nameOf(const Op&) { return name; }
+DDSC_FOR_EACH_OP(DDSC_EACH)
+#undef DDSC_EACH
 
 Cost moving(std::size_t bytes) { return {0, static_cast<double>(bytes)}; }
 
@@ -66,7 +47,7 @@ class Profiler final : public EveryOp<Profiler, ProfilingBackend> {
 
   template <class Op>
   void handle(const Op& op) {
-    record(name(op), cost(op), [&] { backend_->run(op); });
+    record(nameOf(op), cost(op), [&] { backend_->run(op); });
   }
 
   std::vector<OpProfile> take() override {

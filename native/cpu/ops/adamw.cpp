@@ -6,7 +6,6 @@
 
 #include "cpu/ops/kernels.h"
 #include "cpu/sweep.h"
-#include "ops/clipping.h"
 
 namespace ddsc::cpu::DDSC_ISA {
 namespace {
@@ -91,7 +90,7 @@ void update(Context& context, const AdamW& op) {
 
 }  // namespace
 
-void sumOfSquares(Context& context, const SumOfSquares& op) {
+void run(Context& context, const SumOfSquares& op) {
   const std::int64_t chunks = ceilDivide(op.values.size, kElementsPerTask);
   auto* partial =
       static_cast<double*>(context.scratch.shared(static_cast<std::size_t>(chunks) * sizeof(double)));
@@ -103,7 +102,7 @@ void sumOfSquares(Context& context, const SumOfSquares& op) {
   op.result[0] = total;
 }
 
-void adamW(Context& context, const AdamW& op) {
+void run(Context& context, const AdamW& op) {
   if (!__builtin_isfinite(op.squares[0])) return;
   if (op.ema && op.copy) {
     update<true, true>(context, op);

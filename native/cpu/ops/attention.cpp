@@ -58,7 +58,7 @@ void attentionOf(Context& context, const Attention& op) {
 
 }  // namespace
 
-void attention(Context& context, const Attention& op) {
+void run(Context& context, const Attention& op) {
   if (op.qkv.type == DType::f32) {
     attentionOf<float, FloatAttention>(context, op);
   } else {

@@ -116,7 +116,7 @@ void attentionGradientOf(Context& context, const AttentionGradient& op) {
 
 }  // namespace
 
-void attentionGradient(Context& context, const AttentionGradient& op) {
+void run(Context& context, const AttentionGradient& op) {
   if (op.qkv.type == DType::f32) {
     attentionGradientOf<float, FloatAttentionGradient>(context, op);
   } else {

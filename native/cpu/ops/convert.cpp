@@ -38,7 +38,7 @@ void convertRows(Context& context, const Convert& op) {
 
 }  // namespace
 
-void convert(Context& context, const Convert& op) {
+void run(Context& context, const Convert& op) {
   withElementType(op.in.type, [&](auto from) {
     withElementType(op.out.type, [&](auto to) { convertRows<decltype(from), decltype(to)>(context, op); });
   });

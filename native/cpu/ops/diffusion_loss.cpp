@@ -76,7 +76,7 @@ void lossOfRow(const DiffusionLoss& op, std::int64_t row, float* exponentials) {
 
 }  // namespace
 
-void diffusionLoss(Context& context, const DiffusionLoss& op) {
+void run(Context& context, const DiffusionLoss& op) {
   const std::size_t rowBytes = static_cast<std::size_t>(op.logits.cols) * sizeof(float);
   parallelChunks(context, op.logits.rows, kRowsPerTask,
                  [&](std::int64_t first, std::int64_t last, int worker) {

@@ -87,7 +87,7 @@ void drawRow(const DrawTokens& op, std::int64_t row, double* weights) {
 
 }  // namespace
 
-void drawTokens(Context& context, const DrawTokens& op) {
+void run(Context& context, const DrawTokens& op) {
   const std::size_t rowBytes = static_cast<std::size_t>(op.logits.cols) * sizeof(double);
   parallelChunks(context, op.logits.rows, kRowsPerTask,
                  [&](std::int64_t first, std::int64_t last, int worker) {

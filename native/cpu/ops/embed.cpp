@@ -46,7 +46,7 @@ void addGroup(const ConstMatrix& dx, const Grouping& grouping, std::int64_t grou
 
 }  // namespace
 
-void embed(Context& context, const Embed& op) {
+void run(Context& context, const Embed& op) {
   parallelChunks(context, op.x.rows, kRowsPerTask, [&](std::int64_t begin, std::int64_t end, int) {
     for (std::int64_t row = begin; row < end; ++row) {
       const float* rank = op.rankTable.row<float>(op.tokens[row]);
@@ -59,7 +59,7 @@ void embed(Context& context, const Embed& op) {
   });
 }
 
-void embedGradient(Context& context, const EmbedGradient& op) {
+void run(Context& context, const EmbedGradient& op) {
   // Few rank tokens have many rows each, the mask token most: a task is one block of columns of one token.
   // Genes have few rows each: a task is several genes.
   const std::int64_t columnBlocks = ceilDivide(op.dx.cols, kBlockColumns);

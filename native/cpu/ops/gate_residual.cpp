@@ -94,7 +94,7 @@ void runGradient(Context& context, const GateResidualGradient& op) {
 
 }  // namespace
 
-void gateResidual(Context& context, const GateResidual& op) {
+void run(Context& context, const GateResidual& op) {
   withElementType(op.h.type, [&](auto element) {
     using T = decltype(element);
     if (op.dropout.probability > 0) {
@@ -105,7 +105,7 @@ void gateResidual(Context& context, const GateResidual& op) {
   });
 }
 
-void gateResidualGradient(Context& context, const GateResidualGradient& op) {
+void run(Context& context, const GateResidualGradient& op) {
   withElementType(op.h.type, [&](auto element) {
     using T = decltype(element);
     if (op.dropout.probability > 0) {

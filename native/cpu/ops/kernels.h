@@ -12,27 +12,8 @@
 
 namespace ddsc::cpu::DDSC_ISA {
 
-void embed(Context&, const Embed&);
-void embedGradient(Context&, const EmbedGradient&);
-void linear(Context&, const Linear&);
-void linearInputGradient(Context&, const LinearInputGradient&);
-void linearWeightGradient(Context&, const LinearWeightGradient&);
-void normModulate(Context&, const NormModulate&);
-void normModulateGradient(Context&, const NormModulateGradient&);
-void attention(Context&, const Attention&);
-void attentionGradient(Context&, const AttentionGradient&);
-void gateResidual(Context&, const GateResidual&);
-void gateResidualGradient(Context&, const GateResidualGradient&);
-void timeFeatures(Context&, const TimeFeatures&);
-void gatherRows(Context&, const GatherRows&);
-void scatterRows(Context&, const ScatterRows&);
-void diffusionLoss(Context&, const DiffusionLoss&);
-void tokenStatistics(Context&, const TokenStatistics&);
-void drawTokens(Context&, const DrawTokens&);
-void sumOfSquares(Context&, const SumOfSquares&);
-void adamW(Context&, const AdamW&);
-void convert(Context&, const Convert&);
-
-extern const OpTable opTable;
+#define DDSC_EACH(Op, name) void run(Context&, const Op&);
+DDSC_FOR_EACH_OP(DDSC_EACH)
+#undef DDSC_EACH
 
 }  // namespace ddsc::cpu::DDSC_ISA

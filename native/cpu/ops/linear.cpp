@@ -9,7 +9,7 @@
 
 namespace ddsc::cpu::DDSC_ISA {
 
-void linear(Context& context, const Linear& op) {
+void run(Context& context, const Linear& op) {
   const Product product = {.a = {op.x.data, op.x.stride, op.x.type, true},
                            .b = {op.weight.data, op.weight.stride, op.weight.type, true},
                            .rows = op.x.rows,
@@ -32,7 +32,7 @@ void linear(Context& context, const Linear& op) {
   multiplyByType(context, product, RowEpilogue{finish, ahead});
 }
 
-void linearInputGradient(Context& context, const LinearInputGradient& op) {
+void run(Context& context, const LinearInputGradient& op) {
   const Product product = {.a = {op.dy.data, op.dy.stride, op.dy.type, true},
                            .b = {op.weight.data, op.weight.stride, op.weight.type, false},
                            .rows = op.dy.rows,
@@ -53,7 +53,7 @@ void linearInputGradient(Context& context, const LinearInputGradient& op) {
   multiplyByType(context, product, RowEpilogue{finish, ahead});
 }
 
-void linearWeightGradient(Context& context, const LinearWeightGradient& op) {
+void run(Context& context, const LinearWeightGradient& op) {
   // Packed once where several tasks want it and it stays near the processor.
   constexpr std::int64_t mostShared = std::int64_t{4} << 20;
   const bool shared = op.dy.cols > Blocking::kMostRows && op.x.rows * op.x.cols <= mostShared;

@@ -93,7 +93,7 @@ void addChunks(const NormModulateGradient& op, const CellChunks& chunks, std::in
 
 }  // namespace
 
-void normModulate(Context& context, const NormModulate& op) {
+void run(Context& context, const NormModulate& op) {
   withElementType(op.y.type, [&](auto element) {
     using T = decltype(element);
     parallelChunks(context, op.x.rows, kRowsPerTask, [&](std::int64_t first, std::int64_t last, int) {
@@ -102,7 +102,7 @@ void normModulate(Context& context, const NormModulate& op) {
   });
 }
 
-void normModulateGradient(Context& context, const NormModulateGradient& op) {
+void run(Context& context, const NormModulateGradient& op) {
   const std::int64_t dim = op.x.cols;
   const CellChunks chunks = cutCells(context, op.cells.offsets, 2 * dim);
   withElementType(op.dy.type, [&](auto element) {

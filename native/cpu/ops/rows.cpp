@@ -33,14 +33,14 @@ std::int64_t lowerBound(Span<const std::int32_t> index, std::int64_t row) {
 
 }  // namespace
 
-void gatherRows(Context& context, const GatherRows& op) {
+void run(Context& context, const GatherRows& op) {
   parallelChunks(context, op.out.rows, kRowsPerTask, [&](std::int64_t first, std::int64_t last, int) {
     for (std::int64_t row = first; row < last; ++row)
       __builtin_memcpy(rowBytes(op.out, row), rowBytes(op.source, op.index[row]), widthBytes(op.out));
   });
 }
 
-void scatterRows(Context& context, const ScatterRows& op) {
+void run(Context& context, const ScatterRows& op) {
   parallelChunks(context, op.out.rows, kRowsPerTask, [&](std::int64_t first, std::int64_t last, int) {
     std::int64_t next = lowerBound(op.index, first);
     for (std::int64_t row = first; row < last; ++row) {

@@ -8,7 +8,7 @@
 
 namespace ddsc::cpu::DDSC_ISA {
 
-void timeFeatures(Context& context, const TimeFeatures& op) {
+void run(Context& context, const TimeFeatures& op) {
   const std::int64_t half = op.features.cols / 2;
   parallelChunks(context, op.features.rows, 4, [&](std::int64_t first, std::int64_t last, int) {
     for (std::int64_t i = 0; i < half; ++i) {

@@ -29,7 +29,7 @@ void describeRow(const TokenStatistics& op, std::int64_t row, float* exponential
 
 }  // namespace
 
-void tokenStatistics(Context& context, const TokenStatistics& op) {
+void run(Context& context, const TokenStatistics& op) {
   const std::size_t rowBytes = static_cast<std::size_t>(op.logits.cols) * sizeof(float);
   parallelChunks(context, op.logits.rows, kRowsPerTask,
                  [&](std::int64_t first, std::int64_t last, int worker) {

@@ -6,7 +6,6 @@
 
 #include "cuda/ops/elements.cuh"
 #include "cuda/ops/kernels.h"
-#include "ops/clipping.h"
 
 namespace ddsc::cuda {
 namespace {

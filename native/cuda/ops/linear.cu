@@ -3,7 +3,7 @@
 // activation's derivative, accumulation into the gradient, rounding to bf16. Plain products may be left to
 // cuBLASLt.
 
-#include "cuda/cublaslt/linear.h"
+#include "cuda/cublaslt/products.h"
 #include "cuda/launch.cuh"
 #include "cuda/ops/kernels.h"
 #include "cuda/ops/product_bf16.cuh"

@@ -3,7 +3,6 @@
 
 #include "core/errors.h"
 #include "cpu/cpu_backend.h"
-#include "cpu/self_check.h"
 #include "test/native/harness.h"
 
 namespace ddsc::test {
@@ -32,11 +31,12 @@ DDSC_TEST("an instruction set with wrong linear layers gives way to the next and
     replace(set.ops);
     return cpu::checkedAgainst(set, good, good.ops);
   };
-  const cpu::InstructionSet forward = withWrong([](cpu::OpTable& ops) { ops.linear = [](auto&, auto&) {}; });
+  const cpu::InstructionSet forward =
+      withWrong([](cpu::OpTable& ops) { ops.runLinear = [](auto&, auto&) {}; });
   const cpu::InstructionSet input =
-      withWrong([](cpu::OpTable& ops) { ops.linearInputGradient = [](auto&, auto&) {}; });
+      withWrong([](cpu::OpTable& ops) { ops.runLinearInputGradient = [](auto&, auto&) {}; });
   const cpu::InstructionSet weight =
-      withWrong([](cpu::OpTable& ops) { ops.linearWeightGradient = [](auto&, auto&) {}; });
+      withWrong([](cpu::OpTable& ops) { ops.runLinearWeightGradient = [](auto&, auto&) {}; });
   for (const cpu::InstructionSet& chosen : {forward, input, weight}) {
     checkEqual(chosen.name, std::string("generic"));
     checkEqual(chosen.note, std::string("wrong gave wrong results in a check and is not used"));

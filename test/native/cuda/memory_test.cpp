@@ -7,9 +7,9 @@
 #include "cuda/devices.h"
 #include "model/memory_plan.h"
 #include "ops/counting.h"
-#include "ops/visit.h"
 #include "test/native/harness.h"
 #include "test/native/model/small_model.h"
+#include "test/native/views_of.h"
 
 namespace ddsc::test {
 namespace {

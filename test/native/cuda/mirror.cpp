@@ -6,9 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "ops/every_op.h"
-#include "ops/visit.h"
 #include "test/native/harness.h"
+#include "test/native/views_of.h"
 
 namespace ddsc::test {
 namespace {

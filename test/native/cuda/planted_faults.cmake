@@ -18,9 +18,9 @@ function(plant_fault name unit file line replacement)
   file(CONFIGURE OUTPUT "${folder}/cuda/ops/${file}" CONTENT "@faulty@" @ONLY)
   file(CONFIGURE OUTPUT "${folder}/${unit}.cpp" CONTENT "#include \"cuda/ops/${unit}.cu\"\n" @ONLY)
   # The archive's own copy of the unit is not taken: everything in it is here already.
-  add_executable(ddsc_fault_${name} test/native/main.cpp "${folder}/${unit}.cpp")
+  add_test_program(ddsc_fault_${name} ddsc_emulated_cuda "${folder}/${unit}.cpp" ${emulated_objects})
   target_include_directories(ddsc_fault_${name} BEFORE PRIVATE "${folder}")
-  target_link_libraries(ddsc_fault_${name} PRIVATE ddsc_emulated_tests)
+  set(faulty_programs ${faulty_programs} ddsc_fault_${name} PARENT_SCOPE)
 endfunction()
 
 plant_fault(missing_barrier linear product_bf16.cuh

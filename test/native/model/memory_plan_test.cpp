@@ -5,7 +5,6 @@
 
 #include "core/errors.h"
 #include "cpu/cpu_backend.h"
-#include "ops/every_op.h"
 #include "test/native/harness.h"
 #include "test/native/model/small_model.h"
 

@@ -68,6 +68,34 @@ double element(const Tensor& tensor, std::int64_t row, std::int64_t col) {
   return static_cast<double>(tensor.at(row, col));
 }
 
+/// x weightᵀ.
+std::vector<double> forwardOf(const Tensor& x, const Tensor& weight) {
+  return product(
+      x.rows(), weight.rows(), x.cols(), [&](auto i, auto k) { return element(x, i, k); },
+      [&](auto k, auto j) { return element(weight, j, k); });
+}
+
+/// dy weight.
+std::vector<double> inputGradientOf(const Tensor& dy, const Tensor& weight) {
+  return product(
+      dy.rows(), weight.cols(), dy.cols(), [&](auto i, auto k) { return element(dy, i, k); },
+      [&](auto k, auto j) { return element(weight, k, j); });
+}
+
+/// before + dyᵀ x.
+std::vector<double> weightGradientOf(const Tensor& dy, const Tensor& x, const std::vector<double>& before) {
+  std::vector<double> sums = product(
+      dy.cols(), x.cols(), x.rows(), [&](auto i, auto k) { return element(dy, k, i); },
+      [&](auto k, auto j) { return element(x, k, j); });
+  for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += before[i];
+  return sums;
+}
+
+Linear plainLinear(const Tensor& x, const Tensor& weight, Tensor& y) {
+  return {
+      .x = x.view(), .weight = weight.view(), .bias = {}, .preactivation = {}, .residual = {}, .y = y.view()};
+}
+
 const PerInstructionSet forward(
     "linear adds the bias, keeps the preactivation, activates and adds the residual",
     [](Backend& backend, DType type) {
@@ -88,9 +116,7 @@ const PerInstructionSet forward(
                              .preactivation = plain ? Matrix{} : pre.view(),
                              .residual = plain ? ConstMatrix{} : residual.view(),
                              .y = y.view()});
-          auto expected = product(
-              s.rows, s.outputs, s.inputs, [&](auto i, auto k) { return element(x, i, k); },
-              [&](auto k, auto j) { return element(weight, j, k); });
+          std::vector<double> expected = forwardOf(x, weight);
           std::vector<double> before;
           for (std::size_t i = 0; i < expected.size(); ++i) {
             const auto row = static_cast<std::int64_t>(i) / s.outputs,
@@ -127,9 +153,7 @@ const PerInstructionSet inputGradient(
                                           .activation = activation,
                                           .preactivation = pre.view(),
                                           .dx = dx.view()});
-          auto expected = product(
-              s.rows, s.inputs, s.outputs, [&](auto i, auto k) { return element(dy, i, k); },
-              [&](auto k, auto j) { return element(weight, k, j); });
+          std::vector<double> expected = inputGradientOf(dy, weight);
           for (std::size_t i = 0; i < expected.size(); ++i) {
             const auto row = static_cast<std::int64_t>(i) / s.inputs,
                        col = static_cast<std::int64_t>(i) % s.inputs;
@@ -152,15 +176,11 @@ const PerInstructionSet weightGradient(
         const Tensor x = Tensor::random(++name, rows, inputs, type, 1, gapAfter(inputs, aligned, 2));
         Tensor dweight = Tensor::random(++name, s.outputs, inputs, DType::f32, 1, 1);
         Tensor dbias = Tensor::random(++name, 1, s.outputs);
-        auto expected = product(
-            s.outputs, inputs, rows, [&](auto i, auto k) { return element(dy, k, i); },
-            [&](auto k, auto j) { return element(x, k, j); });
-        auto expectedBias = product(
-            1, s.outputs, rows, [&](auto, auto) { return 1.0; },
-            [&](auto k, auto j) { return element(dy, k, j); });
-        const auto weightBefore = dweight.doubles(), biasBefore = dbias.doubles();
-        for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += weightBefore[i];
-        for (std::size_t i = 0; i < expectedBias.size(); ++i) expectedBias[i] += biasBefore[i];
+        const std::vector<double> expected = weightGradientOf(dy, x, dweight.doubles());
+        std::vector<double> expectedBias = dbias.doubles();
+        for (std::int64_t k = 0; k < rows; ++k)
+          for (std::int64_t j = 0; j < s.outputs; ++j)
+            expectedBias[static_cast<std::size_t>(j)] += element(dy, k, j);
         backend.run(LinearWeightGradient{
             .dy = dy.view(), .x = x.view(), .dweight = dweight.view(), .dbias = dbias.span()});
         checkAgainst(dweight.values(), expected, 1e-5);
@@ -179,37 +199,24 @@ const PerInstructionSet plainProducts(
                        dy = Tensor::random(++name, rows, outputs, type, 1, gapAfter(outputs, aligned, 1)),
                        weight =
                            Tensor::random(++name, outputs, inputs, type, 1, gapAfter(inputs, aligned, 2));
-          for (const DType into : {type, DType::f32}) {
+          const std::vector<double> expectedY = forwardOf(x, weight),
+                                    expectedDx = inputGradientOf(dy, weight);
+          std::vector<DType> results = {DType::f32};
+          if (type != DType::f32) results.push_back(type);
+          for (const DType into : results) {
             Tensor y(rows, outputs, into, gapAfter(outputs, aligned, 3)),
                 dx(rows, inputs, into, gapAfter(inputs, aligned, 5));
-            backend.run(Linear{.x = x.view(),
-                               .weight = weight.view(),
-                               .bias = {},
-                               .preactivation = {},
-                               .residual = {},
-                               .y = y.view()});
-            checkAgainst(y.values(),
-                         product(
-                             rows, outputs, inputs, [&](auto i, auto k) { return element(x, i, k); },
-                             [&](auto k, auto j) { return element(weight, j, k); }),
-                         tolerance(into));
+            backend.run(plainLinear(x, weight, y));
+            checkAgainst(y.values(), expectedY, tolerance(into));
             y.checkGaps();
             backend.run(LinearInputGradient{
                 .dy = dy.view(), .weight = weight.view(), .preactivation = {}, .dx = dx.view()});
-            checkAgainst(dx.values(),
-                         product(
-                             rows, inputs, outputs, [&](auto i, auto k) { return element(dy, i, k); },
-                             [&](auto k, auto j) { return element(weight, k, j); }),
-                         tolerance(into));
+            checkAgainst(dx.values(), expectedDx, tolerance(into));
             dx.checkGaps();
           }
           Tensor dweight =
               Tensor::random(++name, outputs, inputs, DType::f32, 1, gapAfter(inputs, aligned, 1));
-          auto expected = product(
-              outputs, inputs, rows, [&](auto i, auto k) { return element(dy, k, i); },
-              [&](auto k, auto j) { return element(x, k, j); });
-          const auto before = dweight.doubles();
-          for (std::size_t i = 0; i < expected.size(); ++i) expected[i] += before[i];
+          const std::vector<double> expected = weightGradientOf(dy, x, dweight.doubles());
           backend.run(
               LinearWeightGradient{.dy = dy.view(), .x = x.view(), .dweight = dweight.view(), .dbias = {}});
           checkAgainst(dweight.values(), expected, 1e-5);
@@ -277,12 +284,7 @@ const PerInstructionSet noRows(
       Tensor dweight = Tensor::random(2, 5, 7), dbias = Tensor::random(3, 1, 5), y(0, 5, type),
              dx(0, 7, type);
       const auto weightBefore = dweight.values(), biasBefore = dbias.values();
-      backend.run(Linear{.x = x.view(),
-                         .weight = weight.view(),
-                         .bias = {},
-                         .preactivation = {},
-                         .residual = {},
-                         .y = y.view()});
+      backend.run(plainLinear(x, weight, y));
       backend.run(LinearInputGradient{
           .dy = dy.view(), .weight = weight.view(), .preactivation = {}, .dx = dx.view()});
       backend.run(LinearWeightGradient{

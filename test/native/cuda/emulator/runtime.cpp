@@ -10,9 +10,7 @@
 #include <string_view>
 #include <utility>
 
-#include "core/errors.h"
-#include "cuda/lost_device.h"
-#include "cuda/out_of_memory.h"
+#include "cuda/errors.h"
 #include "test/native/cuda/emulator/settings.h"
 #include "test/native/cuda/emulator/stream_handle.h"
 
@@ -45,7 +43,7 @@ std::atomic<std::int64_t> workDone{0};
 void countWork() {
   if (++workDone != emulator::settings().failsAt) return;
   const std::string text = "the emulated GPU failed, as DDSC_EMULATED_GPU asked for";
-  rememberLoss(text);
+  markDeviceLost(text);
   throw Error("CUDA_FAILED", text);
 }
 
@@ -162,7 +160,7 @@ DriverState driverState() {
 }
 
 void useDevice(int device) {
-  throwIfLost();
+  throwIfDeviceLost();
   require(device == 0, "CUDA_FAILED", "the emulator has one device, cuda:0");
 }
 

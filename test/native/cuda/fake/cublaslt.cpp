@@ -1,8 +1,8 @@
 // A stand-in for NVIDIA's cuBLASLt, loaded by the emulator's tests: the functions that are used, by what
 // NVIDIA documents of them, on the host. Written from that documentation and not with our own declarations
-// (cuda/cublaslt/api.h), so that a mistake there shows here. Refuses what the library would: wrong sizes of
-// attributes, operands that do not fit, memory less aligned than promised, too little workspace, an algorithm
-// that was chosen for something else.
+// (cuda/cublaslt/library.h), so that a mistake there shows here. Refuses what the library would: wrong sizes
+// of attributes, operands that do not fit, memory less aligned than promised, too little workspace, an
+// algorithm that was chosen for something else.
 //
 // DDSC_FAKE_CUBLASLT makes it another library: old, unable to start ("no-start"), without an algorithm for
 // anything

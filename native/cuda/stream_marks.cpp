@@ -1,10 +1,10 @@
-#include "cuda/timeline.h"
+#include "cuda/stream_marks.h"
 
 #include <utility>
 
 namespace ddsc::cuda {
 
-Mark Timeline::mark() {
+Mark StreamMarks::mark() {
   Event event;
   if (!spare_.empty()) {
     event = std::move(spare_.back());
@@ -15,29 +15,29 @@ Mark Timeline::mark() {
   return last_;
 }
 
-bool Timeline::passed(Mark mark) {
+bool StreamMarks::passed(Mark mark) {
   std::size_t place = 0;
   while (place < ahead_.size() && ahead_[place].event.reached()) ++place;
-  passTo(place);
+  forgetBefore(place);
   return ahead_.empty() || mark < ahead_.front().mark;
 }
 
-void Timeline::waitFor(Mark mark) {
+void StreamMarks::waitFor(Mark mark) {
   std::size_t place = 0;
   while (place < ahead_.size() && ahead_[place].mark <= mark) ++place;
   if (place == 0) return;
   ahead_[place - 1].event.wait();
-  passTo(place);
+  forgetBefore(place);
 }
 
-void Timeline::holdBack(Stream& other, Mark mark) {
+void StreamMarks::delay(Stream& other, Mark mark) {
   if (passed(mark)) return;
   std::size_t place = 0;
   while (place + 1 < ahead_.size() && ahead_[place + 1].mark <= mark) ++place;
   other.runAfter(ahead_[place].event);
 }
 
-void Timeline::passTo(std::size_t place) {
+void StreamMarks::forgetBefore(std::size_t place) {
   for (; place > 0; --place) {
     spare_.push_back(std::move(ahead_.front().event));
     ahead_.pop_front();

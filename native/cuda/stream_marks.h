@@ -8,9 +8,9 @@
 namespace ddsc::cuda {
 
 /// Marks in a stream's work.
-class Timeline {
+class StreamMarks {
  public:
-  explicit Timeline(Stream& stream) : stream_(&stream) {}
+  explicit StreamMarks(Stream& stream) : stream_(&stream) {}
 
   Mark mark();
   /// The mark that the next call of `mark` gives.
@@ -18,7 +18,7 @@ class Timeline {
   bool passed(Mark mark);
   void waitFor(Mark mark);
   /// The other stream's work from now on runs after the mark.
-  void holdBack(Stream& other, Mark mark);
+  void delay(Stream& other, Mark mark);
 
  private:
   struct Place {
@@ -26,7 +26,7 @@ class Timeline {
     Event event;
   };
   /// Forgets the places before this one.
-  void passTo(std::size_t place);
+  void forgetBefore(std::size_t place);
 
   Stream* stream_;
   std::deque<Place> ahead_;  // not passed when last looked at, ascending

@@ -5,10 +5,11 @@
 #include <vector>
 
 #include "cuda/context.h"
-#include "ops/every_op.h"
+#include "ops/op_list.h"
 
 namespace ddsc::cuda {
 
+/// Fills memory with zeros.
 struct Zero {
   void* memory = nullptr;
   std::size_t bytes = 0;
@@ -18,12 +19,14 @@ struct Zero {
 /// Pieces of work that are given as a whole. One that is given again, equal in every field of every op, is
 /// recorded as a graph, to be replayed from then on: hundreds of launches become one. What changes from
 /// time to time (tokens, lengths, weights) lies in memory that the ops name; another shape is another piece.
-class Repeats {
+class LaunchGraphs {
  public:
-  using AnyOp = AllOps::After<std::variant, Zero>;
+#define DDSC_EACH(Op, name) , Op
+  using AnyOp = std::variant<Zero DDSC_FOR_EACH_OP(DDSC_EACH)>;
+#undef DDSC_EACH
 
-  explicit Repeats(Context& context) : context_(&context) {}
-  void run(std::vector<AnyOp> ops);
+  explicit LaunchGraphs(Context& context) : context_(&context) {}
+  void launch(std::vector<AnyOp> ops);
 
  private:
   struct Known {
@@ -32,7 +35,7 @@ class Repeats {
     int scratch = 0;             // generation that the graph's kernels use
     std::uint64_t lastUsed = 0;  // by number of piece
   };
-  void runEach(const std::vector<AnyOp>& ops);
+  void launchEach(const std::vector<AnyOp>& ops);
 
   Context* context_;
   std::vector<Known> known_;

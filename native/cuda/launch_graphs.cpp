@@ -1,4 +1,4 @@
-#include "cuda/repeats.h"
+#include "cuda/launch_graphs.h"
 
 #include <algorithm>
 #include <utility>
@@ -10,28 +10,21 @@ namespace {
 
 constexpr std::size_t kMostKnown = 32;
 
-template <class Op>
-void give(Context& context, const Op& op) {
-  cuda::run(context, op);
-}
-template <>
-void give(Context& context, const Zero& zero) {
-  context.stream.fillZero(zero.memory, zero.bytes);
-}
+void run(Context& context, const Zero& zero) { context.stream.fillZero(zero.memory, zero.bytes); }
 
 }  // namespace
 
-void Repeats::runEach(const std::vector<AnyOp>& ops) {
-  for (const AnyOp& any : ops) std::visit([&](const auto& op) { give(*context_, op); }, any);
+void LaunchGraphs::launchEach(const std::vector<AnyOp>& ops) {
+  for (const AnyOp& any : ops) std::visit([&](const auto& op) { run(*context_, op); }, any);
 }
 
-void Repeats::run(std::vector<AnyOp> ops) {
+void LaunchGraphs::launch(std::vector<AnyOp> ops) {
   ++pieces_;
   const auto same = [&](const Known& known) { return known.ops == ops; };
   const auto found = std::find_if(known_.begin(), known_.end(), same);
   if (found == known_.end()) {
     // The first time as it is: kernels are loaded, scratch memory grows, which a recording could not bear.
-    runEach(ops);
+    launchEach(ops);
     const auto older = [](const Known& a, const Known& b) { return a.lastUsed < b.lastUsed; };
     if (known_.size() == kMostKnown) known_.erase(std::min_element(known_.begin(), known_.end(), older));
     known_.push_back({std::move(ops), {}, 0, pieces_});
@@ -42,7 +35,7 @@ void Repeats::run(std::vector<AnyOp> ops) {
     found->graph.reset();
     context_->stream.beginRecording();
     try {
-      runEach(ops);
+      launchEach(ops);
     } catch (...) {
       static_cast<void>(context_->stream.endRecording());
       throw;
