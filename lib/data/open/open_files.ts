@@ -1,5 +1,5 @@
 import { DdscError } from "../../base/errors.js";
-import { inTurns, openInTurns } from "../io/in_turns.js";
+import { mapFewAtOnce, openFewAtOnce } from "../io/few_at_once.js";
 import { ConcatenatedSource } from "../sources/concatenate.js";
 import type { CellSource, OpenOptions } from "../sources/source.js";
 import { expandPath, findCells } from "./find_cells.js";
@@ -12,7 +12,9 @@ import { sharedNameNotes } from "./shared_names.js";
  */
 export async function openPaths(paths: readonly string[], options: OpenOptions): Promise<CellSource> {
   const named = (await Promise.all(paths.map(expandPath))).flat();
-  const { found, notes } = await foundOnce((await inTurns(named, (path) => findCells(path, options))).flat());
+  const { found, notes } = await foundOnce(
+    (await mapFewAtOnce(named, (path) => findCells(path, options))).flat(),
+  );
   const [first] = found;
   if (first === undefined) {
     throw new DdscError("DATA_NOT_FOUND", "no file of cells was named; give a path", { argument: "path" });
@@ -22,7 +24,7 @@ export async function openPaths(paths: readonly string[], options: OpenOptions):
     source.addNotes(notes);
     return source;
   }
-  const sources = await openInTurns(found, ({ path, format }) => format.open(path, options));
+  const sources = await openFewAtOnce(found, ({ path, format }) => format.open(path, options));
   try {
     const name =
       paths.length === 1 && paths[0] !== undefined ? paths[0] : `${first.path} and ${found.length - 1} more`;
