@@ -22,8 +22,8 @@ import { zipArchive } from "../test/data/io/zip_support.js";
 const FIXTURES = fileURLToPath(new URL("../test/fixtures/", import.meta.url));
 /** A single input may take so long, and the process so much memory. */
 const SILENCE_MS = 60_000;
-const INPUT_MS = 10_000;
-const MEMORY_BYTES = 1.5e9;
+const INPUT_MS = 5_000;
+const MEMORY_BYTES = 2 ** 30;
 const FORMATS = ["tenx", "h5ad", "market", "table", "zarr"] as const;
 type Format = (typeof FORMATS)[number];
 
