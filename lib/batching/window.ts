@@ -1,4 +1,5 @@
 import { DdscError } from "../base/errors.js";
+import { upperBound } from "../base/search.js";
 import type { CellBlock } from "../data/sources/cells.js";
 import type { PickedCells } from "../data/sources/picked.js";
 import type { HeldMemory } from "../native/tokens.js";
@@ -57,13 +58,6 @@ export class CellWindow {
   }
 
   #blockOf(place: number): number {
-    let low = 0;
-    let high = this.blocks.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if ((this.#firstCell[middle] ?? 0) <= place) low = middle;
-      else high = middle - 1;
-    }
-    return low;
+    return upperBound(this.#firstCell, place) - 1;
   }
 }

@@ -8,7 +8,7 @@ import type { Denoiser } from "../model/denoiser.js";
 import { packageVersion } from "../model/version.js";
 import { generate as generateCells, type SamplingOptions } from "../sampling/index.js";
 import { defineCommand } from "./command.js";
-import { readGeneList } from "./gene_list.js";
+import { findListedGenes, readGeneList } from "./gene_list.js";
 import { DATA_OPTIONS, MODEL_OPTIONS, openData, openModel } from "./open.js";
 import { checkOutEnding, checkOutFile } from "./out_path.js";
 import { withThousands } from "./output.js";
@@ -30,6 +30,7 @@ Example: ddsc generate --model runs/a --genes Sox2,Pax6,Actb --cells 500 --out n
   options: [
     "out",
     "genes",
+    "skipUnknown",
     "cells",
     "data",
     ...MODEL_OPTIONS,
@@ -45,12 +46,14 @@ Example: ddsc generate --model runs/a --genes Sox2,Pax6,Actb --cells 500 --out n
   run: async (options, context) => {
     const { output } = context;
     const batch = samplingCells(options, context);
-    const genes = await readGeneList(options.genes);
+    const listed = await readGeneList(options.genes);
     checkOutEnding(options.out, ".h5ad files");
     await checkOutFile(options.out, options.overwrite);
     using reference = options.data === undefined ? undefined : await openData(options.data, options);
     if (reference !== undefined) await refuseOwnFiles(reference, options.out);
     using model = await openModel(options, output);
+    const { skipUnknown } = options;
+    const { names: genes } = findListedGenes(listed, { vocabulary: model.vocabulary, skipUnknown, output });
     using progress = new CellProgress(output, options.cells);
     await writeH5adStreamed(options.out, {
       obs: named(Array.from({ length: options.cells }, (_, cell) => `generated-${cell}`)),

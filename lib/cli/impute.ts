@@ -1,5 +1,4 @@
 import { setImmediate } from "node:timers/promises";
-import { DdscError } from "../base/errors.js";
 import { type MatrixRows, writeH5adStreamed } from "../data/anndata/h5ad_write.js";
 import { refuseOwnFiles } from "../data/report/own_files.js";
 import { framesOf } from "../data/sources/frames.js";
@@ -8,10 +7,9 @@ import type { CellSource } from "../data/sources/source.js";
 import type { Denoiser } from "../model/denoiser.js";
 import { packageVersion } from "../model/version.js";
 import { inpaint, type SamplingOptions } from "../sampling/index.js";
-import { didYouMeanGene } from "../tokenizer/gene_suggestion.js";
 import { CellTokenizer, type GeneMapping } from "../tokenizer/index.js";
 import { checkExclusive, defineCommand } from "./command.js";
-import { readGeneList } from "./gene_list.js";
+import { findListedGenes, readGeneList } from "./gene_list.js";
 import { cellsToFill, type FillRule } from "./imputation.js";
 import { ImputedRows } from "./imputed_rows.js";
 import { DATA_OPTIONS, MODEL_OPTIONS, noteWritten, openData, openModel } from "./open.js";
@@ -40,6 +38,7 @@ Example: ddsc impute --model runs/a --data cells.h5ad --out filled.h5ad --genes 
     ...MODEL_OPTIONS,
     ...DATA_OPTIONS,
     "genes",
+    "skipUnknown",
     "fill",
     "maskFraction",
     "atOnce",
@@ -71,7 +70,10 @@ Example: ddsc impute --model runs/a --data cells.h5ad --out filled.h5ad --genes 
     using model = await openModel(options, output);
     const tokenizer = wholeCellTokenizer(model);
     const mapping = tokenizer.map(source);
-    const rule = ruleFrom(options, listed === undefined ? undefined : findListed(listed, model, mapping));
+    const { skipUnknown } = options;
+    const search = { vocabulary: model.vocabulary, mapping, skipUnknown, output };
+    const genes = listed === undefined ? undefined : findListedGenes(listed, search).ids;
+    const rule = ruleFrom(options, genes && Int32Array.from(new Set(genes)).sort());
     const job: Job = {
       source,
       model,
@@ -151,23 +153,6 @@ function ruleFrom(
   const { fill, maskFraction, seed } = options;
   if (maskFraction !== undefined) return { kind: "hidden", share: maskFraction, seed };
   return fill === "listed" && genes !== undefined ? { kind: "listed", genes } : { kind: "zeros", genes };
-}
-
-/** Vocabulary ids of listed genes, ascending. Throws `GENE_UNKNOWN` for one that the model or the file lacks. */
-function findListed(names: readonly string[], { vocabulary }: Denoiser, mapping: GeneMapping): Int32Array {
-  const measured = new Set(mapping.measured);
-  const ids = names.map((name) => {
-    const id = vocabulary.find(name);
-    if (id !== undefined && measured.has(id)) return id;
-    const lacking = id === undefined ? "the model's vocabulary" : mapping.sourceName;
-    const near = id === undefined ? didYouMeanGene(name, vocabulary) : "";
-    throw new DdscError(
-      "GENE_UNKNOWN",
-      `gene "${name}" of --genes is not in ${lacking}${near}; ${near === "" ? "" : "correct it, or "}leave it out`,
-      { argument: "--genes", gene: name },
-    );
-  });
-  return Int32Array.from(new Set(ids)).sort();
 }
 
 /** Rows of the output's matrices, some cells at a time. */

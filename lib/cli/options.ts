@@ -129,6 +129,9 @@ export const OPTIONS = {
     "LIST|FILE",
     "genes, comma-separated, or a text file of them: one a line, or separated by commas or tabs",
   ),
+  skipUnknown: flag(
+    "leave out genes of --genes that the model or the file lacks, with a note, instead of an error",
+  ),
   fill: choice(
     "zeros: genes without a count in the cell; listed: those of --genes in every cell, whatever their count",
     ["zeros", "listed"],

@@ -1,5 +1,5 @@
 import { DdscError } from "../base/errors.js";
-import { didYouMeanGene } from "../tokenizer/gene_suggestion.js";
+import { geneHint } from "../tokenizer/gene_suggestion.js";
 import { SPECIAL_GENES } from "../tokenizer/ragged_batch.js";
 import type { DenoisingModel } from "./denoising_model.js";
 
@@ -20,11 +20,11 @@ export function findGenes(
   return Int32Array.from(genes as readonly (number | string)[], (gene) => {
     const id = typeof gene === "string" ? model.vocabulary.find(gene) : gene;
     if (id === undefined || id < SPECIAL_GENES.length || model.vocabulary.token(id) === undefined) {
-      const near = typeof gene === "string" ? didYouMeanGene(gene, model.vocabulary) : "";
+      const hint = geneHint(String(gene), model.vocabulary);
       throw new DdscError(
         "GENE_UNKNOWN",
-        `gene ${JSON.stringify(gene)} is not in the model's vocabulary of ${model.vocabulary.geneCount} genes${near}; ` +
-          `${near === "" ? "" : "correct it, or "}leave it out`,
+        `gene ${JSON.stringify(gene)} is not in the model's vocabulary of ${model.vocabulary.geneCount} genes${hint.text}; ` +
+          hint.remedy,
         { argument: "genes", gene: String(gene) },
       );
     }

@@ -161,6 +161,18 @@ describe("data that cannot be used ends with exit code 1 and one line that names
       expectFailure(result, 1, 'GENE_UNKNOWN: gene "gene03"');
       expect(result.stderr).toContain(near);
     }
+    for (const command of [["impute", "--data", data], ["generate"]]) {
+      const none = await ddsc(...command, ...words, "--genes", "Sox2,CD4", "--skip-unknown");
+      expectFailure(none, 1, "GENE_UNKNOWN: none of the 2 genes");
+      const some = join(folder, `${command[0]}_some.h5ad`);
+      const result = await ddsc(
+        ...command,
+        ...["--model", run, "--out", some, "--genes", "GENE03,CD4,Sox2", "--skip-unknown"],
+        ...(command[0] === "generate" ? ["--cells", "2"] : []),
+      );
+      expect(result.code).toBe(0);
+      expect(result.stderr).toMatch(/left out 2 of 3 genes of --genes, .*: CD4, Sox2\n/);
+    }
     expect(await readdir(folder)).not.toContain("never.h5ad");
   });
 });

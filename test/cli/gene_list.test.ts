@@ -1,8 +1,11 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PassThrough } from "node:stream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { readGeneList } from "../../lib/cli/gene_list.js";
+import { findListedGenes, readGeneList } from "../../lib/cli/gene_list.js";
+import { Output } from "../../lib/cli/output.js";
+import { GeneVocabulary } from "../../lib/tokenizer/index.js";
 
 let folder: string;
 
@@ -40,5 +43,37 @@ describe("readGeneList", () => {
     const file = join(folder, "empty");
     await writeFile(file, "\n,\t\n");
     await expect(readGeneList(file)).rejects.toThrow("names no gene");
+  });
+});
+
+describe("findListedGenes", () => {
+  const vocabulary = GeneVocabulary.fromIds(["FTL", "VIM", "CD74"]);
+  /** The genes found and the notes written. */
+  function found(listed: readonly string[], skipUnknown: boolean) {
+    const notes = new PassThrough();
+    const output = new Output({ results: undefined, notes, quiet: true });
+    const genes = findListedGenes(listed, { vocabulary, skipUnknown, output });
+    return { genes, notes: String(notes.read() ?? "") };
+  }
+
+  it("refuses a list with an unknown gene, naming it and what to do", () => {
+    expect(() => found(["FTL", "CD4", "x"], false)).toThrow(
+      'GENE_UNKNOWN: gene "CD4" of --genes is not in the model\'s vocabulary (other genes with similar names: CD74); ' +
+        "leave it out, or pass --skip-unknown",
+    );
+    expect(() => found(["<pad>"], false)).toThrow("GENE_UNKNOWN");
+  });
+
+  it("leaves unknown genes out with a note that counts and names them, where that is asked for", () => {
+    const { genes, notes } = found(["VIM", "CD4", "FTL", "Sox2"], true);
+    expect(genes).toEqual({ names: ["VIM", "FTL"], ids: Int32Array.of(4, 3), skipped: ["CD4", "Sox2"] });
+    expect(notes).toBe("left out 2 of 4 genes of --genes, not in the model's vocabulary: CD4, Sox2\n");
+    expect(found(["VIM"], true).notes).toBe("");
+  });
+
+  it("refuses a list of which nothing is left", () => {
+    expect(() => found(["CD4", "Sox2"], true)).toThrow(
+      "GENE_UNKNOWN: none of the 2 genes of --genes is in the model's vocabulary: CD4, Sox2",
+    );
   });
 });

@@ -2,7 +2,7 @@ import { type DataType, Schema } from "apache-arrow";
 import type { BufferRegion, FieldNode } from "apache-arrow/ipc/metadata/message";
 import { LRUCache } from "lru-cache";
 import { DdscError } from "../../base/errors.js";
-import { inTurns } from "../io/in_turns.js";
+import { mapFewAtOnce } from "../io/few_at_once.js";
 import { type Codec, inflate, namedErrors } from "../io/inflate.js";
 import type { RandomAccess } from "../io/random_access.js";
 import { codecOf } from "./codecs.js";
@@ -219,7 +219,7 @@ export class ArrowFile {
 /** What a file's footer lists: all dictionaries count before the first row does, wherever they are. */
 async function fileContents(file: RandomAccess): Promise<Contents> {
   const { schema, dictionaries, batches } = await readFooter(file);
-  const places = await inTurns([...dictionaries, ...batches], async (offset) => {
+  const places = await mapFewAtOnce([...dictionaries, ...batches], async (offset) => {
     const message = await readMessage(file, offset);
     if (message === undefined) throw damaged(file.name, "a batch has gone");
     return placeOf(file.name, schema, offset, message.header);

@@ -4,11 +4,12 @@ import { constants, createGunzip, gunzipSync } from "node:zlib";
 import { DdscError } from "../../base/errors.js";
 import { errorCode } from "../../base/files.js";
 import { unreadable } from "./content.js";
+import { corrupt } from "./random_access.js";
 
 const PIECE_BYTES = 1 << 18;
 
 /** True if the file begins as gzip files do. Throws what `open` throws. */
-export async function isGzip(path: string): Promise<boolean> {
+async function isGzip(path: string): Promise<boolean> {
   const file = await open(path, "r");
   try {
     const start = Buffer.alloc(2);
@@ -63,11 +64,7 @@ function readError(path: string, error: unknown): unknown {
   // Errors of the file system have a code; anything else is a defect, not the file's.
   if (code === undefined) return error;
   if (!code.startsWith("Z_")) return unreadable(path, error);
-  const cut = code === "Z_BUF_ERROR";
-  const what = cut
-    ? "the compressed data ends too early (an interrupted copy or download?)"
-    : `the gzip data is damaged (${(error as Error).message})`;
-  return new DdscError(cut ? "DATA_TRUNCATED" : "DATA_CORRUPT", `${path}: ${what}; fetch the file again`, {
-    file: path,
-  });
+  if (code !== "Z_BUF_ERROR") return corrupt(path, `the gzip data is damaged (${(error as Error).message})`);
+  const text = `${path}: the compressed data ends too early (an interrupted copy or download?); fetch the file again`;
+  return new DdscError("DATA_TRUNCATED", text, { file: path });
 }

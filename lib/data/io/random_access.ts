@@ -21,11 +21,12 @@ export interface RandomAccess {
 export function checkRange(name: string, size: number, offset: number, length: number): void {
   const good = Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0;
   if (good && offset + length <= size) return;
-  throw new DdscError(
-    "DATA_CORRUPT",
-    `${name}: refers to ${length} bytes at ${offset}, but has ${size}; it is damaged or cut short: fetch or write it again`,
-    { file: name },
-  );
+  throw corrupt(name, `refers to ${length} bytes at ${offset}, but has ${size}: it is damaged or cut short`);
+}
+
+/** `DATA_CORRUPT` for a file that contradicts itself or its format: what is wrong, and that it is to be had again. */
+export function corrupt(file: string, what: string, cause?: unknown): DdscError {
+  return new DdscError("DATA_CORRUPT", `${file}: ${what}; fetch or write it again`, { file }, { cause });
 }
 
 /** The error for a file that was closed. */

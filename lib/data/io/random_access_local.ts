@@ -3,6 +3,17 @@ import { DdscError } from "../../base/errors.js";
 import { unreadable } from "./content.js";
 import { checkRange, closedError, type RandomAccess } from "./random_access.js";
 
+/** Fills `bytes` from a file, from `position` on; gives how many there were: fewer only where the file ends. */
+export async function readFull(handle: FileHandle, bytes: Uint8Array, position: number): Promise<number> {
+  let done = 0;
+  while (done < bytes.length) {
+    const { bytesRead } = await handle.read(bytes, done, bytes.length - done, position + done);
+    if (bytesRead === 0) break;
+    done += bytesRead;
+  }
+  return done;
+}
+
 /** A file on a disk. */
 export class LocalFile implements RandomAccess {
   readonly name: string;
@@ -40,11 +51,7 @@ export class LocalFile implements RandomAccess {
     const bytes = new Uint8Array(length);
     this.#reading++;
     try {
-      for (let done = 0; done < length; ) {
-        const { bytesRead } = await handle.read(bytes, done, length - done, offset + done);
-        if (bytesRead === 0) throw shrunk(this.name);
-        done += bytesRead;
-      }
+      if ((await readFull(handle, bytes, offset)) < length) throw shrunk(this.name);
     } catch (error) {
       throw error instanceof DdscError ? error : unreadable(this.name, error);
     } finally {

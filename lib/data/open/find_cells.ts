@@ -2,8 +2,8 @@ import { realpath } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { DdscError } from "../../base/errors.js";
 import { describeContent, isUrl, readContent } from "../io/content.js";
+import { mapFewAtOnce } from "../io/few_at_once.js";
 import { expandGlob, isGlob } from "../io/glob.js";
-import { inTurns } from "../io/in_turns.js";
 import type { OpenOptions } from "../sources/cells.js";
 import type { CellFormat, Content } from "../sources/format.js";
 import { formats } from "./formats.js";
@@ -69,7 +69,7 @@ async function findBelow(folder: Folder, options: OpenOptions, above: ReadonlySe
   const here = await realpath(folder.path);
   if (above.has(here)) return [];
   const way = new Set(above).add(here);
-  const members = await inTurns(cellNames(folder), async (name) => {
+  const members = await mapFewAtOnce(cellNames(folder), async (name) => {
     const content = await readContent(join(folder.path, name));
     const format = await formatOf(content, options);
     const isOther = (await format?.holdsCells?.(content.path)) === false;

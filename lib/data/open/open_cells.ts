@@ -1,5 +1,5 @@
 import { wrongType } from "../../base/errors.js";
-import { openInTurns } from "../io/in_turns.js";
+import { openFewAtOnce } from "../io/few_at_once.js";
 import type { OpenOptions } from "../sources/cells.js";
 import { openSharedCells } from "../sources/compact_source.js";
 import { ConcatenatedSource } from "../sources/concatenate.js";
@@ -45,6 +45,6 @@ export async function openSource(descriptor: SourceDescriptor): Promise<CellSour
       return subsetSource(whole, descriptor.rows, () => whole[Symbol.dispose]());
     }
     case "concatenated":
-      return new ConcatenatedSource(await openInTurns(descriptor.sources, openSource), descriptor.name);
+      return new ConcatenatedSource(await openFewAtOnce(descriptor.sources, openSource), descriptor.name);
   }
 }

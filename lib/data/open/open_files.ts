@@ -1,5 +1,5 @@
 import { DdscError } from "../../base/errors.js";
-import { inTurns, openInTurns } from "../io/in_turns.js";
+import { mapFewAtOnce, openFewAtOnce } from "../io/few_at_once.js";
 import type { OpenOptions } from "../sources/cells.js";
 import { ConcatenatedSource } from "../sources/concatenate.js";
 import type { CellSource } from "../sources/source.js";
@@ -14,7 +14,7 @@ import { withoutRepeats } from "./without_repeats.js";
 export async function openPaths(paths: readonly string[], options: OpenOptions): Promise<CellSource> {
   const named = (await Promise.all(paths.map(expandPath))).flat();
   const { found, notes } = await withoutRepeats(
-    (await inTurns(named, (path) => findCells(path, options))).flat(),
+    (await mapFewAtOnce(named, (path) => findCells(path, options))).flat(),
   );
   const [first] = found;
   if (first === undefined) {
@@ -25,7 +25,7 @@ export async function openPaths(paths: readonly string[], options: OpenOptions):
     source.addNotes(notes);
     return source;
   }
-  const sources = await openInTurns(found, ({ path, format }) => format.open(path, options));
+  const sources = await openFewAtOnce(found, ({ path, format }) => format.open(path, options));
   try {
     const name =
       paths.length === 1 && paths[0] !== undefined ? paths[0] : `${first.path} and ${found.length - 1} more`;

@@ -1,7 +1,7 @@
 import { realpath } from "node:fs/promises";
 import { dirname } from "node:path";
 import { isUrl } from "../io/content.js";
-import { inTurns } from "../io/in_turns.js";
+import { mapFewAtOnce } from "../io/few_at_once.js";
 import type { Found } from "./find_cells.js";
 
 /** Paths that a note lists. */
@@ -14,7 +14,9 @@ const MOST_NAMED = 5;
 export async function withoutRepeats(
   found: readonly Found[],
 ): Promise<{ readonly found: Found[]; readonly notes: string[] }> {
-  const places = await inTurns(found, ({ path }) => (isUrl(path) ? Promise.resolve(path) : realpath(path)));
+  const places = await mapFewAtOnce(found, ({ path }) =>
+    isUrl(path) ? Promise.resolve(path) : realpath(path),
+  );
   const all = new Set(places);
   const taken = new Set<string>();
   const repeated = new Set<string>();

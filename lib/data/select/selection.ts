@@ -1,4 +1,5 @@
 import { checkNumber } from "../../base/errors.js";
+import { lowerBound } from "../../base/search.js";
 import { type RowSpan, rowRange } from "../sources/parts.js";
 import type { CellSource } from "../sources/source.js";
 import { positionOf } from "./cell_position.js";
@@ -135,17 +136,5 @@ async function cellPositions(
 
 /** The rows of an ascending list within a span. */
 function rowsWithin(rows: Int32Array, { first, end }: RowSpan): Int32Array {
-  return rows.subarray(placeOf(rows, first), placeOf(rows, end));
-}
-
-/** Number of rows of an ascending list below a row. */
-function placeOf(rows: Int32Array, row: number): number {
-  let low = 0;
-  let high = rows.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((rows[middle] as number) < row) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  return rows.subarray(lowerBound(rows, first), lowerBound(rows, end));
 }

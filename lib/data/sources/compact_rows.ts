@@ -1,5 +1,5 @@
 import { DdscError } from "../../base/errors.js";
-import { type SharedWords, WordSpool } from "../io/word_spool.js";
+import { type SharedWords, SpilledWords } from "../io/spilled_words.js";
 import { positionsByRow, type RawRows, rowRuns } from "./count_matrix.js";
 
 /** Most entries kept in memory, 8 bytes each (64 MiB); more go to a temporary file. */
@@ -38,9 +38,9 @@ export class CompactRows implements Disposable {
   readonly rows: number;
   /** Bounds of each row in entries, [rows + 1]. */
   readonly #bounds: Float64Array;
-  readonly #entries: WordSpool;
+  readonly #entries: SpilledWords;
 
-  constructor(bounds: Float64Array, entries: WordSpool) {
+  constructor(bounds: Float64Array, entries: SpilledWords) {
     this.rows = bounds.length - 1;
     this.#bounds = bounds;
     this.#entries = entries;
@@ -108,7 +108,7 @@ export class CompactRows implements Disposable {
 
   /** The rows that another thread shares. Throws `DATA_CLOSED`. */
   static async from({ bounds, entries }: SharedRows): Promise<CompactRows> {
-    return new CompactRows(bounds, await WordSpool.from(entries));
+    return new CompactRows(bounds, await SpilledWords.from(entries));
   }
 
   /** Frees memory or temporary file. */
@@ -129,13 +129,13 @@ export class CompactRowsWriter {
   #rowCount = 0;
   #lastRow = 0;
   /** Pairs while rows have come in order, triples since they have not. */
-  #entries: WordSpool;
+  #entries: SpilledWords;
   #ordered = true;
 
   constructor(memoryEntries = MEMORY_ENTRIES) {
     this.#memoryEntries = memoryEntries;
     this.#lengths = new Int32Array(1 << 10);
-    this.#entries = new WordSpool(ENTRY * memoryEntries);
+    this.#entries = new SpilledWords(ENTRY * memoryEntries);
   }
 
   /** Adds entries; rows and columns must be >= 0. Throws `FILE_WRITE`, `DATA_TOO_LARGE` for an endless row. */
@@ -174,7 +174,7 @@ export class CompactRowsWriter {
       bounds[row + 1] = (bounds[row] ?? 0) + (row < this.#rowCount ? (this.#lengths[row] ?? 0) : 0);
     }
     if (this.#ordered) return new CompactRows(bounds, this.#entries);
-    const sorted = new WordSpool(ENTRY * this.#memoryEntries);
+    const sorted = new SpilledWords(ENTRY * this.#memoryEntries);
     try {
       await this.#sortInto(sorted, bounds);
     } catch (error) {
@@ -210,7 +210,7 @@ export class CompactRowsWriter {
 
   /** Puts the row before each entry so far: known from the rows' lengths, as they have come in order. */
   async #numberEntries(): Promise<void> {
-    const triples = new WordSpool(ENTRY * this.#memoryEntries);
+    const triples = new SpilledWords(ENTRY * this.#memoryEntries);
     let row = 0;
     let left = this.#lengths[0] ?? 0;
     for await (const words of this.#entries.pieces(ENTRY)) {
@@ -229,7 +229,7 @@ export class CompactRowsWriter {
     this.#ordered = false;
   }
 
-  async #sortInto(sorted: WordSpool, bounds: Float64Array): Promise<void> {
+  async #sortInto(sorted: SpilledWords, bounds: Float64Array): Promise<void> {
     const buckets = bucketRows(bounds, this.#memoryEntries);
     if (buckets.length === 2) {
       await sorted.append(await sortBucket(this.#entries.pieces(TRIPLE), bounds, 0, bounds.length - 1));
@@ -263,11 +263,11 @@ function bucketRows(bounds: Float64Array, entries: number): number[] {
 
 /** The triples, those of each bucket of rows together, in a file. */
 async function divide(
-  triples: WordSpool,
+  triples: SpilledWords,
   bounds: Float64Array,
   buckets: readonly number[],
-): Promise<WordSpool> {
-  const divided = new WordSpool(0);
+): Promise<SpilledWords> {
+  const divided = new SpilledWords(0);
   try {
     await divided.reserve(triples.length);
     const bucketOf = new Int32Array(bounds.length);

@@ -1,5 +1,6 @@
 import { Table } from "apache-arrow";
 import { DdscError } from "../../base/errors.js";
+import { upperBound } from "../../base/search.js";
 import type { CellBlock, Gene, MetadataColumn, MetadataOptions } from "./cells.js";
 import { checkRows } from "./checked_counts.js";
 import type { SourceDescriptor } from "./descriptor.js";
@@ -156,14 +157,7 @@ export class ConcatenatedSource implements CellSource {
 
   /** Number of the source that a row is in. */
   #sourceOf(row: number): number {
-    let low = 0;
-    let high = this.#sources.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if ((this.#firstRow[middle] ?? 0) <= row) low = middle;
-      else high = middle - 1;
-    }
-    return low;
+    return upperBound(this.#firstRow, row) - 1;
   }
 }
 

@@ -1,3 +1,5 @@
+import { LRUCache } from "lru-cache";
+import { upperBound } from "../../base/search.js";
 import type { MetadataColumn } from "./cells.js";
 import type { CellTable } from "./file_source.js";
 import { type CategoricalColumn, type Column, columnText, takeRows } from "./frame.js";
@@ -20,7 +22,7 @@ export function rowsByPart(bounds: Float64Array, rows: Int32Array): PartRows[] {
   const byPart = new Map<number, { rows: number[]; places: number[] }>();
   let part = 0;
   for (const [place, row] of rows.entries()) {
-    if (row < (bounds[part] ?? 0) || row >= (bounds[part + 1] ?? 0)) part = findPart(bounds, row);
+    if (row < (bounds[part] ?? 0) || row >= (bounds[part + 1] ?? 0)) part = upperBound(bounds, row) - 1;
     const own = byPart.get(part) ?? { rows: [], places: [] };
     if (own.rows.length === 0) byPart.set(part, own);
     own.rows.push(row - (bounds[part] ?? 0));
@@ -35,17 +37,6 @@ export function rowsByPart(bounds: Float64Array, rows: Int32Array): PartRows[] {
     }));
 }
 
-function findPart(bounds: Float64Array, row: number): number {
-  let low = 0;
-  let high = bounds.length - 2;
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if ((bounds[middle] ?? 0) <= row) low = middle;
-    else high = middle - 1;
-  }
-  return low;
-}
-
 /** Reads a column of one part. */
 export type ColumnReader = (column: string, part: number) => Promise<Column>;
 
@@ -56,7 +47,7 @@ export class PartTable implements CellTable {
   readonly #bounds: Float64Array;
   readonly #idColumn: string | undefined;
   readonly #read: ColumnReader;
-  readonly #kept = new Map<string, Promise<Column>>();
+  readonly #kept = new LRUCache<string, Promise<Column>>({ max: KEPT_COLUMNS });
 
   /** @param idColumn the column of cell names, which is not in `columns`; undefined: cells are named by row */
   constructor(
@@ -108,8 +99,6 @@ export class PartTable implements CellTable {
     const column = this.#read(name, part);
     this.#kept.set(key, column);
     column.catch(() => this.#kept.delete(key));
-    const oldest = this.#kept.keys().next().value;
-    if (this.#kept.size > KEPT_COLUMNS && oldest !== undefined) this.#kept.delete(oldest);
     return column;
   }
 }

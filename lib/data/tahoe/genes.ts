@@ -1,5 +1,6 @@
 import { stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { LRUCache } from "lru-cache";
 import { DdscError } from "../../base/errors.js";
 import { isUrl } from "../io/content.js";
 import type { RandomAccess } from "../io/random_access.js";
@@ -33,7 +34,7 @@ const MAX_JSON = 2 ** 28;
 const KEPT_TABLES = 4;
 
 /** Tables read lately, by name, length and date: the shards of a folder share one. */
-const kept = new Map<string, Promise<TokenGenes>>();
+const kept = new LRUCache<string, Promise<TokenGenes>>({ max: KEPT_TABLES });
 
 /** Whether columns of numbers with these names are those of a table of genes, which holds no cells. */
 export function areTokenColumns(names: readonly string[]): boolean {
@@ -52,8 +53,6 @@ export async function readTokenGenes(path: string, geneTable: string | undefined
   const genes = readTable(table);
   kept.set(key, genes);
   genes.catch(() => kept.delete(key));
-  const oldest = kept.keys().next().value;
-  if (kept.size > KEPT_TABLES && oldest !== undefined) kept.delete(oldest);
   return genes;
 }
 

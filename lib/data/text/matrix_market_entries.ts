@@ -1,4 +1,5 @@
 import { DdscError } from "../../base/errors.js";
+import { corrupt } from "../io/random_access.js";
 import type { EntryBatch } from "../sources/compact_rows.js";
 import { TextLines } from "./lines.js";
 import { EXACT_DIGITS, parseNumber } from "./numbers.js";
@@ -84,11 +85,7 @@ function readSize(path: string, line: Buffer | undefined, number: number): [numb
   const numbers = words.map((word) => (/^\d{1,16}$/.test(word) ? Number(word) : Number.NaN));
   const [rows, columns, entries] = numbers;
   if (rows === undefined || columns === undefined || entries === undefined || numbers.some(Number.isNaN)) {
-    throw new DdscError(
-      "DATA_CORRUPT",
-      `${path}: line ${number}: expected the numbers of rows, columns and entries; fetch or write the file again`,
-      { file: path },
-    );
+    throw corrupt(path, `line ${number}: expected the numbers of rows, columns and entries`);
   }
   if (rows > MAX_EXTENT || columns > MAX_EXTENT) {
     throw new DdscError(
@@ -185,8 +182,7 @@ class EntryParser {
   }
 
   #corrupt(what: string): DdscError {
-    const text = `${this.#path}: line ${this.#line + 1}: ${what}; fetch or write the file again`;
-    return new DdscError("DATA_CORRUPT", text, { file: this.#path });
+    return corrupt(this.#path, `line ${this.#line + 1}: ${what}`);
   }
 }
 

@@ -1,5 +1,5 @@
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
 import { expect, it } from "vitest";
 import { expandGlob, isGlob } from "../../../lib/data/io/glob.js";
 import { temporaryFolder } from "../support.js";
@@ -26,6 +26,26 @@ it("a pattern finds the paths it fits, in order", async () => {
   expect(await find("a+?.x")).toEqual(["a+b.x"]);
   expect(await find("none*")).toEqual([]);
   expect(await find("none/*")).toEqual([]);
+});
+
+it("a pattern finds folders and what links lead to, by a relative path too, and takes parentheses as they are", async () => {
+  const folder = temporaryFolder();
+  mkdirSync(join(folder, "runs (1)", "cells.zarr"), { recursive: true });
+  writeFileSync(join(folder, "runs (1)", "a!b.x"), "");
+  symlinkSync(join(folder, "runs (1)"), join(folder, "link"));
+  symlinkSync(folder, join(folder, "runs (1)", "loop"));
+  const runs = join(folder, "runs (1)");
+  expect(await expandGlob(join(folder, "runs (1)", "*"))).toEqual([
+    join(runs, "a!b.x"),
+    join(runs, "cells.zarr"),
+    join(runs, "loop"),
+  ]);
+  expect(await expandGlob(join(folder, "l*"))).toEqual([join(folder, "link")]);
+  expect(await expandGlob(join(folder, "**", "*.zarr"))).toContain(join(runs, "cells.zarr"));
+  expect(await expandGlob(join(folder, "l*", "*.x"))).toEqual([join(folder, "link", "a!b.x")]);
+  const found = await expandGlob(join(relative(process.cwd(), folder), "r*", "?!*.x"));
+  expect(found.map((path) => resolve(path))).toEqual([join(runs, "a!b.x")]);
+  expect(await expandGlob("./tsconfig.b*")).toEqual(["tsconfig.build.json"]);
 });
 
 it("a plain path is no pattern", () => {

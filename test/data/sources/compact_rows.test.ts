@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { WordSpool } from "../../../lib/data/io/word_spool.js";
+import { SpilledWords } from "../../../lib/data/io/spilled_words.js";
 import { CompactRows, CompactRowsWriter } from "../../../lib/data/sources/compact_rows.js";
 
 interface Entry {
@@ -70,7 +70,7 @@ it("entries in any order come back by rows, each row's in the order they came in
 it("a list of words is the same in memory and in a file, over many blocks", async () => {
   const words = Int32Array.from({ length: 2_500_000 }, (_, i) => (i * 2_654_435_761) | 0);
   for (const memoryWords of [words.length, 1000]) {
-    using spool = new WordSpool(memoryWords);
+    using spool = new SpilledWords(memoryWords);
     await spool.append(words.subarray(0, 700_001));
     await spool.append(words.subarray(700_001));
     expect(spool.onDisk).toBe(memoryWords === 1000);
@@ -89,7 +89,7 @@ it("a list of words is the same in memory and in a file, over many blocks", asyn
 it("lists together keep to one limit of memory, which disposal frees again", async () => {
   const words = new Int32Array(1 << 23).fill(7);
   const fill = async (count: number): Promise<boolean[]> => {
-    const spools = Array.from({ length: count }, () => new WordSpool(Number.POSITIVE_INFINITY));
+    const spools = Array.from({ length: count }, () => new SpilledWords(Number.POSITIVE_INFINITY));
     try {
       for (const spool of spools) await spool.append(words);
       expect((await spools.at(-1)!.read(words.length - 1, words.length))[0]).toBe(7);

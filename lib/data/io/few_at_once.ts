@@ -2,8 +2,8 @@
 const AT_ONCE = 16;
 
 /** The results of `work` on each item, in the order of the items, a few at the same time. Rejects as
- * the first that fails, when none is under way any more. */
-export async function inTurns<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+ * the first that fails, but only when none is under way any more (p-map rejects while others go on, which leaves files open). */
+export async function mapFewAtOnce<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = [];
   const errors: unknown[] = [];
   const left = items.entries();
@@ -24,13 +24,13 @@ export async function inTurns<T, R>(items: readonly T[], work: (item: T) => Prom
 }
 
 /** Opens several things, a few at the same time; where one fails, those that are open are closed again. */
-export async function openInTurns<T, R extends Disposable>(
+export async function openFewAtOnce<T, R extends Disposable>(
   items: readonly T[],
   open: (item: T) => Promise<R>,
 ): Promise<R[]> {
   const opened: R[] = [];
   try {
-    return await inTurns(items, async (item) => {
+    return await mapFewAtOnce(items, async (item) => {
       const one = await open(item);
       opened.push(one);
       return one;

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DdscError } from "../../base/errors.js";
 import { fileWriteError } from "../../base/files.js";
+import { readFull } from "./random_access_local.js";
 
 /** Words of a block held in memory, and of a read from the file: 4 MiB. */
 const BLOCK_WORDS = 1 << 20;
@@ -35,7 +36,7 @@ let heldWords = 0;
  * A long list of 32-bit words that is written at its end and read anywhere: in memory up to a limit (and one for all lists
  * together), beyond it in a temporary file, which has no name (nothing is left behind, however the process ends) and goes when disposed.
  */
-export class WordSpool {
+export class SpilledWords {
   readonly #memoryWords: number;
   readonly #blocks: Int32Array[] = [];
   #length = 0;
@@ -70,8 +71,8 @@ export class WordSpool {
   }
 
   /** The list that another thread shares, to be read; it stays whole when that one is disposed of. Throws `DATA_CLOSED`. */
-  static async from(shared: SharedWords): Promise<WordSpool> {
-    const spool = new WordSpool(0);
+  static async from(shared: SharedWords): Promise<SpilledWords> {
+    const spool = new SpilledWords(0);
     spool.#length = shared.length;
     if (shared.kind === "memory") {
       spool.#borrowed = shared.blocks;
@@ -139,12 +140,8 @@ export class WordSpool {
     const words = new Int32Array(end - start);
     if (this.#file !== undefined) {
       const bytes = Buffer.from(words.buffer);
-      for (let done = 0; done < bytes.length; ) {
-        const { bytesRead } = await this.#file.read(bytes, done, bytes.length - done, 4 * start + done);
-        if (bytesRead === 0)
-          throw new DdscError("INTERNAL", "a temporary file is shorter than what was written");
-        done += bytesRead;
-      }
+      if ((await readFull(this.#file, bytes, 4 * start)) < bytes.length)
+        throw new DdscError("INTERNAL", "a temporary file is shorter than what was written");
       return words;
     }
     for (let at = start; at < end; ) {
