@@ -28,9 +28,6 @@ const CHARACTER_DEVICE = 0o020000;
 /** WASI's number for an input/output error. */
 const WASI_EIO = 29;
 
-/** An instance that nobody else in the process gets: what is done to it changes no other reader of HDF5. */
-const ownInstance = `${import.meta.resolve("h5wasm/node")}?ddsc`;
-
 let library: Promise<Hdf5Library> | undefined;
 
 /**
@@ -58,12 +55,24 @@ async function loadModule(): Promise<H5Module> {
     if (!loaded) error.apply(console, parts);
   };
   try {
-    const { ready } = (await import(ownInstance)) as typeof import("h5wasm/node");
+    const { ready } = await ownInstance();
     return await ready;
   } finally {
     loaded = true;
     console.error = error;
   }
+}
+
+/** An instance that nobody else in the process gets, so that what is done to it changes no other reader of HDF5. */
+async function ownInstance(): Promise<typeof import("h5wasm/node")> {
+  let url: string;
+  try {
+    url = `${import.meta.resolve("h5wasm/node")}?ddsc`;
+  } catch {
+    // A bundle may hold the library instead.
+    return import("h5wasm/node");
+  }
+  return import(url);
 }
 
 function watchReads(files: ModuleFileSystem): void {

@@ -27,7 +27,10 @@ it("tiles of any chunks give the rows of a matrix without zeros, each chunk look
         elementBytes: 4,
         chunkShape: chunk,
         async numbers(first, end, span = { first: 0, end: columns }) {
-          seen.push(`${first} ${span.first}`);
+          const [high, wide] = chunk ?? [1, columns];
+          for (let row = Math.floor(first / high); row * high < end; row++)
+            for (let column = Math.floor(span.first / wide); column * wide < span.end; column++)
+              seen.push(`${row} ${column}`);
           const width = span.end - span.first;
           return Float32Array.from({ length: (end - first) * width }, (_, i) =>
             value(first + Math.floor(i / width), span.first + (i % width)),

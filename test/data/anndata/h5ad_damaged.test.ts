@@ -3,6 +3,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { DdscError } from "../../../lib/base/errors.js";
+import { Hdf5Writer } from "../../../lib/data/hdf5/writer/writer.js";
 import { openCells } from "../../../lib/data/open/open_cells.js";
 import { summarise } from "../../../lib/data/report/summary.js";
 import { failure, fixture, temporaryFolder } from "../support.js";
@@ -41,6 +42,28 @@ describe("each fault has its code and says where", () => {
 it("a bad count carries its place as data, too", async () => {
   const error = await failure(() => openCells(fixture("bad_negative")));
   expect(error.place).toEqual({ file: fixture("bad_negative"), row: 1, cell: "c1", gene: "Lypla1" });
+});
+
+it("a code beyond the categories is told with its row", async () => {
+  const path = join(temporaryFolder(), "cells.h5ad");
+  const writer = await Hdf5Writer.create(path);
+  await writer.group("/obs", { _index: "_index", "column-order": ["type"] });
+  await writer.group("/obs/type", { ordered: false });
+  await writer.dataset("/obs/type/codes", "int8", [2], Int8Array.of(-1, 7));
+  await writer.dataset("/obs/type/categories", "string", [2], ["a", "b"]);
+  await writer.group("/var", { _index: "_index", "column-order": [] });
+  await writer.dataset("/obs/_index", "string", [2], ["c0", "c1"]);
+  await writer.dataset("/var/_index", "string", [1], ["Xkr4"]);
+  await writer.dataset("/X", "float32", [2, 1], Float32Array.of(1, 2));
+  await writer.close();
+  using source = await openCells(path);
+  for (const rows of [undefined, Int32Array.of(1)]) {
+    const error = await failure(() => source.metadata(rows && { rows }));
+    expect(error.code).toBe("DATA_CORRUPT");
+    expect(error.message).toContain("/obs/type: row 1 has code 7 but there are 2 categories");
+  }
+  const none = await source.metadata({ rows: Int32Array.of(0) });
+  expect([...none.getChild("type")!]).toEqual([null]);
 });
 
 it("a truncated file is told from a damaged one", async () => {
