@@ -8,17 +8,39 @@ import { tokensOfSome } from "./validation_cells.js";
 /** Training cells that the distributions of ranks are counted on. */
 const COUNTED_CELLS = 2048;
 
-/**
- * What a validation would give if every gene were guessed from its own distribution of ranks in training cells, without a look
- * at the rest of the cell: nats a masked token. What a model has learnt is what it does better.
- * @param heldOut the cells of the validation
- */
-export async function geneMarginalLoss(
+/** What a validation was made on, and what came of it. */
+export interface ValidatedRun {
+  readonly data: RunCells;
+  readonly seed: number;
+  /** The cells of the validation. */
+  readonly heldOut: readonly RaggedBatch[];
+  /** Nats a masked token. */
+  readonly loss: number;
+}
+
+/** Says so where a model knows no more of a held-out gene than which gene it is; otherwise nothing. */
+export async function marginalNotes(
   source: CellSource,
   tokenizer: CellTokenizer,
-  run: { readonly data: RunCells; readonly seed: number; readonly heldOut: readonly RaggedBatch[] },
+  run: ValidatedRun,
+): Promise<string[]> {
+  const marginal = await geneMarginalLoss(source, tokenizer, run);
+  if (run.loss < marginal) return [];
+  return [
+    `the model has learnt nothing yet from the other genes of a cell: ${run.loss.toFixed(3)} nats a masked token in validation, ` +
+      `where each gene's own distribution of ranks has ${marginal.toFixed(3)}; train for more steps, or with a higher learning rate`,
+  ];
+}
+
+/**
+ * What the validation would give if every gene were guessed from its own distribution of ranks in training cells, without a look
+ * at the rest of the cell: nats a masked token.
+ */
+async function geneMarginalLoss(
+  source: CellSource,
+  tokenizer: CellTokenizer,
+  { data, seed, heldOut }: ValidatedRun,
 ): Promise<number> {
-  const { data, seed, heldOut } = run;
   const selection = selectionOf(data, "train");
   const counted = await tokensOfSome(source, tokenizer, { selection, cells: COUNTED_CELLS, seed });
   const baselines = await RankBaselines.fit([counted], tokenizer.strategy.values);

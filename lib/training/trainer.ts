@@ -18,7 +18,7 @@ import {
   unlessAborted,
 } from "./fit.js";
 import { learningRateFactor, resolveSchedule } from "./learning_rate.js";
-import { geneMarginalLoss } from "./marginal.js";
+import { marginalNotes } from "./marginal.js";
 import { largestBatch } from "./memory.js";
 import { METRICS_FILE, MetricsLog } from "./metrics.js";
 import {
@@ -28,7 +28,7 @@ import {
   type TrainerSettings,
   trainerSettings,
 } from "./options.js";
-import { type RunCells, recordData, requireSameData, selectionOf } from "./run_data.js";
+import { type RunCells, recordData, requireEnough, requireSameData, selectionOf } from "./run_data.js";
 import { RunFolder } from "./run_folder.js";
 import { initialState, readRecord, type TrainingState } from "./state.js";
 import { trainStep } from "./step.js";
@@ -157,16 +157,20 @@ export class Trainer {
     // What is wrong with the data shows before anything is written, or a run replaced.
     await unlessAborted(signal, () => batches.ready());
     const begins = this.#savedStep === undefined;
-    await using run = await this.#openFolder();
+    await using folder = await this.#openFolder();
     try {
       this.#beginning = beginning;
       const watch = new DivergenceWatch(tokenizer.strategy.values);
       this.#noteBatch(source);
-      yield* this.#record(run, { ...beginning, batches, validator, watch, deadline, signal });
-      if (validator !== undefined && this.#end !== "aborted")
-        await this.#noteMarginal(source, tokenizer, validator, beginning.data);
+      yield* this.#record(folder, { ...beginning, batches, validator, watch, deadline, signal });
+      const { data } = beginning;
+      if (this.#validation !== undefined && validator !== undefined && this.#end !== "aborted") {
+        const loss = this.#validation.crossEntropy;
+        const run = { data, seed: this.settings.seed, heldOut: validator.batches, loss };
+        this.#notes.push(...(await marginalNotes(source, tokenizer, run)));
+      }
     } catch (error) {
-      if (begins && this.#state.step === 0) await this.#withdraw(run);
+      if (begins && this.#state.step === 0) await this.#withdraw(folder);
       throw error;
     }
   }
@@ -341,23 +345,6 @@ export class Trainer {
     );
   }
 
-  /** Says so where the model knows no more of a held-out gene than which gene it is. */
-  async #noteMarginal(
-    source: CellSource,
-    tokenizer: CellTokenizer,
-    { batches: heldOut }: Validator,
-    data: RunCells,
-  ): Promise<void> {
-    const loss = this.#validation?.crossEntropy;
-    if (loss === undefined) return;
-    const marginal = await geneMarginalLoss(source, tokenizer, { data, heldOut, seed: this.settings.seed });
-    if (loss < marginal) return;
-    this.#notes.push(
-      `the model has learnt nothing yet from the other genes of a cell: ${loss.toFixed(3)} nats a masked token in validation, where ` +
-        `each gene's own distribution of ranks has ${marginal.toFixed(3)}; train for more steps, or with a higher learning rate`,
-    );
-  }
-
   /** The batches of the steps to come. */
   #batches(
     source: CellSource,
@@ -402,15 +389,4 @@ export class Trainer {
     this.#savedStep = undefined;
     await run?.discard().catch(() => undefined);
   }
-}
-
-/** Throws `DATA_TOO_FEW` for data that nothing can be learnt from. */
-function requireEnough({ name, cellCount, genes }: CellSource): void {
-  if (cellCount >= 2 && genes.length >= 2) return;
-  const count = (number: number, word: string) => `${number} ${word}${number === 1 ? "" : "s"}`;
-  throw new DdscError(
-    "DATA_TOO_FEW",
-    `${name}: holds ${count(cellCount, "cell")} and ${count(genes.length, "gene")}; training takes two of each at least: give other data`,
-    { file: name },
-  );
 }

@@ -1,5 +1,5 @@
 import { rowRange } from "./parts.js";
-import type { CellSource } from "./source.js";
+import type { CellSource, Gene } from "./source.js";
 
 const ENSEMBL = /^ENS[A-Z]*G\d{6,}/;
 const CELL_NAME = /(^|[._:#-])[ACGT]{10,}([._-]\w+)?$|^(cell|barcode|sample)[._ -]?\d+$/i;
@@ -24,6 +24,15 @@ function areGenes(names: readonly string[]): boolean {
   return areEnsembl(names) || names.filter((name) => COMMON_GENE.test(name)).length >= TELLING;
 }
 
+/** Whether lists of genes hold genes: the files of a folder may share one. */
+const known = new WeakMap<readonly Gene[], boolean>();
+
+function holdGenes(genes: readonly Gene[]): boolean {
+  const found = known.get(genes) ?? areGenes(genes.map(({ id }) => id));
+  known.set(genes, found);
+  return found;
+}
+
 function mostly(names: readonly string[], pattern: RegExp): boolean {
   const looked = names.slice(0, LOOKED_AT);
   return looked.length > 0 && 2 * looked.filter((name) => pattern.test(name)).length > looked.length;
@@ -36,8 +45,8 @@ function mostly(names: readonly string[], pattern: RegExp): boolean {
 export async function isTransposed(
   source: Pick<CellSource, "genes" | "cellCount" | "cellIds">,
 ): Promise<boolean> {
+  if (source.genes.length === 0 || source.cellCount === 0 || holdGenes(source.genes)) return false;
   const genes = source.genes.map(({ id }) => id);
-  if (genes.length === 0 || source.cellCount === 0 || areGenes(genes)) return false;
   const cells = await source.cellIds(rowRange(0, Math.min(source.cellCount, 32 * LOOKED_AT)));
   return !areCellNames(cells) && (areCellNames(genes) || areGenes(cells));
 }
