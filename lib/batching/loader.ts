@@ -182,7 +182,7 @@ function describe(source: CellSource): SourceDescriptor | undefined {
 function checkRows(source: CellSource, rows: Int32Array | undefined): Int32Array | undefined {
   const ascending = rows?.slice().sort();
   if ((ascending?.length ?? source.cellCount) === 0) {
-    throw new DdscError("DATA_NO_CELLS", `${source.name}: there are no cells to load; check the split`, {
+    throw new DdscError("DATA_NO_CELLS", `${source.name}: there are no cells to load; choose some`, {
       file: source.name,
     });
   }

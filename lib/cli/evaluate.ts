@@ -3,6 +3,7 @@ import { DdscError } from "../base/errors.js";
 import { type RaggedBatch, streamCells } from "../batching/index.js";
 import type { CellSelection } from "../data/select/selection.js";
 import { missingColumn } from "../data/sources/frame.js";
+import { requireRawCounts } from "../data/sources/raw_counts.js";
 import type { CellSource } from "../data/sources/source.js";
 import { evaluate as evaluateModel, RankBaselines, renderGroups, renderTable } from "../evaluation/index.js";
 import { exists, findModel } from "../model/model_files.js";
@@ -35,6 +36,7 @@ Example: ddsc evaluate --model runs/a --json`,
     "data",
     ...MODEL_OPTIONS,
     ...DATA_OPTIONS,
+    "allowFractional",
     "where",
     "by",
     "ratios",
@@ -51,6 +53,8 @@ Example: ddsc evaluate --model runs/a --json`,
     using own = await openTraining(record, given, options.model, output);
     using model = await openModel(options, output);
     const { source, heldOut, training } = await chooseCells(record, given, own, options.model);
+    // What a run was trained on, its model may be scored on.
+    await requireRawCounts(source, options.allowFractional || record?.settings.allowFractional === true);
     const selection = { ...heldOut, ...both(heldOut.where, options.where) };
     const groups = options.by === undefined ? {} : { groupsOf: labelsFrom(source, options.by) };
     const cells = options.batch ?? DEFAULT_CELLS;

@@ -3,6 +3,7 @@ import { type MatrixRows, writeH5adStreamed } from "../data/anndata/h5ad_write.j
 import { refuseOwnFiles } from "../data/report/own_files.js";
 import { framesOf } from "../data/sources/frames.js";
 import { rowRange } from "../data/sources/parts.js";
+import { requireRawCounts } from "../data/sources/raw_counts.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { Denoiser } from "../model/denoiser.js";
 import { packageVersion } from "../model/version.js";
@@ -37,6 +38,7 @@ Example: ddsc impute --model runs/a --data cells.h5ad --out filled.h5ad --genes 
     "out",
     ...MODEL_OPTIONS,
     ...DATA_OPTIONS,
+    "allowFractional",
     "genes",
     "skipUnknown",
     "fill",
@@ -67,6 +69,7 @@ Example: ddsc impute --model runs/a --data cells.h5ad --out filled.h5ad --genes 
     await checkOutFile(options.out, options.overwrite);
     using source = await openData(options.data, options);
     await refuseOwnFiles(source, options.out);
+    await requireRawCounts(source, options.allowFractional);
     using model = await openModel(options, output);
     const tokenizer = wholeCellTokenizer(model);
     const mapping = tokenizer.map(source);

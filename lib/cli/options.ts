@@ -21,6 +21,7 @@ export const OPTIONS = {
   genome: text("NAME", "10x files of several genomes: use the genes of this one"),
   transpose: flag("text tables: a line is a gene, not a cell"),
   metadataColumns: text("NAMES", "text tables: columns of numbers that describe cells, separated by commas"),
+  allowFractional: flag("take counts that are no whole numbers, as of normalised data"),
   where: text("CONDITION", "only cells for which this holds, such as \"drug = 'DMSO' and n_genes > 200\""),
   by: text("COLUMN", "score each group of cells, by this column of their metadata"),
   overwrite: flag("replace the file or the run at --out; other files in the folder of a run stay"),

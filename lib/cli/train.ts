@@ -60,6 +60,7 @@ const OPTIONS = [
   "device",
   "dtype",
   ...DATA_OPTIONS,
+  "allowFractional",
   "where",
   "resume",
   "overwrite",
@@ -104,13 +105,19 @@ Example: ddsc train --data cells.h5ad --preset nano --steps 1000 --batch 64 --ou
     const progress = output.progress ? new ProgressDisplay(process.stderr, total) : undefined;
     const started = { step: trainer.state.step, time: performance.now() };
     let validation: ValidationResult | undefined;
+    let notes = 0;
+    const noteTrainer = () => {
+      for (const note of trainer.notes.slice(notes)) output.note(note);
+      notes = trainer.notes.length;
+    };
     for await (const step of trainer.fit(source, { ...(steps === undefined ? {} : { steps }), signal })) {
+      noteTrainer();
       progress?.update(step);
       validation = step.validation ?? validation;
     }
     progress?.close();
     noteSource(source, output, told);
-    for (const note of trainer.notes) output.note(note);
+    noteTrainer();
     for (const line of describeReport(trainer.report, model.tokenizer.minGenes)) output.note(line);
     const seconds = (performance.now() - started.time) / 1000;
     const summary = summarise(options.out, trainer, {
@@ -223,6 +230,7 @@ function trainerOptions(options: Options, { given }: CommandContext): TrainerOpt
     // Batches of so many tokens hold cells of similar length, or the longest cell would decide how many fit.
     lengthBuckets: given("batchTokens"),
     seed: options.seed,
+    allowFractional: options.allowFractional,
     ...(where === undefined ? {} : { where }),
     validation:
       options.validation === 0

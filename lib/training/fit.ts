@@ -1,3 +1,4 @@
+import type { DivergenceWatch } from "./divergence.js";
 import type { LearningRateSchedule } from "./learning_rate.js";
 import type { MetricsLog } from "./metrics.js";
 import type { DataRecord } from "./run_data.js";
@@ -45,6 +46,7 @@ export interface Beginning {
 export interface Session extends Beginning {
   readonly batches: StepsAhead;
   readonly validator: Validator | undefined;
+  readonly watch: DivergenceWatch;
   readonly metrics: MetricsLog | undefined;
   readonly run: RunFolder | undefined;
   /** `performance.now()` at which to end. */

@@ -1,5 +1,6 @@
 import { cellLengths } from "../batching/collate.js";
 import { tokenizeRows } from "../batching/index.js";
+import { spreadRows } from "../data/sources/parts.js";
 import type { CellSource } from "../data/sources/source.js";
 import { type BatchShape, estimateMemory, type MemoryEstimate } from "../model/memory.js";
 import type { ModelDescription } from "../model/model_files.js";
@@ -76,16 +77,8 @@ async function sampledLengths(
   tokenizer: CellTokenizer,
   maxLength: number,
 ): Promise<Int32Array> {
-  const { batch } = await tokenizeRows(source, tokenizer, sampledRows(source.cellCount));
+  const { batch } = await tokenizeRows(source, tokenizer, spreadRows(source.cellCount, RUNS, RUN_ROWS));
   return cellLengths(batch)
     .map((length) => Math.min(length, maxLength))
     .sort();
-}
-
-function sampledRows(cellCount: number): Int32Array {
-  if (cellCount <= RUNS * RUN_ROWS) return Int32Array.from({ length: cellCount }, (_, row) => row);
-  return Int32Array.from({ length: RUNS * RUN_ROWS }, (_, i) => {
-    const run = Math.floor(i / RUN_ROWS);
-    return Math.floor((run * (cellCount - RUN_ROWS)) / (RUNS - 1)) + (i % RUN_ROWS);
-  });
 }

@@ -49,6 +49,8 @@ export interface TrainerOptions {
   readonly prefetch?: number;
   /** Whether a thread of its own reads and tokenizes; default true. The batches are the same. */
   readonly worker?: boolean;
+  /** Whether counts may be fractions, as of normalised data, instead of an error; default false. */
+  readonly allowFractional?: boolean;
   /** Train and validate only on cells for which this condition on their metadata holds: see `WhereFilter`. Default all. */
   readonly where?: string;
   /** Seed of the split, the order of cells, times, masks and dropout: a whole number below 2^53; default 0. */
@@ -77,6 +79,7 @@ const OPTION_NAMES: Readonly<Record<keyof TrainerOptions, true>> = {
   lengthBuckets: true,
   prefetch: true,
   worker: true,
+  allowFractional: true,
   where: true,
   seed: true,
   validation: true,
@@ -121,6 +124,7 @@ export interface TrainerSettings {
   readonly lengthBuckets: boolean;
   readonly prefetch: number;
   readonly worker: boolean;
+  readonly allowFractional: boolean;
   readonly seed: number;
   /** Null: all cells. */
   readonly where: string | null;
@@ -176,6 +180,7 @@ export function trainerSettings(options: TrainerOptions, modelMaxLength: number)
     lengthBuckets: options.lengthBuckets ?? false,
     prefetch: whole("prefetch", options.prefetch ?? 4, 1, 1024),
     worker: options.worker ?? true,
+    allowFractional: options.allowFractional ?? false,
     seed: whole("seed", options.seed ?? 0, 0, Number.MAX_SAFE_INTEGER),
     where: options.where ?? null,
     validation:

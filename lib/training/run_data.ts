@@ -132,3 +132,14 @@ function withAbsolutePaths(descriptor: SourceDescriptor): SourceDescriptor | nul
       return null;
   }
 }
+
+/** Throws `DATA_TOO_FEW` for data that nothing can be learnt from. */
+export function requireEnough({ name, cellCount, genes }: CellSource): void {
+  if (cellCount >= 2 && genes.length >= 2) return;
+  const count = (number: number, word: string) => `${number} ${word}${number === 1 ? "" : "s"}`;
+  throw new DdscError(
+    "DATA_TOO_FEW",
+    `${name}: holds ${count(cellCount, "cell")} and ${count(genes.length, "gene")}; training takes two of each at least: give other data`,
+    { file: name },
+  );
+}

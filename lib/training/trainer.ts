@@ -2,11 +2,13 @@ import { join } from "node:path";
 import { checkNumber, DdscError, wrongType } from "../base/errors.js";
 import { BatchLoader } from "../batching/index.js";
 import type { HeldOut } from "../data/select/selection.js";
+import { requireRawCounts } from "../data/sources/raw_counts.js";
 import type { CellSource } from "../data/sources/source.js";
 import { Denoiser } from "../model/denoiser.js";
 import { workloadOf } from "../model/memory.js";
 import { addReport, CellTokenizer, emptyReport, type TokenizerReport } from "../tokenizer/index.js";
 import { loadOptimizer, saveCheckpoint } from "./checkpoint.js";
+import { DivergenceWatch } from "./divergence.js";
 import {
   type Beginning,
   type FitEnd,
@@ -16,6 +18,7 @@ import {
   unlessAborted,
 } from "./fit.js";
 import { learningRateFactor, resolveSchedule } from "./learning_rate.js";
+import { marginalNotes } from "./marginal.js";
 import { largestBatch } from "./memory.js";
 import { METRICS_FILE, MetricsLog } from "./metrics.js";
 import {
@@ -25,7 +28,7 @@ import {
   type TrainerSettings,
   trainerSettings,
 } from "./options.js";
-import { type RunCells, recordData, requireSameData, selectionOf } from "./run_data.js";
+import { type RunCells, recordData, requireEnough, requireSameData, selectionOf } from "./run_data.js";
 import { RunFolder } from "./run_folder.js";
 import { initialState, readRecord, type TrainingState } from "./state.js";
 import { trainStep } from "./step.js";
@@ -48,6 +51,8 @@ export class Trainer {
   #report = emptyReport();
   #end: FitEnd | undefined;
   readonly #notes: string[] = [];
+  /** The last validation of this call of `fit`. */
+  #validation: ValidationResult | undefined;
   #busy = false;
 
   /** Throws `ARGUMENT_RANGE`, `BATCH_SIZE_TWICE`, and `TRAIN_MODEL` for a model that is not trainable. */
@@ -118,7 +123,8 @@ export class Trainer {
    * when the caller leaves the loop, the last step done is saved. The run's folder is locked meanwhile. A call that begins a
    * run and fails before its first step is done leaves none.
    *
-   * Throws `TRAIN_NOT_FINITE` (the last good checkpoint stays), `TRAIN_DATA_CHANGED`, `RUN_EXISTS`, `RUN_LOCKED`, `RUN_CHANGED`,
+   * Throws `TRAIN_NOT_FINITE` and `TRAIN_DIVERGED` (the last good checkpoint stays), `DATA_TOO_FEW` for less than two cells or
+   * genes, `DATA_FRACTIONAL_COUNT` and `DATA_TRANSPOSED` (see `requireRawCounts`), `TRAIN_DATA_CHANGED`, `RUN_EXISTS`, `RUN_LOCKED`, `RUN_CHANGED`,
    * `FILE_EXISTS`, `FILE_WRITE`, `SCHEDULE_NEEDS_STEPS`, `TRAIN_BUSY` while another call runs, and the errors of data and
    * tokenizer.
    */
@@ -130,6 +136,7 @@ export class Trainer {
       throw new DdscError("TRAIN_BUSY", "this trainer is training already; wait for that to end");
     this.#busy = true;
     this.#end = undefined;
+    this.#validation = undefined;
     try {
       yield* this.#train(source, options);
     } finally {
@@ -140,6 +147,8 @@ export class Trainer {
   async *#train(source: CellSource, options: FitOptions): AsyncGenerator<StepResult, void, undefined> {
     const { signal } = options;
     const deadline = performance.now() + 1000 * checkNumber("seconds", options.seconds ?? 1e9, { min: 0 });
+    requireEnough(source);
+    await requireRawCounts(source, this.settings.allowFractional);
     const beginning = await this.#begin(source, options.steps);
     const tokenizer = this.#tokenizer();
     await this.#reserve(source, tokenizer);
@@ -148,12 +157,20 @@ export class Trainer {
     // What is wrong with the data shows before anything is written, or a run replaced.
     await unlessAborted(signal, () => batches.ready());
     const begins = this.#savedStep === undefined;
-    await using run = await this.#openFolder();
+    await using folder = await this.#openFolder();
     try {
       this.#beginning = beginning;
-      yield* this.#record(run, { ...beginning, batches, validator, deadline, signal });
+      const watch = new DivergenceWatch(tokenizer.strategy.values);
+      this.#noteBatch(source);
+      yield* this.#record(folder, { ...beginning, batches, validator, watch, deadline, signal });
+      const { data } = beginning;
+      if (this.#validation !== undefined && validator !== undefined && this.#end !== "aborted") {
+        const loss = this.#validation.crossEntropy;
+        const run = { data, seed: this.settings.seed, heldOut: validator.batches, loss };
+        this.#notes.push(...(await marginalNotes(source, tokenizer, run)));
+      }
     } catch (error) {
-      if (begins && this.#state.step === 0) await this.#withdraw(run);
+      if (begins && this.#state.step === 0) await this.#withdraw(folder);
       throw error;
     }
   }
@@ -181,7 +198,7 @@ export class Trainer {
 
   /** Step after step with what is due in between. */
   async *#steps(session: Session): AsyncGenerator<StepResult, FitEnd, undefined> {
-    const { metrics, run, deadline, signal } = session;
+    const { metrics, run, watch, deadline, signal } = session;
     const total = session.steps ?? Number.POSITIVE_INFINITY;
     const every = interval(this.settings.checkpoint.every, session.steps ?? undefined);
     // The validation that an abort or a kill came between.
@@ -191,14 +208,16 @@ export class Trainer {
       if (signal?.aborted === true) return "aborted";
       const result = await unlessAborted(signal, () => this.#step(session));
       if (result === undefined) return "aborted";
+      watch.add(result.crossEntropy);
       const late = performance.now() >= deadline;
       const validation = await this.#validate(session, late);
       const whole = validation === undefined ? result : { ...result, validation };
       await metrics?.append(whole);
       const { step, best } = this.#state;
-      if (step % every === 0 || step === total || best?.step === step) {
+      const due = step % every === 0 || step === total || late;
+      if (due || best?.step === step) {
         await metrics?.flush();
-        await this.#save(run);
+        if (due ? watch.check(step, step === total || late) : watch.good) await this.#save(run);
       }
       yield whole;
       if (late) return "time";
@@ -227,14 +246,15 @@ export class Trainer {
 
   /** The result of a validation where one is due (or `wanted`) and none was made at this step; undefined if aborted. */
   async #validate(session: Session, wanted = false): Promise<ValidationResult | undefined> {
-    const { validator, signal, steps } = session;
+    const { validator, watch, signal, steps } = session;
     const { step, validatedStep, best } = this.#state;
     const every = interval(this.settings.validation?.every ?? null, steps ?? undefined);
     const due = wanted || step % every === 0 || step === steps;
     if (validator === undefined || !due || step === validatedStep) return undefined;
     const result = await unlessAborted(signal, () => validator.run(signal));
     if (result === undefined) return undefined;
-    const better = best === null || result.nll < best.nll;
+    this.#validation = result;
+    const better = watch.mayBeBest(result.crossEntropy) && (best === null || result.nll < best.nll);
     this.#state = { ...this.#state, validatedStep: step, best: better ? { step, nll: result.nll } : best };
     return result;
   }
@@ -314,6 +334,15 @@ export class Trainer {
       this.#notes.push("no held-out cell expresses enough genes: the training goes on without validation");
       return undefined;
     }
+  }
+
+  /** Says what becomes of batches that are larger than the data. */
+  #noteBatch({ cellCount }: CellSource): void {
+    const { limit } = this.settings;
+    if (limit.kind !== "cells" || limit.cells <= cellCount) return;
+    this.#notes.push(
+      `there are ${cellCount} cells and a batch may have ${limit.cells}: each step is on all training cells at once`,
+    );
   }
 
   /** The batches of the steps to come. */

@@ -1,5 +1,5 @@
 import { DdscError } from "../base/errors.js";
-import { type BatchLimit, splitBatch } from "../batching/index.js";
+import { type BatchLimit, type RaggedBatch, splitBatch } from "../batching/index.js";
 import type { CellSelection } from "../data/select/selection.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { Denoiser } from "../model/denoiser.js";
@@ -42,10 +42,13 @@ export interface ValidatorOptions {
 export class Validator {
   readonly #model: Denoiser;
   readonly #inputs: readonly NativeLossInput[];
+  /** The cells, in batches. */
+  readonly batches: readonly RaggedBatch[];
 
-  private constructor(model: Denoiser, inputs: readonly NativeLossInput[]) {
+  private constructor(model: Denoiser, inputs: readonly NativeLossInput[], batches: readonly RaggedBatch[]) {
     this.#model = model;
     this.#inputs = inputs;
+    this.batches = batches;
   }
 
   /** Reads and keeps the cells. Throws `DATA_NO_CELLS` where none of them can be used. */
@@ -66,7 +69,8 @@ export class Validator {
       );
     }
     const even = { strategy: model.strategy, diffusion: { ...model.diffusion, antithetic: true } };
-    const inputs = lossInputs(even, splitBatch(whole, options.limit), { seed, step: 0 });
+    const batches = splitBatch(whole, options.limit);
+    const inputs = lossInputs(even, batches, { seed, step: 0 });
     return new Validator(
       model,
       inputs.map(({ noise: { meanWeight: _, ...noise }, ...input }) => ({
@@ -74,6 +78,7 @@ export class Validator {
         noise,
         weights: "ema" as const,
       })),
+      batches,
     );
   }
 

@@ -19,6 +19,7 @@ describe("trainer options", () => {
       lengthBuckets: false,
       prefetch: 4,
       worker: true,
+      allowFractional: false,
       seed: 0,
       where: null,
       validation: { fraction: 0.1, where: null, every: null, cells: 512 },

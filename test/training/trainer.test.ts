@@ -278,7 +278,8 @@ describe("Trainer", () => {
       ...smallOptions,
       folder,
       validation: { every: 1 },
-      learningRate: 1,
+      learningRate: 0.05,
+      schedule: { kind: "constant" },
       clip: 0,
     });
     const results = await runAll(trainer, { steps: 6 });
@@ -306,6 +307,29 @@ describe("Trainer", () => {
     expect((await readRecord(join(folder, "last"))).state.step).toBe(4);
     using kept = await Denoiser.load(folder);
     expect((await kept.readParameter("output_layer.linear.bias")).every(Number.isFinite)).toBe(true);
+  });
+
+  it("stops where it diverges with a finite loss, with no checkpoint written since", async () => {
+    using model = await smallModel();
+    const options = { ...smallOptions, folder, validation: { every: 1 }, learningRate: 0.2, clip: 0 };
+    const trainer = new Trainer(model, options);
+    const attempt = runAll(trainer, { steps: 6 });
+    await expect(attempt).rejects.toMatchObject({ code: "TRAIN_DIVERGED", place: { step: 6 } });
+    await expect(attempt).rejects.toThrow(
+      /nats a masked token in the last 2 steps, where a blind guess has 3\.93/,
+    );
+    expect((await readRecord(join(folder, "last"))).state.step).toBe(2);
+    using best = await Denoiser.load(join(folder, "best"), { trainable: true });
+    const again = await new Trainer(best, { validation: false }).fit(source).next();
+    expect(again.value!.crossEntropy).toBeLessThan(2 * Math.log(51));
+  });
+
+  it("goes on where a learning rate overshoots and comes back", async () => {
+    using model = await smallModel();
+    const options = { ...smallOptions, learningRate: 0.1, clip: 0, checkpoint: { every: 1 } };
+    const results = await runAll(new Trainer(model, options), { steps: 12 });
+    expect(Math.max(...results.map(({ crossEntropy }) => crossEntropy))).toBeGreaterThan(2 * Math.log(51));
+    expect(results).toHaveLength(12);
   });
 
   it("remembers its data and split, so that the held-out cells are found again", async () => {

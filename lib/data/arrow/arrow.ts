@@ -1,12 +1,13 @@
 import { DataType, type Field } from "apache-arrow";
 import { joinCells } from "../../native/data.js";
+import type { Content } from "../io/content.js";
 import { namedErrors } from "../io/inflate.js";
 import type { RandomAccess } from "../io/random_access.js";
 import { openRandomAccess } from "../io/random_access_open.js";
 import type { MetadataColumn, OpenOptions } from "../sources/cells.js";
 import type { RawRows } from "../sources/count_matrix.js";
 import { type FileParts, FileSource } from "../sources/file_source.js";
-import type { CellFormat, Content } from "../sources/format.js";
+import type { CellFormat } from "../sources/format.js";
 import { PartRowReader } from "../sources/part_rows.js";
 import { PartTable } from "../sources/part_table.js";
 import { WideRows, wideLayout } from "../tables/wide_rows.js";

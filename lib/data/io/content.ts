@@ -1,7 +1,26 @@
 import { type FileHandle, open, readdir, stat } from "node:fs/promises";
 import { DdscError } from "../../base/errors.js";
 import { errorCode } from "../../base/files.js";
-import type { Content } from "../sources/format.js";
+
+/** What a path holds, looked at once for all formats. */
+export type Content =
+  | {
+      readonly kind: "file";
+      readonly path: string;
+      /** The file's first bytes, at most 4,096. */
+      readonly head: Buffer;
+      /** Length of the file, bytes. */
+      readonly size: number;
+      /** Whether it is an HDF5 file, maybe behind a user block. */
+      readonly hdf5: boolean;
+    }
+  | {
+      readonly kind: "folder";
+      readonly path: string;
+      /** Names in the folder, hidden ones left out, in order. */
+      readonly names: readonly string[];
+    }
+  | { readonly kind: "url"; readonly path: string };
 
 const HEAD_BYTES = 4096;
 const HDF5_SIGNATURE = Buffer.from("\x89HDF\r\n\x1a\n", "latin1");

@@ -1,11 +1,12 @@
 import { realpath } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { DdscError } from "../../base/errors.js";
+import type { Content } from "../io/content.js";
 import { describeContent, isUrl, readContent } from "../io/content.js";
 import { mapFewAtOnce } from "../io/few_at_once.js";
 import { expandGlob, isGlob } from "../io/glob.js";
 import type { OpenOptions } from "../sources/cells.js";
-import type { CellFormat, Content } from "../sources/format.js";
+import type { CellFormat } from "../sources/format.js";
 import { formats } from "./formats.js";
 
 /** Names that a message lists. */

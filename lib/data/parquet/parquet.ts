@@ -1,8 +1,9 @@
+import type { Content } from "../io/content.js";
 import type { RandomAccess } from "../io/random_access.js";
 import { openRandomAccess } from "../io/random_access_open.js";
 import type { MetadataColumn, OpenOptions } from "../sources/cells.js";
 import { type FileParts, FileSource } from "../sources/file_source.js";
-import type { CellFormat, Content } from "../sources/format.js";
+import type { CellFormat } from "../sources/format.js";
 import { PartTable } from "../sources/part_table.js";
 import { wideLayout } from "../tables/wide_rows.js";
 import { areTokenColumns, readTokenGenes } from "../tahoe/genes.js";

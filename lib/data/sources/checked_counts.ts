@@ -30,8 +30,8 @@ export class CountFindings {
     const notes: string[] = [];
     if (this.#fraction !== undefined) {
       notes.push(
-        `counts are not whole numbers, e.g. ${this.#fraction}: looks normalised or log-transformed; ranks do not ` +
-          `change under monotone transforms, but use raw counts if the file has them${remedy === "" ? "" : `: ${remedy}`}`,
+        `counts are not whole numbers, e.g. ${this.#fraction}: looks normalised or log-transformed; use raw ` +
+          `counts to train and to impute${remedy === "" ? "" : `: ${remedy}`}`,
       );
     }
     const repeated = this.#repeatedRows.size;

@@ -6,6 +6,7 @@ import type { RawRows } from "./count_matrix.js";
 import type { SourceDescriptor } from "./descriptor.js";
 import { type Frame, frameTable, missingColumn } from "./frame.js";
 import { genesOf } from "./gene_names.js";
+import { isTransposed, TRANSPOSED } from "./orientation.js";
 import type { PackedStrings } from "./packed_strings.js";
 import { rowRange } from "./parts.js";
 import type { CellSource, SourceContents, SourceFrames } from "./source.js";
@@ -105,7 +106,9 @@ export class FileSource implements CellSource {
   static async open(parts: FileParts): Promise<FileSource> {
     try {
       const source = new FileSource(parts);
-      await source.read(rowRange(0, Math.min(parts.probedCells ?? PROBED_CELLS, source.cellCount)));
+      const probed = parts.probedCells ?? PROBED_CELLS;
+      await source.read(rowRange(0, Math.min(probed, source.cellCount)));
+      if (probed > 0 && (await isTransposed(source))) source.addNotes([TRANSPOSED]);
       return source;
     } catch (error) {
       parts.close();

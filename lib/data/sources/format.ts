@@ -1,25 +1,6 @@
+import type { Content } from "../io/content.js";
 import type { OpenOptions } from "./cells.js";
 import type { FileSource } from "./file_source.js";
-
-/** What a path holds, looked at once for all formats. */
-export type Content =
-  | {
-      readonly kind: "file";
-      readonly path: string;
-      /** The file's first bytes, at most 4,096. */
-      readonly head: Buffer;
-      /** Length of the file, bytes. */
-      readonly size: number;
-      /** Whether it is an HDF5 file, maybe behind a user block. */
-      readonly hdf5: boolean;
-    }
-  | {
-      readonly kind: "folder";
-      readonly path: string;
-      /** Names in the folder, hidden ones left out, in order. */
-      readonly names: readonly string[];
-    }
-  | { readonly kind: "url"; readonly path: string };
 
 /** A format that cells can be read from. To add one, write its file and enter it in `formats.ts`. */
 export interface CellFormat {

@@ -13,6 +13,15 @@ export function rowRange(first: number, end: number): Int32Array {
   return Int32Array.from({ length: end - first }, (_, i) => first + i);
 }
 
+/** Rows from all over a source, ascending: `runs` runs of `runRows` neighbours, evenly spread; all rows where those are no more. */
+export function spreadRows(cellCount: number, runs: number, runRows: number): Int32Array {
+  if (cellCount <= runs * runRows) return rowRange(0, cellCount);
+  return Int32Array.from({ length: runs * runRows }, (_, i) => {
+    const run = Math.floor(i / runRows);
+    return Math.floor((run * (cellCount - runRows)) / (runs - 1)) + (i % runRows);
+  });
+}
+
 /** The bounds of parts that hold some of these ascending rows, in numbers of those rows: the parts of a subset. */
 export function partsOfRows(bounds: Float64Array, rows: Int32Array): Float64Array {
   const own = [0];

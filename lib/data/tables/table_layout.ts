@@ -1,13 +1,12 @@
 import { DdscError } from "../../base/errors.js";
 import { uniqueIds } from "../sources/gene_names.js";
+import { areCellNames, areEnsembl } from "../sources/orientation.js";
 import { parseNumber } from "../text/numbers.js";
 
 /** Records after the first that are looked at to tell what columns hold. */
 export const PROBED_RECORDS = 20;
 const MAX_NAMED = 5;
 
-const ENSEMBL = /^ENS[A-Z]*G\d{6,}/;
-const CELL_NAME = /(^|[._:#-])[ACGT]{10,}([._-]\w+)?$|^(cell|barcode|sample)[._ -]?\d+$/i;
 /** What the column of names is called, compared as `plainName` writes it: where lines are cells, ... */
 const CELL_HEADINGS = new Set(
   ["cell", "cells", "cell_id", "cellid", "cell_ids", "cell_name", "cell_names", "cell_barcode"].concat([
@@ -258,16 +257,19 @@ function orientation(
   notes: string[],
 ): "cells" | "genes" {
   if (transpose !== undefined) return transpose ? "genes" : "cells";
-  const onlyIn = (there: readonly string[], pattern: RegExp, here: readonly string[]): boolean =>
-    mostly(there, pattern) && !mostly(here, pattern);
+  const onlyIn = (
+    there: readonly string[],
+    are: (names: readonly string[]) => boolean,
+    here: readonly string[],
+  ): boolean => are(there) && !are(here);
   const plain = plainName(heading);
   const wrong = "open it with transpose: false if that is wrong";
-  if (onlyIn(lineNames, ENSEMBL, columnNames) || onlyIn(columnNames, CELL_NAME, lineNames)) {
+  if (onlyIn(lineNames, areEnsembl, columnNames) || onlyIn(columnNames, areCellNames, lineNames)) {
     notes.push(`the names say that a line is a gene and a column a cell; ${wrong}`);
     return "genes";
   }
   if (!GENE_HEADINGS.has(plain)) return "cells";
-  if (onlyIn(columnNames, ENSEMBL, lineNames) || onlyIn(lineNames, CELL_NAME, columnNames)) {
+  if (onlyIn(columnNames, areEnsembl, lineNames) || onlyIn(lineNames, areCellNames, columnNames)) {
     notes.push(
       `the heading "${heading}" says that a line is a gene, but the names say that it is a cell, and are believed; ` +
         "pass --transpose if that is wrong",
@@ -278,11 +280,6 @@ function orientation(
     `the heading "${heading}" says that a line is a gene and a column a cell; change it to "cell", or ${wrong}`,
   );
   return "genes";
-}
-
-function mostly(names: readonly string[], pattern: RegExp): boolean {
-  const looked = names.slice(0, 1000);
-  return looked.length > 0 && 2 * looked.filter((name) => pattern.test(name)).length > looked.length;
 }
 
 function namesOf(names: readonly string[]): string {

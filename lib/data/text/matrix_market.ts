@@ -1,12 +1,13 @@
 import { readdir, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { DdscError } from "../../base/errors.js";
+import type { Content } from "../io/content.js";
 import { textHead } from "../io/gzip_pieces.js";
 import type { OpenOptions } from "../sources/cells.js";
 import { type CompactRows, CompactRowsWriter, type EntryBatch } from "../sources/compact_rows.js";
 import { openCompactCells } from "../sources/compact_source.js";
 import type { FileSource } from "../sources/file_source.js";
-import type { CellFormat, Content } from "../sources/format.js";
+import type { CellFormat } from "../sources/format.js";
 import { genomeNote, missingGenome, type SelectedGenes, selectGenes } from "../tenx/features.js";
 import {
   filesOfMatrix,
