@@ -1,3 +1,4 @@
+import { checkKind } from "../base/arguments.js";
 import { cellLengths } from "../batching/collate.js";
 import { tokenizeRows } from "../batching/index.js";
 import { spreadRows } from "../data/sources/parts.js";
@@ -30,6 +31,8 @@ export async function estimateTrainingMemory(
   options: TrainerOptions = {},
   device = "auto",
 ): Promise<TrainingMemory> {
+  checkKind("model", model, "model");
+  checkKind("source", source, "cells");
   const settings = trainerSettings(options, model.tokenizer.maxLength);
   const batch = await largestBatch(source, model.tokenizer, settings);
   const { recompute, accumulation, validation } = settings;
