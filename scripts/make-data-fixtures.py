@@ -142,6 +142,8 @@ def main():
     coded = plain.set_column(2, "drug", plain["drug"].dictionary_encode())
     stream("coded", coded, 10)
     stream("coded_file", coded, 10, ipc.new_file)
+    viewed = {name: array.cast(pa.string_view()) if array.type == pa.string() else array for name, array in texts.items()}
+    stream("views_file", table(cells, viewed), 8, ipc.new_file)
     stream("lz4", plain, 20, compression="lz4")
     stream("zstd_file", coded, 20, ipc.new_file, compression="zstd")
     stream("zstd_wide", wide, 11, compression="zstd")

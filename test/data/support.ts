@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, onTestFinished } from "vitest";
 import { DdscError } from "../../lib/base/errors.js";
+import { checkRange, type RandomAccess } from "../../lib/data/io/random_access.js";
 import { rowRange } from "../../lib/data/sources/parts.js";
 import type { CellSource } from "../../lib/data/sources/source.js";
 
@@ -28,6 +29,26 @@ export const COUNTS = [
 ];
 export const CELLS = ["c0", "c1", "c2", "c3", "c4", "c5"];
 export const SYMBOLS = ["Xkr4", "Sox17", "Rp1", "Mrpl15", "Lypla1"];
+
+/** Folder of the files written by scripts/make-data-fixtures.py. */
+export const tahoeFolder = fileURLToPath(new URL("../fixtures/tahoe/", import.meta.url));
+
+/** Bytes in memory in place of a file beside the fixtures; `onRead` is told the length of each piece that is read. */
+export function memoryFile(bytes: Uint8Array, onRead?: (length: number) => void): RandomAccess {
+  const copy = new Uint8Array(bytes);
+  const name = `${tahoeFolder}damaged`;
+  return {
+    name,
+    remote: false,
+    size: copy.length,
+    async read(offset, length) {
+      checkRange(name, copy.length, offset, length);
+      onRead?.(length);
+      return copy.slice(offset, offset + length);
+    },
+    close() {},
+  };
+}
 
 /** A folder that is removed after the test. */
 export function temporaryFolder(): string {

@@ -1,3 +1,4 @@
+import { DataType, type Field } from "apache-arrow";
 import { joinCells } from "../../native/data.js";
 import { nativeErrors } from "../../native/named_errors.js";
 import type { RandomAccess } from "../io/random_access.js";
@@ -18,9 +19,10 @@ import {
   unknownToken,
   wideFormatError,
 } from "../tahoe/layout.js";
-import { ArrowColumns, arrowKind, type BatchRows, toFloat32, toInt32 } from "./columns.js";
+import { ArrowColumns, type BatchRows, toFloat32, toInt32 } from "./columns.js";
 import { ArrowFile } from "./file.js";
-import type { ArrowField } from "./schema.js";
+import { FILE_MAGIC } from "./messages.js";
+import { arrowKind, listElement } from "./types.js";
 
 /** Batches with more values or rows than these are read in several parts. */
 const BATCH_VALUES = 2 ** 23;
@@ -29,7 +31,6 @@ const PART_ROWS = 2 ** 16;
 /** Columns read at the same time. */
 const AT_ONCE = 32;
 
-const FILE_MAGIC = Buffer.from("ARROW1");
 /** A stream begins with a mark and the length of its schema, a number below 2^24 that is a multiple of eight. */
 const STREAM_MARK = Buffer.from([0xff, 0xff, 0xff, 0xff]);
 
@@ -43,7 +44,7 @@ export const arrow: CellFormat = {
 
 /** Whether a file that begins so is an Arrow file or stream. */
 export function isArrow(head: Buffer): boolean {
-  if (head.subarray(0, 6).equals(FILE_MAGIC)) return true;
+  if (head.toString("latin1", 0, 6) === FILE_MAGIC) return true;
   return head.length >= 8 && head.subarray(0, 4).equals(STREAM_MARK) && head.readUInt32LE(4) < 2 ** 24;
 }
 
@@ -70,7 +71,8 @@ interface ArrowParts {
 async function cellParts(file: ArrowFile, options: OpenOptions): Promise<FileParts> {
   const parts = partsOf(file);
   const columns = new ArrowColumns(file);
-  const described = file.fields.map((field) => ({ name: field.name, kind: arrowKind(field) }));
+  const { fields } = file.schema;
+  const described = fields.map(({ name, type }) => ({ name, kind: arrowKind(type) }));
   const common = {
     path: file.name,
     options,
@@ -81,8 +83,8 @@ async function cellParts(file: ArrowFile, options: OpenOptions): Promise<FilePar
     probedCells: 0,
     close: () => file.close(),
   };
-  const tokens = findList(file.fields, TOKEN_NAMES, ["int"]);
-  const expressions = findList(file.fields, EXPRESSION_NAMES, ["int", "float"]);
+  const tokens = findList(fields, TOKEN_NAMES, (element) => DataType.isInt(element));
+  const expressions = findList(fields, EXPRESSION_NAMES, () => true);
   if (tokens !== undefined && expressions !== undefined) {
     const genes = await readTokenGenes(file.name, options.geneTable);
     const flat = described.flatMap(({ name, kind }) => (kind === undefined ? [] : [{ name, kind }]));
@@ -97,14 +99,17 @@ async function cellParts(file: ArrowFile, options: OpenOptions): Promise<FilePar
   if (genes.length === 0)
     throw wideFormatError(
       file.name,
-      file.fields.map(({ name }) => name),
+      fields.map(({ name }) => name),
     );
-  const fields = genes.flatMap((place) => file.fields[place] ?? []);
   return {
     ...common,
-    matrix: wideReader(columns, parts, fields),
+    matrix: wideReader(columns, parts, genes),
     cells: cellTable(file, columns, parts, metadata),
-    genes: { index: fields.map(({ name }) => name), indexName: "_index", columns: new Map() },
+    genes: {
+      index: genes.map((column) => fields[column]?.name ?? ""),
+      indexName: "_index",
+      columns: new Map(),
+    },
   };
 }
 
@@ -124,14 +129,18 @@ function partsOf(file: ArrowFile): ArrowParts {
   return { bounds: Float64Array.from(bounds), rows: parts };
 }
 
+/** Number of the first column of these names that holds lists of such numbers. */
 function findList(
-  fields: readonly ArrowField[],
+  fields: readonly Field[],
   names: readonly string[],
-  kinds: readonly string[],
-): ArrowField | undefined {
+  fits: (element: DataType) => boolean,
+): number | undefined {
   for (const name of names) {
-    const found = fields.find((field) => field.name === name && kinds.includes(field.element?.kind ?? ""));
-    if (found !== undefined) return found;
+    const found = fields.findIndex((field) => {
+      const element = listElement(field.type);
+      return field.name === name && element !== undefined && fits(element);
+    });
+    if (found >= 0) return found;
   }
   return undefined;
 }
@@ -140,15 +149,15 @@ function listReader(
   name: string,
   columns: ArrowColumns,
   parts: ArrowParts,
-  tokens: ArrowField,
-  expressions: ArrowField,
+  tokens: number,
+  expressions: number,
   columnOf: Int32Array,
 ): PartRowReader {
-  return new PartRowReader(parts.bounds, async (part, signal): Promise<RawRows> => {
+  return new PartRowReader(parts.bounds, async (part): Promise<RawRows> => {
     const rows = parts.rows[part] ?? { batch: 0, first: 0, count: 0 };
     const [genes, counts] = await Promise.all([
-      columns.lists(tokens, rows, signal),
-      columns.lists(expressions, rows, signal),
+      columns.lists(tokens, rows),
+      columns.lists(expressions, rows),
     ]);
     const cells = await nativeErrors(name, async () =>
       joinCells(
@@ -168,13 +177,13 @@ function listReader(
   });
 }
 
-function wideReader(columns: ArrowColumns, parts: ArrowParts, genes: readonly ArrowField[]): PartRowReader {
-  return new PartRowReader(parts.bounds, async (part, signal) => {
+function wideReader(columns: ArrowColumns, parts: ArrowParts, genes: readonly number[]): PartRowReader {
+  return new PartRowReader(parts.bounds, async (part) => {
     const rows = parts.rows[part] ?? { batch: 0, first: 0, count: 0 };
     const wide = new WideRows(rows.count);
     for (let start = 0; start < genes.length; start += AT_ONCE) {
       const some = genes.slice(start, start + AT_ONCE);
-      const read = await Promise.all(some.map((field) => columns.floats(field, rows, signal)));
+      const read = await Promise.all(some.map((column) => columns.floats(column, rows)));
       for (const values of read) wide.add(values);
     }
     return wide.rows();
@@ -188,15 +197,15 @@ function cellTable(
   flat: readonly MetadataColumn[],
 ): PartTable {
   const id = idColumn(flat);
-  const fieldOf = new Map(file.fields.map((field) => [field.name, field]));
+  const numberOf = new Map(file.schema.fields.map(({ name }, column) => [name, column]));
   return new PartTable(
     parts.bounds,
     flat.filter(({ name }) => name !== id),
     id,
     (name, part) => {
-      const field = fieldOf.get(name);
-      if (field === undefined) throw file.corrupt(`column ${name} has gone`);
-      return columns.column(field, parts.rows[part] ?? { batch: 0, first: 0, count: 0 });
+      const column = numberOf.get(name);
+      if (column === undefined) throw file.corrupt(`column ${name} has gone`);
+      return columns.column(column, parts.rows[part] ?? { batch: 0, first: 0, count: 0 });
     },
   );
 }

@@ -1,7 +1,20 @@
-import type { CategoricalColumn, Column } from "../sources/frame.js";
-import type { MetadataColumn } from "../sources/source.js";
-import type { ArrowBatch, ArrowBuffer, ArrowFile } from "./file.js";
-import type { ArrowField, ArrowType } from "./schema.js";
+import {
+  type Data,
+  DataType,
+  type Dictionary,
+  type Float,
+  type Int,
+  Int32,
+  Int64,
+  makeData,
+  Utf8,
+  Vector,
+} from "apache-arrow";
+import { type Column, columnOf } from "../sources/frame.js";
+import type { ColumnPlace } from "./column_places.js";
+import type { ArrowBatch, ArrowFile } from "./file.js";
+import { decoded } from "./messages.js";
+import { arrowKind, isNumber, isText, listElement } from "./types.js";
 
 /** Some rows of a record batch. */
 export interface BatchRows {
@@ -11,19 +24,13 @@ export interface BatchRows {
   readonly count: number;
 }
 
-const NONE = [0, 0] as const;
+/** Numbers as a file stores them. */
+export type NumberValues = Exclude<(Int | Float)["TArray"], Uint8ClampedArray>;
+
 const MISSING_INT = -(2 ** 31);
+const MAX_OFFSET = 2 ** 31 - 1;
 
-/** What a flat column holds for metadata; undefined where it is of another type. */
-export function arrowKind(field: ArrowField): MetadataColumn["kind"] | undefined {
-  const { type } = field;
-  if (type.kind === "text") return "text";
-  if (field.dictionary !== undefined) return undefined;
-  if (type.kind === "boolean") return "boolean";
-  return type.kind === "int" || type.kind === "float" ? "number" : undefined;
-}
-
-/** Reads columns of record batches: of each, only the bytes that hold the rows asked for. */
+/** Reads columns, by number, of record batches: of each, only the bytes that hold the rows asked for. */
 export class ArrowColumns {
   readonly #file: ArrowFile;
 
@@ -32,205 +39,185 @@ export class ArrowColumns {
   }
 
   /** A column of lists of numbers: its elements as they are stored, and the bounds of each row. */
-  async lists(
-    field: ArrowField,
-    rows: BatchRows,
-    signal?: AbortSignal,
-  ): Promise<{ values: NumberValues; offsets: Int32Array }> {
-    const batch = await this.#file.batch(rows.batch, signal);
-    const { element, type, buffer } = field;
-    if (type.kind !== "list" || element === undefined)
-      throw this.#file.corrupt(`column ${field.name} holds no lists`);
-    this.#checkNode(field, batch, rows);
-    const bounds = await this.#bounds(region(batch, buffer + 1), type.wide, rows, signal);
-    const start = bounds[0] ?? 0;
-    const count = (bounds.at(-1) ?? 0) - start;
-    const [, missing] = batch.nodes[field.node + 1] ?? NONE;
-    if (missing > 0) throw this.#file.corrupt(`column ${field.name} has missing values within lists`);
-    const values = await this.#numbers(region(batch, buffer + 3), element, start, count, signal);
-    return { values, offsets: Int32Array.from(bounds, (bound) => bound - start) };
+  async lists(column: number, rows: BatchRows): Promise<{ values: NumberValues; offsets: Int32Array }> {
+    const { name, type, batch, place } = await this.#find(column, rows);
+    const element = listElement(type);
+    if (element === undefined) throw this.#file.corrupt(`column ${name} holds no lists`);
+    if ((batch.nodes[place.node + 1]?.nullCount ?? 0) > 0)
+      throw this.#file.corrupt(`column ${name} has missing values within lists`);
+    const { start, offsets } = await this.#offsets(batch, place, DataType.isLargeList(type), rows);
+    const count = offsets.at(-1) ?? 0;
+    return { values: await this.#numbers(batch, place.buffer + 3, element, start, count), offsets };
   }
 
   /** A flat column of numbers as float32, missing ones NaN. */
-  async floats(field: ArrowField, rows: BatchRows, signal?: AbortSignal): Promise<Float32Array> {
-    const batch = await this.#file.batch(rows.batch, signal);
-    this.#checkNode(field, batch, rows);
-    const values = await this.#numbers(
-      region(batch, field.buffer + 1),
-      field.type,
-      rows.first,
-      rows.count,
-      signal,
-    );
-    const missing = await this.#missing(field, batch, rows);
-    return Float32Array.from({ length: values.length }, (_, i) =>
-      missing?.[i] === 1 ? Number.NaN : Number(values[i]),
-    );
+  async floats(column: number, rows: BatchRows): Promise<Float32Array> {
+    const { type, batch, place } = await this.#find(column, rows);
+    const data = await this.#data(type, batch, place, rows);
+    const values = toFloat32(data.values as NumberValues);
+    if (data.nullCount === 0) return values;
+    return values.map((value, row) => (data.getValid(row) ? value : Number.NaN));
   }
 
   /** A flat column. */
-  async column(field: ArrowField, rows: BatchRows): Promise<Column> {
-    const batch = await this.#file.batch(rows.batch);
-    this.#checkNode(field, batch, rows);
-    const mask = await this.#missing(field, batch, rows);
-    const missing = mask === undefined ? {} : { missing: mask };
-    const { type, dictionary, buffer } = field;
-    if (dictionary !== undefined) {
-      const codes = await this.#numbers(region(batch, buffer + 1), dictionary.index, rows.first, rows.count);
-      return this.#coded(field, dictionary.id, rows.batch, codes, mask);
+  async column(column: number, rows: BatchRows): Promise<Column> {
+    const { name, type, batch, place } = await this.#find(column, rows);
+    const kind = arrowKind(type);
+    if (kind === undefined) throw this.#file.corrupt(`column ${name} is of type ${type}`);
+    const data = await this.#data(type, batch, place, rows);
+    if (DataType.isDictionary(type)) {
+      data.dictionary = await this.#dictionary(type, rows.batch);
+      for (let row = 0; row < rows.count; row++) {
+        const code = Number(data.values[row]);
+        if (data.getValid(row) && !(code >= 0 && code < data.dictionary.length))
+          throw this.#file.corrupt(`column ${name} has a value that is not in its dictionary`);
+      }
     }
-    if (type.kind === "text")
-      return { kind: "strings", values: await this.#texts(batch, buffer, type.wide, rows), ...missing };
-    if (type.kind === "boolean") {
-      const bits = await this.#bits(region(batch, buffer + 1), rows);
-      return { kind: "booleans", values: bits, ...missing };
-    }
-    const values = await this.#numbers(region(batch, buffer + 1), type, rows.first, rows.count);
-    return {
-      kind: "numbers",
-      values: Float64Array.from({ length: values.length }, (_, i) => Number(values[i])),
-      ...missing,
-    };
+    return decoded(this.#file.name, () => {
+      const values = [...new Vector([data])];
+      if (!isText(type)) return columnOf(kind, values);
+      // Names of cells, mostly: distinct ones are not looked for.
+      return {
+        kind: "strings",
+        values: values.map((value) => value ?? ""),
+        ...(data.nullCount > 0
+          ? { missing: Uint8Array.from(values, (value) => (value === null ? 1 : 0)) }
+          : {}),
+      };
+    });
   }
 
-  async #coded(
-    field: ArrowField,
-    id: number,
-    batch: number,
-    codes: NumberValues,
-    missing: Uint8Array | undefined,
-  ): Promise<CategoricalColumn> {
-    const values: string[] = [];
-    const wide = field.type.kind === "text" && field.type.wide;
-    for (const part of await this.#file.dictionary(id, batch)) {
-      const whole = { batch, first: 0, count: part.rows };
-      for (const value of await this.#texts(part, 0, wide, whole)) values.push(value);
-    }
-    const own = Int32Array.from({ length: codes.length }, (_, i) =>
-      missing?.[i] === 1 ? -1 : Number(codes[i]),
-    );
-    for (const code of own)
-      if (code < -1 || code >= values.length)
-        throw this.#file.corrupt(`column ${field.name} has a value that is not in its dictionary`);
-    return { kind: "categories", codes: own, categories: { kind: "strings", values }, ordered: false };
-  }
-
-  async #texts(batch: ArrowBatch, buffer: number, wide: boolean, rows: BatchRows): Promise<string[]> {
-    const bounds = await this.#bounds(region(batch, buffer + 1), wide, rows);
-    const start = bounds[0] ?? 0;
-    const read = await this.#file.read(region(batch, buffer + 2), start, (bounds.at(-1) ?? 0) - start, 8);
-    const bytes = Buffer.from(read.buffer, read.byteOffset, read.byteLength);
-    return Array.from({ length: rows.count }, (_, i) =>
-      bytes.toString("utf8", (bounds[i] ?? 0) - start, (bounds[i + 1] ?? 0) - start),
-    );
-  }
-
-  /** Bounds of rows, ascending, [count + 1]. */
-  async #bounds(
-    place: ArrowBuffer,
-    wide: boolean,
+  async #find(
+    column: number,
     rows: BatchRows,
-    signal?: AbortSignal,
-  ): Promise<Float64Array> {
-    const bounds = new Float64Array(rows.count + 1);
+  ): Promise<{ name: string; type: DataType; batch: ArrowBatch; place: ColumnPlace }> {
+    const batch = await this.#file.batch(rows.batch);
+    const field = this.#file.schema.fields[column];
+    const place = batch.columns[column];
+    if (field === undefined || place === undefined) throw this.#file.corrupt(`column ${column} has gone`);
+    if (batch.nodes[place.node]?.length !== batch.rows || rows.first + rows.count > batch.rows)
+      throw this.#file.corrupt(`column ${field.name} has not as many rows as its batch`);
+    return { name: field.name, type: field.type, batch, place };
+  }
+
+  /** Rows of a flat column as apache-arrow has them; of a column with a dictionary, its codes. */
+  async #data(
+    type: DataType,
+    batch: ArrowBatch,
+    place: ColumnPlace,
+    { first, count }: { readonly first: number; readonly count: number },
+  ): Promise<Data> {
+    const { buffer, end } = place;
+    const nullCount = batch.nodes[place.node]?.nullCount ?? 0;
+    const bits = (at: number) => this.#file.read(batch, at, first, count, 1);
+    // Bits begin with those of the byte that the first row is in.
+    const common = {
+      offset: first % 8,
+      length: count,
+      ...(nullCount > 0 ? { nullBitmap: await bits(buffer) } : {}),
+    };
+    if (DataType.isUtf8View(type)) {
+      const views = await this.#file.read(batch, buffer + 1, first, count, 128);
+      const variadicBuffers: Uint8Array[] = [];
+      for (let at = buffer + 2; at < end; at++) variadicBuffers.push(await this.#file.whole(batch, at));
+      return makeData({ type, ...common, views, variadicBuffers });
+    }
+    if (isText(type)) {
+      const { start, offsets } = await this.#offsets(batch, place, DataType.isLargeUtf8(type), {
+        first,
+        count,
+      });
+      const data = await this.#file.read(batch, buffer + 2, start, offsets.at(-1) ?? 0, 8);
+      return makeData({ type: new Utf8(), ...common, valueOffsets: offsets, data });
+    }
+    if (DataType.isBool(type)) return makeData({ type, ...common, data: await bits(buffer + 1) });
+    if (DataType.isDictionary(type)) {
+      const data = await this.#numbers(batch, buffer + 1, type.indices, first, count);
+      return makeData({ type: type as Dictionary<DataType, Int32>, ...common, data: data as Int32Array });
+    }
+    if (!isNumber(type)) throw this.#file.corrupt(`a column is of type ${type}`);
+    const data = await this.#numbers(batch, buffer + 1, type, first, count);
+    return makeData({ type: type as Int, ...common, data: data as Int["TArray"] });
+  }
+
+  async #dictionary(type: Dictionary, batch: number): Promise<Vector> {
+    const parts: Data[] = [];
+    for (const part of await this.#file.dictionary(type.id, batch)) {
+      const place = part.columns[0] ?? { node: 0, buffer: 0, end: 0 };
+      parts.push(await this.#data(type.dictionary, part, place, { first: 0, count: part.rows }));
+    }
+    // Without parts a vector has no type.
+    return parts.length === 0 ? new Vector([makeData({ type: new Utf8() })]) : new Vector(parts).memoize();
+  }
+
+  /** Where the values of rows start, and their bounds from there, ascending, [count + 1]. */
+  async #offsets(
+    batch: ArrowBatch,
+    { buffer }: ColumnPlace,
+    large: boolean,
+    { first, count }: { readonly first: number; readonly count: number },
+  ): Promise<{ start: number; offsets: Int32Array }> {
+    const offsets = new Int32Array(count + 1);
     // A batch without rows may have no offsets at all.
-    if (rows.count === 0) return bounds;
-    const bits = wide ? 64 : 32;
-    const bytes = await this.#file.read(place, rows.first, rows.count + 1, bits, signal);
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    if (count === 0) return { start: 0, offsets };
+    const stored = await this.#numbers(
+      batch,
+      buffer + 1,
+      large ? new Int64() : new Int32(),
+      first,
+      count + 1,
+    );
+    const start = Number(stored[0]);
     let before = 0;
-    for (let i = 0; i < bounds.length; i++) {
-      const bound = wide ? Number(view.getBigInt64(8 * i, true)) : view.getInt32(4 * i, true);
-      if (bound < before || !Number.isSafeInteger(bound))
+    for (let i = 0; i <= count; i++) {
+      const bound = Number(stored[i]) - start;
+      if (start < 0 || bound < before || bound > MAX_OFFSET)
         throw this.#file.corrupt("bounds of rows do not ascend");
       before = bound;
-      bounds[i] = bound;
+      offsets[i] = bound;
     }
-    return bounds;
+    return { start, offsets };
   }
 
   async #numbers(
-    place: ArrowBuffer,
-    type: ArrowType,
+    batch: ArrowBatch,
+    buffer: number,
+    type: Int | Float,
     first: number,
     count: number,
-    signal?: AbortSignal,
   ): Promise<NumberValues> {
-    if (type.kind !== "int" && type.kind !== "float")
-      throw this.#file.corrupt("numbers are expected, a column holds something else");
-    const read = await this.#file.read(place, first, count, type.bits, signal);
-    // Numbers of eight bytes can only be viewed at a multiple of eight.
-    const { buffer, byteOffset: at } = read.byteOffset % 8 === 0 ? read : new Uint8Array(read);
-    if (type.kind === "float")
-      return type.bits === 32 ? new Float32Array(buffer, at, count) : new Float64Array(buffer, at, count);
-    switch (type.bits) {
-      case 8:
-        return type.signed ? new Int8Array(buffer, at, count) : new Uint8Array(buffer, at, count);
-      case 16:
-        return type.signed ? new Int16Array(buffer, at, count) : new Uint16Array(buffer, at, count);
-      case 32:
-        return type.signed ? new Int32Array(buffer, at, count) : new Uint32Array(buffer, at, count);
-      case 64:
-        return new BigInt64Array(buffer, at, count);
-    }
+    // There are none for widths that damage may give.
+    const Values = decoded(this.#file.name, () => type.ArrayType);
+    const bytes = await this.#file.read(batch, buffer, first, count, 8 * Values.BYTES_PER_ELEMENT);
+    return new Values(bytes.buffer as ArrayBuffer, bytes.byteOffset, count) as NumberValues;
   }
-
-  /** 1 where there is no value; undefined where all are there. */
-  async #missing(field: ArrowField, batch: ArrowBatch, rows: BatchRows): Promise<Uint8Array | undefined> {
-    const [, missing] = batch.nodes[field.node] ?? NONE;
-    if (missing === 0) return undefined;
-    return (await this.#bits(region(batch, field.buffer), rows)).map((bit) => 1 - bit);
-  }
-
-  async #bits(place: ArrowBuffer, rows: BatchRows): Promise<Uint8Array> {
-    const bytes = await this.#file.read(place, rows.first, rows.count, 1);
-    const shift = rows.first % 8;
-    return Uint8Array.from(
-      { length: rows.count },
-      (_, i) => ((bytes[(i + shift) >> 3] ?? 0) >> ((i + shift) & 7)) & 1,
-    );
-  }
-
-  #checkNode(field: ArrowField, batch: ArrowBatch, rows: BatchRows): void {
-    if (batch.nodes[field.node]?.[0] !== batch.rows || rows.first + rows.count > batch.rows)
-      throw this.#file.corrupt(`column ${field.name} has not as many rows as its batch`);
-  }
-}
-
-/** Numbers as a file stores them. */
-export type NumberValues =
-  | Int8Array
-  | Uint8Array
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array
-  | BigInt64Array
-  | Float32Array
-  | Float64Array;
-
-function region(batch: ArrowBatch, buffer: number): ArrowBuffer {
-  return batch.buffers[buffer] ?? NONE;
 }
 
 /** As 32-bit whole numbers; those that do not fit, or are fractions, become the least one. */
 export function toInt32(values: NumberValues): Int32Array {
   if (values instanceof Int32Array) return values;
-  if (values instanceof BigInt64Array) {
+  const result = new Int32Array(values.length);
+  if (values instanceof BigInt64Array || values instanceof BigUint64Array) {
     // Low and high halves of each number: far faster than by bigint.
     const halves = new Int32Array(values.buffer, values.byteOffset, values.length * 2);
-    return Int32Array.from({ length: values.length }, (_, i) => {
+    for (let i = 0; i < result.length; i++) {
       const low = halves[2 * i] as number;
-      return halves[2 * i + 1] === low >> 31 ? low : MISSING_INT;
-    });
+      result[i] = halves[2 * i + 1] === low >> 31 ? low : MISSING_INT;
+    }
+    return result;
   }
-  return Int32Array.from(values, (value) => (value === (value | 0) ? value : MISSING_INT));
+  for (let i = 0; i < result.length; i++) {
+    const value = values[i] as number;
+    result[i] = value === (value | 0) ? value : MISSING_INT;
+  }
+  return result;
 }
 
 /** As float32. */
 export function toFloat32(values: NumberValues): Float32Array {
   if (values instanceof Float32Array) return values;
-  if (values instanceof BigInt64Array)
-    return Float32Array.from({ length: values.length }, (_, i) => Number(values[i]));
-  return Float32Array.from(values);
+  if (!(values instanceof BigInt64Array || values instanceof BigUint64Array)) return new Float32Array(values);
+  const result = new Float32Array(values.length);
+  for (let i = 0; i < result.length; i++) result[i] = Number(values[i]);
+  return result;
 }

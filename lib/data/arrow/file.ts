@@ -1,290 +1,272 @@
+import { type DataType, Schema } from "apache-arrow";
+import type { BufferRegion, FieldNode } from "apache-arrow/ipc/metadata/message";
+import { LRUCache } from "lru-cache";
 import { DdscError } from "../../base/errors.js";
-import type { NativeCodec } from "../../native/data.js";
+import { nativeErrors } from "../../native/named_errors.js";
+import { inTurns } from "../io/in_turns.js";
 import type { RandomAccess } from "../io/random_access.js";
-import { FlatbufferError, FlatTable } from "./flatbuffer.js";
-import { InflatedBuffers } from "./inflated.js";
-import { type ArrowField, parseSchema } from "./schema.js";
+import { inflateBuffer } from "./codecs.js";
+import { type ColumnPlace, columnPlaces } from "./column_places.js";
+import {
+  type ArrowMessage,
+  type BatchHeader,
+  DictionaryBatch,
+  damaged,
+  decoded,
+  FILE_MAGIC,
+  readFooter,
+  readMessage,
+} from "./messages.js";
+import { listElement } from "./types.js";
 
-/** A batch of rows, or of a dictionary's values: where its buffers are. */
+/** A batch of rows, or of a dictionary's values: where its columns and their buffers are. */
 export interface ArrowBatch {
   readonly rows: number;
-  /** Length and missing values of each field, depth first. */
-  readonly nodes: readonly (readonly [number, number])[];
-  readonly buffers: readonly ArrowBuffer[];
+  /** By number of the column. */
+  readonly columns: readonly ColumnPlace[];
+  readonly nodes: readonly FieldNode[];
+  /** Places of buffers, counted from `bodyOffset` on. */
+  readonly buffers: readonly BufferRegion[];
+  readonly bodyOffset: number;
+  readonly compression: BatchHeader["compression"];
 }
 
-/** Place in the file and length of a buffer, and how it is compressed, if it is. */
-export type ArrowBuffer = readonly [offset: number, length: number, codec?: NativeCodec];
-
-/** Where a batch is. */
-export interface ArrowPlace {
-  /** Where its header begins. */
-  readonly offset: number;
-  /** Number of the message, which orders dictionaries and batches. */
-  readonly message: number;
+/** How many rows a batch of the file has. */
+export interface BatchExtent {
   readonly rows: number;
-  /** Elements of the longest field: those of lists count, too. */
+  /** Rows, or elements of the lists that have most of them. */
   readonly values: number;
 }
 
-/** A dictionary batch. */
-interface DictionaryPlace extends ArrowPlace {
-  readonly id: number;
-  /** Added to the values before, in place of them. */
-  readonly delta: boolean;
+/** A message that holds rows, or values of a dictionary. */
+type Place = { readonly offset: number } & (
+  | ({ readonly kind: "rows" } & BatchExtent)
+  // Added to the values before, or in place of them.
+  | { readonly kind: "dictionary"; readonly id: number; readonly isDelta: boolean }
+);
+
+/** What is found in a file when it is opened. */
+interface Contents {
+  readonly schema: Schema;
+  /** In the order in which they count. */
+  readonly places: readonly Place[];
+  readonly ended: boolean;
 }
 
-const FILE_MAGIC = "ARROW1";
-const CONTINUATION = 0xffffffff;
-const SCHEMA = 1;
-const DICTIONARY = 2;
-const BATCH = 3;
-/** Read with each header's length, in the hope that it holds the header. */
-const HEADER_READ = 4096;
-/** Numbers of codecs in the format. */
-const CODECS: readonly (NativeCodec | undefined)[] = ["lz4", "zstd"];
-const MAX_HEADER = 2 ** 26;
+/** A buffer that is compressed. */
+interface Compressed {
+  readonly length: number;
+  readonly codec: NonNullable<BatchHeader["compression"]>["type"];
+}
+
 const MAX_ROWS = 0x7fff_ffff;
-
-/** One message of the format. */
-interface Message {
-  readonly kind: number;
-  readonly header: FlatTable;
-  readonly bodyOffset: number;
-  readonly bodyBytes: number;
-}
+/** Zstandard's densest block: 128 KiB in four bytes. */
+const DENSEST = 2 ** 15;
+/** Headers kept decoded: those of the batches that are read at the time, and of their dictionaries. */
+const KEPT_HEADERS = 16;
+/** Bytes kept decompressed: the columns of a batch are read in several parts, one after the other. */
+const KEPT_BYTES = 2 ** 26;
+/** Each compressed buffer begins with its size, a number of 64 bits; -1 says that it is not compressed after all. */
+const SIZE_BYTES = 8;
+const MAX_BYTES = 2 ** 31;
 
 /**
- * An Arrow IPC file or stream open for reading: its schema and where its batches are, found by walking over the headers of
- * its messages, past their bodies. (The footer of the file format lists batches too, but not their rows.)
+ * An Arrow IPC file or stream open for reading: its schema, and where its batches are, told by a file's footer, or found by
+ * walking over the headers of a stream, past the bodies. apache-arrow decodes headers and lays out columns; its readers of
+ * whole files are not used, since they read and decompress a batch with all its columns at once, and look up nothing by row.
  */
 export class ArrowFile {
   readonly name: string;
-  readonly fields: readonly ArrowField[];
-  readonly batches: readonly ArrowPlace[];
+  readonly schema: Schema;
+  readonly batches: readonly BatchExtent[];
   /** What is odd about the file, for the user. */
   readonly notes: readonly string[];
   readonly #file: RandomAccess;
-  readonly #dictionaries: readonly DictionaryPlace[];
-  readonly #inflated: InflatedBuffers;
+  readonly #places: readonly Place[];
+  /** Numbers of the places of batches. */
+  readonly #rows: readonly number[];
+  /** By place of the message. */
+  readonly #headers: LRUCache<number, ArrowBatch>;
+  /** By place of the compressed buffer. */
+  readonly #inflated: LRUCache<number, Uint8Array, Compressed>;
 
-  private constructor(
-    file: RandomAccess,
-    fields: readonly ArrowField[],
-    batches: readonly ArrowPlace[],
-    dictionaries: readonly DictionaryPlace[],
-    ended: boolean,
-  ) {
+  private constructor(file: RandomAccess, { schema, places, ended }: Contents) {
     this.name = file.name;
-    this.#file = file;
-    this.#inflated = new InflatedBuffers(file);
-    this.fields = fields;
-    this.batches = batches;
-    this.#dictionaries = dictionaries;
+    this.schema = schema;
+    this.batches = places.filter((place) => place.kind === "rows");
     this.notes = ended ? [] : ["the stream has no end mark: it may have been cut short between two batches"];
+    this.#file = file;
+    this.#places = places;
+    this.#rows = places.flatMap(({ kind }, number) => (kind === "rows" ? [number] : []));
+    this.#headers = new LRUCache({
+      max: KEPT_HEADERS,
+      ignoreFetchAbort: true,
+      fetchMethod: (offset) => this.#readBatch(offset),
+    });
+    this.#inflated = new LRUCache({
+      maxSize: KEPT_BYTES,
+      sizeCalculation: (bytes) => Math.max(1, bytes.length),
+      ignoreFetchAbort: true,
+      fetchMethod: (offset, _, { context }) => this.#inflate(offset, context),
+    });
   }
 
-  /** Throws `DATA_CORRUPT`, `DATA_TRUNCATED`, `DATA_FORMAT`, `DATA_TOO_LARGE`; the file is closed then. */
+  /** Throws `DATA_CORRUPT`, `DATA_TRUNCATED`, `DATA_TOO_LARGE`; the file is closed then. */
   static async open(file: RandomAccess): Promise<ArrowFile> {
     try {
-      return await ArrowFile.#scan(file);
+      const head = Buffer.from(await file.read(0, Math.min(6, file.size))).toString("latin1");
+      const contents = await (head === FILE_MAGIC ? fileContents(file) : streamContents(file));
+      const opened = new ArrowFile(file, contents);
+      const rows = opened.batches.reduce((sum, batch) => sum + batch.rows, 0);
+      if (rows <= MAX_ROWS) return opened;
+      const text = `${file.name}: claims ${rows} rows; at most 2^31 - 1 cells are supported`;
+      throw new DdscError("DATA_TOO_LARGE", text, { file: file.name });
     } catch (error) {
       file.close();
-      throw error instanceof FlatbufferError ? damaged(file.name, error) : error;
+      throw error;
     }
-  }
-
-  static async #scan(file: RandomAccess): Promise<ArrowFile> {
-    const head = Buffer.from(await file.read(0, Math.min(6, file.size))).toString("latin1");
-    const isFile = head === FILE_MAGIC;
-    if (isFile) await checkFileEnd(file);
-    let fields: ArrowField[] | undefined;
-    const batches: ArrowPlace[] = [];
-    const dictionaries: DictionaryPlace[] = [];
-    let rows = 0;
-    let ended = false;
-    for (let at = isFile ? 8 : 0, message = 0; at < file.size; message++) {
-      const read = await readMessage(file, at);
-      if (read === undefined) {
-        ended = true;
-        break;
-      }
-      const { kind, header } = read;
-      if (kind === SCHEMA) {
-        if (fields !== undefined) throw new FlatbufferError("it has two schemas");
-        fields = parseSchema(header);
-      } else if (fields === undefined) {
-        throw new FlatbufferError("it does not begin with a schema");
-      } else if (kind === BATCH) {
-        const batch = parseBatch(header, read);
-        rows += batch.rows;
-        batches.push({ offset: at, message, ...extent(batch) });
-      } else if (kind === DICTIONARY) {
-        const data = header.table(1);
-        if (data === undefined) throw new FlatbufferError("a dictionary is empty");
-        const values = extent(parseBatch(data, read));
-        dictionaries.push({
-          offset: at,
-          message,
-          ...values,
-          id: header.natural(0),
-          delta: header.uint8(2) === 1,
-        });
-      } else {
-        throw new FlatbufferError(`there is no message of type ${kind}`);
-      }
-      if (rows > MAX_ROWS) {
-        throw new DdscError(
-          "DATA_TOO_LARGE",
-          `${file.name}: claims ${rows} rows; at most 2^31 - 1 cells are supported`,
-          {
-            file: file.name,
-          },
-        );
-      }
-      at = read.bodyOffset + read.bodyBytes;
-    }
-    if (fields === undefined) throw new FlatbufferError("it has no schema");
-    return new ArrowFile(file, fields, batches, dictionaries, ended);
   }
 
   close(): void {
     this.#file.close();
   }
 
-  /** The header of a batch. */
-  async batch(index: number, signal?: AbortSignal): Promise<ArrowBatch> {
-    const place = this.batches[index];
+  /** A batch of rows. */
+  batch(index: number): Promise<ArrowBatch> {
+    const place = this.#places[this.#rows[index] ?? -1];
     if (place === undefined)
       throw new DdscError("ARGUMENT_RANGE", `${this.name}: there is no batch ${index}`);
-    return this.#batchAt(place, (header) => header, signal);
+    return this.#headers.forceFetch(place.offset);
   }
 
   /** The batches that make up a dictionary as it is for a batch of rows: later ones add to it. */
   async dictionary(id: number, index: number): Promise<ArrowBatch[]> {
-    const before = this.batches[index]?.message ?? 0;
-    // In the file format dictionaries may also follow the batches that use them.
-    const known = this.#dictionaries.filter((place) => place.id === id);
-    const earlier = known.filter(({ message }) => message < before);
-    const usable = earlier.length > 0 ? earlier : known;
-    let first = usable.length - 1;
-    while (first > 0 && usable[first]?.delta === true) first--;
-    return Promise.all(
-      usable.slice(Math.max(first, 0)).map((place) => this.#batchAt(place, (header) => header.table(1))),
-    );
+    const parts: number[] = [];
+    for (const place of this.#places.slice(0, this.#rows[index])) {
+      if (place.kind !== "dictionary" || place.id !== id) continue;
+      if (!place.isDelta) parts.length = 0;
+      parts.push(place.offset);
+    }
+    return Promise.all(parts.map((offset) => this.#headers.forceFetch(offset)));
   }
 
-  /** Some elements of a buffer, each of `bits` bits, beginning at one that starts a byte. */
+  /** Some elements of a buffer, each of `bits` bits, beginning at one that starts a byte; at a multiple of eight in memory. */
   async read(
-    buffer: ArrowBuffer,
+    batch: ArrowBatch,
+    buffer: number,
     first: number,
     count: number,
     bits: number,
-    signal?: AbortSignal,
   ): Promise<Uint8Array> {
-    const [offset, length, codec] = buffer;
     const start = Math.floor((first * bits) / 8);
-    const bytes = Math.ceil(((first + count) * bits) / 8) - start;
-    if (codec !== undefined && bytes > 0) {
-      const whole = await this.#inflated.read([offset, length, codec], signal);
-      if (start + bytes > whole.length) throw this.corrupt("a column is shorter than its rows");
-      return whole.slice(start, start + bytes);
-    }
-    if (start + bytes > length && bytes > 0) throw this.corrupt("a column is shorter than its rows");
-    return bytes === 0 ? new Uint8Array(0) : this.#file.read(offset + start, bytes, signal);
+    const length = Math.ceil(((first + count) * bits) / 8) - start;
+    if (length === 0) return new Uint8Array(0);
+    const region = batch.buffers[buffer] ?? { offset: 0, length: 0 };
+    const offset = batch.bodyOffset + region.offset;
+    const whole = batch.compression === null ? undefined : await this.#whole(batch, buffer);
+    if (start + length > (whole ?? region).length) throw this.corrupt("a column is shorter than its rows");
+    const bytes = whole?.subarray(start, start + length) ?? (await this.#file.read(offset + start, length));
+    return bytes.byteOffset % 8 === 0 ? bytes : bytes.slice();
+  }
+
+  /** All bytes of a buffer, not to be changed. */
+  async whole(batch: ArrowBatch, buffer: number): Promise<Uint8Array> {
+    if (batch.compression !== null) return this.#whole(batch, buffer);
+    return this.read(batch, buffer, 0, batch.buffers[buffer]?.length ?? 0, 8);
   }
 
   corrupt(what: string): DdscError {
-    return damaged(this.name, new Error(what));
+    return damaged(this.name, what);
   }
 
-  async #batchAt(
-    place: ArrowPlace,
-    find: (header: FlatTable) => FlatTable | undefined,
-    signal?: AbortSignal,
-  ): Promise<ArrowBatch> {
-    try {
-      const message = await readMessage(this.#file, place.offset, signal);
-      const header = message === undefined ? undefined : find(message.header);
-      if (message === undefined || header === undefined) throw new FlatbufferError("a batch has gone");
-      return parseBatch(header, message);
-    } catch (error) {
-      throw error instanceof FlatbufferError ? damaged(this.name, error) : error;
-    }
-  }
-}
-
-function damaged(name: string, cause: Error): DdscError {
-  const text = `${name}: is damaged: ${cause.message}; fetch or write it again`;
-  return new DdscError("DATA_CORRUPT", text, { file: name }, { cause });
-}
-
-async function checkFileEnd(file: RandomAccess): Promise<void> {
-  const end = file.size < 16 ? new Uint8Array(0) : await file.read(file.size - 6, 6);
-  if (Buffer.from(end).toString("latin1") === FILE_MAGIC) return;
-  throw new DdscError(
-    "DATA_TRUNCATED",
-    `${file.name}: does not end as an Arrow file does; it is cut short: fetch or write it again`,
-    { file: file.name },
-  );
-}
-
-/** The message at `at`; undefined at the end mark. */
-async function readMessage(
-  file: RandomAccess,
-  at: number,
-  signal?: AbortSignal,
-): Promise<Message | undefined> {
-  const start = await file.read(at, Math.min(HEADER_READ, file.size - at), signal);
-  const view = new DataView(start.buffer, start.byteOffset, start.byteLength);
-  const truncated = () =>
-    new DdscError("DATA_TRUNCATED", `${file.name}: ends within a batch; fetch or write it again`, {
-      file: file.name,
+  async #readBatch(offset: number): Promise<ArrowBatch> {
+    const message = await readMessage(this.#file, offset);
+    if (message === undefined) throw this.corrupt("a batch has gone");
+    const { header, bodyOffset } = message;
+    return decoded(this.name, () => {
+      if (header instanceof Schema) throw new Error("a batch has gone");
+      const isDictionary = header instanceof DictionaryBatch;
+      const types = isDictionary ? [this.schema.dictionaries.get(header.id)] : columnTypes(this.schema);
+      const batch = isDictionary ? header.data : header;
+      const columns = columnPlaces(types, batch, this.schema.metadataVersion);
+      const { length: rows, nodes, buffers, compression } = batch;
+      return { rows, columns, nodes, buffers, bodyOffset, compression };
     });
-  if (start.length < 4) throw truncated();
-  // Before version 0.15 lengths had no mark in front.
-  const prefix = view.getUint32(0, true) === CONTINUATION ? 8 : 4;
-  if (start.length < prefix) throw truncated();
-  const length = view.getUint32(prefix - 4, true);
-  if (length === 0) return undefined;
-  if (length > MAX_HEADER) throw new FlatbufferError(`a header claims ${length} bytes`);
-  if (at + prefix + length > file.size) throw truncated();
-  const header =
-    prefix + length <= start.length
-      ? start.subarray(prefix, prefix + length)
-      : await file.read(at + prefix, length, signal);
-  const message = FlatTable.root(header);
-  const content = message.table(2);
-  if (content === undefined) throw new FlatbufferError("a message is empty");
-  const bodyBytes = message.natural(3);
-  const bodyOffset = at + prefix + length;
-  if (bodyOffset + bodyBytes > file.size) throw truncated();
-  return { kind: message.uint8(1), header: content, bodyOffset, bodyBytes };
+  }
+
+  async #whole({ buffers, bodyOffset, compression }: ArrowBatch, buffer: number): Promise<Uint8Array> {
+    const region = buffers[buffer];
+    if (region === undefined || compression === null) return new Uint8Array(0);
+    const context = { length: region.length, codec: compression.type };
+    return this.#inflated.forceFetch(bodyOffset + region.offset, { context });
+  }
+
+  async #inflate(offset: number, { length, codec }: Compressed): Promise<Uint8Array> {
+    if (length === 0) return new Uint8Array(0);
+    if (length < SIZE_BYTES) throw this.corrupt("a compressed buffer has no size");
+    const bytes = await this.#file.read(offset, length);
+    const size = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigInt64(0, true));
+    const content = bytes.subarray(SIZE_BYTES);
+    if (size === -1) return content;
+    if (size < 0 || size > Math.min(MAX_BYTES, content.length * DENSEST))
+      throw this.corrupt(`a compressed buffer claims ${size} bytes`);
+    return nativeErrors(this.name, () => inflateBuffer(codec, content, size));
+  }
 }
 
-function parseBatch(header: FlatTable, { bodyOffset, bodyBytes }: Message): ArrowBatch {
-  const codec = codecOf(header.table(3));
-  const rows = header.natural(0);
-  if (rows > MAX_ROWS) throw new FlatbufferError("a batch has too many rows");
-  const buffers = header.pairs(2).map(([offset, length]) => {
-    if (offset + length > bodyBytes) throw new FlatbufferError("a buffer lies outside its batch");
-    return codec === undefined
-      ? ([bodyOffset + offset, length] as const)
-      : ([bodyOffset + offset, length, codec] as const);
+/** What a file's footer lists: all dictionaries count before the first row does, wherever they are. */
+async function fileContents(file: RandomAccess): Promise<Contents> {
+  const { schema, dictionaries, batches } = await readFooter(file);
+  const places = await inTurns([...dictionaries, ...batches], async (offset) => {
+    const message = await readMessage(file, offset);
+    if (message === undefined) throw damaged(file.name, "a batch has gone");
+    return placeOf(file.name, schema, offset, message.header);
   });
-  return { rows, nodes: header.pairs(1), buffers };
+  const whole = places.flatMap((place) => (place.kind === "dictionary" && !place.isDelta ? [place.id] : []));
+  if (new Set(whole).size < whole.length)
+    throw damaged(file.name, "it replaces a dictionary, which only a stream may");
+  return { schema, places, ended: true };
 }
 
-/** How the buffers of a batch are compressed; undefined where they are not. */
-function codecOf(compression: FlatTable | undefined): NativeCodec | undefined {
-  if (compression === undefined) return undefined;
-  const codec = CODECS[compression.uint8(0)];
-  // Each buffer by itself is the only way there is.
-  if (codec === undefined || compression.uint8(1) !== 0)
-    throw new FlatbufferError("its batches are compressed in a way that the format does not have");
-  return codec;
+/** What is found by walking over the messages of a stream. */
+async function streamContents(file: RandomAccess): Promise<Contents> {
+  const first = await readMessage(file, 0);
+  if (!(first?.header instanceof Schema)) throw damaged(file.name, "it does not begin with a schema");
+  const schema = first.header;
+  const places: Place[] = [];
+  for (let offset = first.end; offset < file.size; ) {
+    const message = await readMessage(file, offset);
+    if (message === undefined) return { schema, places, ended: true };
+    places.push(placeOf(file.name, schema, offset, message.header));
+    offset = message.end;
+  }
+  return { schema, places, ended: false };
 }
 
-function extent(batch: ArrowBatch): { rows: number; values: number } {
-  return { rows: batch.rows, values: batch.nodes.reduce((most, [length]) => Math.max(most, length), 0) };
+function placeOf(name: string, schema: Schema, offset: number, header: ArrowMessage["header"]): Place {
+  if (header instanceof Schema) throw damaged(name, "it has two schemas");
+  if (header instanceof DictionaryBatch)
+    return { kind: "dictionary", offset, id: header.id, isDelta: header.isDelta };
+  return { kind: "rows", offset, ...decoded(name, () => extentOf(schema, header)) };
+}
+
+function columnTypes(schema: Schema): DataType[] {
+  return schema.fields.map(({ type }) => type);
+}
+
+function extentOf(schema: Schema, header: BatchHeader): BatchExtent {
+  const types = columnTypes(schema);
+  let values = header.length;
+  // Of a table with a column a gene this would take a while.
+  if (!types.some((type) => listElement(type) !== undefined)) return { rows: values, values };
+  for (const [column, place] of columnPlaces(types, header, schema.metadataVersion).entries()) {
+    if (listElement(schema.fields[column]?.type) === undefined) continue;
+    const elements = header.nodes[place.node + 1]?.length ?? 0;
+    const bytes = header.buffers[place.buffer + 3]?.length ?? 0;
+    // The file is cut into parts by this number, so it has to be one that can be.
+    if (elements > bytes * (header.compression === null ? 1 : DENSEST))
+      throw new Error(`column ${schema.fields[column]?.name} claims ${elements} values in ${bytes} bytes`);
+    values = Math.max(values, elements);
+  }
+  return { rows: header.length, values };
 }

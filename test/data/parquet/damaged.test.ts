@@ -1,26 +1,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { openArrow } from "../../../lib/data/arrow/arrow.js";
-import { checkRange, type RandomAccess } from "../../../lib/data/io/random_access.js";
 import { openParquet } from "../../../lib/data/parquet/parquet.js";
 import { ThriftWriter } from "../../../lib/data/parquet/thrift_write.js";
-
-const folder = new URL("../../fixtures/tahoe/", import.meta.url).pathname;
-
-/** Bytes in memory in place of a file beside the fixtures. */
-function fileOf(bytes: Uint8Array): RandomAccess {
-  const copy = new Uint8Array(bytes);
-  return {
-    name: `${folder}damaged`,
-    remote: false,
-    size: copy.length,
-    async read(offset, length) {
-      checkRange("damaged", copy.length, offset, length);
-      return copy.slice(offset, offset + length);
-    },
-    close() {},
-  };
-}
+import { memoryFile, tahoeFolder } from "../support.js";
 
 /** A Parquet file of one required column of 32-bit numbers that says of itself what it is told to. */
 function claiming(claims: {
@@ -71,7 +53,7 @@ describe("a Parquet file", () => {
     ["row groups of more rows than it has", claiming({ groupRows: 7 }), "DATA_CORRUPT"],
     ["a schema of a billion columns", claiming({ leaves: 2 ** 30 }), "DATA_CORRUPT"],
   ] as const)("that claims %s is refused", async (_, bytes, code) => {
-    await expect(openParquet(fileOf(bytes), {})).rejects.toMatchObject({ code });
+    await expect(openParquet(memoryFile(bytes), {})).rejects.toMatchObject({ code });
   });
 
   it("whose page claims 2^31 values is refused when it is read", async () => {
@@ -89,65 +71,27 @@ describe("a Parquet file", () => {
     const page = Buffer.concat([header.bytes, Buffer.alloc(4)]);
     const whole = claiming({ rows: 0x7fff_ffff, bytes: page.length });
     const bytes = Buffer.concat([whole.subarray(0, 4), page, whole.subarray(4)]);
-    using source = await openParquet(fileOf(bytes), {});
+    using source = await openParquet(memoryFile(bytes), {});
     expect(source.cellCount).toBe(0x7fff_ffff);
     await expect(source.read(Int32Array.of(0))).rejects.toMatchObject({ code: "DATA_TOO_LARGE" });
   });
 
   it("cut off anywhere is refused", async () => {
-    const whole = readFileSync(`${folder}snappy.parquet`);
+    const whole = readFileSync(`${tahoeFolder}snappy.parquet`);
     for (let length = 0; length < whole.length; length += 97) {
-      const opening = openParquet(fileOf(whole.subarray(0, length)), {});
+      const opening = openParquet(memoryFile(whole.subarray(0, length)), {});
       await expect(opening, `at ${length}`).rejects.toMatchObject({ code: "DATA_TRUNCATED" });
     }
   });
 
   it("without a table of genes for its tokens is refused, with what to do", async () => {
     const file = {
-      ...fileOf(readFileSync(`${folder}snappy.parquet`)),
+      ...memoryFile(readFileSync(`${tahoeFolder}snappy.parquet`)),
       name: "/nowhere/at/all/cells.parquet",
     };
     await expect(openParquet(file, {})).rejects.toMatchObject({
       code: "DATA_MISSING_GENES",
       message: expect.stringContaining("geneTable"),
     });
-  });
-});
-
-describe("an Arrow file", () => {
-  it.each(["file.arrow", "stream.arrow", "lz4.arrow", "zstd_file.arrow"])(
-    "%s cut off within its batches is refused",
-    async (name) => {
-      const whole = readFileSync(folder + name);
-      for (let length = 0; length < whole.length - 400; length += 97) {
-        const reading = async () => {
-          using source = await openArrow(fileOf(whole.subarray(0, length)), {});
-          // Between two batches nothing can tell but that the end mark is missing.
-          expect(source.notes.join()).toContain("end mark");
-          throw Object.assign(new Error(), { code: "DATA_TRUNCATED" });
-        };
-        await expect(reading(), `at ${length}`).rejects.toMatchObject({
-          code: expect.stringMatching(/^DATA_(TRUNCATED|CORRUPT)$/),
-        });
-      }
-    },
-  );
-
-  it("whose batch claims a body of terabytes is refused", async () => {
-    const bytes = readFileSync(`${folder}stream.arrow`);
-    // Lengths of bodies are 64-bit numbers in the headers: make each plausible one huge in turn.
-    let refused = 0;
-    for (let at = 8; at + 8 < bytes.length; at += 8) {
-      const damaged = Buffer.from(bytes);
-      damaged.writeBigInt64LE(2n ** 43n, at);
-      try {
-        using source = await openArrow(fileOf(damaged), {});
-        await source.read(Int32Array.from(source.cellCount > 0 ? [0] : []));
-      } catch (error) {
-        expect(error).toMatchObject({ code: expect.stringMatching(/^DATA_/) });
-        refused++;
-      }
-    }
-    expect(refused).toBeGreaterThan(50);
   });
 });

@@ -28,6 +28,7 @@ const LISTS = [
   "file.arrow",
   "coded.arrow",
   "coded_file.arrow",
+  "views_file.arrow",
   "large.arrow",
   "lz4.arrow",
   "zstd_file.arrow",
