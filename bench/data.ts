@@ -1,11 +1,13 @@
 /**
- * How fast cells come from Parquet shards to ragged batches: decoding, shuffling, tokenizing and collating, on all cores;
+ * How fast cells come from Parquet or Arrow shards to ragged batches: decoding, shuffling, tokenizing and collating, on all cores;
  * beside the same work in Python where DDSC_PYTHON names one with pyarrow, numpy and torch.
  *
- *   npm run bench:data -- [--cells 20000] [--genes 1500] [--repeats 3] [--folder FOLDER] [--first-batch]
+ *   npm run bench:data -- [--cells 20000] [--genes 1500] [--repeats 3] [--folder FOLDER] [--arrow] [--first-batch]
  *
  * With --first-batch, how long a new process of the built package takes from its start to the first batch of a single file of
  * 100,000 cells, and how much memory it has taken by then and after 100 batches.
+ *
+ * With --arrow, shards are Arrow IPC streams; then no peer is run.
  *
  * Shards are simulated into a folder of their own, which is removed again, or kept in FOLDER for further runs. Times are
  * the best of the repeats, run in turns; seconds of processor time do not depend on what else the machine does.
@@ -23,7 +25,7 @@ import { orUsage, wholeOption } from "./options.js";
 import { writeShards } from "./shards.js";
 
 const USAGE =
-  "usage: npm run bench:data -- [--cells N] [--genes N] [--repeats N] [--folder FOLDER] [--first-batch]";
+  "usage: npm run bench:data -- [--cells N] [--genes N] [--repeats N] [--folder FOLDER] [--arrow] [--first-batch]";
 /** So many cells are read in one run: the window read before the first batch, when the clock starts, is then a small part. */
 const MEASURED_CELLS = 100_000;
 const BATCH_CELLS = 64;
@@ -125,7 +127,7 @@ async function benchThroughput(folder: string, repeats: number, epochs: number):
   const vocabulary = await vocabularyOf(folder);
   const ours: Run[] = [];
   const peers: Run[] = [];
-  const python = process.env.DDSC_PYTHON;
+  const python = options.arrow ? undefined : process.env.DDSC_PYTHON;
   for (let repeat = 0; repeat < repeats; repeat++) {
     ours.push(await runOurs(folder, vocabulary, epochs));
     if (python !== undefined) peers.push(runPeer(python, folder));
@@ -133,7 +135,8 @@ async function benchThroughput(folder: string, repeats: number, epochs: number):
   const best = report("ddsc", ours);
   console.log(`peak memory ${Math.round(process.resourceUsage().maxRSS / 1024)} MiB`);
   if (python === undefined) {
-    console.log("DDSC_PYTHON is not set: no peer was run (it needs pyarrow, numpy and torch)");
+    if (!options.arrow)
+      console.log("DDSC_PYTHON is not set: no peer was run (it needs pyarrow, numpy and torch)");
     return;
   }
   const peer = report("pyarrow + torch", peers);
@@ -150,12 +153,14 @@ const options = orUsage(USAGE, () => {
       genes: { type: "string", default: "1500" },
       repeats: { type: "string", default: "3" },
       folder: { type: "string" },
+      arrow: { type: "boolean", default: false },
       "first-batch": { type: "boolean", default: false },
     },
   });
   const firstBatch = values["first-batch"];
   return {
     firstBatch,
+    arrow: values.arrow && !firstBatch,
     cells: wholeOption("--cells", values.cells ?? (firstBatch ? "100000" : "20000")),
     genes: wholeOption("--genes", values.genes),
     repeats: wholeOption("--repeats", values.repeats),
@@ -165,7 +170,8 @@ const options = orUsage(USAGE, () => {
 const { cells, genes, repeats, firstBatch } = options;
 const folder = options.folder ?? mkdtempSync(join(tmpdir(), "ddsc-bench-data-"));
 try {
-  await writeShards(folder, cells, genes, firstBatch ? cells : undefined);
+  const format = options.arrow ? "arrow" : "parquet";
+  await writeShards(folder, cells, genes, firstBatch ? cells : undefined, format);
   if (firstBatch) benchFirstBatch(folder, repeats);
   else await benchThroughput(folder, repeats, Math.max(1, Math.round(MEASURED_CELLS / cells)));
 } finally {

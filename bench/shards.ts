@@ -1,6 +1,19 @@
 /** Cells as Tahoe-100M has them, made up, for benchmarks of reading. */
 import { existsSync, mkdirSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import {
+  Field,
+  List,
+  makeData,
+  makeVector,
+  type RecordBatch,
+  Table,
+  tableToIPC,
+  Utf8,
+  Vector,
+  vectorFromArray,
+} from "apache-arrow";
 import { TahoeShardWriter } from "../lib/data/parquet/write.js";
 import type { CellBlock, Gene } from "../lib/data/sources/source.js";
 import { geneTokens, writeGeneTable } from "../lib/data/tahoe/genes_write.js";
@@ -43,12 +56,16 @@ function simulate(cells: number, expressed: number, next: () => number): CellBlo
   return { rows, offsets, genes: Int32Array.from(genes), counts: Float32Array.from(counts) };
 }
 
-/** Writes simulated cells as Parquet shards of `shardCells` in the layout of Tahoe-100M, unless the folder holds some. */
+/** What shards are written as. */
+export type ShardFormat = "parquet" | "arrow";
+
+/** Writes simulated cells as shards of `shardCells` in the layout of Tahoe-100M, unless the folder holds some. */
 export async function writeShards(
   folder: string,
   cells: number,
   expressed: number,
   shardCells = 10_000,
+  format: ShardFormat = "parquet",
 ): Promise<void> {
   if (existsSync(join(folder, "gene_metadata.parquet"))) return;
   mkdirSync(folder, { recursive: true });
@@ -59,8 +76,9 @@ export async function writeShards(
     aliases: [],
   }));
   for (let first = 0, shard = 0; first < cells; first += shardCells, shard++) {
-    const path = join(folder, `train-${String(shard).padStart(5, "0")}.parquet`);
-    const writer = await TahoeShardWriter.create(path, { tokens });
+    const path = join(folder, `train-${String(shard).padStart(5, "0")}.${format}`);
+    const writer =
+      format === "arrow" ? new ArrowShard(path, tokens) : await TahoeShardWriter.create(path, { tokens });
     for (let start = first; start < Math.min(cells, first + shardCells); start += BLOCK_CELLS) {
       const count = Math.min(BLOCK_CELLS, cells - start);
       const ids = Array.from({ length: count }, (_, i) => `cell-${start + i}`);
@@ -69,4 +87,37 @@ export async function writeShards(
     await writer.close();
   }
   await writeGeneTable(folder, genes, tokens);
+}
+
+/** A shard in Arrow IPC, a batch of rows a block, as Hugging Face `datasets` saves them. */
+class ArrowShard {
+  readonly #path: string;
+  readonly #tokens: Int32Array;
+  readonly #batches: RecordBatch[] = [];
+
+  constructor(path: string, tokens: Int32Array) {
+    this.#path = path;
+    this.#tokens = tokens;
+  }
+
+  async write({ offsets, genes, counts }: CellBlock, ids: readonly string[]): Promise<void> {
+    const tokens = BigInt64Array.from(genes, (gene) => BigInt(this.#tokens[gene] ?? 0));
+    const table = new Table({
+      genes: lists(offsets, makeVector(tokens)),
+      expressions: lists(offsets, makeVector(counts)),
+      BARCODE_SUB_LIB_ID: vectorFromArray(ids, new Utf8()),
+    });
+    this.#batches.push(...table.batches);
+  }
+
+  async close(): Promise<void> {
+    await writeFile(this.#path, tableToIPC(new Table(this.#batches), "stream"));
+  }
+}
+
+function lists(valueOffsets: Int32Array, values: Vector): Vector {
+  const [child] = values.data;
+  if (child === undefined) throw new Error("a vector of numbers is in one piece");
+  const type = new List(new Field("item", values.type, true));
+  return new Vector([makeData({ type, length: valueOffsets.length - 1, valueOffsets, child })]);
 }
