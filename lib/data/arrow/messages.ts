@@ -140,9 +140,12 @@ function places(count: number, blockAt: (index: number) => { offset(): bigint } 
 }
 
 function decodeSchema(table: SchemaTable | null, version: MetadataVersion): Schema {
-  const schema = present(table);
-  if (schema.endianness() !== Endianness.Little) throw new Error("it is big-endian, which is not supported");
-  return Schema.decode(schema, new Map(), version);
+  const known = present(table);
+  if (known.endianness() !== Endianness.Little) throw new Error("it is big-endian, which is not supported");
+  const { fields, metadata, dictionaries } = Schema.decode(known, new Map(), version);
+  // A name that is empty may be left out.
+  const named = fields.map((field) => field.clone({ name: field.name ?? "" }));
+  return new Schema(named, metadata, dictionaries, version);
 }
 
 /** Throws where a batch refers to bytes outside its body, or is compressed in a way that the format does not have. */

@@ -166,7 +166,7 @@ describe("a dictionary", () => {
   });
 });
 
-it("columns of a type that is not read are passed over", async () => {
+it("columns of a type that is not read are passed over, those without a name are not", async () => {
   const nested = new List(new Field("item", new List(new Field("item", new Utf8(), true)), true));
   const table = new Table({
     genes: lists(BigInt64Array.of(3n, 4n)),
@@ -174,9 +174,11 @@ it("columns of a type that is not read are passed over", async () => {
     nested: vectorFromArray([[["x"]], [["y", "z"], []]], nested),
     wide: makeVector(BigInt64Array.of(-5n, 2n ** 40n)),
     kept: vectorFromArray(["p", "q"], new Utf8()),
+    // An empty name is not written at all.
+    "": vectorFromArray(["r", "s"], new Utf8()),
   });
   using source = await openArrow(memoryFile(tableToIPC(table, "stream")), {});
-  expect(source.metadataColumns.map(({ name }) => name)).toEqual(["wide", "kept"]);
+  expect(source.metadataColumns.map(({ name }) => name)).toEqual(["wide", "kept", ""]);
   expect(await valuesOf(source, "kept")).toEqual(["p", "q"]);
   expect(await valuesOf(source, "wide")).toEqual([-5, 2 ** 40]);
 });
