@@ -8,6 +8,8 @@ import type { MatrixShape, StoredMatrix } from "./matrix.js";
 const TILE_BYTES = 1 << 24;
 /** Rows this near to each other are read together with those between them. */
 const ROW_GAP = 4;
+/** Memory for so many values is kept for the next read. */
+const MOST_SPARE = 1 << 20;
 /** A part that follows chunks has at least so many rows. */
 const LEAST_PART = 64;
 
@@ -15,10 +17,19 @@ const LEAST_PART = 64;
 export function openDense(file: Hierarchy, array: StoredArray, shape: MatrixShape): StoredMatrix {
   const chunkRows = array.chunkShape?.[0] ?? 1;
   const partRows = chunkRows >= LEAST_PART ? chunkRows : chunkRows * Math.ceil(LEAST_PART / chunkRows);
+  // Its memory serves the next read; reads at the same time have their own.
+  let spare: FoundEntries | undefined;
   return {
     ...shape,
     partBounds: file.keepsChunks ? fixedParts(shape.rows, partRows) : fixedParts(shape.rows),
-    read: (rows, signal) => readTiles(file, array, rows, signal),
+    read: async (rows, signal) => {
+      const found = spare ?? new FoundEntries();
+      spare = undefined;
+      found.clear(rows.length);
+      await readTiles(file, array, rows, found, signal);
+      if (found.capacity <= MOST_SPARE) spare = found;
+      return found.rows();
+    },
   };
 }
 
@@ -26,15 +37,15 @@ async function readTiles(
   file: Hierarchy,
   array: StoredArray,
   rows: Int32Array,
+  found: FoundEntries,
   signal: AbortSignal | undefined,
-): Promise<RawRows> {
+): Promise<void> {
   const columnCount = array.shape[1] ?? 0;
   const [chunkRows = 1, chunkColumns = columnCount] = array.chunkShape ?? [];
   const bytes = Math.max(1, array.elementBytes);
   // Rows of whole chunks, as many as a tile can be high.
   const most = Math.floor(TILE_BYTES / (bytes * Math.max(1, chunkColumns)));
   const height = chunkRows * Math.max(1, Math.floor(most / chunkRows));
-  const found = new FoundEntries(rows.length);
   const positions = positionsByRow(rows);
   let next = 0;
   for (const run of rowRuns(rows, Math.max(ROW_GAP, chunkRows), height)) {
@@ -56,20 +67,27 @@ async function readTiles(
       }
     }
   }
-  return found.rows();
 }
 
 /** Values other than 0 of rows, found in any order of rows but each row's from the left. */
 class FoundEntries {
-  readonly #lengths: Int32Array;
+  #lengths = new Int32Array(0);
   /** Position of a row and end of what was found of it, in the order found. */
-  readonly #pieces: number[] = [];
+  #pieces: number[] = [];
   #columns = new Int32Array(1 << 16);
   #values = new Float32Array(1 << 16);
   #count = 0;
 
-  constructor(rows: number) {
+  /** So many values have room. */
+  get capacity(): number {
+    return this.#values.length;
+  }
+
+  /** Forgets what was found, for another so many rows. */
+  clear(rows: number): void {
     this.#lengths = new Int32Array(rows);
+    this.#pieces = [];
+    this.#count = 0;
   }
 
   /** Takes in values [start, end), of the row at `position`, the first of them in column `column`. */

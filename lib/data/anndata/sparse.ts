@@ -2,7 +2,7 @@ import { DdscError } from "../../base/errors.js";
 import { type Hierarchy, lengthOf, type StoredArray } from "../hierarchy.js";
 import { CompactRowsWriter } from "../sources/compact_rows.js";
 import { positionsByRow, type RawRows, rowRuns } from "../sources/count_matrix.js";
-import { toFloat32, toFloat64 } from "../sources/number_array.js";
+import { type NumberArray, toFloat32, toFloat64 } from "../sources/number_array.js";
 import { fixedParts } from "../sources/parts.js";
 import { checkNumbers, MAX_EXTENT, type MatrixShape, type StoredMatrix } from "./matrix.js";
 
@@ -83,20 +83,25 @@ class CompressedGroup {
     for (let at = start; at < end; at += ENTRIES_AT_ONCE) {
       signal?.throwIfAborted();
       const stop = Math.min(at + ENTRIES_AT_ONCE, end);
-      const found = await this.#indices.numbers(at, stop);
-      const indices = new Int32Array(stop - at);
-      for (let i = 0; i < indices.length; i++) {
-        const index = Number(found[i] ?? -1);
-        if (!Number.isInteger(index) || index < 0 || index >= this.#minor) {
-          throw this.#file.corrupt(
-            this.#indices.path,
-            `entry ${at + i} is ${index}, outside 0 to ${this.#minor - 1}`,
-          );
-        }
-        indices[i] = index;
-      }
+      const indices = this.#checkedIndices(await this.#indices.numbers(at, stop), at);
       yield { at, indices, values: toFloat32(await this.#data.numbers(at, stop)) };
     }
+  }
+
+  /** Apart from `pieces`: loops of asynchronous generators are not compiled as well. */
+  #checkedIndices(found: NumberArray, at: number): Int32Array {
+    const indices = new Int32Array(found.length);
+    for (let i = 0; i < indices.length; i++) {
+      const index = Number(found[i] ?? -1);
+      if (!Number.isInteger(index) || index < 0 || index >= this.#minor) {
+        throw this.#file.corrupt(
+          this.#indices.path,
+          `entry ${at + i} is ${index}, outside 0 to ${this.#minor - 1}`,
+        );
+      }
+      indices[i] = index;
+    }
+    return indices;
   }
 }
 

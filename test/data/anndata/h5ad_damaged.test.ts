@@ -3,6 +3,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { DdscError } from "../../../lib/base/errors.js";
+import { loadHdf5 } from "../../../lib/data/hdf5/library.js";
 import { Hdf5Writer } from "../../../lib/data/hdf5/writer/writer.js";
 import { openCells } from "../../../lib/data/open/open_cells.js";
 import { summarise } from "../../../lib/data/report/summary.js";
@@ -98,9 +99,9 @@ it("a heap whose free space goes in a circle is an error, not gigabytes of memor
   expect(bytes.readBigUInt64LE(block)).not.toBe(free);
   bytes.writeBigUInt64LE(free, block);
   writeFileSync(path, bytes);
-  const before = process.memoryUsage().rss;
   expect((await failure(() => openCells(path))).code).toBe("DATA_CORRUPT");
-  expect(process.memoryUsage().rss - before).toBeLessThan(100 * 2 ** 20);
+  const { module } = await loadHdf5();
+  expect(module.HEAPU8.length).toBeLessThan(300 * 2 ** 20);
 });
 
 it("any file with bytes changed or cut off is read or refused with a DdscError", async () => {

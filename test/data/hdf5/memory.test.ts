@@ -17,13 +17,13 @@ it("the library gets as much memory as the largest file so far may need, and no 
   expect(gets(200 * MIB)).toBe(true);
   expect(gets(300 * MIB)).toBe(false);
   memory.admit(40 * MIB);
-  expect(gets(800 * MIB)).toBe(true);
+  expect(gets(600 * MIB)).toBe(true);
   expect(gets(1000 * MIB)).toBe(false);
   // A smaller file takes nothing away.
   memory.admit(MIB);
-  expect(gets(800 * MIB)).toBe(true);
+  expect(gets(600 * MIB)).toBe(true);
   memory.admit(1000 * MIB);
-  expect(gets(1500 * MIB)).toBe(true);
+  expect(gets(1000 * MIB)).toBe(true);
 });
 
 it("nothing that others use of the process is changed", async () => {
