@@ -1,3 +1,4 @@
+import { checkKind } from "../base/arguments.js";
 import { DdscError } from "../base/errors.js";
 import type { RaggedBatch } from "../tokenizer/ragged_batch.js";
 import { type BatchLimit, checkLimit, cutBatches } from "./limit.js";
@@ -17,6 +18,8 @@ export function cellLengths(batch: RaggedBatch): Int32Array {
 
 /** The cells of all batches end to end, in order. */
 export function concatenateBatches(batches: readonly RaggedBatch[]): RaggedBatch {
+  checkKind("batches", batches, "list");
+  for (const batch of batches) checkKind("batches", batch, "batch");
   const cells = batches.reduce((sum, batch) => sum + cellCount(batch), 0);
   const tokens = batches.reduce((sum, batch) => sum + batch.tokens.length, 0);
   const whole = allocate(cells, tokens);
@@ -39,6 +42,8 @@ export function concatenateBatches(batches: readonly RaggedBatch[]): RaggedBatch
  * Throws `ARGUMENT_RANGE` for a place outside the batch.
  */
 export function selectCells(batch: RaggedBatch, places: ArrayLike<number>): RaggedBatch {
+  checkKind("batch", batch, "batch");
+  checkKind("places", places, "numbers");
   const lengths = cellLengths(batch);
   let tokens = 0;
   for (let i = 0; i < places.length; i++) {
@@ -70,6 +75,7 @@ export function selectCells(batch: RaggedBatch, places: ArrayLike<number>): Ragg
  * views of the batch. Throws `BATCH_TOKENS_TOO_FEW` for a cell that does not fit in any.
  */
 export function splitBatch(batch: RaggedBatch, limit: BatchLimit): RaggedBatch[] {
+  checkKind("batch", batch, "batch");
   const bounds = cutBatches(cellLengths(batch), checkLimit(limit));
   const parts: RaggedBatch[] = [];
   for (let i = 0; i + 1 < bounds.length; i++) {

@@ -1,4 +1,5 @@
-import { checkNumber, DdscError } from "../base/errors.js";
+import { checkKind } from "../base/arguments.js";
+import { checkChoice, checkNumber, DdscError } from "../base/errors.js";
 
 /** How large a batch may be: so many cells, or so many tokens. */
 export type BatchLimit =
@@ -7,6 +8,8 @@ export type BatchLimit =
 
 /** Throws `ARGUMENT_RANGE` unless the limit is a whole number >= 1. */
 export function checkLimit(limit: BatchLimit): BatchLimit {
+  checkKind("limit", limit, "object");
+  checkChoice("limit.kind", limit.kind, ["cells", "tokens"]);
   const range = { min: 1, max: 2 ** 31 - 1, integer: true };
   if (limit.kind === "cells") checkNumber("batchCells", limit.cells, range);
   else checkNumber("batchTokens", limit.tokens, range);

@@ -1,3 +1,4 @@
+import { checkKind, checkOptions } from "../base/arguments.js";
 import { checkNumber, DdscError } from "../base/errors.js";
 import type { CellSelection } from "../data/select/selection.js";
 import { type CellSource, handoverOf, type SourceDescriptor } from "../data/sources/source.js";
@@ -31,6 +32,14 @@ export interface BatchLoaderOptions extends PlanOptions {
   readonly signal?: AbortSignal;
 }
 
+const OPTION_KINDS = {
+  selection: "object",
+  rows: "rows",
+  start: "object",
+  worker: "switch",
+  signal: "signal",
+} as const;
+
 /**
  * Training batches of a source, shuffled anew each epoch, made ahead of time off the event loop. The sequence of
  * batches is a function of source, tokenizer and options: a loader that starts at `position` of another goes on
@@ -59,10 +68,13 @@ export class BatchLoader implements AsyncIterableIterator<LoadedBatch, void, voi
   #turn: Promise<unknown> = Promise.resolve();
 
   /**
-   * Throws `ARGUMENT_RANGE` for options out of range, rows outside the source or given twice, `DATA_NO_CELLS` for
+   * Throws `ARGUMENT_TYPE`, `ARGUMENT_RANGE` for options out of range, rows outside the source or given twice, `DATA_NO_CELLS` for
    * no rows.
    */
   constructor(source: CellSource, tokenizer: CellTokenizer, options: BatchLoaderOptions) {
+    checkKind("source", source, "cells");
+    checkKind("tokenizer", tokenizer, "tokenizer");
+    checkOptions(options, OPTION_KINDS);
     const { start = FIRST_POSITION, epochs = Number.POSITIVE_INFINITY } = options;
     const range = { min: 0, max: 2 ** 44 - 1, integer: true };
     checkNumber("start.epoch", start.epoch, range);

@@ -1,3 +1,4 @@
+import { checkOptions } from "../base/arguments.js";
 import { checkNumber } from "../base/errors.js";
 import { Purpose, RandomStream } from "../base/random.js";
 import type { RowSpan } from "../data/sources/parts.js";
@@ -27,6 +28,7 @@ export interface PlanOptions {
 
 /** Throws `ARGUMENT_RANGE` for options out of range; returns them with defaults filled in. */
 export function checkPlanOptions(options: PlanOptions): Required<PlanOptions> {
+  checkOptions(options, { lengthBuckets: "switch", shard: "object" });
   const range = { min: 1, max: 2 ** 31 - 1, integer: true };
   const { limit, shard = { index: 0, count: 1 } } = options;
   const windowCells = checkNumber("windowCells", options.windowCells ?? 8192, range);

@@ -1,4 +1,6 @@
 import { setImmediate } from "node:timers/promises";
+import { checkKind, checkOptions } from "../base/arguments.js";
+import { checkNumber } from "../base/errors.js";
 import { oneAhead } from "../base/one_ahead.js";
 import { type CellSelection, CellSelector } from "../data/select/selection.js";
 import { type RowSpan, rowSpans } from "../data/sources/parts.js";
@@ -16,6 +18,10 @@ export async function tokenizeRows(
   rows: Int32Array,
   epoch = 0,
 ): Promise<TokenizedCells> {
+  checkKind("source", source, "cells");
+  checkKind("tokenizer", tokenizer, "tokenizer");
+  checkKind("rows", rows, "rows");
+  checkNumber("epoch", epoch, EPOCHS);
   return tokenizer.tokenize(await source.read(rows), tokenizer.map(source), epoch);
 }
 
@@ -39,7 +45,8 @@ export async function* streamRows(
   rows: Int32Array,
   options: StreamRowsOptions = {},
 ): AsyncGenerator<TokenizedCells, void, undefined> {
-  const { epoch = 0, cells = 256, signal } = options;
+  checkKind("rows", rows, "rows");
+  const { epoch, cells, signal } = checkStream(source, tokenizer, options);
   const mapping = tokenizer.map(source);
   for (let start = 0; start < rows.length; start += cells) {
     await setImmediate();
@@ -70,7 +77,9 @@ export async function* streamCells(
   tokenizer: CellTokenizer,
   options: StreamCellsOptions = {},
 ): AsyncGenerator<TokenizedCells, void, undefined> {
-  const { selection = {}, epoch = 0, cells = 256, signal, onProgress } = options;
+  const { epoch, cells, signal } = checkStream(source, tokenizer, options);
+  checkOptions(options, { selection: "object", onProgress: "function" });
+  const { selection = {}, onProgress } = options;
   const mapping = tokenizer.map(source);
   const selector = await CellSelector.create(source, selection);
   const read = async (span: RowSpan) => {
@@ -87,6 +96,20 @@ export async function* streamCells(
     }
     onProgress?.(end);
   }
+}
+
+const EPOCHS = { min: 0, max: 2 ** 44 - 1, integer: true };
+
+/** The options of both streams with defaults filled in. Throws `ARGUMENT_TYPE`, `ARGUMENT_RANGE`. */
+function checkStream(source: CellSource, tokenizer: CellTokenizer, options: StreamRowsOptions) {
+  checkKind("source", source, "cells");
+  checkKind("tokenizer", tokenizer, "tokenizer");
+  checkOptions(options, { signal: "signal" });
+  return {
+    epoch: checkNumber("epoch", options.epoch ?? 0, EPOCHS),
+    cells: checkNumber("cells", options.cells ?? 256, { min: 1, integer: true }),
+    signal: options.signal,
+  };
 }
 
 /** Cells first .. end - 1 of a block. */

@@ -1,3 +1,4 @@
+import { checkKind } from "../base/arguments.js";
 import { DdscError } from "../base/errors.js";
 import type { RaggedBatch } from "../tokenizer/ragged_batch.js";
 
@@ -12,10 +13,11 @@ export interface BatchBounds {
 }
 
 /**
- * Throws `BATCH_INVALID` unless native code may read the batch: at least one cell (see `mayBeEmpty`), offsets from 0 to the number of
+ * Throws `ARGUMENT_TYPE` for something else than a batch, and `BATCH_INVALID` unless native code may read the batch: at least one cell (see `mayBeEmpty`), offsets from 0 to the number of
  * tokens, every cell with at least one token, equal lengths, gene ids and tokens within bounds.
  */
 export function validateBatch(batch: RaggedBatch, bounds: BatchBounds): void {
+  checkKind("batch", batch, "batch");
   const { offsets, genes, tokens, cells } = batch;
   if (cells.length === 0 && bounds.mayBeEmpty !== true) throw invalid("it has no cells");
   if (offsets.length !== cells.length + 1) {

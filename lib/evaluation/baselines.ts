@@ -1,4 +1,5 @@
-import { checkNumber, DdscError } from "../base/errors.js";
+import { checkKind } from "../base/arguments.js";
+import { checkChoice, checkNumber, DdscError } from "../base/errors.js";
 import { FIRST_RANK_TOKEN, type RaggedBatch } from "../tokenizer/ragged_batch.js";
 
 /** The predictors that know no other gene of the cell. */
@@ -45,6 +46,7 @@ export class RankBaselines {
     training: Iterable<RaggedBatch> | AsyncIterable<RaggedBatch>,
     values: number,
   ): Promise<RankBaselines> {
+    checkKind("training", training, "batches");
     const baselines = new RankBaselines(values);
     for await (const batch of training) baselines.add(batch);
     if (baselines.#byGene.size > 0) return baselines;
@@ -57,6 +59,7 @@ export class RankBaselines {
 
   /** Counts the ranks of more cells. Throws `BATCH_INVALID` for a token that is no rank of 0..R-1. */
   add(batch: RaggedBatch): void {
+    checkKind("batch", batch, "batch");
     this.#predictions.clear();
     for (let row = 0; row < batch.tokens.length; row++) {
       const rank = (batch.tokens[row] as number) - FIRST_RANK_TOKEN;
@@ -81,6 +84,8 @@ export class RankBaselines {
 
   /** What a baseline predicts for a gene id. */
   predict(kind: BaselineKind, gene: number): BaselinePrediction {
+    checkChoice("kind", kind, BASELINE_KINDS);
+    checkNumber("gene", gene, { min: 0, integer: true });
     let predictions = this.#predictions.get(gene);
     if (predictions === undefined) {
       predictions = {

@@ -1,11 +1,12 @@
-import { checkNumber, DdscError } from "../base/errors.js";
+import { checkKind, checkOptions } from "../base/arguments.js";
+import { checkChoice, checkNumber, DdscError, wrongType } from "../base/errors.js";
 import { validateBatch } from "../batching/validate.js";
 import { noiseSchedule } from "../diffusion/index.js";
 import { type DenoisingModel, maskToken } from "../sampling/denoising_model.js";
 import { type CellRows, predictCells } from "../sampling/network.js";
 import { FIRST_RANK_TOKEN, type RaggedBatch } from "../tokenizer/ragged_batch.js";
 import { type BaselineScores, BaselineTotals } from "./baseline_totals.js";
-import type { BaselineKind, RankBaselines } from "./baselines.js";
+import { type BaselineKind, RankBaselines } from "./baselines.js";
 import { type GroupScores, GroupTotals } from "./groups.js";
 import { maskedRows } from "./masking.js";
 import { type EvaluationScores, ScoreTotals, scoresByRatio } from "./scores.js";
@@ -52,7 +53,7 @@ export const DEFAULT_RATIOS: readonly number[] = [0.2, 0.5, 0.8];
  * Masks held-out cells at each ratio (see `maskedRows`), lets the model predict what was masked and compares: accuracy,
  * cross-entropy and rank error, beside the baselines. Batches are read one at a time.
  *
- * Throws `ARGUMENT_RANGE`, `BATCH_INVALID`, `EVALUATION_GROUPS` for too many groups, and `EVALUATION_EMPTY` where nothing was masked; rejects with the
+ * Throws `ARGUMENT_*`, `BATCH_INVALID`, `EVALUATION_GROUPS` for too many groups, and `EVALUATION_EMPTY` where nothing was masked; rejects with the
  * signal's reason when aborted.
  */
 export async function evaluate(
@@ -60,6 +61,12 @@ export async function evaluate(
   heldOut: Iterable<RaggedBatch> | AsyncIterable<RaggedBatch>,
   options: EvaluateOptions = {},
 ): Promise<EvaluationResult> {
+  checkKind("model", model, "model");
+  checkKind("heldOut", heldOut, "batches");
+  checkOptions(options, { ratios: "list", groupsOf: "function", signal: "signal" });
+  if (options.baselines !== undefined && !(options.baselines instanceof RankBaselines)) {
+    throw wrongType("baselines", options.baselines, "RankBaselines");
+  }
   const ratios = checkRatios(options.ratios ?? DEFAULT_RATIOS);
   const seed = checkNumber("seed", options.seed ?? 0, {
     min: 0,
@@ -67,7 +74,7 @@ export async function evaluate(
     integer: true,
   });
   const network = {
-    weights: options.weights ?? model.inferenceWeights,
+    weights: checkChoice("weights", options.weights ?? model.inferenceWeights, ["weights", "ema"]),
     maxTokens: checkNumber("maxTokens", options.maxTokens ?? 65_536, { min: 1, integer: true }),
     signal: options.signal,
   };
@@ -78,10 +85,12 @@ export async function evaluate(
   let cells = 0;
   let tokens = 0;
   for await (const batch of heldOut) {
+    checkKind("heldOut", batch, "batch");
     if (batch.cells.length === 0) continue;
     validateBatch(batch, { geneVocabularySize: model.config.geneVocabSize, tokenCount: maskToken(model) });
     const valid = rankTokens(batch.tokens);
     const labels = await options.groupsOf?.(batch.cells);
+    if (labels !== undefined) checkKind("what groupsOf returns", labels, "list");
     for (const [cell, label] of labels?.entries() ?? []) {
       groups?.addCell(label, rankTokens(batch.tokens.subarray(batch.offsets[cell], batch.offsets[cell + 1])));
     }

@@ -1,3 +1,4 @@
+import { checkKind } from "../base/arguments.js";
 import { BASELINE_KINDS, type BaselineKind } from "./baselines.js";
 import type { EvaluationResult } from "./evaluate.js";
 import type { GroupScores } from "./groups.js";
@@ -13,6 +14,7 @@ const HEADER = ["masked", "predictor", "masked accuracy", "accuracy", "nats / ma
 
 /** One text table of an evaluation: the model and the baselines at each mask ratio, for people. */
 export function renderTable(result: EvaluationResult): string {
+  checkResult(result);
   const rows = Object.entries(result.ratios).flatMap(([ratio, scores]) => [
     [ratio, "model", ...cellsOf(scores)],
     ...BASELINE_KINDS.flatMap((kind) => {
@@ -40,6 +42,12 @@ function tableText(header: readonly string[], rows: readonly (readonly string[])
 
 /** One text table of the scores by group; `by` names what groups are by. */
 export function renderGroups(groups: Readonly<Record<string, GroupScores>>, by: string): string {
+  checkKind("groups", groups, "object");
+  for (const [label, scores] of Object.entries(groups)) {
+    checkKind(`groups.${label}`, scores, "object");
+    checkKind(`groups.${label}.ratios`, scores.ratios, "object");
+  }
+  checkKind("by", by, "text");
   const header = [by, "cells", ...HEADER.filter((_, column) => column !== 1)];
   const rows = Object.entries(groups).flatMap(([group, { cells, ratios }]) =>
     Object.entries(ratios).map(([ratio, scores], i) => [
@@ -59,4 +67,10 @@ function cellsOf({ maskedAccuracy, accuracy, crossEntropy, rankMae }: Evaluation
     crossEntropy === undefined ? "-" : crossEntropy.toFixed(4),
     rankMae.toFixed(2),
   ];
+}
+
+function checkResult(result: EvaluationResult): void {
+  checkKind("result", result, "object");
+  checkKind("result.ratios", result.ratios, "object");
+  checkKind("result.baselines", result.baselines, "object");
 }

@@ -1,4 +1,5 @@
 import { dirname, join } from "node:path";
+import { checkKind, checkOptions } from "../base/arguments.js";
 import { checkChoice, checkNumber, checkOptionNames, DdscError, wrongType } from "../base/errors.js";
 import { type DiffusionConfig, diffusionFrom } from "../diffusion/index.js";
 import { NativeDenoiser } from "../native/denoiser.js";
@@ -75,6 +76,15 @@ const OPTION_NAMES: Readonly<Record<keyof DenoiserOptions, true>> = {
   weights: true,
 };
 
+const OPTION_KINDS = {
+  shape: "object",
+  diffusion: "object",
+  tokenizer: "object",
+  trainable: "switch",
+  profile: "switch",
+  weights: "text",
+} as const;
+
 /** Options of `Denoiser.load`. */
 export interface LoadOptions {
   /** "auto" (default: the first GPU that can be used, else the CPU), "cpu", "cuda" (the first GPU) or "cuda:N". */
@@ -142,6 +152,7 @@ export class Denoiser implements Disposable {
    */
   static describe(options: DenoiserOptions): ModelDescription {
     checkOptionNames("options of a denoiser", options, OPTION_NAMES);
+    checkOptions(options, OPTION_KINDS);
     const { vocabulary, strategy } = options;
     if (!(vocabulary instanceof GeneVocabulary)) {
       throw wrongType("vocabulary", vocabulary, "a GeneVocabulary, such as GeneVocabulary.from(cells),");
@@ -162,7 +173,7 @@ export class Denoiser implements Disposable {
       config,
       tokenizer,
       diffusion: diffusionFrom(options.diffusion ?? {}),
-      dtype: options.dtype ?? "fp32",
+      dtype: checkChoice("dtype", options.dtype ?? "fp32", dtypes),
     };
   }
 
@@ -196,6 +207,12 @@ export class Denoiser implements Disposable {
    * `CHECKPOINT_VOCABULARY`, `DEVICE_*`, `OUT_OF_MEMORY`, `CUDA_*`.
    */
   static async load(folder: string, options: LoadOptions = {}): Promise<Denoiser> {
+    checkKind("folder", folder, "text");
+    checkOptions(options, { trainable: "switch", profile: "switch" });
+    if (options.weights !== undefined) checkChoice("weights", options.weights, ["weights", "ema"]);
+    if (options.vocabulary !== undefined && !(options.vocabulary instanceof GeneVocabulary)) {
+      throw wrongType("vocabulary", options.vocabulary, "a GeneVocabulary");
+    }
     const path = await findModel(folder);
     const description = await readDescription(path);
     checkVocabulary(path, description.tokenizer.vocabulary, options.vocabulary);
@@ -253,6 +270,7 @@ export class Denoiser implements Disposable {
   /** Overwrites a parameter. Throws `PARAMETER_UNKNOWN`, `ARGUMENT_LENGTH`. */
   async writeParameter(name: string, values: Float32Array, kind: WeightsKind = "weights"): Promise<void> {
     const { offset, size, shape } = this.#parameter(name);
+    if (!(values instanceof Float32Array)) throw wrongType("values", values, "a Float32Array");
     if (values.length !== size) {
       throw new DdscError(
         "ARGUMENT_LENGTH",
@@ -273,6 +291,7 @@ export class Denoiser implements Disposable {
    * @returns names in the file that are no parameter of the model and were ignored
    */
   async loadWeights(path: string): Promise<{ readonly ignored: readonly string[] }> {
+    checkKind("path", path, "text");
     const file = await findModelFile(path, ModelFile.weights);
     if (file !== path) {
       const saved = await GeneVocabulary.load(join(dirname(file), ModelFile.vocabulary));
@@ -288,6 +307,7 @@ export class Denoiser implements Disposable {
    * replaced. Throws `FILE_EXISTS` where the folder holds anything else, `FILE_WRITE`.
    */
   async save(folder: string): Promise<void> {
+    checkKind("folder", folder, "text");
     // Other programs have a config.json, too.
     const replaceable = (await holdsModel(folder)) ? Object.values(ModelFile) : [];
     await writeFolder(folder, (temporary) => this.writeFiles(temporary), replaceable);

@@ -1,4 +1,5 @@
 import { freemem, totalmem } from "node:os";
+import { checkKind, checkOptions } from "../base/arguments.js";
 import { checkNumber } from "../base/errors.js";
 import { nativeGpuMemory, nativeMemory } from "../native/denoiser.js";
 import type { DenoiserConfig, DeviceMemory, DType, NativeMemory, NativeWorkload } from "../native/types.js";
@@ -48,12 +49,16 @@ export async function estimateMemory(
   config: DenoiserConfig,
   options: MemoryOptions,
 ): Promise<MemoryEstimate> {
+  checkKind("config", config, "object");
+  const workload = workloadOf(options);
   const { name } = chooseDevice(options.device);
-  return withTotal(await nativeMemory(config, options.dtype ?? "fp32", workloadOf(options), name));
+  return withTotal(await nativeMemory(config, options.dtype ?? "fp32", workload, name));
 }
 
 /** What `NativeDenoiser.reserve` takes. Throws `ARGUMENT_RANGE`. */
 export function workloadOf(options: MemoryOptions): NativeWorkload {
+  checkOptions(options, { recompute: "switch", validation: "switch" });
+  checkKind("batch", options.batch, "object");
   const { batch, work = "train", recompute = false, accumulation = 1, validation = true } = options;
   const whole = (argument: string, value: number) =>
     checkNumber(argument, value, { min: 1, max: 2 ** 31 - 1, integer: true });

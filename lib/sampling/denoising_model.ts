@@ -1,3 +1,4 @@
+import { checkKind } from "../base/arguments.js";
 import type { DiffusionConfig } from "../diffusion/index.js";
 import type { NativeDenoiser } from "../native/denoiser.js";
 import type { DenoiserConfig } from "../native/types.js";
@@ -20,7 +21,8 @@ export interface DenoisingModel {
   };
 }
 
-/** The mask token of a model: the last one. */
+/** The mask token of a model: the last one. Throws `ARGUMENT_TYPE` for something else. */
 export function maskToken(model: Pick<DenoisingModel, "config">): number {
+  checkKind("model", model, "model");
   return model.config.vocabSize - 1;
 }

@@ -1,3 +1,4 @@
+import { checkKind } from "../base/arguments.js";
 import { DdscError } from "../base/errors.js";
 import { SPECIAL_GENES } from "../tokenizer/gene_names.js";
 import { didYouMeanGene } from "../tokenizer/gene_suggestion.js";
@@ -11,6 +12,7 @@ export function findGenes(
   model: Pick<DenoisingModel, "vocabulary">,
   genes: Int32Array | readonly (number | string)[],
 ): Int32Array {
+  checkKind("genes", genes, "numbers");
   if (genes.length === 0) {
     throw new DdscError("ARGUMENT_RANGE", "expected at least one gene for genes but received none", {
       argument: "genes",

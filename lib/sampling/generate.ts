@@ -1,3 +1,4 @@
+import { checkKind, checkOptions } from "../base/arguments.js";
 import { checkNumber } from "../base/errors.js";
 import { CLS_GENE, FIRST_RANK_TOKEN, type RaggedBatch, SPECIAL_TOKEN } from "../tokenizer/ragged_batch.js";
 import { type DenoisingModel, maskToken } from "./denoising_model.js";
@@ -34,6 +35,8 @@ export interface GeneratedCells {
  * `GENE_DUPLICATE` for one given twice, `ARGUMENT_RANGE`, and as `sample`.
  */
 export async function generate(model: DenoisingModel, options: GenerateOptions): Promise<GeneratedCells> {
+  checkKind("model", model, "model");
+  checkOptions(options, { cls: "switch" });
   const genes = findGenes(model, options.genes);
   const cells = checkNumber("cells", options.cells, { min: 1, max: 2 ** 31 - 1, integer: true });
   const first = checkNumber("firstCell", options.firstCell ?? 0, {

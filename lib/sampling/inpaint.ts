@@ -1,4 +1,5 @@
-import { DdscError } from "../base/errors.js";
+import { checkKind } from "../base/arguments.js";
+import { DdscError, wrongType } from "../base/errors.js";
 import { validateBatch } from "../batching/validate.js";
 import { noiseSchedule } from "../diffusion/index.js";
 import { FIRST_RANK_TOKEN, type RaggedBatch } from "../tokenizer/ragged_batch.js";
@@ -46,7 +47,8 @@ export interface InpaintResult {
  * Fills in the masked tokens of cells, the rest held as evidence. Sampled ranks are a joint draw; `expectedRank` and
  * `probability` are each entry's own marginal given the evidence. What the network says for them is where samplers start,
  * too, so that it runs again only in a network that is told another noise level; it takes V floats a masked token for
- * as long as the call lasts. Cells with nothing masked, and a batch without cells, come back as they are. Throws as `sample`, and `ARGUMENT_RANGE` for a `keep` of another length.
+ * as long as the call lasts. Cells with nothing masked, and a batch without cells, come back as they are. Throws as `sample`, and
+ * `ARGUMENT_RANGE` for a `keep` of another length or of another value than 0 and 1.
  */
 export async function inpaint(
   model: DenoisingModel,
@@ -54,6 +56,8 @@ export async function inpaint(
   options: InpaintOptions = {},
 ): Promise<InpaintResult> {
   const mask = maskToken(model);
+  checkKind("cells", cells, "batch");
+  checkKind("options", options, "options");
   const evidence = options.keep === undefined ? cells : maskTokens(cells, options.keep, mask);
   const checked = checkSampling(options, model);
   validateBatch(evidence, {
@@ -86,10 +90,19 @@ function takesMostProbable({ sampler, temperature }: CheckedSampling): boolean {
 }
 
 function maskTokens(batch: RaggedBatch, keep: Uint8Array, mask: number): RaggedBatch {
+  if (!(keep instanceof Uint8Array)) throw wrongType("keep", keep, "a Uint8Array of 0 and 1");
   if (keep.length !== batch.tokens.length) {
     throw new DdscError(
       "ARGUMENT_RANGE",
       `expected keep of length ${batch.tokens.length} (one entry a token) but received length ${keep.length}`,
+      { argument: "keep" },
+    );
+  }
+  const neither = keep.findIndex((kept) => kept > 1);
+  if (neither >= 0) {
+    throw new DdscError(
+      "ARGUMENT_RANGE",
+      `expected 0 or 1 for keep but received ${keep[neither]} at token ${neither}`,
       { argument: "keep" },
     );
   }

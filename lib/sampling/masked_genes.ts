@@ -1,3 +1,4 @@
+import { checkKind } from "../base/arguments.js";
 import type { RaggedBatch } from "../tokenizer/ragged_batch.js";
 import { type DenoisingModel, maskToken } from "./denoising_model.js";
 import { findGenes } from "./find_genes.js";
@@ -16,6 +17,7 @@ export function maskGenes(
   genes: Int32Array | readonly (number | string)[],
 ): RaggedBatch {
   const mask = maskToken(model);
+  checkKind("cells", cells, "batch");
   const masked = new Set(findGenes(model, genes));
   const cellCount = cells.offsets.length - 1;
   const offsets = new Int32Array(cellCount + 1);

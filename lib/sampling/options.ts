@@ -1,3 +1,4 @@
+import { checkOptions } from "../base/arguments.js";
 import { checkChoice, checkNumber, DdscError } from "../base/errors.js";
 import type { DenoisingModel } from "./denoising_model.js";
 
@@ -84,11 +85,12 @@ export interface CheckedSampling {
 
 const MAX_STEPS = 1_000_000;
 
-/** Fills in defaults. Throws `ARGUMENT_RANGE`, `ARGUMENT_CHOICE`, or `SAMPLER_UNKNOWN`. */
+/** Fills in defaults. Throws `ARGUMENT_TYPE`, `ARGUMENT_RANGE`, `ARGUMENT_CHOICE`, or `SAMPLER_UNKNOWN`. */
 export function checkSampling(
   options: SamplingOptions,
   model: Pick<DenoisingModel, "inferenceWeights">,
 ): CheckedSampling {
+  checkOptions(options, { sampler: "object", signal: "signal" });
   return {
     sampler: checkSampler(options.sampler ?? { kind: "first-hitting" }),
     temperature: checkNumber("temperature", options.temperature ?? 1, { min: 0, max: 100 }),

@@ -1,3 +1,4 @@
+import { checkKind } from "../base/arguments.js";
 import { validateBatch } from "../batching/validate.js";
 import type { RaggedBatch } from "../tokenizer/ragged_batch.js";
 import { type DenoisingModel, maskToken } from "./denoising_model.js";
@@ -43,13 +44,14 @@ export async function* sampleSteps(
   batch: RaggedBatch,
   options: SamplingOptions = {},
 ): AsyncGenerator<SamplingStep> {
+  const mask = maskToken(model);
   const checked = checkSampling(options, model);
   validateBatch(batch, {
     geneVocabularySize: model.config.geneVocabSize,
     tokenCount: model.config.vocabSize,
     mayBeEmpty: true,
   });
-  const state = new SamplingState(batch, maskToken(model));
+  const state = new SamplingState(batch, mask);
   using network = new SamplingNetwork(model, state, checked);
   yield snapshot(state, 0);
   let step = 0;
@@ -65,6 +67,7 @@ export async function sample(
   batch: RaggedBatch,
   options: SamplingOptions = {},
 ): Promise<SampledBatch> {
+  checkKind("batch", batch, "batch");
   let tokens = batch.tokens;
   let networkEvaluations: Int32Array = new Int32Array(batch.cells.length);
   for await (const step of sampleSteps(model, batch, options)) {

@@ -1,3 +1,4 @@
+import { checkKind } from "../base/arguments.js";
 import { cellLengths } from "../batching/collate.js";
 import { tokenizeRows } from "../batching/index.js";
 import type { CellSource } from "../data/sources/source.js";
@@ -29,6 +30,8 @@ export async function estimateTrainingMemory(
   options: TrainerOptions = {},
   device = "auto",
 ): Promise<TrainingMemory> {
+  checkKind("model", model, "model");
+  checkKind("source", source, "cells");
   const settings = trainerSettings(options, model.tokenizer.maxLength);
   const batch = await largestBatch(source, model.tokenizer, settings);
   const { recompute, accumulation, validation } = settings;

@@ -1,5 +1,7 @@
+import { checkOptions } from "../base/arguments.js";
 import { checkNumber, checkOptionNames, DdscError } from "../base/errors.js";
 import { type BatchLimit, checkLimit } from "../batching/limit.js";
+import { BATCHES_AHEAD } from "../batching/read_ahead.js";
 import type { LearningRateOption } from "./learning_rate.js";
 
 /** Options of `Trainer`. */
@@ -140,12 +142,24 @@ const MANY = 1e9;
 const LONGEST_INTERVAL = 500;
 const INTERVALS_A_RUN = 10;
 
+const OPTION_KINDS = {
+  folder: "text",
+  overwrite: "switch",
+  recompute: "switch",
+  lengthBuckets: "switch",
+  worker: "switch",
+  where: "text",
+  checkpoint: "object",
+} as const;
+
 /**
  * Throws `ARGUMENT_RANGE` for a number out of range, `BATCH_SIZE_TWICE` for a batch size in cells and in tokens,
  * `ARGUMENT_NAME_UNKNOWN` for a name that is no option.
  */
 export function trainerSettings(options: TrainerOptions, modelMaxLength: number): TrainerSettings {
   checkOptionNames("options of a trainer", options, OPTION_NAMES);
+  checkOptions(options, OPTION_KINDS);
+  if (options.validation !== false) checkOptions(options, { validation: "object" });
   const { validation = {}, checkpoint = {} } = options;
   if (validation !== false && validation.fraction !== undefined && validation.where !== undefined) {
     throw new DdscError(
@@ -174,7 +188,7 @@ export function trainerSettings(options: TrainerOptions, modelMaxLength: number)
     limit: batchLimit(options),
     maxLength: whole("maxLength", options.maxLength ?? modelMaxLength, 2),
     lengthBuckets: options.lengthBuckets ?? false,
-    prefetch: whole("prefetch", options.prefetch ?? 4, 1, 1024),
+    prefetch: whole("prefetch", options.prefetch ?? BATCHES_AHEAD, 1, 1024),
     worker: options.worker ?? true,
     seed: whole("seed", options.seed ?? 0, 0, Number.MAX_SAFE_INTEGER),
     where: options.where ?? null,

@@ -1,7 +1,8 @@
-import { checkNumber, DdscError } from "../base/errors.js";
+import { checkKind, checkOptions } from "../base/arguments.js";
+import { checkChoice, checkNumber, DdscError, wrongType } from "../base/errors.js";
 import { cellLengths } from "../batching/collate.js";
 import type { RaggedBatch } from "../batching/index.js";
-import type { Denoiser } from "../model/denoiser.js";
+import { Denoiser } from "../model/denoiser.js";
 import type { NativeLimits, NativeOpProfile } from "../native/types.js";
 import { trainerSettings } from "./options.js";
 import { stepInput, trainStep } from "./step.js";
@@ -59,7 +60,11 @@ export async function profileStep(
   batch: RaggedBatch,
   options: ProfileOptions = {},
 ): Promise<StepProfile> {
-  const { work = "train", signal } = options;
+  if (!(model instanceof Denoiser)) throw wrongType("model", model, "a Denoiser");
+  checkKind("batch", batch, "batch");
+  checkOptions(options, { signal: "signal" });
+  const { signal } = options;
+  const work = checkChoice("work", options.work ?? "train", ["train", "forward"]);
   const repeats = checkNumber("repeats", options.repeats ?? 5, { min: 1, max: 1000, integer: true });
   if (work === "train" && !model.trainable) {
     throw new DdscError("TRAIN_MODEL", "this model only predicts; create or load it with trainable: true", {

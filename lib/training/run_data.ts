@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
-import { DdscError } from "../base/errors.js";
+import { checkKind } from "../base/arguments.js";
+import { DdscError, wrongType } from "../base/errors.js";
 import { isUrl } from "../data/io/content.js";
 import { openSource } from "../data/open/open_cells.js";
 import { type CellSelection, CellSelector, type HeldOut } from "../data/select/selection.js";
@@ -79,6 +80,8 @@ export async function requireRunData(record: DataRecord, source: CellSource): Pr
  * Throws `TRAIN_DATA_CHANGED` for another source.
  */
 export async function splitRunCells(record: DataRecord, source: CellSource): Promise<CellSplit> {
+  checkRecord(record);
+  checkKind("source", source, "cells");
   await requireRunData(record, source);
   return {
     train: await rowsOf(record, source, "train"),
@@ -88,12 +91,24 @@ export async function splitRunCells(record: DataRecord, source: CellSource): Pro
 
 /** Opens the files a run was trained on. Throws `DATA_IN_MEMORY` where there were none, and as `openCells` does. */
 export async function openRunCells(record: DataRecord): Promise<CellSource> {
+  checkRecord(record);
   if (record.source !== null) return openSource(record.source);
   throw new DdscError(
     "DATA_IN_MEMORY",
     `the run was trained on cells in memory (${record.name}), which cannot be opened again; pass its data`,
     { argument: "data" },
   );
+}
+
+/** Throws `ARGUMENT_TYPE` for something else than a record. */
+function checkRecord(record: DataRecord): void {
+  const isRecord =
+    typeof record === "object" &&
+    record !== null &&
+    (record.where === null || typeof record.where === "string") &&
+    [record.heldOut, record.source].every((part) => typeof part === "object");
+  if (!isRecord)
+    throw wrongType("record", record, "the data of a run, such as (await readRecord(folder)).data,");
 }
 
 async function rowsOf(record: DataRecord, source: CellSource, side: RunSide): Promise<Int32Array> {

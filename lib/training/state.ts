@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { checkKind } from "../base/arguments.js";
 import { DdscError } from "../base/errors.js";
 import { type BatchPosition, FIRST_POSITION } from "../batching/index.js";
 import { writeFlushed } from "../model/folder.js";
@@ -70,6 +71,7 @@ export async function writeRecord(folder: string, record: TrainingRecord): Promi
  * format, `CHECKPOINT_CONFIG` for contents that are no training record.
  */
 export async function readRecord(folder: string): Promise<TrainingRecord> {
+  checkKind("folder", folder, "text");
   const file = join(folder, TRAINING_FILE);
   const json = await readJson(file);
   if (json.format === FORMAT && json.version !== VERSION) {

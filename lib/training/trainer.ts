@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { checkKind, checkOptions } from "../base/arguments.js";
 import { checkNumber, DdscError, wrongType } from "../base/errors.js";
 import { BatchLoader } from "../batching/index.js";
 import type { HeldOut } from "../data/select/selection.js";
@@ -70,6 +71,8 @@ export class Trainer {
    * `CHECKPOINT_*` where there is no such checkpoint or it is damaged, `RUN_LOCKED` while another training runs in the folder.
    */
   static async resume(folder: string, options: { readonly device?: string } = {}): Promise<Trainer> {
+    checkKind("folder", folder, "text");
+    checkOptions(options);
     await using run = await RunFolder.open(folder);
     const last = join(folder, "last");
     const { settings, state, ...beginning } = await readRecord(last);
@@ -123,9 +126,8 @@ export class Trainer {
    * tokenizer.
    */
   async *fit(source: CellSource, options: FitOptions = {}): AsyncGenerator<StepResult, void, undefined> {
-    if (typeof (source as Partial<CellSource> | null | undefined)?.read !== "function") {
-      throw wrongType("source", source, "cells, such as await openCells(path),");
-    }
+    checkKind("source", source, "cells");
+    checkOptions(options, { signal: "signal" });
     if (this.#busy)
       throw new DdscError("TRAIN_BUSY", "this trainer is training already; wait for that to end");
     this.#busy = true;

@@ -1,0 +1,299 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it, vi } from "vitest";
+import * as ddsc from "../lib/index.js";
+import { recordData } from "../lib/training/run_data.js";
+import { smallModel, smallSource } from "./training/small_run.js";
+
+type Call = (...given: never[]) => unknown;
+
+/** A public function: a call of it, and arguments that are right, options in an object of their own. */
+interface Entry {
+  readonly call: Call;
+  readonly given: readonly unknown[];
+}
+
+const root = await mkdtemp(join(tmpdir(), "ddsc-arguments-"));
+/** Values that a program without types may pass for any other; the text may become a folder. */
+const WRONG = [undefined, null, 7, join(root, "cells"), true, {}, [null], () => 7];
+const model = await smallModel({ profile: true });
+const source = smallSource();
+const { tokenizer, vocabulary } = model;
+// Takes a second each time.
+const limits = { fp32FlopsPerSecond: 1e9, bf16FlopsPerSecond: 1e9, bytesPerSecond: 1e9 };
+vi.spyOn(model.native, "measureLimits").mockResolvedValue(limits);
+const rows = Int32Array.of(0, 1, 2);
+const { batch } = await ddsc.tokenizeRows(source, tokenizer, rows);
+const signal = new AbortController().signal;
+const sampling = {
+  sampler: { kind: "parallel", steps: 1 },
+  temperature: 1,
+  seed: 0,
+  weights: "ema",
+  maxTokens: 100,
+  signal,
+};
+const saved = join(root, "model");
+await model.save(saved);
+const evaluated = await ddsc.evaluate(model, [batch], {
+  ratios: [0.5],
+  groupsOf: async (cells) => Array.from(cells, () => "a"),
+});
+const record = await recordData(source, { where: null, heldOut: null });
+
+afterAll(async () => {
+  model[Symbol.dispose]();
+  await rm(root, { recursive: true });
+});
+
+/** The first two things that an iterable gives: some have no end. */
+async function drain(items: AsyncIterable<unknown>): Promise<void> {
+  let count = 0;
+  for await (const _ of items) if (++count === 2) break;
+}
+
+const loading = {
+  limit: { kind: "cells", cells: 64 },
+  seed: 1,
+  lengthBuckets: false,
+  windowCells: 100,
+  windowCounts: 10_000,
+  shard: { index: 0, count: 1 },
+  selection: {},
+  rows,
+  start: { epoch: 0, window: 0, batch: 0 },
+  epochs: 1,
+  prefetch: 2,
+  worker: false,
+  signal,
+};
+const describing = {
+  vocabulary,
+  preset: "nano",
+  shape: { hidden: 32, heads: 2, blocks: 1, condDim: 16 },
+  geneVocabSize: 50,
+  diffusion: {},
+  tokenizer: { maxLength: 24 },
+  strategy: tokenizer.strategy,
+};
+const workload = {
+  batch: { cells: 2, tokens: 20, longest: 10, maskedShare: 0.5 },
+  work: "train",
+  dtype: "fp32",
+  recompute: false,
+  accumulation: 1,
+  validation: true,
+  device: "cpu",
+};
+
+/** Every function and class that lib/model, lib/batching, lib/sampling, lib/training and lib/evaluation make public. */
+const entries: Readonly<Record<string, Entry>> = {
+  BatchLoader: {
+    call: (...given) =>
+      drain(new ddsc.BatchLoader(...(given as unknown as ConstructorParameters<typeof ddsc.BatchLoader>))),
+    given: [source, tokenizer, loading],
+  },
+  concatenateBatches: { call: ddsc.concatenateBatches as Call, given: [[batch, batch]] },
+  selectCells: { call: ddsc.selectCells as Call, given: [batch, [0, 1]] },
+  splitBatch: { call: ddsc.splitBatch as Call, given: [batch, { kind: "cells", cells: 2 }] },
+  streamCells: {
+    call: (...given) => drain((ddsc.streamCells as (...all: unknown[]) => AsyncIterable<unknown>)(...given)),
+    given: [source, tokenizer, { epoch: 0, cells: 50, signal, selection: {}, onProgress: () => undefined }],
+  },
+  streamRows: {
+    call: (...given) => drain((ddsc.streamRows as (...all: unknown[]) => AsyncIterable<unknown>)(...given)),
+    given: [source, tokenizer, rows, { epoch: 0, cells: 50, signal }],
+  },
+  tokenizeRows: { call: ddsc.tokenizeRows as Call, given: [source, tokenizer, rows, 0] },
+  "Denoiser.describe": { call: ddsc.Denoiser.describe as Call, given: [{ ...describing, dtype: "fp32" }] },
+  "Denoiser.create": {
+    call: async (options) => (await ddsc.Denoiser.create(options))[Symbol.dispose](),
+    given: [
+      {
+        ...describing,
+        device: "cpu",
+        dtype: "fp32",
+        seed: 0,
+        trainable: true,
+        profile: false,
+        weights: saved,
+      },
+    ],
+  },
+  "Denoiser.load": {
+    call: async (...given) =>
+      (await (ddsc.Denoiser.load as (...all: unknown[]) => Promise<ddsc.Denoiser>)(...given))[
+        Symbol.dispose
+      ](),
+    given: [
+      saved,
+      { device: "cpu", dtype: "fp32", weights: "ema", trainable: false, profile: false, vocabulary },
+    ],
+  },
+  "denoiser.readParameter": { call: model.readParameter.bind(model) as Call, given: ["head.bias", "ema"] },
+  "denoiser.writeParameter": {
+    call: model.writeParameter.bind(model) as Call,
+    given: ["head.bias", new Float32Array(54), "ema"],
+  },
+  "denoiser.loadWeights": { call: model.loadWeights.bind(model) as Call, given: [saved] },
+  "denoiser.save": { call: model.save.bind(model) as Call, given: [saved] },
+  estimateMemory: { call: ddsc.estimateMemory as Call, given: [model.config, workload] },
+  machineMemory: { call: ddsc.machineMemory as Call, given: ["cpu"] },
+  maskToken: { call: ddsc.maskToken as Call, given: [model] },
+  generate: {
+    call: ddsc.generate as Call,
+    given: [model, { genes: [vocabulary.token(3), 4], cells: 1, cls: true, firstCell: 0, ...sampling }],
+  },
+  inpaint: {
+    call: ddsc.inpaint as Call,
+    given: [model, batch, { keep: new Uint8Array(batch.tokens.length).fill(1), ...sampling }],
+  },
+  maskGenes: { call: ddsc.maskGenes as Call, given: [model, batch, [3]] },
+  sample: { call: ddsc.sample as Call, given: [model, batch, sampling] },
+  sampleSteps: {
+    call: (...given) => drain((ddsc.sampleSteps as (...all: unknown[]) => AsyncIterable<unknown>)(...given)),
+    given: [model, batch, sampling],
+  },
+  RankBaselines: {
+    call: (values) => new ddsc.RankBaselines(values),
+    given: [51],
+  },
+  "RankBaselines.fit": { call: ddsc.RankBaselines.fit as Call, given: [[batch], 51] },
+  "rankBaselines.predict": {
+    call: (...given) => new ddsc.RankBaselines(51).predict(...(given as unknown as ["geneMode", number])),
+    given: ["geneMode", 3],
+  },
+  evaluate: {
+    call: ddsc.evaluate as Call,
+    given: [
+      model,
+      [batch],
+      {
+        ratios: [0.5],
+        seed: 0,
+        baselines: await ddsc.RankBaselines.fit([batch], 51),
+        weights: "ema",
+        maxTokens: 1000,
+        groupsOf: async (cells: Float64Array) => Array.from(cells, () => "a"),
+        signal,
+      },
+    ],
+  },
+  renderGroups: { call: ddsc.renderGroups as Call, given: [evaluated.groups, "cell type"] },
+  renderTable: { call: ddsc.renderTable as Call, given: [evaluated] },
+  estimateTrainingMemory: {
+    call: ddsc.estimateTrainingMemory as Call,
+    given: [model, source, { batchCells: 4 }, "cpu"],
+  },
+  profileStep: {
+    call: ddsc.profileStep as Call,
+    given: [model, batch, { work: "forward", repeats: 1, signal }],
+  },
+  openRunCells: { call: ddsc.openRunCells as Call, given: [record] },
+  splitRunCells: { call: ddsc.splitRunCells as Call, given: [record, source] },
+  readRecord: { call: ddsc.readRecord as Call, given: [join(root, "run")] },
+  Trainer: {
+    call: (...given) => new ddsc.Trainer(...(given as unknown as [ddsc.Denoiser, ddsc.TrainerOptions])),
+    given: [
+      model,
+      {
+        folder: join(root, "run"),
+        overwrite: false,
+        schedule: { kind: "constant" },
+        recompute: false,
+        batchCells: 4,
+        lengthBuckets: false,
+        worker: false,
+        where: "library_size > 0",
+        validation: { fraction: 0.1, cells: 4 },
+        checkpoint: { every: 1, keep: 1 },
+      },
+    ],
+  },
+  "Trainer.resume": { call: ddsc.Trainer.resume as Call, given: [join(root, "run"), { device: "cpu" }] },
+  "trainer.fit": {
+    call: (...given) =>
+      drain(
+        (
+          new ddsc.Trainer(model, { batchCells: 64, worker: false, validation: false }).fit as (
+            ...all: unknown[]
+          ) => AsyncIterable<unknown>
+        )(...given),
+      ),
+    given: [source, { steps: 1, seconds: 60, signal }],
+  },
+};
+
+/** The arguments with one of them, or one of an object's fields, replaced: by name. */
+function* replaced(given: readonly unknown[]): Generator<{ readonly name: string; readonly all: unknown[] }> {
+  for (const [i, right] of given.entries()) {
+    for (const wrong of WRONG) {
+      yield { name: `${i}: ${String(wrong)}`, all: given.map((value, at) => (at === i ? wrong : value)) };
+      if (Object.getPrototypeOf(right ?? 0) !== Object.prototype) continue;
+      for (const field of Object.keys(right as object)) {
+        const changed = { ...(right as object), [field]: wrong };
+        yield {
+          name: `${i}.${field}: ${String(wrong)}`,
+          all: given.map((value, at) => (at === i ? changed : value)),
+        };
+      }
+    }
+  }
+}
+
+/** What a call throws or rejects with. */
+async function problemOf({ call }: Entry, given: readonly unknown[]): Promise<unknown> {
+  try {
+    await call(...(given as never[]));
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+describe("a wrong argument is a DdscError", () => {
+  it.each(Object.keys(entries))("of %s", async (name) => {
+    const entry = entries[name] as Entry;
+    const others: string[] = [];
+    for (const { name: argument, all } of replaced(entry.given)) {
+      const problem = await problemOf(entry, all);
+      if (problem !== undefined && !(problem instanceof ddsc.DdscError))
+        others.push(`${argument}: ${problem}`);
+    }
+    expect(others).toEqual([]);
+  });
+
+  it("of a gene that is kept neither with 1 nor with 0", async () => {
+    const keep = new Uint8Array(batch.tokens.length).fill(1);
+    keep[2] = 2;
+    const rejected = await ddsc.inpaint(model, batch, { keep }).catch((error: unknown) => error);
+    expect(rejected).toMatchObject({ code: "ARGUMENT_RANGE", place: { argument: "keep" } });
+    expect(String(rejected)).toContain("expected 0 or 1 for keep but received 2 at token 2");
+    const text = { keep: Array.from(keep) as unknown as Uint8Array };
+    await expect(ddsc.inpaint(model, batch, text)).rejects.toThrow(/ARGUMENT_TYPE.*Uint8Array/);
+  });
+});
+
+describe("the table of public functions", () => {
+  it("names every function that these folders make public", async () => {
+    const folders = await Promise.all([
+      import("../lib/batching/index.js"),
+      import("../lib/evaluation/index.js"),
+      import("../lib/model/denoiser.js"),
+      import("../lib/model/memory.js"),
+      import("../lib/sampling/index.js"),
+      import("../lib/training/memory.js"),
+      import("../lib/training/profile.js"),
+      import("../lib/training/run_data.js"),
+      import("../lib/training/state.js"),
+      import("../lib/training/trainer.js"),
+    ]);
+    const own = new Set(folders.flatMap((folder) => Object.values(folder as Record<string, unknown>)));
+    const functions = Object.entries(ddsc).filter(
+      ([, value]) => typeof value === "function" && own.has(value),
+    );
+    const named = new Set(Object.keys(entries).map((name) => name.split(".")[0]));
+    expect(functions.map(([name]) => name).filter((name) => !named.has(name))).toEqual([]);
+  });
+});
