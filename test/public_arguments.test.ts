@@ -6,9 +6,6 @@ import * as ddsc from "../lib/index.js";
 import { recordData } from "../lib/training/run_data.js";
 import { smallModel, smallSource } from "./training/small_run.js";
 
-/** Values that a program without types may pass for any other. */
-const WRONG = [undefined, null, 7, "cells", true, {}, [null], () => 7];
-
 type Call = (...given: never[]) => unknown;
 
 /** A public function: a call of it, and arguments that are right, options in an object of their own. */
@@ -18,6 +15,8 @@ interface Entry {
 }
 
 const root = await mkdtemp(join(tmpdir(), "ddsc-arguments-"));
+/** Values that a program without types may pass for any other; the text may become a folder. */
+const WRONG = [undefined, null, 7, join(root, "cells"), true, {}, [null], () => 7];
 const model = await smallModel({ profile: true });
 const source = smallSource();
 const { tokenizer, vocabulary } = model;
