@@ -47,7 +47,7 @@ export { ConcatenatedSource } from "./data/sources/concatenate.js";
 export type { FileDescriptor, MemoryCells, SourceDescriptor } from "./data/sources/descriptor.js";
 export type { CategoricalColumn, Column, Frame } from "./data/sources/frame.js";
 export { framesOf } from "./data/sources/frames.js";
-export type { AmbiguousGene, GeneMatch } from "./data/sources/gene_index.js";
+export type { AmbiguousGene, GeneMatch } from "./data/genes/gene_index.js";
 export { MemorySource } from "./data/sources/memory.js";
 export type { NumberArray } from "./data/sources/number_array.js";
 export { simulateCells } from "./data/sources/simulate.js";

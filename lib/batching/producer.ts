@@ -82,7 +82,7 @@ export async function* produceBatches(
       const begin = (batch: number) =>
         tokenizer.tokenizePicked(
           window.blocks,
-          window.pick(places.subarray(bounds[batch], bounds[batch + 1])),
+          window.placesOf(places.subarray(bounds[batch], bounds[batch + 1])),
           mapping,
           epoch,
         );

@@ -1,7 +1,7 @@
 import { DdscError } from "../base/errors.js";
 import { upperBound } from "../base/search.js";
 import type { CellBlock } from "../data/sources/cells.js";
-import type { PickedCells } from "../data/sources/picked.js";
+import type { CellPlaces } from "../data/sources/gather.js";
 import type { HeldMemory } from "../native/tokens.js";
 
 /** Cells of some pieces of an epoch in memory, to be picked in any order. */
@@ -33,7 +33,7 @@ export class CellWindow {
   }
 
   /** The cells at these places of the window (0 the cell of the lowest row), in this order. Throws `WINDOW_MISSING_ROW`. */
-  pick(places: Int32Array): PickedCells {
+  placesOf(places: Int32Array): CellPlaces {
     const picked = new Int32Array(2 * places.length);
     for (let i = 0; i < places.length; i++) {
       const place = places[i] as number;

@@ -1,7 +1,7 @@
 import { checkChoice, checkNumber, DdscError } from "../base/errors.js";
 import { Purpose, RandomStream } from "../base/random.js";
 import type { CellBlock } from "../data/sources/cells.js";
-import { type PickedCells, pickCells } from "../data/sources/picked.js";
+import { type CellPlaces, gatherCells } from "../data/sources/gather.js";
 import type { CellSource } from "../data/sources/source.js";
 import { chooseWithoutReplacement } from "./choose.js";
 import { badCount, type CountPlace, duplicateGene } from "./count_errors.js";
@@ -154,12 +154,12 @@ export class CellTokenizer {
    */
   async tokenizePicked(
     blocks: readonly CellBlock[],
-    picked: PickedCells,
+    picked: CellPlaces,
     mapping: GeneMapping,
     epoch: number,
   ): Promise<TokenizedCells> {
     const native = await tokenizePickedNatively(this, blocks, picked, mapping, epoch);
-    return native ?? this.tokenizeHere(pickCells(blocks, picked), mapping, epoch);
+    return native ?? this.tokenizeHere(gatherCells(blocks, picked), mapping, epoch);
   }
 
   /** As `tokenize`, in JavaScript: the definition that native code follows, and what finds the cell that it refuses. */

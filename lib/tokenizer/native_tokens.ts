@@ -1,5 +1,5 @@
 import type { CellBlock } from "../data/sources/cells.js";
-import type { PickedCells } from "../data/sources/picked.js";
+import type { CellPlaces } from "../data/sources/gather.js";
 import { type NativeTokenizing, type NativeTokens, tokenizeCells, tokenizePicked } from "../native/tokens.js";
 import { QuantileRanks } from "./quantile_ranks.js";
 import type { TokenStrategy } from "./strategy.js";
@@ -35,7 +35,7 @@ export function tokenizeNatively(
 export async function tokenizePickedNatively(
   tokenizer: TokenizerSettings,
   blocks: readonly CellBlock[],
-  picked: PickedCells,
+  picked: CellPlaces,
   mapping: GeneMapping,
   epoch: number,
 ): Promise<TokenizedCells | undefined> {

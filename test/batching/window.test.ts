@@ -3,7 +3,7 @@ import { BatchLoader } from "../../lib/batching/index.js";
 import { CellWindow } from "../../lib/batching/window.js";
 import type { CellBlock } from "../../lib/data/sources/cells.js";
 import { MemorySource } from "../../lib/data/sources/memory.js";
-import { pickCells } from "../../lib/data/sources/picked.js";
+import { gatherCells } from "../../lib/data/sources/gather.js";
 import { HeldMemory } from "../../lib/native/tokens.js";
 import { CellTokenizer, GeneVocabulary } from "../../lib/tokenizer/index.js";
 import { variedSource } from "./small_source.js";
@@ -28,17 +28,17 @@ describe("a window of cells", () => {
   it("gives any of its cells, lowest row first, whatever the order in which blocks came", async () => {
     const window = await windowOf();
     const places = Int32Array.of(39, 0, 17, 17, 26);
-    expect(pickCells(window.blocks, window.pick(places))).toEqual(
-      pickCells([await source.read(places)], Int32Array.of(0, 0, 0, 1, 0, 2, 0, 3, 0, 4)),
+    expect(gatherCells(window.blocks, window.placesOf(places))).toEqual(
+      gatherCells([await source.read(places)], Int32Array.of(0, 0, 0, 1, 0, 2, 0, 3, 0, 4)),
     );
-    expect(() => window.pick(Int32Array.of(40))).toThrow(/WINDOW_MISSING_ROW/);
+    expect(() => window.placesOf(Int32Array.of(40))).toThrow(/WINDOW_MISSING_ROW/);
   });
 
   it("is tokenized off the event loop to the tokens of the definition", async () => {
     const window = await windowOf();
     const calls = [Int32Array.of(39, 0, 17, 26), Int32Array.of(3), rows(0, 40), new Int32Array(0)];
     const made = await Promise.all(
-      calls.map((places) => tokenizer.tokenizePicked(window.blocks, window.pick(places), mapping, 3)),
+      calls.map((places) => tokenizer.tokenizePicked(window.blocks, window.placesOf(places), mapping, 3)),
     );
     for (const [i, places] of calls.entries()) {
       expect(made[i]).toEqual(tokenizer.tokenizeHere(await source.read(places), mapping, 3));

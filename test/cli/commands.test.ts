@@ -25,7 +25,7 @@ afterAll(() => rm(folder, { recursive: true }));
 /** All values of a matrix of an .h5ad file, row-major, as far as they are above 0. */
 async function counts(file: string, layer?: string) {
   using source = await openCells(file, layer === undefined ? {} : { layer });
-  return source.read(Int32Array.from({ length: source.cellCount }, (_, row) => row));
+  return await source.read(Int32Array.from({ length: source.cellCount }, (_, row) => row));
 }
 
 describe("ddsc train", () => {

@@ -5,7 +5,7 @@ import type { CellBlock, Gene, MetadataColumn, MetadataOptions } from "./cells.j
 import { checkRows } from "./checked_counts.js";
 import type { SourceDescriptor } from "./descriptor.js";
 import { columnOf, frameTable, missingColumn } from "./frame.js";
-import { uniteGenes } from "./gene_union.js";
+import { uniteGenes } from "../genes/gene_union.js";
 import { rowRange } from "./parts.js";
 import { type CellSource, handoverOf, type SourceContents } from "./source.js";
 import { joinContents } from "./source_contents.js";

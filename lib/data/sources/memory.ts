@@ -4,7 +4,7 @@ import type { CellBlock, Gene, MetadataColumn, MetadataOptions } from "./cells.j
 import { CountFindings, checkedBlock, checkRows } from "./checked_counts.js";
 import type { MemoryCells, SourceDescriptor } from "./descriptor.js";
 import { type Column, type Frame, frameColumns, frameTable, selectFrame, textCategories } from "./frame.js";
-import { duplicateCellNote, uniqueIds } from "./gene_names.js";
+import { duplicateCellNote, uniqueIds } from "../genes/gene_names.js";
 import { fixedParts } from "./parts.js";
 import type { CellSource, SourceFrames } from "./source.js";
 

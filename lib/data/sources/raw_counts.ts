@@ -1,5 +1,5 @@
 import { DdscError } from "../../base/errors.js";
-import { isTransposed, TRANSPOSED } from "./orientation.js";
+import { isTransposed, TRANSPOSED } from "../genes/orientation.js";
 import { spreadRows } from "./parts.js";
 import type { CellSource } from "./source.js";
 

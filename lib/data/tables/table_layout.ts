@@ -1,6 +1,6 @@
 import { DdscError } from "../../base/errors.js";
-import { uniqueIds } from "../sources/gene_names.js";
-import { areCellNames, areEnsembl } from "../sources/orientation.js";
+import { uniqueIds } from "../genes/gene_names.js";
+import { areCellNames, areEnsembl } from "../genes/orientation.js";
 import { parseNumber } from "../text/numbers.js";
 
 /** Records after the first that are looked at to tell what columns hold. */

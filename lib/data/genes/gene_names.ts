@@ -1,5 +1,5 @@
-import type { Gene } from "./cells.js";
-import { columnText, type Frame } from "./frame.js";
+import type { Gene } from "../sources/cells.js";
+import { columnText, type Frame } from "../sources/frame.js";
 
 /** Columns of var that hold other names of a gene, as common tools call them; compared in lower case. */
 const NAME_COLUMNS = new Set([

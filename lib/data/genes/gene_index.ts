@@ -1,4 +1,4 @@
-import type { Gene } from "./cells.js";
+import type { Gene } from "../sources/cells.js";
 
 const VERSIONED_ENSEMBL = /^(ENS[A-Z]{0,6}G\d{6,})\.\d+$/;
 

@@ -1,16 +1,16 @@
 import type { CellBlock } from "./cells.js";
 
 /** Cells of several blocks by number of block and place in it, pair after pair. */
-export type PickedCells = Int32Array;
+export type CellPlaces = Int32Array;
 
-/** The picked cells in the order given, as one block. */
-export function pickCells(blocks: readonly CellBlock[], picked: PickedCells): CellBlock {
-  const cells = picked.length / 2;
+/** These cells in the order given, as one block. */
+export function gatherCells(blocks: readonly CellBlock[], places: CellPlaces): CellBlock {
+  const cells = places.length / 2;
   const rows = new Int32Array(cells);
   const offsets = new Int32Array(cells + 1);
   const boundsOf = (i: number) => {
-    const block = blocks[picked[2 * i] ?? 0];
-    const cell = picked[2 * i + 1] ?? 0;
+    const block = blocks[places[2 * i] ?? 0];
+    const cell = places[2 * i + 1] ?? 0;
     return { block, cell, start: block?.offsets[cell] ?? 0, end: block?.offsets[cell + 1] ?? 0 };
   };
   for (let i = 0; i < cells; i++) {

@@ -1,6 +1,6 @@
-import type { Gene } from "./cells.js";
-import { rowRange } from "./parts.js";
-import type { CellSource } from "./source.js";
+import type { Gene } from "../sources/cells.js";
+import { rowRange } from "../sources/parts.js";
+import type { CellSource } from "../sources/source.js";
 
 const ENSEMBL = /^ENS[A-Z]*G\d{6,}/;
 const CELL_NAME = /(^|[._:#-])[ACGT]{10,}([._-]\w+)?$|^(cell|barcode|sample)[._ -]?\d+$/i;
