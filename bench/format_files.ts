@@ -65,12 +65,12 @@ export async function writeFormatFiles(
 }
 
 async function readMatrix(source: CellSource): Promise<Matrix> {
-  const { offsets, genes, counts } = await source.read(rowRange(0, source.cellCount));
+  const { offsets, columns, counts } = await source.read(rowRange(0, source.cellCount));
   return {
     cells: source.cellCount,
     genes: source.genes.map(({ id }) => id),
     indptr: offsets,
-    indices: genes,
+    indices: columns,
     data: counts,
   };
 }

@@ -53,7 +53,7 @@ function simulate(cells: number, expressed: number, next: () => number): CellBlo
     offsets[cell + 1] = genes.length;
   }
   const rows = Int32Array.from({ length: cells }, (_, cell) => cell);
-  return { rows, offsets, genes: Int32Array.from(genes), counts: Float32Array.from(counts) };
+  return { rows, offsets, columns: Int32Array.from(genes), counts: Float32Array.from(counts) };
 }
 
 /** What shards are written as. */
@@ -100,8 +100,8 @@ class ArrowShard {
     this.#tokens = tokens;
   }
 
-  async write({ offsets, genes, counts }: CellBlock, ids: readonly string[]): Promise<void> {
-    const tokens = BigInt64Array.from(genes, (gene) => BigInt(this.#tokens[gene] ?? 0));
+  async write({ offsets, columns, counts }: CellBlock, ids: readonly string[]): Promise<void> {
+    const tokens = BigInt64Array.from(columns, (gene) => BigInt(this.#tokens[gene] ?? 0));
     const table = new Table({
       genes: lists(offsets, makeVector(tokens)),
       expressions: lists(offsets, makeVector(counts)),

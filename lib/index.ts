@@ -32,6 +32,7 @@ export {
   writeH5ad,
   writeH5adStreamed,
 } from "./data/anndata/h5ad_write.js";
+export type { AmbiguousGene, GeneMatch } from "./data/genes/gene_index.js";
 export type { AttributeValue } from "./data/hdf5/writer/writer.js";
 export { openCells, openSource } from "./data/open/open_cells.js";
 export type { ColumnSummary, ValueCount } from "./data/report/column_counter.js";
@@ -47,7 +48,6 @@ export { ConcatenatedSource } from "./data/sources/concatenate.js";
 export type { FileDescriptor, MemoryCells, SourceDescriptor } from "./data/sources/descriptor.js";
 export type { CategoricalColumn, Column, Frame } from "./data/sources/frame.js";
 export { framesOf } from "./data/sources/frames.js";
-export type { AmbiguousGene, GeneMatch } from "./data/genes/gene_index.js";
 export { MemorySource } from "./data/sources/memory.js";
 export type { NumberArray } from "./data/sources/number_array.js";
 export { simulateCells } from "./data/sources/simulate.js";

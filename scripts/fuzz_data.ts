@@ -75,18 +75,18 @@ async function readAll(opened: CellSource): Promise<void> {
   const count = Math.min(source.cellCount, MOST_ROWS);
   const ends = rowRange(Math.max(count, source.cellCount - 5), source.cellCount);
   for (const rows of [rowRange(0, count), ends]) {
-    const { offsets, genes, counts } = await source.read(rows);
+    const { offsets, columns, counts } = await source.read(rows);
     if (offsets.length !== rows.length + 1 || offsets[0] !== 0)
       throw new Error("offsets do not fit the rows");
     for (let cell = 0; cell < rows.length; cell++) {
       const start = offsets[cell] ?? -1;
       const end = offsets[cell + 1] ?? -1;
-      if (end < start || end > genes.length || end > counts.length)
+      if (end < start || end > columns.length || end > counts.length)
         throw new Error(`cell ${cell} has bad bounds`);
       for (let i = start; i < end; i++) {
-        const gene = genes[i] ?? -1;
+        const gene = columns[i] ?? -1;
         const value = counts[i] ?? Number.NaN;
-        if (gene < 0 || gene >= source.genes.length || (i > start && gene <= (genes[i - 1] ?? 0)))
+        if (gene < 0 || gene >= source.genes.length || (i > start && gene <= (columns[i - 1] ?? 0)))
           throw new Error(`cell ${cell} has genes out of range or order`);
         if (!(value > 0 && value < Number.POSITIVE_INFINITY)) throw new Error(`cell ${cell} has a bad count`);
       }

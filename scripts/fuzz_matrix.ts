@@ -197,7 +197,7 @@ async function readAll(path: string, options: OpenOptions): Promise<void> {
       throw new Error("a block has other cells than were asked for");
     for (let cell = 0; cell < rows.length; cell++) {
       for (let at = block.offsets[cell] ?? 0, last = -1; at < (block.offsets[cell + 1] ?? 0); at++) {
-        const gene = block.genes[at] ?? -1;
+        const gene = block.columns[at] ?? -1;
         const count = block.counts[at] ?? Number.NaN;
         if (gene <= last || gene >= genes.length || !(count > 0))
           throw new Error("a block's entries are not in order");

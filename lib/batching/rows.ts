@@ -115,12 +115,12 @@ function checkStream(source: CellSource, tokenizer: CellTokenizer, options: Stre
 }
 
 /** Cells first .. end - 1 of a block. */
-function cellsOf({ rows, offsets, genes, counts }: CellBlock, first: number, end: number): CellBlock {
+function cellsOf({ rows, offsets, columns, counts }: CellBlock, first: number, end: number): CellBlock {
   const start = offsets[first] ?? 0;
   return {
     rows: rows.subarray(first, end),
     offsets: offsets.subarray(first, end + 1).map((offset) => offset - start),
-    genes: genes.subarray(start, offsets[end]),
+    columns: columns.subarray(start, offsets[end]),
     counts: counts.subarray(start, offsets[end]),
   };
 }

@@ -155,7 +155,7 @@ export class WindowReader {
       await setImmediate();
       this.#signal.throwIfAborted();
       const block = await this.#source.read(rows.subarray(first, first + SLICE_CELLS), this.#signal);
-      if (block.owned === true) memory.hold(block.genes, block.counts);
+      if (block.owned === true) memory.hold(block.columns, block.counts);
       blocks.push(block);
     }
     return blocks;

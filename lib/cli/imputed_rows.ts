@@ -82,7 +82,7 @@ export class ImputedRows {
 
   #copyCounts(block: CellBlock, place: number, into: Float32Array): void {
     for (let i = block.offsets[place] as number; i < (block.offsets[place + 1] as number); i++) {
-      into[place * this.#width + (block.genes[i] as number)] = block.counts[i] as number;
+      into[place * this.#width + (block.columns[i] as number)] = block.counts[i] as number;
     }
   }
 
@@ -101,7 +101,7 @@ export class ImputedRows {
     const [start, end] = [block.offsets[place] as number, block.offsets[place + 1] as number];
     const reference = block.counts
       .subarray(start, end)
-      .filter((_, i) => (ids[block.genes[start + i] as number] as number) >= 0);
+      .filter((_, i) => (ids[block.columns[start + i] as number] as number) >= 0);
     const ranks = Int32Array.from(entries, (entry) => rank[entry] as number);
     const counts = this.#strategy.decode(ranks, reference);
     for (const [i, entry] of entries.entries()) X[entry] = counts[i] as number;

@@ -38,7 +38,7 @@ export interface NativeTokens {
 export interface NativeBlock {
   readonly rows: Int32Array;
   readonly offsets: Int32Array;
-  readonly genes: Int32Array;
+  readonly columns: Int32Array;
   readonly counts: Float32Array;
 }
 

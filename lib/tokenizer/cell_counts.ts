@@ -49,7 +49,7 @@ export function collectCells(cells: readonly CellCounts[], name = "cells in memo
     block: {
       rows: Int32Array.from(cells.keys()),
       offsets,
-      genes: Int32Array.from(geneColumns),
+      columns: Int32Array.from(geneColumns),
       counts: Float32Array.from(counts),
     },
   };

@@ -252,7 +252,7 @@ export class CellTokenizer {
     let length = 0;
     let ascending = true;
     for (let i = start; i < end; i++) {
-      const column = block.genes[i] as number;
+      const column = block.columns[i] as number;
       const count = block.counts[i] as number;
       if (!(count > 0 && count < Number.POSITIVE_INFINITY)) {
         if (count === 0) continue;

@@ -1,5 +1,5 @@
-import type { Gene } from "../data/sources/cells.js";
 import type { GeneMatch } from "../data/genes/gene_index.js";
+import type { Gene } from "../data/sources/cells.js";
 import type { RaggedBatch } from "./ragged_batch.js";
 import type { TokenizerReport } from "./report.js";
 

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { DdscError } from "../base/errors.js";
 import { writeFileAtomic } from "../base/files.js";
-import type { Gene } from "../data/sources/cells.js";
 import { GeneIndex, type GeneMatch } from "../data/genes/gene_index.js";
+import type { Gene } from "../data/sources/cells.js";
 import type { CellSource } from "../data/sources/source.js";
 import { SPECIAL_GENES } from "./ragged_batch.js";
 import { parseVocabulary, readVocabulary, type VocabularyEntry } from "./vocabulary_file.js";

@@ -25,7 +25,7 @@ data::CellSlice cellSlice(const Field& block) {
   data::CellSlice cells;
   cells.rows = borrowed<Napi::Int32Array>(block["rows"], napi_int32_array);
   cells.offsets = borrowed<Napi::Int32Array>(block["offsets"], napi_int32_array);
-  cells.columns = borrowed<Napi::Int32Array>(block["genes"], napi_int32_array);
+  cells.columns = borrowed<Napi::Int32Array>(block["columns"], napi_int32_array);
   cells.counts = borrowed<Napi::Float32Array>(block["counts"], napi_float32_array);
   return cells;
 }

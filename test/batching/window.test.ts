@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import { BatchLoader } from "../../lib/batching/index.js";
 import { CellWindow } from "../../lib/batching/window.js";
 import type { CellBlock } from "../../lib/data/sources/cells.js";
-import { MemorySource } from "../../lib/data/sources/memory.js";
 import { gatherCells } from "../../lib/data/sources/gather.js";
+import { MemorySource } from "../../lib/data/sources/memory.js";
 import { HeldMemory } from "../../lib/native/tokens.js";
 import { CellTokenizer, GeneVocabulary } from "../../lib/tokenizer/index.js";
 import { variedSource } from "./small_source.js";
@@ -20,7 +20,7 @@ async function windowOf(memory = new HeldMemory()): Promise<CellWindow> {
     source.read(rows(0, 10)),
     source.read(rows(10, 25)),
   ]);
-  for (const { genes, counts } of blocks) memory.hold(genes, counts);
+  for (const { columns, counts } of blocks) memory.hold(columns, counts);
   return new CellWindow(0, 3, blocks, [memory]);
 }
 
@@ -60,7 +60,7 @@ describe("a window of cells", () => {
   it("frees the memory it was given charge of, and no other", async () => {
     const window = await windowOf();
     window.free();
-    for (const { genes, counts } of window.blocks) expect([genes.length, counts.length]).toEqual([0, 0]);
+    for (const { columns, counts } of window.blocks) expect([columns.length, counts.length]).toEqual([0, 0]);
     window.free();
     const shared = new Float32Array(8).subarray(0, 4);
     const memory = new HeldMemory();
@@ -94,7 +94,7 @@ describe("a loader of blocks that may be freed", () => {
     const freeing = new BatchLoader(owner, tokenizer, { ...options, epochs: 2 });
     for await (const loaded of plain) expect((await freeing.next()).value).toEqual(loaded);
     expect((await freeing.next()).done).toBe(true);
-    expect(given.every(({ genes }) => genes.length === 0)).toBe(true);
+    expect(given.every(({ columns }) => columns.length === 0)).toBe(true);
   });
 
   it("frees the blocks of a window that was not used up", async () => {
@@ -104,6 +104,6 @@ describe("a loader of blocks that may be freed", () => {
     await loader.close();
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(given.length).toBeGreaterThan(0);
-    expect(given.every(({ genes }) => genes.length === 0)).toBe(true);
+    expect(given.every(({ columns }) => columns.length === 0)).toBe(true);
   });
 });

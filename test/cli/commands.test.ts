@@ -365,11 +365,11 @@ describe("ddsc impute", () => {
     expect(json()).toMatchObject({ cells, entries: cells * genes - before.counts.length });
     expect(after.counts.length).toBe(cells * genes);
     const filled = new Map(
-      Array.from(after.genes, (gene, i) => [`${Math.floor(i / genes)} ${gene}`, after.counts[i]]),
+      Array.from(after.columns, (gene, i) => [`${Math.floor(i / genes)} ${gene}`, after.counts[i]]),
     );
     for (let cell = 0; cell < cells; cell++) {
       for (let i = before.offsets[cell]!; i < before.offsets[cell + 1]!; i++) {
-        expect(filled.get(`${cell} ${before.genes[i]}`)).toBe(before.counts[i]);
+        expect(filled.get(`${cell} ${before.columns[i]}`)).toBe(before.counts[i]);
       }
     }
     using source = await openCells(data);

@@ -70,9 +70,9 @@ export async function denseRows(source: CellSource, rows: readonly number[]): Pr
   const result = rows.map((_, i) => {
     const dense = new Array<number>(source.genes.length).fill(0);
     for (let at = block.offsets[i]!; at < block.offsets[i + 1]!; at++) {
-      const ascending = at === block.offsets[i]! || block.genes[at - 1]! < block.genes[at]!;
+      const ascending = at === block.offsets[i]! || block.columns[at - 1]! < block.columns[at]!;
       if (!ascending || !(block.counts[at]! > 0)) disorder++;
-      dense[block.genes[at]!] = block.counts[at]!;
+      dense[block.columns[at]!] = block.counts[at]!;
     }
     return dense;
   });

@@ -54,8 +54,8 @@ describe("the examples", () => {
 
   it("fill in genes without a count", async () => {
     using cells = await openCells(data);
-    const { genes, counts } = await cells.read(Int32Array.of(2));
-    const expressed = new Set(Array.from(genes, (gene) => cells.genes[gene]!.id));
+    const { columns, counts } = await cells.read(Int32Array.of(2));
+    const expressed = new Set(Array.from(columns, (gene) => cells.genes[gene]!.id));
     const { stdout, stderr } = await ended(start("impute", run, data, "2"));
     expect(stderr).toBe("");
     const [head, ...lines] = stdout.trimEnd().split("\n");

@@ -20,7 +20,7 @@ function blockOf(cells: readonly (readonly (readonly [number, number])[])[], fir
   return {
     rows: Int32Array.from(cells.keys(), (row) => row + firstRow),
     offsets: Int32Array.from(offsets),
-    genes: Int32Array.from(cells.flat(), ([column]) => column),
+    columns: Int32Array.from(cells.flat(), ([column]) => column),
     counts: Float32Array.from(cells.flat(), ([, count]) => count),
   };
 }
@@ -356,7 +356,7 @@ describe("cells given by gene names", () => {
     ]);
     expect(cells.genes.map(({ id }) => id)).toEqual(["B", "A", "C"]);
     expect([...cells.block.offsets]).toEqual([0, 2, 4]);
-    expect([...cells.block.genes]).toEqual([0, 1, 0, 2]);
+    expect([...cells.block.columns]).toEqual([0, 1, 0, 2]);
     expect([...cells.block.counts]).toEqual([2, 1, 3, 4]);
   });
 

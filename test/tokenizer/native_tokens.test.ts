@@ -38,7 +38,7 @@ function blockOf(cells: readonly (readonly [number[], number[]])[], firstRow: nu
   return {
     rows: Int32Array.from(cells.keys(), (row) => row + firstRow),
     offsets: Int32Array.from(offsets),
-    genes: Int32Array.from(cells.flatMap(([columns]) => columns)),
+    columns: Int32Array.from(cells.flatMap(([columns]) => columns)),
     counts: Float32Array.from(cells.flatMap(([, counts]) => counts)),
   };
 }
@@ -113,8 +113,8 @@ describe("native tokens", () => {
       { ...good, offsets: Int32Array.of(0, 200) },
       { ...good, offsets: Int32Array.of(2, 0) },
       { ...good, offsets: Int32Array.of(0) },
-      { ...good, genes: Int32Array.of(1, 1 << 20) },
-      { ...good, genes: Int32Array.of(1, -5) },
+      { ...good, columns: Int32Array.of(1, 1 << 20) },
+      { ...good, columns: Int32Array.of(1, -5) },
     ]) {
       expect(tokenizeNatively(tokenizer, bad, mapping, 0)).toBeUndefined();
     }

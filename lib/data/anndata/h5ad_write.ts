@@ -123,7 +123,7 @@ export async function writeH5adCells(path: string, contents: H5adCells): Promise
     const indices = writer.streamDataset("/X/indices", type, [Number.POSITIVE_INFINITY]);
     const bounds = new Float64Array(cells + 1);
     let written = 0;
-    for await (const { rows, offsets, genes: columns, counts } of contents.blocks) {
+    for await (const { rows, offsets, columns, counts } of contents.blocks) {
       if (written + rows.length > cells) throw shapeError(path, `there are more than ${cells} cells`);
       const first = bounds[written] ?? 0;
       for (let cell = 1; cell <= rows.length; cell++) bounds[written + cell] = first + (offsets[cell] ?? 0);

@@ -1,8 +1,8 @@
 import { DdscError } from "../../base/errors.js";
+import { COMPARED_NAMES, duplicateCellNote } from "../genes/gene_names.js";
 import type { Hierarchy } from "../hierarchy.js";
 import type { OpenOptions } from "../sources/cells.js";
 import { FileSource } from "../sources/file_source.js";
-import { COMPARED_NAMES, duplicateCellNote } from "../genes/gene_names.js";
 import { rowRange } from "../sources/parts.js";
 import { type AnnDataMembers, anndataContents, UNREAD_GROUPS } from "../sources/source_contents.js";
 import { StoredFrame } from "./frame.js";

@@ -1,6 +1,6 @@
 import type { Gene } from "../sources/cells.js";
-import { GeneIndex } from "./gene_index.js";
 import type { CellSource } from "../sources/source.js";
+import { GeneIndex } from "./gene_index.js";
 
 /** The genes of several sources together. */
 export interface GeneUnion {

@@ -1,5 +1,5 @@
-import { isUrl } from "../io/content.js";
 import { COMPARED_NAMES } from "../genes/gene_names.js";
+import { isUrl } from "../io/content.js";
 import { rowRange } from "../sources/parts.js";
 import type { CellSource } from "../sources/source.js";
 

@@ -216,7 +216,7 @@ export class TahoeShardWriter {
         tokens[at] = CLS_TOKEN;
         expressions[at++] = CLS_EXPRESSION;
         for (let i = block.offsets[cell] ?? 0; i < (block.offsets[cell + 1] ?? 0); i++) {
-          tokens[at] = this.#token(block.genes[i] ?? -1);
+          tokens[at] = this.#token(block.columns[i] ?? -1);
           expressions[at++] = block.counts[i] ?? 0;
         }
         lists[++row] = at;
@@ -242,8 +242,8 @@ export class TahoeShardWriter {
 }
 
 function copyBlock(block: CellBlock): CellBlock {
-  const { rows, offsets, genes, counts } = block;
-  return { rows: rows.slice(), offsets: offsets.slice(), genes: genes.slice(), counts: counts.slice() };
+  const { rows, offsets, columns, counts } = block;
+  return { rows: rows.slice(), offsets: offsets.slice(), columns: columns.slice(), counts: counts.slice() };
 }
 
 function sliceCells(

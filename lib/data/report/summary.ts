@@ -100,8 +100,8 @@ class CountsSummary {
     this.#seen = new Uint8Array(genes);
   }
 
-  add({ rows, offsets, genes, counts }: CellBlock): void {
-    for (const gene of genes) this.#seen[gene] = 1;
+  add({ rows, offsets, columns, counts }: CellBlock): void {
+    for (const gene of columns) this.#seen[gene] = 1;
     for (let cell = 0; cell < rows.length; cell++) {
       const own = counts.subarray(offsets[cell], offsets[cell + 1]);
       this.#cellsWith[own.length] = (this.#cellsWith[own.length] ?? 0) + 1;

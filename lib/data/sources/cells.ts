@@ -12,13 +12,13 @@ export interface Gene {
 export interface CellBlock {
   /** Row number in the source of each cell, [cells]. */
   readonly rows: Int32Array;
-  /** Bounds of each cell in `genes` and `counts`, [cells + 1]; starts at 0. */
+  /** Bounds of each cell in `columns` and `counts`, [cells + 1]; starts at 0. */
   readonly offsets: Int32Array;
   /** Column (index into `CellSource.genes`) of each stored count, ascending within a cell. */
-  readonly genes: Int32Array;
+  readonly columns: Int32Array;
   /** Counts as stored, > 0. */
   readonly counts: Float32Array;
-  /** Whether nobody else has the memory of `genes` and `counts`, so that whoever asked for the block may free it; default false. */
+  /** Whether nobody else has the memory of `columns` and `counts`, so that whoever asked for the block may free it; default false. */
   readonly owned?: boolean;
 }
 

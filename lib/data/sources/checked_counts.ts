@@ -105,7 +105,7 @@ export async function checkedBlock(
   const owned = raw.owned === true ? { owned: true } : {};
   if (raw.checked === true) {
     const { offsets, columns, values } = raw;
-    return { rows: Int32Array.from(rows), offsets, genes: columns, counts: values, ...owned };
+    return { rows: Int32Array.from(rows), offsets, columns, counts: values, ...owned };
   }
   const { block, bad, ...found } = checkRawRows(raw, rows);
   if (bad !== undefined) throw await badCount(place, bad);
@@ -156,7 +156,7 @@ function checkRawRows(
   const block = {
     rows: Int32Array.from(rows),
     offsets,
-    genes: all ? columns : columns.slice(0, kept),
+    columns: all ? columns : columns.slice(0, kept),
     counts: all ? values : values.slice(0, kept),
   };
   return { block, bad, fraction, repeated, repeatedRows };

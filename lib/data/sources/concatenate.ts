@@ -1,11 +1,11 @@
 import { Table } from "apache-arrow";
 import { DdscError } from "../../base/errors.js";
 import { upperBound } from "../../base/search.js";
+import { uniteGenes } from "../genes/gene_union.js";
 import type { CellBlock, Gene, MetadataColumn, MetadataOptions } from "./cells.js";
 import { checkRows } from "./checked_counts.js";
 import type { SourceDescriptor } from "./descriptor.js";
 import { columnOf, frameTable, missingColumn } from "./frame.js";
-import { uniteGenes } from "../genes/gene_union.js";
 import { rowRange } from "./parts.js";
 import { type CellSource, handoverOf, type SourceContents } from "./source.js";
 import { joinContents } from "./source_contents.js";
@@ -183,24 +183,24 @@ function joinColumns(sources: readonly CellSource[]): MetadataColumn[] {
 function withColumns(block: CellBlock, columns: Int32Array | undefined): CellBlock {
   if (columns === undefined) return block;
   const { rows, offsets } = block;
-  const genes = block.owned === true ? block.genes : block.genes.slice();
+  const united = block.owned === true ? block.columns : block.columns.slice();
   const counts = block.owned === true ? block.counts : block.counts.slice();
-  for (let i = 0; i < genes.length; i++) genes[i] = columns[genes[i] as number] ?? 0;
+  for (let i = 0; i < united.length; i++) united[i] = columns[united[i] as number] ?? 0;
   for (let cell = 0; cell < rows.length; cell++)
-    sortCell(genes, counts, offsets[cell] ?? 0, offsets[cell + 1] ?? 0);
-  return { rows, offsets, genes, counts, owned: true };
+    sortCell(united, counts, offsets[cell] ?? 0, offsets[cell + 1] ?? 0);
+  return { rows, offsets, columns: united, counts, owned: true };
 }
 
 /** Sorts the counts of one cell by column, unless they are. */
-function sortCell(genes: Int32Array, counts: Float32Array, start: number, end: number): void {
+function sortCell(columns: Int32Array, counts: Float32Array, start: number, end: number): void {
   let sorted = true;
-  for (let i = start + 1; i < end && sorted; i++) sorted = (genes[i - 1] ?? 0) < (genes[i] ?? 0);
+  for (let i = start + 1; i < end && sorted; i++) sorted = (columns[i - 1] ?? 0) < (columns[i] ?? 0);
   if (sorted) return;
   const order = Uint32Array.from({ length: end - start }, (_, i) => start + i);
-  order.sort((a, b) => (genes[a] ?? 0) - (genes[b] ?? 0));
-  const sortedGenes = Int32Array.from(order, (from) => genes[from] ?? 0);
+  order.sort((a, b) => (columns[a] ?? 0) - (columns[b] ?? 0));
+  const sortedColumns = Int32Array.from(order, (from) => columns[from] ?? 0);
   const sortedCounts = Float32Array.from(order, (from) => counts[from] ?? 0);
-  genes.set(sortedGenes, start);
+  columns.set(sortedColumns, start);
   counts.set(sortedCounts, start);
 }
 
@@ -214,16 +214,16 @@ function mergeBlocks(rows: Int32Array, shares: readonly Share[], blocks: readonl
   }
   for (let place = 0; place < rows.length; place++)
     offsets[place + 1] = (offsets[place + 1] ?? 0) + (offsets[place] ?? 0);
-  const genes = new Int32Array(offsets[rows.length] ?? 0);
-  const counts = new Float32Array(genes.length);
+  const columns = new Int32Array(offsets[rows.length] ?? 0);
+  const counts = new Float32Array(columns.length);
   for (const [i, { places }] of shares.entries()) {
     const block = blocks[i];
     if (block === undefined) continue;
     for (const [cell, place] of places.entries()) {
       const bounds = [block.offsets[cell], block.offsets[cell + 1]] as const;
-      genes.set(block.genes.subarray(...bounds), offsets[place]);
+      columns.set(block.columns.subarray(...bounds), offsets[place]);
       counts.set(block.counts.subarray(...bounds), offsets[place]);
     }
   }
-  return { rows: rows.slice(), offsets, genes, counts, owned: true };
+  return { rows: rows.slice(), offsets, columns, counts, owned: true };
 }

@@ -1,12 +1,12 @@
 import type { Table } from "apache-arrow";
 import { DdscError } from "../../base/errors.js";
+import { genesOf } from "../genes/gene_names.js";
+import { isTransposed, TRANSPOSED } from "../genes/orientation.js";
 import type { CellBlock, Gene, MetadataColumn, MetadataOptions, OpenOptions } from "./cells.js";
 import { CountFindings, checkedBlock, checkRows } from "./checked_counts.js";
 import type { RawRows } from "./count_matrix.js";
 import type { SourceDescriptor } from "./descriptor.js";
 import { type Frame, frameTable, missingColumn } from "./frame.js";
-import { genesOf } from "../genes/gene_names.js";
-import { isTransposed, TRANSPOSED } from "../genes/orientation.js";
 import type { PackedStrings } from "./packed_strings.js";
 import { rowRange } from "./parts.js";
 import type { CellSource, SourceContents, SourceFrames } from "./source.js";

@@ -18,13 +18,13 @@ export function gatherCells(blocks: readonly CellBlock[], places: CellPlaces): C
     rows[i] = block?.rows[cell] ?? 0;
     offsets[i + 1] = (offsets[i] ?? 0) + end - start;
   }
-  const genes = new Int32Array(offsets[cells] ?? 0);
-  const counts = new Float32Array(genes.length);
+  const columns = new Int32Array(offsets[cells] ?? 0);
+  const counts = new Float32Array(columns.length);
   for (let i = 0; i < cells; i++) {
     const { block, start, end } = boundsOf(i);
     if (block === undefined) continue;
-    genes.set(block.genes.subarray(start, end), offsets[i]);
+    columns.set(block.columns.subarray(start, end), offsets[i]);
     counts.set(block.counts.subarray(start, end), offsets[i]);
   }
-  return { rows, offsets, genes, counts };
+  return { rows, offsets, columns, counts };
 }

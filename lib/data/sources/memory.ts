@@ -1,10 +1,10 @@
 import type { Table } from "apache-arrow";
 import { DdscError } from "../../base/errors.js";
+import { duplicateCellNote, uniqueIds } from "../genes/gene_names.js";
 import type { CellBlock, Gene, MetadataColumn, MetadataOptions } from "./cells.js";
 import { CountFindings, checkedBlock, checkRows } from "./checked_counts.js";
 import type { MemoryCells, SourceDescriptor } from "./descriptor.js";
 import { type Column, type Frame, frameColumns, frameTable, selectFrame, textCategories } from "./frame.js";
-import { duplicateCellNote, uniqueIds } from "../genes/gene_names.js";
 import { fixedParts } from "./parts.js";
 import type { CellSource, SourceFrames } from "./source.js";
 

@@ -16,12 +16,12 @@ export async function requireRawCounts(source: CellSource, allowFractional: bool
   if (await isTransposed(source))
     throw new DdscError("DATA_TRANSPOSED", `${source.name}: ${TRANSPOSED}`, { file: source.name });
   if (allowFractional) return;
-  const { rows, offsets, genes, counts } = await source.read(spreadRows(source.cellCount, RUNS, RUN_ROWS));
+  const { rows, offsets, columns, counts } = await source.read(spreadRows(source.cellCount, RUNS, RUN_ROWS));
   const place = counts.findIndex((count) => count % 1 !== 0);
   if (place < 0) return;
   const row = rows[offsets.findIndex((end) => end > place) - 1] ?? 0;
   const [cell = ""] = await source.cellIds(Int32Array.of(row));
-  const gene = source.genes[genes[place] ?? 0]?.id ?? "";
+  const gene = source.genes[columns[place] ?? 0]?.id ?? "";
   const { remedy = "" } = source as { readonly remedy?: string };
   throw new DdscError(
     "DATA_FRACTIONAL_COUNT",

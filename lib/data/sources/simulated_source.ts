@@ -91,13 +91,13 @@ export class SimulatedSource implements CellSource {
       offsets[i + 1] = (offsets[i] ?? 0) + cell.counts.length;
       return cell;
     });
-    const genes = new Int32Array(offsets[rows.length] ?? 0);
-    const counts = new Float32Array(genes.length);
+    const columns = new Int32Array(offsets[rows.length] ?? 0);
+    const counts = new Float32Array(columns.length);
     for (const [i, cell] of drawn.entries()) {
-      genes.set(cell.columns, offsets[i]);
+      columns.set(cell.columns, offsets[i]);
       counts.set(cell.counts, offsets[i]);
     }
-    return { rows: rows.slice(), offsets, genes, counts };
+    return { rows: rows.slice(), offsets, columns, counts };
   }
 
   descriptor(): SourceDescriptor {

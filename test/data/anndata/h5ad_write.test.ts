@@ -24,10 +24,10 @@ function names(prefix: string, count: number): Frame {
 it("what was read is written again: counts, every column as typed, genes", async () => {
   const path = join(temporaryFolder(), "copy.h5ad");
   using source = await openCells(fixture("csr"), { layer: "counts" });
-  const { offsets, genes, counts } = await source.read(ALL);
+  const { offsets, columns, counts } = await source.read(ALL);
   await writeH5ad(path, {
     ...(await framesOf(source)),
-    X: { kind: "csr", offsets, columns: genes, values: counts },
+    X: { kind: "csr", offsets, columns, values: counts },
   });
   using copy = await openCells(path);
   expect(await denseAll(copy)).toEqual(COUNTS);
@@ -63,10 +63,10 @@ it("layers hold whole and real numbers, unstructured values their types", async 
 it("the file has the structure and the encoding attributes that AnnData documents", async () => {
   const path = join(temporaryFolder(), "structure.h5ad");
   using source = await openCells(fixture("csr"), { layer: "counts" });
-  const { offsets, genes, counts } = await source.read(ALL);
+  const { offsets, columns, counts } = await source.read(ALL);
   await writeH5ad(path, {
     ...(await framesOf(source)),
-    X: { kind: "csr", offsets, columns: genes, values: counts },
+    X: { kind: "csr", offsets, columns, values: counts },
   });
   using file = await Hdf5File.open(path);
   const encoding = async (at: string): Promise<string> =>

@@ -33,10 +33,10 @@ const expected = JSON.parse(readFileSync(`${tahoeFolder}expected.json`, "utf8"))
 };
 
 async function cellsOf(source: CellSource, rows: Int32Array): Promise<[number, number][][]> {
-  const { offsets, genes, counts } = await source.read(rows);
+  const { offsets, columns, counts } = await source.read(rows);
   return Array.from(rows, (_, i) =>
     Array.from({ length: offsets[i + 1]! - offsets[i]! }, (_, k) => [
-      genes[offsets[i]! + k]!,
+      columns[offsets[i]! + k]!,
       counts[offsets[i]! + k]!,
     ]),
   );

@@ -183,10 +183,10 @@ describe.each(["snappy.parquet", "stream.arrow"])("cells of %s behind an address
     };
     using source = await remote.open(server.url(name), {});
     const all = Int32Array.from(expected.cells.keys());
-    const { offsets, genes, counts } = await source.read(all);
+    const { offsets, columns, counts } = await source.read(all);
     const cells = expected.cells.map((_, i) =>
       Array.from({ length: offsets[i + 1]! - offsets[i]! }, (_, k) => [
-        genes[offsets[i]! + k],
+        columns[offsets[i]! + k],
         counts[offsets[i]! + k],
       ]),
     );

@@ -31,8 +31,8 @@ describe.skipIf(!existsSync(NEURONS))("10,000 mouse brain cells", () => {
       expect(some.counts.subarray(some.offsets[i], some.offsets[i + 1])).toEqual(
         all.counts.subarray(start, end),
       );
-      expect(some.genes.subarray(some.offsets[i], some.offsets[i + 1])).toEqual(
-        all.genes.subarray(start, end),
+      expect(some.columns.subarray(some.offsets[i], some.offsets[i + 1])).toEqual(
+        all.columns.subarray(start, end),
       );
     }
   });

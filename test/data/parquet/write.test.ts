@@ -29,7 +29,7 @@ function blockOf(cells: readonly Cell[]): CellBlock {
   return {
     rows: Int32Array.from(cells.keys()),
     offsets: Int32Array.from(offsets),
-    genes: Int32Array.from(cells.flat(), ([gene]) => gene),
+    columns: Int32Array.from(cells.flat(), ([gene]) => gene),
     counts: Float32Array.from(cells.flat(), ([, count]) => count),
   };
 }
@@ -84,7 +84,7 @@ describe("a shard in the layout of Tahoe-100M", () => {
         const read = await source.read(all);
         const expected = blockOf(cells);
         expect([...read.offsets]).toEqual([...expected.offsets]);
-        expect([...read.genes]).toEqual([...expected.genes]);
+        expect([...read.columns]).toEqual([...expected.columns]);
         expect([...read.counts]).toEqual([...expected.counts]);
         expect(await source.cellIds(all)).toEqual(rows.map((row) => `cell ${row}`));
         if (cells.length === 0) return;

@@ -2,11 +2,11 @@ import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { uniteGenes } from "../../../lib/data/genes/gene_union.js";
 import { openCells, openSource } from "../../../lib/data/open/open_cells.js";
 import { rowsWhere } from "../../../lib/data/select/where.js";
 import type { Gene } from "../../../lib/data/sources/cells.js";
 import { ConcatenatedSource } from "../../../lib/data/sources/concatenate.js";
-import { uniteGenes } from "../../../lib/data/genes/gene_union.js";
 import { MemorySource } from "../../../lib/data/sources/memory.js";
 import {
   allIds,

@@ -41,11 +41,11 @@ function openCells(path: string, options: OpenOptions = {}): Promise<CellSource>
 }
 
 async function cellsOf(source: CellSource, rows: Int32Array): Promise<[number, number][][]> {
-  const { offsets, genes, counts } = await source.read(rows);
+  const { offsets, columns, counts } = await source.read(rows);
   return Array.from(rows, (_, i) =>
     Array.from({ length: offsets[i + 1]! - offsets[i]! }, (_, k) => {
       const place = offsets[i]! + k;
-      return [genes[place]!, counts[place]!] as [number, number];
+      return [columns[place]!, counts[place]!] as [number, number];
     }),
   );
 }
