@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, open, realpath, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, mkdir, open, realpath, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DdscError } from "./errors.js";
 
@@ -113,4 +113,19 @@ export async function writeFileAtomic(path: string, data: string | Uint8Array): 
       await handle.close();
     }
   });
+}
+
+/** Most bytes that are asked of the system at a time: Node takes no more than 2^31 - 1. */
+const PIECE_BYTES = 2 ** 30;
+
+/** Fills `bytes` from a file, from `position` on; gives how many there were: fewer only where the file ends. */
+export async function readFull(handle: FileHandle, bytes: Uint8Array, position: number): Promise<number> {
+  let done = 0;
+  while (done < bytes.length) {
+    const length = Math.min(bytes.length - done, PIECE_BYTES);
+    const { bytesRead } = await handle.read(bytes, done, length, position + done);
+    if (bytesRead === 0) break;
+    done += bytesRead;
+  }
+  return done;
 }

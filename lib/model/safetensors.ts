@@ -5,7 +5,7 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { basename } from "node:path";
 import { DdscError } from "../base/errors.js";
-import { errorCode } from "../base/files.js";
+import { errorCode, readFull } from "../base/files.js";
 import {
   corrupt,
   elements,
@@ -189,14 +189,8 @@ async function readExactly(
   length: number,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = new Uint8Array(length);
-  let done = 0;
-  while (done < length) {
-    const piece = Math.min(length - done, PIECE_BYTES);
-    const { bytesRead } = await handle.read(bytes, done, piece, start + done);
-    if (bytesRead === 0)
-      throw corrupt(file, `it ends at byte ${start + done}, ${length - done} bytes too early`);
-    done += bytesRead;
-  }
+  const done = await readFull(handle, bytes, start);
+  if (done < length) throw corrupt(file, `it ends at byte ${start + done}, ${length - done} bytes too early`);
   return bytes;
 }
 

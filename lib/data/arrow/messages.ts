@@ -8,7 +8,7 @@ import { RecordBatch as BatchTable } from "apache-arrow/fb/record-batch";
 import { Schema as SchemaTable } from "apache-arrow/fb/schema";
 import { RecordBatch as BatchHeader, DictionaryBatch } from "apache-arrow/ipc/metadata/message";
 import { DdscError } from "../../base/errors.js";
-import type { RandomAccess } from "../io/random_access.js";
+import { corrupt, type RandomAccess } from "../io/random_access.js";
 import { CheckedBytes } from "./checked_bytes.js";
 import { codecOf } from "./codecs.js";
 
@@ -40,8 +40,7 @@ const MAX_ROWS = 0x7fff_ffff;
 
 /** The error for a file that contradicts itself. */
 export function damaged(name: string, what: string, cause?: unknown): DdscError {
-  const text = `${name}: is damaged: ${what}; fetch or write it again`;
-  return new DdscError("DATA_CORRUPT", text, { file: name }, { cause });
+  return corrupt(name, `is damaged: ${what}`, cause);
 }
 
 /** Decodes something; what apache-arrow throws there means that the file is damaged. */

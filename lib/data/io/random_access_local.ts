@@ -1,18 +1,8 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { DdscError } from "../../base/errors.js";
+import { readFull } from "../../base/files.js";
 import { unreadable } from "./content.js";
 import { checkRange, closedError, type RandomAccess } from "./random_access.js";
-
-/** Fills `bytes` from a file, from `position` on; gives how many there were: fewer only where the file ends. */
-export async function readFull(handle: FileHandle, bytes: Uint8Array, position: number): Promise<number> {
-  let done = 0;
-  while (done < bytes.length) {
-    const { bytesRead } = await handle.read(bytes, done, bytes.length - done, position + done);
-    if (bytesRead === 0) break;
-    done += bytesRead;
-  }
-  return done;
-}
 
 /** A file on a disk. */
 export class LocalFile implements RandomAccess {

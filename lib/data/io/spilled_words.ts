@@ -4,8 +4,7 @@ import { type FileHandle, open, unlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DdscError } from "../../base/errors.js";
-import { fileWriteError } from "../../base/files.js";
-import { readFull } from "./random_access_local.js";
+import { fileWriteError, readFull } from "../../base/files.js";
 
 /** Words of a block held in memory, and of a read from the file: 4 MiB. */
 const BLOCK_WORDS = 1 << 20;

@@ -2,7 +2,7 @@ import { crc32 } from "node:zlib";
 import { type Entry, fromRandomAccessReaderPromise, RandomAccessReader, type ZipFile } from "yauzl";
 import { DdscError } from "../../base/errors.js";
 import { inflate } from "./inflate.js";
-import type { RandomAccess } from "./random_access.js";
+import { corrupt, type RandomAccess } from "./random_access.js";
 import { LocalFile } from "./random_access_local.js";
 
 const STORED = 0;
@@ -85,9 +85,10 @@ export class ZipArchive {
    */
   async read(name: string, offset: number, length: number): Promise<Uint8Array> {
     const entry = this.#entries.get(name);
-    if (entry === undefined) throw corrupt(this.path, `has no file ${name}`);
+    if (entry === undefined) throw corruptZip(this.path, `has no file ${name}`);
     const size = entry.uncompressedSize;
-    if (offset < 0 || offset + length > size) throw corrupt(this.path, `holds only ${size} bytes of ${name}`);
+    if (offset < 0 || offset + length > size)
+      throw corruptZip(this.path, `holds only ${size} bytes of ${name}`);
     const start = await this.#start(entry);
     if (entry.compressionMethod === STORED) {
       const bytes = await this.#file.read(start + offset, length);
@@ -95,7 +96,7 @@ export class ZipArchive {
     }
     const compressed = await this.#file.read(start, entry.compressedSize);
     const bytes = await inflate("deflate", compressed, size).catch((error: unknown) => {
-      throw corrupt(this.path, `holds ${name}, which cannot be decompressed`, error);
+      throw corruptZip(this.path, `holds ${name}, which cannot be decompressed`, error);
     });
     return this.#checked(name, entry, bytes).subarray(offset, offset + length);
   }
@@ -120,7 +121,7 @@ export class ZipArchive {
 
   #checked(name: string, entry: Kept, bytes: Uint8Array): Uint8Array {
     if (crc32(bytes) === entry.crc32) return bytes;
-    throw corrupt(this.path, `holds ${name}, whose bytes are not those that were written`);
+    throw corruptZip(this.path, `holds ${name}, whose bytes are not those that were written`);
   }
 }
 
@@ -192,10 +193,9 @@ function damaged(path: string, error: unknown): DdscError {
       `${path}: the zip archive ends before its list of files (an interrupted copy or download?); fetch it again`,
       { file: path },
     );
-  return corrupt(path, `is damaged (${message})`, error);
+  return corruptZip(path, `is damaged (${message})`, error);
 }
 
-function corrupt(path: string, what: string, cause?: unknown): DdscError {
-  const text = `${path}: the zip archive ${what}; fetch or write it again`;
-  return new DdscError("DATA_CORRUPT", text, { file: path }, { cause });
+function corruptZip(path: string, what: string, cause?: unknown): DdscError {
+  return corrupt(path, `the zip archive ${what}`, cause);
 }

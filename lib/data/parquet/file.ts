@@ -1,9 +1,10 @@
 import { crc32 } from "node:zlib";
+import { LRUCache } from "lru-cache";
 import { DdscError } from "../../base/errors.js";
 import { type NativeColumn, type NativeRows, PAGE_FIELDS, rowsByPage } from "../../native/data.js";
 import { freeMemory } from "../../native/tokens.js";
 import { namedErrors } from "../io/inflate.js";
-import type { RandomAccess } from "../io/random_access.js";
+import { corrupt, type RandomAccess } from "../io/random_access.js";
 import { checkCodec, inflatePage } from "./codecs.js";
 import { type ParquetColumnChunk, type ParquetFooter, type ParquetLeaf, readFooter } from "./footer.js";
 import { type ParquetPage, parsePageHeader } from "./pages.js";
@@ -52,7 +53,7 @@ export class ParquetFile {
   readonly footer: ParquetFooter;
   readonly #file: RandomAccess;
   readonly #wholeColumn: number;
-  readonly #indexes = new Map<string, Promise<PlacedPage[]>>();
+  readonly #indexes = new LRUCache<string, Promise<PlacedPage[]>>({ max: KEPT_INDEXES });
 
   private constructor(file: RandomAccess, footer: ParquetFooter, options: ParquetFileOptions) {
     this.name = file.name;
@@ -172,8 +173,6 @@ export class ParquetFile {
     const index = this.#makeIndex(leaf, group, signal);
     this.#indexes.set(key, index);
     index.catch(() => this.#indexes.delete(key));
-    const oldest = this.#indexes.keys().next().value;
-    if (this.#indexes.size > KEPT_INDEXES && oldest !== undefined) this.#indexes.delete(oldest);
     return index;
   }
 
@@ -249,8 +248,6 @@ export class ParquetFile {
   }
 
   #corrupt(what: string): DdscError {
-    return new DdscError("DATA_CORRUPT", `${this.name}: ${what}; fetch or write it again`, {
-      file: this.name,
-    });
+    return corrupt(this.name, what);
   }
 }

@@ -1,5 +1,5 @@
 import { DdscError } from "../../base/errors.js";
-import type { RandomAccess } from "../io/random_access.js";
+import { corrupt, type RandomAccess } from "../io/random_access.js";
 import { ThriftError, ThriftReader } from "./thrift.js";
 
 /** Parquet's physical types, by number. */
@@ -224,9 +224,8 @@ function leavesOf(elements: readonly SchemaElement[]): ParquetLeaf[] {
 
 function checkFooter(file: RandomAccess, footer: ParquetFooter): ParquetFooter {
   const { rows, leaves, rowGroups } = footer;
-  const corrupt = (what: string): DdscError =>
-    new DdscError("DATA_CORRUPT", `${file.name}: ${what}; fetch or write it again`, { file: file.name });
-  if (rows < 0) throw corrupt("its footer does not say how many rows there are");
+  const damaged = (what: string) => corrupt(file.name, what);
+  if (rows < 0) throw damaged("its footer does not say how many rows there are");
   if (rows > MAX_ROWS) {
     throw new DdscError(
       "DATA_TOO_LARGE",
@@ -238,15 +237,15 @@ function checkFooter(file: RandomAccess, footer: ParquetFooter): ParquetFooter {
   }
   let total = 0;
   for (const [group, { rows: groupRows, columns }] of rowGroups.entries()) {
-    if (groupRows < 0) throw corrupt(`row group ${group} has no number of rows`);
+    if (groupRows < 0) throw damaged(`row group ${group} has no number of rows`);
     if (columns.length !== leaves.length)
-      throw corrupt(`row group ${group} has ${columns.length} columns, the schema ${leaves.length}`);
+      throw damaged(`row group ${group} has ${columns.length} columns, the schema ${leaves.length}`);
     for (const { values, offset, bytes } of columns) {
       if (values < 0 || offset < 4 || bytes < 0 || offset + bytes > file.size - TAIL)
-        throw corrupt(`a column of row group ${group} lies outside the file`);
+        throw damaged(`a column of row group ${group} lies outside the file`);
     }
     total += groupRows;
   }
-  if (total !== rows) throw corrupt(`its row groups have ${total} rows, its footer says ${rows}`);
+  if (total !== rows) throw damaged(`its row groups have ${total} rows, its footer says ${rows}`);
   return footer;
 }

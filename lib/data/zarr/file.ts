@@ -1,6 +1,7 @@
 import * as zarr from "zarrita";
 import { DdscError } from "../../base/errors.js";
 import type { Hierarchy, NodeKind } from "../hierarchy.js";
+import { corrupt } from "../io/random_access.js";
 import { type ChunkCache, chunkCache, ZarrArray } from "./array.js";
 import { elementBytes, useStrictCodecs } from "./codecs.js";
 import { MAX_OBJECT_BYTES, openStore, type ZarrStore } from "./store.js";
@@ -80,9 +81,7 @@ export class ZarrFile implements Hierarchy {
   }
 
   corrupt(path: string, what: string): DdscError {
-    return new DdscError("DATA_CORRUPT", `${this.path}: ${path}: ${what}; fetch or write it again`, {
-      file: this.path,
-    });
+    return corrupt(this.path, `${path}: ${what}`);
   }
 
   /** Releases files and memory. */

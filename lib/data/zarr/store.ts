@@ -1,8 +1,9 @@
 import { open, readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DdscError } from "../../base/errors.js";
-import { errorCode } from "../../base/files.js";
+import { errorCode, readFull } from "../../base/files.js";
 import { unreadable } from "../io/content.js";
+import { corrupt } from "../io/random_access.js";
 import { ZipArchive } from "../io/zip.js";
 
 /** The largest object (chunk or metadata) that is read whole, bytes. */
@@ -48,11 +49,7 @@ function place(
   const offset = "suffixLength" in range ? size - range.suffixLength : range.offset;
   const good = Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0;
   if (!good || offset + length > size) {
-    throw new DdscError(
-      "DATA_CORRUPT",
-      `${name}: ${key}: ${length} bytes at ${offset} were needed but it has ${size}; fetch or write it again`,
-      { file: name },
-    );
+    throw corrupt(name, `${key}: ${length} bytes at ${offset} were needed but it has ${size}`);
   }
   checkSize(name, key, length);
   return { offset, length };
@@ -97,13 +94,9 @@ class FolderStore implements ZarrStore {
       try {
         const { offset, length } = place(this.name, key, (await file.stat()).size, range);
         const bytes = new Uint8Array(length);
-        for (let done = 0; done < length; ) {
-          const { bytesRead } = await file.read(bytes, done, length - done, offset + done);
-          if (bytesRead === 0) {
-            const text = `${path}: has become shorter while it was read; open it again`;
-            throw new DdscError("DATA_TRUNCATED", text, { file: this.name });
-          }
-          done += bytesRead;
+        if ((await readFull(file, bytes, offset)) < length) {
+          const text = `${path}: has become shorter while it was read; open it again`;
+          throw new DdscError("DATA_TRUNCATED", text, { file: this.name });
         }
         return bytes;
       } finally {

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Table, vectorFromArray } from "apache-arrow";
@@ -95,6 +95,25 @@ describe("a shard in the layout of Tahoe-100M", () => {
       },
     );
     await fc.assert(property, { numRuns: 60 });
+  });
+
+  it("has checksums, by which a changed value is noticed", async () => {
+    const path = join(folder, "changed.parquet");
+    const writer = await TahoeShardWriter.create(path, { tokens: geneTokens(GENES) });
+    await writer.write(blockOf([[[1, 123.5]]]), ["a"]);
+    await writer.close();
+    const bytes = await readFile(path);
+    const value = Buffer.alloc(4);
+    value.writeFloatLE(123.5);
+    const at = bytes.indexOf(value);
+    expect(at).toBeGreaterThan(0);
+    bytes[at]! ^= 1;
+    await writeFile(path, bytes);
+    using source = await parquet.open(path, {});
+    await expect(source.read(Int32Array.of(0))).rejects.toMatchObject({
+      code: "DATA_CORRUPT",
+      message: expect.stringContaining("checksum"),
+    });
   });
 
   it("is not there before it is complete, and leaves nothing when it is given up", async () => {
