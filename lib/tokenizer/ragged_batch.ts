@@ -20,9 +20,11 @@ export interface RaggedBatch {
 export const FIRST_RANK_TOKEN = 2;
 /** Rank token at special positions (cls, pad). */
 export const SPECIAL_TOKEN = 0;
-/** Gene ids of the special tokens. */
+/** Gene id of `<pad>`. */
 export const PAD_GENE = 0;
+/** Gene id of `<cls>`, a cell's first token. */
 export const CLS_GENE = 1;
+/** Gene id of `<eoc>`. */
 export const END_GENE = 2;
 
 /** The special tokens of every vocabulary, by gene id. */
