@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { checkKind, checkOptions } from "../base/arguments.js";
 import { checkNumber } from "../base/errors.js";
-import { oneAhead } from "../base/one_ahead.js";
+import { readsAhead } from "../base/reads_ahead.js";
 import { type CellSelection, CellSelector } from "../data/select/selection.js";
 import type { CellBlock } from "../data/sources/cells.js";
 import { type RowSpan, rowSpans } from "../data/sources/parts.js";
@@ -90,7 +90,7 @@ export async function* streamCells(
     const rows = await selector.rows(span);
     return { end: span.end, block: rows.length === 0 ? undefined : await source.read(rows, signal) };
   };
-  for await (const { end, block } of oneAhead(rowSpans(source.partBounds, SPAN_CELLS), read)) {
+  for await (const { end, block } of readsAhead(rowSpans(source.partBounds, SPAN_CELLS), read)) {
     const count = block?.rows.length ?? 0;
     for (let first = 0; block !== undefined && first < count; first += cells) {
       signal?.throwIfAborted();
