@@ -20,7 +20,7 @@ void addExample(std::vector<std::int32_t>& examples, std::int32_t example) {
   if (examples.size() < kExamples && !known) examples.push_back(example);
 }
 
-/// The words of a random stream one after the other: RandomStream of lib/random.ts.
+/// The words of a random stream one after the other: RandomStream of lib/base/random.ts.
 class Words {
  public:
   explicit Words(const Stream& stream) : stream_(stream) {}

@@ -1,7 +1,7 @@
 #pragma once
 // Counter-based random numbers: Philox4x32-10 (Salmon et al., SC'11). One definition for every backend and,
-// word for word, for lib/random.ts. A number is a pure function of (seed, purpose, step, cell, position), so
-// masks, dropout and draws do not depend on batch split, thread count or device.
+// word for word, for lib/base/random.ts. A number is a pure function of (seed, purpose, step, cell,
+// position), so masks, dropout and draws do not depend on batch split, thread count or device.
 //
 // Key:     word 0 = seed bits 0..31, word 1 = seed bits 32..52 | site << 21 (site < 2048; 0 but for dropout,
 // where it
@@ -16,7 +16,7 @@
 
 namespace ddsc {
 
-/// What a stream is for; streams of different purposes never meet. Shared with lib/random.ts.
+/// What a stream is for; streams of different purposes never meet. Shared with lib/base/random.ts.
 enum class Purpose : std::uint32_t {
   initialise = 1,
   mask = 2,

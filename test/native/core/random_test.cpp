@@ -38,7 +38,7 @@ DDSC_TEST("philox gives the published answer for the digits of pi") {
 }
 
 // test/random.test.ts checks the same names against the same words.
-DDSC_TEST("a stream lays out counter and key as lib/random.ts does") {
+DDSC_TEST("a stream lays out counter and key as lib/base/random.ts does") {
   const Stream stream(0x1a2b3c4d5e6f7u, Purpose::draw, 0x123456789abu, 0x9876543210au);
   checkEqual(stream.key0, 0xc4d5e6f7u);
   checkEqual(stream.key1, 0x0001a2b3u);
