@@ -15,6 +15,10 @@ export const Purpose = {
   split: 8,
   simulate: 9,
   reveal: 10,
+  hide: 11,
+  query: 12,
+  thin: 13,
+  drop: 14,
 } as const;
 export type Purpose = (typeof Purpose)[keyof typeof Purpose];
 

@@ -28,6 +28,10 @@ enum class Purpose : std::uint32_t {
   split = 8,
   simulate = 9,
   reveal = 10,
+  hide = 11,
+  query = 12,
+  thin = 13,
+  drop = 14,
 };
 
 struct PhiloxBlock {

@@ -205,6 +205,14 @@ struct ScatterRows {
   bool operator==(const ScatterRows&) const = default;
 };
 
+/// out[index[i]] += source[i].
+struct AddRows {
+  ConstMatrix source;              // [rows, cols]
+  Span<const std::int32_t> index;  // [rows], ascending, distinct
+  Matrix out;                      // [*, cols] same type, +=
+  bool operator==(const AddRows&) const = default;
+};
+
 // ---------------------------------------------------------------------------------------------- diffusion
 
 /// How logits become a distribution over x0 (Sahoo et al. 2024, "Simple and effective masked diffusion
@@ -274,6 +282,106 @@ struct DrawTokens {
   Span<std::int32_t> tokens;  // [rows] drawn token, the mask token where the row stays masked
   Span<float> probability;    // [rows] of the drawn value among the values at temperature 1 (0: stays masked)
   bool operator==(const DrawTokens&) const = default;
+};
+
+// ---------------------------------------------------------------------------------------------- counts
+
+/// Negative binomials of genes at a cell's depth, which count models add to the network's logits. Row i has
+/// the mean m = max(1e-8, depth[cell] * share[gene] * exp(clamp(tilt, -6, 6))) and the size r = size[gene];
+/// the log-probability of value k is
+///   table[gene, k] - r log1p(m / r) - middle[k] log1p(r / m),
+/// in float64, where table[gene, k] = lgamma(middle + r) - lgamma(r) - lgamma(middle + 1) + logWidth[k].
+struct CountBase {
+  Span<const double> middle, logWidth;  // [values], middle of each value's bin of counts; log of its width
+  Span<const double> table;             // [genes, values]
+  Span<const double> share, size;       // [genes]
+  Span<const double> depth;             // [cells]
+  Span<const std::int32_t> gene, cell;  // [rows], cells ascending
+  Span<const float> tilt;               // [rows], before the clamp
+  bool operator==(const CountBase&) const = default;
+};
+
+/// Steepest tilt of a base, both ways.
+inline constexpr float kMostTilt = 6;
+
+/// Losses of queries and their gradient in one pass: with x = logits of the values + base (float64) and p =
+/// softmax(x) over the values alone (columns firstValue .. firstValue + values - 1),
+///   logProbability = log p(target),  loss = -weight * logProbability,
+///   dlogits = gradientScale * weight * (p - 1[target]), 0 in all other columns,
+///   dtilt = gradientScale * weight * -r / (r + m) * (middle[target] - E_p[middle]), 0 where the tilt is
+///   clamped.
+/// Neither p nor the base is stored. Log-probabilities keep their relative accuracy near 0: what is not the
+/// largest term is summed by itself (log1p).
+struct CountLoss {
+  ConstMatrix logits;  // [rows, V] float
+  CountBase base;
+  std::int32_t firstValue = 2;
+  Span<const std::int32_t> target;  // [rows] value, 0 .. values - 1
+  Span<const float> weight;         // [rows]
+  float gradientScale = 1;
+  Span<float> loss, logProbability;  // [rows]
+  Matrix dlogits;                    // [rows, V] T, or empty
+  Span<float> dtilt;                 // [rows], with dlogits
+  bool operator==(const CountLoss&) const = default;
+};
+
+/// What a count model says about queries; p as in CountLoss, counts as the middles of their bins.
+struct CountStatistics {
+  ConstMatrix logits;  // [rows, V] float
+  CountBase base;
+  std::int32_t firstValue = 2;
+  Span<const std::int32_t> target;        // [rows] value, or empty
+  Span<float> logProbability, below;      // [rows] log p(target), P(value < target); with target
+  Span<float> mean, variance, expressed;  // [rows] of the count; P(count > 0)
+  Matrix logProbabilities;                // [rows, values] float, or empty
+  bool operator==(const CountStatistics&) const = default;
+};
+
+/// One exact draw a query: a value by inverse CDF in float64 (uniform from words 0, 1 of Stream(seed,
+/// Purpose::draw, step, cellIndex) at the row's position), then a count of its bin by the base's shape (words
+/// 2, 3), by the ratios p(k + 1) / p(k) = (k + r) / (k + 1) * m / (m + r) from the bin's lowest count.
+struct DrawCounts {
+  ConstMatrix logits;  // [rows, V] float
+  CountBase base;
+  Ragged rows;
+  std::int32_t firstValue = 2;
+  Span<const std::int32_t>
+      low;  // [values + 1], lowest count of each value; the last entry bounds the last bin
+  std::uint64_t seed = 0, step = 0;
+  Span<std::int32_t> values, counts;  // [rows]
+  bool operator==(const DrawCounts&) const = default;
+};
+
+/// tilt[i] = factor[gene[i]] . state[cell[i]].
+struct Tilt {
+  ConstMatrix factor;                   // [genes, width] float
+  ConstMatrix state;                    // [cells, width] float
+  Span<const std::int32_t> gene, cell;  // [rows]
+  Span<float> tilt;                     // [rows]
+  bool operator==(const Tilt&) const = default;
+};
+
+/// dfactor[gene] += dtilt[i] state[cell[i]], by gene; dstate[cell] = sum of dtilt[i] factor[gene[i]] over the
+/// cell's rows; both in a fixed order.
+struct TiltGradient {
+  Span<const float> dtilt;        // [rows]
+  ConstMatrix factor, state;      // [genes, width], [cells, width] float
+  Span<const std::int32_t> gene;  // [rows]
+  Ragged rows;                    // cell of each row, and each cell's rows
+  Grouping byGene;                // of the rows
+  Matrix dfactor;                 // [genes, width] float, +=
+  Matrix dstate;                  // [cells, width] float
+  bool operator==(const TiltGradient&) const = default;
+};
+
+/// What a cell is told: pre[cell] = sum over its terms of numbers[term] where term >= 0, of labels[-1 - term]
+/// where it is negative; y = silu(pre) = pre / (1 + exp(-pre)). Summed in the order of the terms.
+struct ConditionSum {
+  ConstMatrix numbers;  // [*, width] float: what is made of numbers, a row each
+  ConstMatrix labels;   // [*, width] float: embeddings, those that stand for nothing given included
+  Span<const std::int32_t> terms;  // [cells * terms of a cell]
+  Matrix pre, y;                   // [cells, width] float
+  bool operator==(const ConditionSum&) const = default;
 };
 
 // ---------------------------------------------------------------------------------------------- optimizer
