@@ -5,7 +5,7 @@ import { availableParallelism, cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { DdscError } from "../lib/base/errors.js";
-import { NON_RANK_TOKENS, presets } from "../lib/model/config.js";
+import { NON_VALUE_TOKENS, presets } from "../lib/model/config.js";
 import { DEFAULT_RANKS } from "../lib/tokenizer/index.js";
 import { LineWorker, ownWorker, type Run } from "./line_worker.js";
 import { orFail, orUsage, wholeOption } from "./options.js";
@@ -97,7 +97,7 @@ async function compare(comparison: Comparison, own: LineWorker, peer: LineWorker
   };
   const opened = await own.open(shared);
   if (!comparison.avx2) device = opened.device ?? "";
-  const vocabulary = DEFAULT_RANKS + NON_RANK_TOKENS;
+  const vocabulary = DEFAULT_RANKS + NON_VALUE_TOKENS;
   peerName =
     (await peer.open({ ...shared, shape: presets[preset], vocabulary, threads, compile })).peer ?? "PyTorch";
   if (warmUp) for (const worker of [own, peer]) await worker.run();

@@ -51,32 +51,68 @@ export const OPTIONS = {
       defaultText: "fresh weights",
     },
   ),
+  values: choice(
+    "what the model is of: whole cells in counts, zeros included, or the published ranks of expressed genes",
+    ["counts", "ranks"],
+    "counts",
+  ),
+  condition: text(
+    "COLUMNS",
+    "counts: columns of metadata that say what a cell is, separated by commas; numbers may end in :log or :labels",
+  ),
   preset: choice("size of the model", presetNames, "nano"),
   dropout: real("probability of dropping an activation while training", { min: 0, max: 0.9, default: 0.1 }),
-  timeConditioning: flag("show the network the noise level"),
-  maxLength: whole("genes a cell at most, cls included; more are sampled anew each epoch", {
+  timeConditioning: flag("ranks: show the network the noise level"),
+  maxLength: whole("genes of a cell that the network sees at most, cls included; the others are hidden", {
     min: 2,
     max: 65_536,
     default: 1024,
   }),
-  includeUnexpressed: flag("fill cells up to --max-length with genes they do not express"),
+  includeUnexpressed: flag("ranks: fill cells up to --max-length with genes they do not express"),
   minGenes: whole("skip cells with fewer expressed genes", { min: 1, max: 65_536, default: 1 }),
 
   // Training.
   steps: whole("optimizer steps to train for", { min: 1, max: 1e9, default: 1000 }),
-  learningRate: real("peak learning rate", { min: 1e-9, max: 1, default: 3e-4 }),
+  learningRate: real("peak learning rate", {
+    min: 1e-9,
+    max: 1,
+    defaultText: "2e-3; of ranks 3e-4",
+  }),
   warmup: whole("steps of linear warm-up", {
     min: 0,
     max: 1e9,
     defaultText: "a tenth of --steps, at most 2500",
   }),
   learningRateSchedule: choice("learning rate after the warm-up", ["constant", "cosine"], "cosine"),
-  weightDecay: real("decoupled weight decay", { min: 0, max: 10, default: 0 }),
+  weightDecay: real("decoupled weight decay", { min: 0, max: 10, defaultText: "0.01; of ranks 0" }),
   clip: real("largest norm of the gradient; 0 for any", { min: 0, max: 1e9, default: 1 }),
   ema: real("decay of the moving average of the weights; 0 for none", {
     min: 0,
     max: 0.999999,
-    default: 0.9999,
+    defaultText: "0.995; of ranks 0.9999",
+  }),
+  patience: whole("validations without a better one after which training ends; 0 for no end", {
+    min: 0,
+    max: 1e6,
+    defaultText: "5; of ranks 0",
+  }),
+  zeros: whole(
+    "counts: hidden genes without a count that a cell is asked about in a step; they stand for all",
+    {
+      min: 1,
+      max: 2 ** 20,
+      defaultText: "64",
+    },
+  ),
+  thinning: real("counts: half of the cells lose up to this share of their molecules, as if sequenced less", {
+    min: 0,
+    max: 0.99,
+    defaultText: "0",
+  }),
+  conditionDrop: real("counts: chance that a condition of a cell is left out in a step", {
+    min: 0,
+    max: 1,
+    defaultText: "0.2",
   }),
   accumulate: whole("batches a step", { min: 1, max: 4096, default: 1 }),
   recompute: flag(
@@ -105,17 +141,21 @@ export const OPTIONS = {
   resume: flag("go on with the run in --out"),
 
   // The objective.
-  objective: choice("parameterisation", ["subs", "d3pm", "sedd"], "subs"),
-  diffusionSteps: whole("time steps T of d3pm", { min: 2, max: 1e6, default: 1000 }),
-  noiseSchedule: choice("noise schedule", SCHEDULE_KINDS, "loglinear"),
-  meanMatching: real("weight of mean matching, |E[rank] - rank| / (R - 1), added to the bound", {
+  objective: choice("ranks: parameterisation", ["subs", "d3pm", "sedd"], "subs"),
+  diffusionSteps: whole("ranks: time steps T of d3pm", { min: 2, max: 1e6, default: 1000 }),
+  noiseSchedule: choice("ranks: noise schedule", SCHEDULE_KINDS, "loglinear"),
+  meanMatching: real("ranks: weight of mean matching, |E[rank] - rank| / (R - 1), added to the bound", {
     min: 0,
     max: 1000,
     default: 0,
   }),
-  timeSampling: choice("how the times of a batch are drawn", ["antithetic", "independent"], "antithetic"),
-  importanceSampling: flag("draw times so that the objective's weight is constant"),
-  changeOfVariables: flag("let the logarithm of the move chance run linearly in time (subs)"),
+  timeSampling: choice(
+    "ranks: how the times of a batch are drawn",
+    ["antithetic", "independent"],
+    "antithetic",
+  ),
+  importanceSampling: flag("ranks: draw times so that the objective's weight is constant"),
+  changeOfVariables: flag("ranks: let the logarithm of the move chance run linearly in time (subs)"),
 
   // Sampling.
   sampler: choice("how masked ranks are drawn; parallel goes by confidence", SAMPLER_KINDS, "first-hitting"),

@@ -1,10 +1,12 @@
 import { join } from "node:path";
+import { learnConditions } from "../conditions/learn.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { DiffusionConfig } from "../diffusion/index.js";
 import { Denoiser, type DenoiserOptions } from "../model/denoiser.js";
 import { findModelFile, ModelFile, readDescription } from "../model/model_files.js";
 import { describeReport, GeneVocabulary } from "../tokenizer/index.js";
-import { optionsOf, type TrainerOptions } from "../training/options.js";
+import type { FitEnd } from "../training/fit.js";
+import { optionsOf, type QuerySettings, type TrainerOptions } from "../training/options.js";
 import { formatDuration, ProgressDisplay } from "../training/progress.js";
 import { recordData, requireSameData } from "../training/run_data.js";
 import { RunFolder } from "../training/run_folder.js";
@@ -19,7 +21,15 @@ import { type Output, withThousands } from "./output.js";
 import { checkMemory, describeMemory } from "./training_memory.js";
 import { UsageError } from "./usage_error.js";
 
-const MODEL_SHAPE = ["preset", "dropout", "timeConditioning", "vocabulary", "weights"] as const;
+const MODEL_SHAPE = [
+  "values",
+  "condition",
+  "preset",
+  "dropout",
+  "timeConditioning",
+  "vocabulary",
+  "weights",
+] as const;
 const TOKENS = ["maxLength", "includeUnexpressed", "minGenes"] as const;
 const DIFFUSION = [
   "objective",
@@ -42,6 +52,10 @@ const OPTIMISER = [
   "weightDecay",
   "clip",
   "ema",
+  "patience",
+  "zeros",
+  "thinning",
+  "conditionDrop",
   "validation",
   "holdout",
   "validationCells",
@@ -143,7 +157,9 @@ async function begin(options: Options, context: CommandContext) {
       file === undefined
         ? GeneVocabulary.from(source)
         : await GeneVocabulary.load(await findModelFile(file, ModelFile.vocabulary));
-    const modelOptions = denoiserOptions(options, vocabulary);
+    const { conditions, notes } = await learnConditions(source, conditionNames(options));
+    for (const note of notes) context.output.note(note);
+    const modelOptions = { ...denoiserOptions(options, context, vocabulary), conditions };
     const training = trainerOptions(options, context);
     const memory = await checkMemory(Denoiser.describe(modelOptions), source, training, options.device);
     const model = await Denoiser.create(modelOptions);
@@ -184,13 +200,35 @@ async function resume(options: Options, context: CommandContext) {
   }
 }
 
-function denoiserOptions(options: Options, vocabulary: GeneVocabulary): DenoiserOptions {
-  const { preset, dropout, timeConditioning, maxLength, includeUnexpressed, minGenes, seed } = options;
+function conditionNames({ condition, values }: Options): string[] {
+  if (condition === undefined) return [];
+  if (values === "counts") return condition.split(",").map((name) => name.trim());
+  throw new UsageError("--condition is for models of counts; leave it out, or leave --values ranks out");
+}
+
+/** Options that belong to one kind of model. */
+const OF_COUNTS = ["zeros", "thinning", "conditionDrop"] as const;
+const OF_RANKS = ["timeConditioning", "includeUnexpressed"] as const;
+
+function denoiserOptions(
+  options: Options,
+  { given }: CommandContext,
+  vocabulary: GeneVocabulary,
+): DenoiserOptions {
+  const { values, preset, dropout, timeConditioning, maxLength, includeUnexpressed, minGenes, seed } =
+    options;
   const { device, dtype, weights } = options;
+  const other = (values === "counts" ? OF_RANKS : OF_COUNTS).find(given);
+  if (other !== undefined) {
+    throw new UsageError(
+      `${flagOf(other)} is for models of ${values === "counts" ? "ranks (--values ranks)" : "counts"}; leave it out`,
+    );
+  }
   return {
     vocabulary,
+    values,
     preset,
-    shape: { dropout, timeConditioning },
+    shape: values === "counts" ? { dropout } : { dropout, timeConditioning },
     diffusion: diffusionOf(options),
     tokenizer: { maxLength, includeUnexpressed, minGenes, seed },
     seed,
@@ -219,13 +257,15 @@ function trainerOptions(options: Options, { given }: CommandContext): TrainerOpt
   return {
     folder: options.out,
     overwrite: options.overwrite,
-    learningRate: options.learningRate,
+    ...(options.learningRate === undefined ? {} : { learningRate: options.learningRate }),
     schedule: warmup === undefined ? { kind } : { kind, warmup },
-    weightDecay: options.weightDecay,
+    ...(options.weightDecay === undefined ? {} : { weightDecay: options.weightDecay }),
     clip: options.clip,
     accumulation: options.accumulate,
     recompute: options.recompute,
-    ema: options.ema,
+    ...(options.ema === undefined ? {} : { ema: options.ema }),
+    ...(options.patience === undefined ? {} : { patience: options.patience }),
+    ...(options.values === "counts" ? { queries: querySettings(options) } : {}),
     ...size,
     // Batches of so many tokens hold cells of similar length, or the longest cell would decide how many fit.
     lengthBuckets: given("batchTokens"),
@@ -244,6 +284,14 @@ function trainerOptions(options: Options, { given }: CommandContext): TrainerOpt
   };
 }
 
+function querySettings({ zeros, thinning, conditionDrop }: Options): Partial<QuerySettings> {
+  return {
+    ...(zeros === undefined ? {} : { zeros }),
+    ...(thinning === undefined ? {} : { thinning }),
+    ...(conditionDrop === undefined ? {} : { conditionDrop }),
+  };
+}
+
 function describeRun({ model, state }: Trainer, source: CellSource, output: Output): void {
   const { parameterCount, vocabulary, dtype, device } = model;
   output.line(
@@ -256,12 +304,23 @@ function describeRun({ model, state }: Trainer, source: CellSource, output: Outp
   if (state.step > 0) output.line(`going on after step ${withThousands(state.step)}`);
 }
 
-function describeValidation({ nll, bitsPerToken, perplexity, crossEntropy }: ValidationResult): string {
+function describeValidation(
+  { nll, bitsPerToken, perplexity, crossEntropy }: ValidationResult,
+  { ofCounts }: Denoiser,
+): string {
+  if (ofCounts) return `${nll.toFixed(4)} nats a gene, over all shares of hidden genes`;
   return (
     `${nll.toFixed(4)} nats a token, ${bitsPerToken.toFixed(4)} bits, perplexity ${perplexity.toFixed(3)}; ` +
     `${crossEntropy.toFixed(4)} nats a masked token`
   );
 }
+
+const ENDS: Readonly<Record<FitEnd, string>> = {
+  steps: "trained",
+  time: "trained",
+  patience: "ended, as validation got no better,",
+  aborted: "stopped",
+};
 
 /** Says how the run ended and where its model is. */
 function summarise(
@@ -283,13 +342,12 @@ function summarise(
       `nothing to do: ${withThousands(step)} steps are done${asked}; to go on, pass --steps above ${step}`,
     );
   } else {
-    output.line(
-      `${trainer.end === "aborted" ? "stopped" : "trained"} after ${done} steps in ${formatDuration(seconds)}`,
-    );
+    output.line(`${ENDS[trainer.end ?? "steps"]} after ${done} steps in ${formatDuration(seconds)}`);
   }
-  if (validation !== undefined) output.line(`validation  ${describeValidation(validation)}`);
+  if (validation !== undefined) output.line(`validation  ${describeValidation(validation, trainer.model)}`);
+  const unit = trainer.model.ofCounts ? "gene" : "token";
   if (best !== null)
-    output.line(`best        ${best.nll.toFixed(4)} nats a token, at step ${withThousands(best.step)}`);
+    output.line(`best        ${best.nll.toFixed(4)} nats a ${unit}, at step ${withThousands(best.step)}`);
   output.line(`model       ${join(out, best === null ? "last" : "best")}`);
   if (trainer.end === "aborted") output.line(`go on with  ddsc train --resume --out ${out}`);
   return { out, end: trainer.end, step, tokens, seconds, device: trainer.model.device, validation, best };

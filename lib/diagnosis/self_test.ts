@@ -5,8 +5,10 @@ import { simulateCells } from "../data/sources/simulate.js";
 import { Denoiser, type DenoiserOptions } from "../model/denoiser.js";
 import type { DType, NativeLimits } from "../native/types.js";
 import { GeneVocabulary } from "../tokenizer/index.js";
+import { kindOf } from "../training/kinds.js";
 import { trainerSettings } from "../training/options.js";
-import { stepInput, trainStep } from "../training/step.js";
+import { RankTask } from "../training/rank_task.js";
+import { trainStep } from "../training/step.js";
 
 /** Whether a device computes what it should. */
 export interface ParityResult {
@@ -110,7 +112,12 @@ async function subject(
 ): Promise<{ readonly model: Denoiser; readonly batch: RaggedBatch }> {
   const { cells, genes, ...rest } = options;
   using source = new MemorySource(simulateCells({ cells, genes, seed: 1 }).cells);
-  const model = await Denoiser.create({ ...rest, vocabulary: GeneVocabulary.from(source), seed: 1 });
+  const model = await Denoiser.create({
+    ...rest,
+    values: "ranks",
+    vocabulary: GeneVocabulary.from(source),
+    seed: 1,
+  });
   const { batch } = await tokenizeRows(source, model.tokenizer, rowRange(0, cells));
   return { model, batch };
 }
@@ -121,12 +128,12 @@ async function trainSteps(
   batch: RaggedBatch,
   options: { readonly steps: number; readonly seconds: number; readonly signal: AbortSignal | undefined },
 ): Promise<number[]> {
-  const settings = trainerSettings({}, model.tokenizer.maxLength);
+  const settings = trainerSettings({}, kindOf(model));
   const deadline = performance.now() + 1000 * options.seconds;
   const losses: number[] = [];
   do {
     const step = losses.length + 1;
-    const input = stepInput(model, [batch], { seed: settings.seed, step });
+    const input = await new RankTask(model).stepInput([batch], { seed: settings.seed, step });
     const { signal } = options;
     losses.push((await trainStep(model, input, settings, { learningRate: LEARNING_RATE, signal })).loss);
   } while (losses.length < options.steps && performance.now() < deadline);

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { checkChoice, checkNumber, DdscError } from "../base/errors.js";
 import type { NativeObjective } from "../native/types.js";
 import { noiseSchedule, SCHEDULE_KINDS, type ScheduleConfig } from "./schedule.js";
@@ -108,6 +109,30 @@ export function diffusionFrom(json: unknown): DiffusionConfig {
       refuse(name, `expected an object with a kind for ${name} but received ${String(config[name])}`);
   }
   return checkDiffusion(config);
+}
+
+/**
+ * Returns `config` where a model of counts can have it: the default. Its bound needs neither a noise schedule nor times. Throws
+ * `DIFFUSION_CONFIG` for what belongs to models of ranks.
+ */
+export function requireCountDiffusion(config: DiffusionConfig): DiffusionConfig {
+  const names: Readonly<Record<keyof DiffusionConfig, string>> = {
+    objective: `the ${config.objective.kind} objective`,
+    schedule: `the ${config.schedule.kind} noise schedule`,
+    antithetic: "independent times",
+    importanceSampling: "importance sampling of times",
+    changeOfVariables: "the change of variables",
+    meanMatching: "mean matching",
+    minimumTime: "a smallest time",
+  };
+  for (const [field, name] of Object.entries(names) as [keyof DiffusionConfig, string][]) {
+    if (isDeepStrictEqual(config[field], defaultDiffusion[field])) continue;
+    refuse(
+      field,
+      `${name} belongs to models of ranks: a model of counts learns the any-order bound; leave it out, or make a model of ranks (--values ranks)`,
+    );
+  }
+  return config;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

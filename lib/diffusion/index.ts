@@ -1,4 +1,10 @@
-export { checkDiffusion, type DiffusionConfig, defaultDiffusion, diffusionFrom } from "./config.js";
+export {
+  checkDiffusion,
+  type DiffusionConfig,
+  defaultDiffusion,
+  diffusionFrom,
+  requireCountDiffusion,
+} from "./config.js";
 export { type CellNoise, type DrawNoiseOptions, drawNoise, noiseConditioning } from "./noise.js";
 export {
   lossWeight,

@@ -1,5 +1,5 @@
 import { checkChoice, checkNumber, DdscError } from "../base/errors.js";
-import type { DenoiserConfig } from "../native/types.js";
+import type { CountShape, DenoiserConfig } from "../native/types.js";
 
 /** The part of a model's shape that is a matter of choice; the rest follows from vocabulary and token strategy. */
 export interface ModelShape {
@@ -25,6 +25,9 @@ export type PresetName = (typeof presetNames)[number];
 
 const common = { condDim: 128, dropout: 0.1, timeConditioning: false, rotary: true } as const;
 
+/** What models of counts have otherwise: they are told how much is hidden, and genes have no order. */
+const countDefaults = { timeConditioning: true, rotary: false } as const;
+
 /** The ready-made shapes; heads are 64 wide in each. */
 export const presets: Readonly<Record<PresetName, ModelShape>> = {
   nano: { hidden: 128, blocks: 4, heads: 2, ...common },
@@ -33,8 +36,10 @@ export const presets: Readonly<Record<PresetName, ModelShape>> = {
   medium: { hidden: 1024, blocks: 24, heads: 16, ...common },
 };
 
-/** Tokens that are not ranks: 0 (special), 1 (reserved) and the mask, last. */
-export const NON_RANK_TOKENS = 3;
+/** Tokens that are no values: 0 (special), 1 (reserved) and the mask, last. */
+export const NON_VALUE_TOKENS = 3;
+/** Width of a cell's state in a model of counts. */
+const STATE_WIDTH = 32;
 
 /**
  * The full shape of a model: a preset, changed where `changes` says so, for a strategy of `values` ranks and a gene
@@ -45,13 +50,22 @@ export function modelConfig(options: {
   readonly changes?: Partial<ModelShape>;
   readonly values: number;
   readonly geneVocabSize: number;
+  /** Of a model of counts: how many labels each condition has, 0 for numbers. */
+  readonly conditions?: readonly number[];
 }): DenoiserConfig {
   const preset = checkChoice("preset", options.preset, presetNames);
-  return checkConfig({
-    vocabSize: options.values + NON_RANK_TOKENS,
+  const shape = {
+    vocabSize: options.values + NON_VALUE_TOKENS,
     geneVocabSize: options.geneVocabSize,
     ...presets[preset],
+  };
+  const { conditions } = options;
+  if (conditions === undefined) return checkConfig({ ...shape, ...options.changes });
+  return checkConfig({
+    ...shape,
+    ...countDefaults,
     ...options.changes,
+    counts: { state: STATE_WIDTH, conditions },
   });
 }
 
@@ -74,7 +88,7 @@ export function checkConfig(config: DenoiserConfig): DenoiserConfig {
     );
   };
   const checked: DenoiserConfig = {
-    vocabSize: whole("vocabSize", NON_RANK_TOKENS + 1, 65_536),
+    vocabSize: whole("vocabSize", NON_VALUE_TOKENS + 1, 65_536),
     geneVocabSize: whole("geneVocabSize", 4, 2 ** 24),
     hidden: whole("hidden", 2, 16_384),
     blocks: whole("blocks", 1, 256),
@@ -83,7 +97,15 @@ export function checkConfig(config: DenoiserConfig): DenoiserConfig {
     dropout: checkNumber("dropout", config.dropout, { min: 0, max: 0.99 }),
     timeConditioning: switched("timeConditioning"),
     rotary: switched("rotary"),
+    ...(config.counts === undefined ? {} : { counts: checkCounts(config.counts) }),
   };
+  if (checked.counts !== undefined && (checked.rotary || !checked.timeConditioning)) {
+    throw new DdscError(
+      "MODEL_CONFIG",
+      "a model of counts is always told how much is hidden and has no rotary embedding; leave timeConditioning and rotary out, or make a model of ranks (--values ranks)",
+      { argument: checked.rotary ? "rotary" : "timeConditioning" },
+    );
+  }
   if (checked.hidden % (2 * checked.heads) !== 0) {
     throw new DdscError(
       "MODEL_CONFIG",
@@ -93,4 +115,13 @@ export function checkConfig(config: DenoiserConfig): DenoiserConfig {
     );
   }
   return checked;
+}
+
+function checkCounts({ state, conditions }: CountShape): CountShape {
+  return {
+    state: checkNumber("counts.state", state, { min: 1, max: 1024, integer: true }),
+    conditions: conditions.map((labels) =>
+      checkNumber("counts.conditions", labels, { min: 0, max: 1e6, integer: true }),
+    ),
+  };
 }

@@ -1,13 +1,17 @@
 import { dirname, join } from "node:path";
 import { checkKind, checkOptions } from "../base/arguments.js";
 import { checkChoice, checkNumber, checkOptionNames, DdscError, wrongType } from "../base/errors.js";
-import { type DiffusionConfig, diffusionFrom } from "../diffusion/index.js";
+import { type Condition, conditionSizes } from "../conditions/condition.js";
+import type { CountBase } from "../counts/base.js";
+import { type DiffusionConfig, diffusionFrom, requireCountDiffusion } from "../diffusion/index.js";
 import { NativeDenoiser } from "../native/denoiser.js";
 import type { DenoiserConfig, DType, ParameterInfo } from "../native/types.js";
 import {
   CellTokenizer,
   type CellTokenizerOptions,
+  CountTokens,
   GeneVocabulary,
+  QuantileRanks,
   type TokenStrategy,
 } from "../tokenizer/index.js";
 import { type ModelShape, modelConfig, type PresetName } from "./config.js";
@@ -20,7 +24,9 @@ import {
   holdsModel,
   type ModelDescription,
   ModelFile,
+  readBase,
   readDescription,
+  writeBase,
   writeDescription,
 } from "./model_files.js";
 import { readBuffers, writeBuffers } from "./weights.js";
@@ -44,8 +50,13 @@ export interface DenoiserOptions {
   readonly diffusion?: Partial<DiffusionConfig>;
   /** How cells become tokens, see `CellTokenizerOptions`. */
   readonly tokenizer?: Omit<CellTokenizerOptions, "vocabulary" | "strategy">;
-  /** How counts become values; default the published quantile ranks with 51 bins. */
-  readonly strategy?: TokenStrategy;
+  /**
+   * How counts become values: "counts" (default) for a model of whole cells in counts, "ranks" for the published one of quantile
+   * ranks with 51 bins, or a strategy of your own.
+   */
+  readonly values?: "counts" | "ranks" | TokenStrategy;
+  /** What cells are given to be, as `learnConditions` reads it; of a model of counts only. Default: nothing. */
+  readonly conditions?: readonly Condition[];
   /** "auto" (default: the first GPU that can be used, else the CPU), "cpu", "cuda" (the first GPU) or "cuda:N". */
   readonly device?: string;
   /** Compute type; default "fp32". */
@@ -67,7 +78,8 @@ const OPTION_NAMES: Readonly<Record<keyof DenoiserOptions, true>> = {
   geneVocabSize: true,
   diffusion: true,
   tokenizer: true,
-  strategy: true,
+  values: true,
+  conditions: true,
   device: true,
   dtype: true,
   seed: true,
@@ -83,6 +95,7 @@ const OPTION_KINDS = {
   trainable: "switch",
   profile: "switch",
   weights: "text",
+  conditions: "list",
 } as const;
 
 /** Options of `Denoiser.load`. */
@@ -103,11 +116,13 @@ export interface LoadOptions {
 
 /**
  * A denoiser with everything needed to use it: weights in native memory, gene vocabulary, tokenizer, objective and
- * noise schedule. Saved as a folder of `config.json`, `vocabulary.json`, `model.safetensors` and (of a trainable
+ * noise schedule. Saved as a folder of `config.json`, `vocabulary.json`, `base.json` (of counts), `model.safetensors` and (of a trainable
  * model) `ema.safetensors`. Free its memory with `using` or `[Symbol.dispose]()`.
  */
 export class Denoiser implements Disposable {
   readonly config: DenoiserConfig;
+  /** What cells are given to be; empty for a model of ranks. */
+  readonly conditions: readonly Condition[];
   readonly diffusion: DiffusionConfig;
   readonly tokenizer: CellTokenizer;
   readonly dtype: DType;
@@ -119,6 +134,7 @@ export class Denoiser implements Disposable {
   readonly native: NativeDenoiser;
   /** Why "auto" took this device, in a few words; absent where it was asked for. */
   readonly deviceReason: string | undefined;
+  #base: CountBase | undefined;
 
   private constructor(
     description: ModelDescription,
@@ -130,6 +146,7 @@ export class Denoiser implements Disposable {
     },
   ) {
     this.config = description.config;
+    this.conditions = description.conditions;
     this.diffusion = description.diffusion;
     this.tokenizer = description.tokenizer;
     this.dtype = description.dtype;
@@ -153,26 +170,37 @@ export class Denoiser implements Disposable {
   static describe(options: DenoiserOptions): ModelDescription {
     checkOptionNames("options of a denoiser", options, OPTION_NAMES);
     checkOptions(options, OPTION_KINDS);
-    const { vocabulary, strategy } = options;
+    const { vocabulary, conditions = [] } = options;
     if (!(vocabulary instanceof GeneVocabulary)) {
       throw wrongType("vocabulary", vocabulary, "a GeneVocabulary, such as GeneVocabulary.from(cells),");
     }
     const tokenizer = new CellTokenizer({
       ...options.tokenizer,
       vocabulary,
-      ...(strategy === undefined ? {} : { strategy }),
+      strategy: strategyOf(options.values ?? "counts"),
     });
+    const ofCounts = tokenizer.strategy instanceof CountTokens;
+    if (!ofCounts && conditions.length > 0) {
+      throw new DdscError(
+        "MODEL_CONFIG",
+        "conditions are for models of counts; leave them out, or leave out values (--values ranks)",
+        { argument: "conditions" },
+      );
+    }
     const rows = { min: vocabulary.size, max: 2 ** 24, integer: true };
     const config = modelConfig({
       preset: options.preset ?? "nano",
       ...(options.shape === undefined ? {} : { changes: options.shape }),
       values: tokenizer.strategy.values,
       geneVocabSize: checkNumber("geneVocabSize", options.geneVocabSize ?? vocabulary.size, rows),
+      ...(ofCounts ? { conditions: conditionSizes(conditions) } : {}),
     });
+    const diffusion = diffusionFrom(options.diffusion ?? {});
     return {
       config,
       tokenizer,
-      diffusion: diffusionFrom(options.diffusion ?? {}),
+      conditions,
+      diffusion: ofCounts ? requireCountDiffusion(diffusion) : diffusion,
       dtype: checkChoice("dtype", options.dtype ?? "fp32", dtypes),
     };
   }
@@ -215,6 +243,8 @@ export class Denoiser implements Disposable {
     }
     const path = await findModel(folder);
     const description = await readDescription(path);
+    const base =
+      description.config.counts === undefined ? undefined : await readBase(path, description.config);
     checkVocabulary(path, description.tokenizer.vocabulary, options.vocabulary);
     const hasEma = await exists(join(path, ModelFile.ema));
     const wanted = options.weights ?? (hasEma ? "ema" : "weights");
@@ -231,6 +261,7 @@ export class Denoiser implements Disposable {
       },
     );
     return model.#orDispose(async () => {
+      if (base !== undefined) await model.setBase(base);
       if (trainable) {
         await readBuffers(model.native, weightsFile, ["weights"]);
         await readBuffers(model.native, emaFile, ["ema"]);
@@ -244,6 +275,25 @@ export class Denoiser implements Disposable {
 
   get strategy(): TokenStrategy {
     return this.tokenizer.strategy;
+  }
+
+  /** Whether the model is of whole cells in counts, not of ranks. */
+  get ofCounts(): boolean {
+    return this.config.counts !== undefined;
+  }
+
+  /**
+   * Share and size of each gene and the depths of the training cells, which a model of counts adds to its network; absent
+   * until they were counted, which `Trainer.fit` does.
+   */
+  get base(): CountBase | undefined {
+    return this.#base;
+  }
+
+  /** Gives a model of counts its base. Throws `MODEL_BASE` for one of another vocabulary, `MODEL_CONFIG` for a model of ranks. */
+  async setBase(base: CountBase): Promise<void> {
+    await this.native.setBase(base.share, base.size);
+    this.#base = base;
   }
 
   /** For people: "cpu (avx512, 2 threads)", "cuda:0 (NVIDIA H200)". */
@@ -316,6 +366,7 @@ export class Denoiser implements Disposable {
   /** Writes the model's files, flushed, into an empty folder; for `save` and for checkpoints, which add to them. */
   async writeFiles(folder: string): Promise<void> {
     await writeDescription(folder, this);
+    if (this.#base !== undefined) await writeBase(folder, this.#base);
     await writeBuffers(this.native, join(folder, ModelFile.weights), [{ buffer: "weights", prefix: "" }]);
     if (!this.trainable) return;
     await writeBuffers(this.native, join(folder, ModelFile.ema), [{ buffer: "ema", prefix: "" }]);
@@ -348,6 +399,13 @@ export class Denoiser implements Disposable {
       throw error;
     }
   }
+}
+
+function strategyOf(values: "counts" | "ranks" | TokenStrategy): TokenStrategy {
+  if (typeof values === "object") return values;
+  return checkChoice("values", values, ["counts", "ranks"]) === "counts"
+    ? new CountTokens()
+    : new QuantileRanks();
 }
 
 function checkVocabulary(folder: string, own: GeneVocabulary, expected: GeneVocabulary | undefined): void {

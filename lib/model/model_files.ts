@@ -1,11 +1,14 @@
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { checkChoice, DdscError } from "../base/errors.js";
 import { errorCode } from "../base/files.js";
+import { type Condition, conditionSizes, conditionsFrom } from "../conditions/condition.js";
+import { CountBase } from "../counts/base.js";
 import { type DiffusionConfig, diffusionFrom } from "../diffusion/index.js";
 import type { DenoiserConfig, DType } from "../native/types.js";
 import { CellTokenizer, type CellTokenizerJson, GeneVocabulary } from "../tokenizer/index.js";
-import { checkConfig, NON_RANK_TOKENS } from "./config.js";
+import { checkConfig, NON_VALUE_TOKENS } from "./config.js";
 import { writeFlushed } from "./folder.js";
 import { packageVersion } from "./version.js";
 
@@ -15,6 +18,8 @@ export const ModelFile = {
   config: "config.json",
   /** The gene vocabulary. */
   vocabulary: "vocabulary.json",
+  /** What a model of counts adds to its network: see `CountBase`. */
+  base: "base.json",
   /** Weights under their published names. */
   weights: "model.safetensors",
   /** Their moving average, under the same names; absent where the model keeps none. */
@@ -37,6 +42,8 @@ export interface ModelDescription {
   readonly config: DenoiserConfig;
   readonly diffusion: DiffusionConfig;
   readonly tokenizer: CellTokenizer;
+  /** What cells are given to be, in the order of `config.counts.conditions`; empty for a model of ranks. */
+  readonly conditions: readonly Condition[];
   readonly dtype: DType;
 }
 
@@ -50,6 +57,7 @@ export async function writeDescription(folder: string, description: ModelDescrip
     model: description.config,
     dtype: description.dtype,
     diffusion: description.diffusion,
+    ...(description.config.counts === undefined ? {} : { conditions: description.conditions }),
     tokenizer,
     vocabulary: vocabulary.fingerprint,
   };
@@ -91,15 +99,20 @@ export async function readDescription(folder: string): Promise<ModelDescription>
     });
     const config = checkConfig(json.model as DenoiserConfig);
     const { size } = vocabulary;
-    if (config.geneVocabSize < size || config.vocabSize !== tokenizer.strategy.values + NON_RANK_TOKENS) {
+    if (config.geneVocabSize < size || config.vocabSize !== tokenizer.strategy.values + NON_VALUE_TOKENS) {
       throw configError(
         file,
         `a model of ${config.vocabSize} tokens and ${config.geneVocabSize} genes does not fit its tokenizer ` +
           `(${tokenizer.strategy.values} values, ${size} rows of genes)`,
       );
     }
+    const conditions = json.conditions === undefined ? [] : conditionsFrom(json.conditions);
+    if (!isDeepStrictEqual(config.counts?.conditions ?? [], conditionSizes(conditions))) {
+      throw configError(file, "the conditions of the model are not those of its network");
+    }
     return {
       config,
+      conditions,
       diffusion: diffusionFrom(json.diffusion),
       dtype: checkChoice("dtype", json.dtype, ["fp32", "bf16"]),
       tokenizer,
@@ -108,6 +121,26 @@ export async function readDescription(folder: string): Promise<ModelDescription>
     if (error instanceof DdscError && error.code === "CHECKPOINT_CONFIG") throw error;
     throw configError(file, error instanceof Error ? error.message : String(error), error);
   }
+}
+
+/** Writes `base.json` into a new folder; errors of the file system come as they are. */
+export async function writeBase(folder: string, base: CountBase): Promise<void> {
+  await writeFlushed(join(folder, ModelFile.base), `${JSON.stringify(base)}\n`);
+}
+
+/**
+ * Reads `base.json` of a model of counts; undefined where the model was saved before its base was counted. Throws
+ * `CHECKPOINT_CONFIG` for contents that are no base of this model.
+ */
+export async function readBase(folder: string, config: DenoiserConfig): Promise<CountBase | undefined> {
+  const file = join(folder, ModelFile.base);
+  if (!(await exists(file))) return undefined;
+  const base = CountBase.fromJSON(await readJson(file), file);
+  if (base.share.length === config.geneVocabSize) return base;
+  throw configError(
+    file,
+    `it has ${base.share.length} genes where the model has ${config.geneVocabSize} gene ids`,
+  );
 }
 
 /** Decodes a file that holds a JSON object. Throws `CHECKPOINT_READ`, `CHECKPOINT_CONFIG`. */

@@ -2,17 +2,20 @@
 import { DdscError } from "../base/errors.js";
 import { callAddon } from "./addon.js";
 import type {
+  AnyNativeLossInput,
   CudaState,
   DenoiserConfig,
   DeviceMemory,
   DType,
   NativeBatch,
+  NativeCountPrediction,
+  NativeCountRows,
+  NativeCountStatistics,
   NativeDenoiserOptions,
   NativeDevice,
   NativeDrawOptions,
   NativeLimits,
   NativeLoss,
-  NativeLossInput,
   NativeMemory,
   NativeObjectiveInput,
   NativeObjectiveLoss,
@@ -45,6 +48,27 @@ interface AddonPrediction {
   dispose(): void;
 }
 
+/** A prediction of counts as the addon gives it; see NativeCountPrediction. */
+interface AddonCountPrediction {
+  logits(): Promise<Float32Array>;
+  tilt(): Promise<Float32Array>;
+  state(): Promise<Float32Array>;
+  statistics(targets: Int32Array | null, logProbabilities: boolean): Promise<NativeCountStatistics>;
+  draw(seed: number, step: number): Promise<{ values: Int32Array; counts: Int32Array }>;
+  dispose(): void;
+}
+
+/** A model's options as the addon takes them. */
+type AddonOptions = Omit<NativeDenoiserOptions, "config"> & { readonly config: AddonConfig };
+type AddonConfig = Omit<DenoiserConfig, "counts"> & {
+  readonly counts?: { readonly state: number; readonly conditions: Int32Array };
+};
+
+function addonConfig({ counts, ...config }: DenoiserConfig): AddonConfig {
+  if (counts === undefined) return config;
+  return { ...config, counts: { ...counts, conditions: Int32Array.from(counts.conditions) } };
+}
+
 /** A model as the addon gives it; wrapped by NativeDenoiser. */
 interface AddonDenoiser {
   readonly parameters: ParameterInfo[];
@@ -53,16 +77,16 @@ interface AddonDenoiser {
   initialise(seed: number): Promise<void>;
   read(buffer: ParameterBuffer, offset: number, size: number): Promise<Float32Array>;
   write(buffer: ParameterBuffer, offset: number, values: Float32Array): Promise<void>;
-  stage(input: NativeLossInput): AddonStagedBatch;
+  stage(input: AnyNativeLossInput): AddonStagedBatch;
   accumulate(
-    input: NativeLossInput | AddonStagedBatch,
+    input: AnyNativeLossInput | AddonStagedBatch,
     gradientScale: number,
     dropoutSeed: number,
     step: number,
     recompute: boolean,
     cancellation: Cancellation | null,
   ): Promise<NativeLoss>;
-  evaluate(input: NativeLossInput, cancellation: Cancellation | null): Promise<NativeLoss>;
+  evaluate(input: AnyNativeLossInput, cancellation: Cancellation | null): Promise<NativeLoss>;
   update(options: NativeUpdateOptions): Promise<{ gradientNorm: number; applied: boolean }>;
   predict(
     batch: NativeBatch,
@@ -71,6 +95,12 @@ interface AddonDenoiser {
     weights: "weights" | "ema",
     cancellation: Cancellation | null,
   ): Promise<AddonPrediction>;
+  predictCounts(
+    rows: NativeCountRows,
+    weights: "weights" | "ema",
+    cancellation: Cancellation | null,
+  ): Promise<AddonCountPrediction>;
+  setBase(share: Float64Array, size: Float64Array): Promise<void>;
   reserve(workload: NativeWorkload): Promise<NativeMemory>;
   takeProfile(): Promise<NativeOpProfile[]>;
   measureLimits(): Promise<NativeLimits>;
@@ -79,7 +109,7 @@ interface AddonDenoiser {
 
 /** The addon's functions for models and devices, as they are exported. */
 interface ModelAddon {
-  Denoiser: new (options: NativeDenoiserOptions) => AddonDenoiser;
+  Denoiser: new (options: AddonOptions) => AddonDenoiser;
   cancellation(): Cancellation;
   cancel(cancellation: Cancellation): void;
   /** The CPU and the GPUs found. */
@@ -87,7 +117,7 @@ interface ModelAddon {
   cudaState(): CudaState;
   gpuMemory(device: string): DeviceMemory;
   estimateMemory(options: {
-    readonly config: DenoiserConfig;
+    readonly config: AddonConfig;
     readonly dtype: DType;
     readonly workload: NativeWorkload;
     readonly device: string;
@@ -121,7 +151,9 @@ export async function nativeMemory(
   workload: NativeWorkload,
   device: string,
 ): Promise<NativeMemory> {
-  return callAddon((addon: ModelAddon) => addon.estimateMemory({ config, dtype, workload, device }));
+  return callAddon((addon: ModelAddon) =>
+    addon.estimateMemory({ config: addonConfig(config), dtype, workload, device }),
+  );
 }
 
 /** Losses of given logits and their gradient, as training computes them. Throws ARGUMENT_RANGE for sizes that disagree. */
@@ -175,7 +207,9 @@ export class NativeDenoiser implements Disposable {
    * DEVICE_UNAVAILABLE with the reason, CUDA_DEVICE_LOST where a GPU failed earlier in this process.
    */
   constructor(options: NativeDenoiserOptions) {
-    this.#native = callAddon((addon: ModelAddon) => new addon.Denoiser(options));
+    this.#native = callAddon(
+      (addon: ModelAddon) => new addon.Denoiser({ ...options, config: addonConfig(options.config) }),
+    );
     this.parameters = this.#native.parameters;
     this.bufferSize = this.#native.bufferSize;
     this.device = this.#native.device;
@@ -206,7 +240,7 @@ export class NativeDenoiser implements Disposable {
    * beside the one that is computed on. What is wrong with the input rejects the `accumulate` that is given the batch. Free
    * one that is not used with `using` or `[Symbol.dispose]()`.
    */
-  stage(input: NativeLossInput): StagedBatch {
+  stage(input: AnyNativeLossInput): StagedBatch {
     return new StagedBatch(() => {
       this.#requireModel();
       return callAddon(() => this.#native.stage(input));
@@ -220,7 +254,7 @@ export class NativeDenoiser implements Disposable {
    * whatever comes of the call.
    */
   async accumulate(
-    input: NativeLossInput | StagedBatch,
+    input: AnyNativeLossInput | StagedBatch,
     options: {
       readonly gradientScale: number;
       readonly dropoutSeed: number;
@@ -233,7 +267,7 @@ export class NativeDenoiser implements Disposable {
     const staged = input instanceof StagedBatch ? input : undefined;
     try {
       return await this.#run((cancellation) => {
-        const given = staged?.handle ?? (input as NativeLossInput);
+        const given = staged?.handle ?? (input as AnyNativeLossInput);
         return this.#native.accumulate(given, gradientScale, dropoutSeed, step, recompute, cancellation);
       }, signal);
     } finally {
@@ -242,7 +276,7 @@ export class NativeDenoiser implements Disposable {
   }
 
   /** Forward and loss only, without dropout. */
-  evaluate(input: NativeLossInput, signal?: AbortSignal): Promise<NativeLoss> {
+  evaluate(input: AnyNativeLossInput, signal?: AbortSignal): Promise<NativeLoss> {
     return this.#run((cancellation) => this.#native.evaluate(input, cancellation), signal);
   }
 
@@ -276,6 +310,39 @@ export class NativeDenoiser implements Disposable {
       draw: (draw) => this.#run(() => raw.draw(draw)),
       [Symbol.dispose]: () => raw.dispose(),
     };
+  }
+
+  /**
+   * Runs a model of counts on cells of which some genes are hidden, without dropout. Throws `MODEL_BASE` before `setBase`,
+   * `MODEL_CONFIG` for a model of ranks.
+   */
+  async predictCounts(
+    rows: NativeCountRows,
+    options: { readonly weights?: "weights" | "ema" } = {},
+    signal?: AbortSignal,
+  ): Promise<NativeCountPrediction> {
+    const { weights = "weights" } = options;
+    const raw = await this.#run(
+      (cancellation) => this.#native.predictCounts(rows, weights, cancellation),
+      signal,
+    );
+    return {
+      logits: () => this.#run(() => raw.logits()),
+      tilt: () => this.#run(() => raw.tilt()),
+      state: () => this.#run(() => raw.state()),
+      statistics: ({ targets, logProbabilities = false } = {}) =>
+        this.#run(() => raw.statistics(targets ?? null, logProbabilities)),
+      draw: ({ seed, step }) => this.#run(() => raw.draw(seed, step)),
+      [Symbol.dispose]: () => raw.dispose(),
+    };
+  }
+
+  /**
+   * Gives a model of counts its base: share and size of each gene id, [genes], which it needs before any loss or prediction.
+   * Throws `MODEL_BASE` for numbers that cannot be.
+   */
+  setBase(share: Float64Array, size: Float64Array): Promise<void> {
+    return this.#run(() => this.#native.setBase(share, size));
   }
 
   /**

@@ -22,6 +22,16 @@ export interface DenoiserConfig {
   readonly timeConditioning: boolean;
   /** Rotary position embedding in attention. */
   readonly rotary: boolean;
+  /** What a model of counts has besides; absent: the model is of ranks. */
+  readonly counts?: CountShape;
+}
+
+/** What a model of counts has beside the shape of a model of ranks. */
+export interface CountShape {
+  /** Width of a cell's state, which tilts the base of each gene. */
+  readonly state: number;
+  /** How many labels each condition has; 0: the condition is a number. */
+  readonly conditions: readonly number[];
 }
 
 /** One named parameter inside the flat buffers. */
@@ -81,7 +91,81 @@ export interface NativeLossInput {
   readonly weights?: "weights" | "ema";
 }
 
-/** Sums over the masked, valid tokens of a call (weighted as asked, not divided by anything). */
+/**
+ * Cells of counts as a pass reads them. Rows of a cell: cls, evidence (together its key rows), queries. Genes that are visible
+ * with a count of 0, and hidden genes that nobody asks about, have no row.
+ */
+export interface NativeCountRows extends NativeBatch {
+  /** cls and evidence of each cell, [cells]. */
+  readonly keys: Int32Array;
+  /** Hidden and measured genes, [cells]. */
+  readonly hidden: Int32Array;
+  readonly measured: Int32Array;
+  /** Sum of the visible counts, and of the visible genes' shares, [cells]. */
+  readonly visibleTotal: Float64Array;
+  readonly visibleShare: Float64Array;
+  /** The whole total of each cell, [cells]; NaN: not given. */
+  readonly total: Float32Array;
+  /** Mean of the base by a gene's share, [cells]: see `CountBase`. */
+  readonly depth: Float64Array;
+  /** Conditions that are numbers, [cells, number conditions]; NaN: not given. */
+  readonly numbers: Float32Array;
+  /** Conditions that have labels, [cells, label conditions]: label + 1; 0: not given. */
+  readonly labels: Int32Array;
+}
+
+/** What a model of counts learns from. */
+export interface NativeCountLossInput {
+  readonly rows: NativeCountRows;
+  /** Value of each query, [queries]. */
+  readonly answers: Int32Array;
+  /** Factor on -log p of each query, [queries]. */
+  readonly weight: Float32Array;
+  /** Which weights: the trained ones or their moving average. Default "weights". */
+  readonly weights?: "weights" | "ema";
+}
+
+/** What a loss is of: ranks or counts. */
+export type AnyNativeLossInput = NativeLossInput | NativeCountLossInput;
+
+/** What a model of counts says about queries; counts are the middles of their bins. */
+export interface NativeCountStatistics {
+  /** log p(target), nats, and P(value < target), [queries]; empty without targets. */
+  readonly logProbability: Float32Array;
+  readonly below: Float32Array;
+  /** Of the count, [queries]. */
+  readonly mean: Float32Array;
+  readonly variance: Float32Array;
+  /** P(count > 0), [queries]. */
+  readonly expressed: Float32Array;
+  /** [queries, values], where asked for; else empty. */
+  readonly logProbabilities: Float32Array;
+}
+
+/** What a model of counts says about the queries of some cells, kept in native memory. */
+export interface NativeCountPrediction extends Disposable {
+  /** Of the network alone, [queries, V], row-major. */
+  logits(): Promise<Float32Array>;
+  /** factor . z before the clamp, [queries]. */
+  tilt(): Promise<Float32Array>;
+  /** z of each cell, [cells, state]. */
+  state(): Promise<Float32Array>;
+  /** `targets` are values, [queries]. */
+  statistics(options?: {
+    readonly targets?: Int32Array;
+    readonly logProbabilities?: boolean;
+  }): Promise<NativeCountStatistics>;
+  /** A value and an integer count of each query, named by (seed, step, cell, row). */
+  draw(options: { readonly seed: number; readonly step: number }): Promise<{
+    readonly values: Int32Array;
+    readonly counts: Int32Array;
+  }>;
+}
+
+/**
+ * Sums over the masked, valid tokens of a call (of counts: over the queries, `maskedTokens` of them; cells are its
+ * `validTokens`, and nothing is counted as `correct`), weighted as asked, not divided by anything.
+ */
 export interface NativeLoss {
   /** Sum of the objective's per-token loss, nats (times weight). */
   readonly loss: number;

@@ -1,4 +1,5 @@
 import { checkKind } from "../base/arguments.js";
+import { DdscError } from "../base/errors.js";
 import type { DiffusionConfig } from "../diffusion/index.js";
 import type { NativeDenoiser } from "../native/denoiser.js";
 import type { DenoiserConfig } from "../native/types.js";
@@ -21,8 +22,15 @@ export interface DenoisingModel {
   };
 }
 
-/** The mask token of a model: the last one. Throws `ARGUMENT_TYPE` for something else. */
+/** The mask token of a model of ranks: the last one. Throws `ARGUMENT_TYPE` for something else, `MODEL_VALUES` for a model of counts. */
 export function maskToken(model: Pick<DenoisingModel, "config">): number {
   checkKind("model", model, "model");
+  if (model.config.counts !== undefined) {
+    throw new DdscError(
+      "MODEL_VALUES",
+      "this works on models of ranks, and the model is of counts; train one of ranks (ddsc train --values ranks)",
+      { argument: "model" },
+    );
+  }
   return model.config.vocabSize - 1;
 }

@@ -31,8 +31,8 @@ export interface StepResult extends StepOutcome {
   readonly validation?: ValidationResult;
 }
 
-/** How a call of `Trainer.fit` ended. */
-export type FitEnd = "steps" | "time" | "aborted";
+/** How a call of `Trainer.fit` ended; "patience": validations had not become better for long enough. */
+export type FitEnd = "steps" | "time" | "patience" | "aborted";
 
 /** What a run was begun with. */
 export interface Beginning {

@@ -13,7 +13,7 @@ export interface ValidatedRun {
   readonly data: RunCells;
   readonly seed: number;
   /** The cells of the validation. */
-  readonly heldOut: readonly RaggedBatch[];
+  readonly heldOut: RaggedBatch;
   /** Nats a masked token. */
   readonly loss: number;
 }
@@ -46,14 +46,12 @@ async function geneMarginalLoss(
   const baselines = await RankBaselines.fit([counted], tokenizer.strategy.values);
   let loss = 0;
   let tokens = 0;
-  for (const batch of heldOut) {
-    for (const [place, token] of batch.tokens.entries()) {
-      const rank = token - FIRST_RANK_TOKEN;
-      if (rank < 0) continue;
-      const { probabilities } = baselines.predict("geneMarginal", batch.genes[place] ?? 0);
-      loss -= Math.log(probabilities?.[rank] ?? 0);
-      tokens++;
-    }
+  for (const [place, token] of heldOut.tokens.entries()) {
+    const rank = token - FIRST_RANK_TOKEN;
+    if (rank < 0) continue;
+    const { probabilities } = baselines.predict("geneMarginal", heldOut.genes[place] ?? 0);
+    loss -= Math.log(probabilities?.[rank] ?? 0);
+    tokens++;
   }
   return loss / tokens;
 }

@@ -6,6 +6,7 @@ import type { CellSource } from "../data/sources/source.js";
 import { type BatchShape, estimateMemory, type MemoryEstimate } from "../model/memory.js";
 import type { ModelDescription } from "../model/model_files.js";
 import type { CellTokenizer } from "../tokenizer/index.js";
+import { kindOf } from "./kinds.js";
 import { type TrainerOptions, type TrainerSettings, trainerSettings } from "./options.js";
 
 /** What a training is expected to hold at most, in bytes of the device's memory. */
@@ -33,7 +34,7 @@ export async function estimateTrainingMemory(
 ): Promise<TrainingMemory> {
   checkKind("model", model, "model");
   checkKind("source", source, "cells");
-  const settings = trainerSettings(options, model.tokenizer.maxLength);
+  const settings = trainerSettings(options, kindOf(model));
   const batch = await largestBatch(source, model.tokenizer, settings);
   const { recompute, accumulation, validation } = settings;
   const memory = await estimateMemory(model.config, {
@@ -51,10 +52,13 @@ export async function estimateTrainingMemory(
 export async function largestBatch(
   source: CellSource,
   tokenizer: CellTokenizer,
-  settings: Pick<TrainerSettings, "limit" | "lengthBuckets" | "maxLength">,
+  settings: Pick<TrainerSettings, "limit" | "lengthBuckets" | "maxLength" | "queries">,
 ): Promise<Required<BatchShape>> {
-  const { limit, lengthBuckets, maxLength } = settings;
-  const lengths = await sampledLengths(source, tokenizer, maxLength);
+  const { limit, lengthBuckets, maxLength, queries } = settings;
+  const evidence = await sampledLengths(source, tokenizer, maxLength);
+  // Of counts, each cell's hidden zeros come on top, and the other half of its rows is evidence.
+  const lengths = queries === null ? evidence : evidence.map((length) => length + queries.zeros);
+  const maskedShare = queries === null ? 1 : shareAsked(evidence, queries.zeros);
   const count = lengths.length;
   const longest = lengths.at(-1) ?? maxLength;
   const mean = count === 0 ? maxLength : lengths.reduce((sum, length) => sum + length, 0) / count;
@@ -64,14 +68,14 @@ export async function largestBatch(
     const tokens = Math.max(longest, Math.min(limit.tokens, most));
     // Where lengths are alike within a batch, one of short cells has the most of them.
     const usual = lengthBuckets ? (lengths[Math.floor(count / 100)] ?? mean) : mean;
-    return { cells: Math.ceil(tokens / usual), tokens, longest, maskedShare: 1 };
+    return { cells: Math.ceil(tokens / usual), tokens, longest, maskedShare };
   }
   const cells = Math.max(1, Math.min(limit.cells, source.cellCount));
   const variance = lengths.reduce((sum, length) => sum + (length - mean) ** 2, 0) / Math.max(1, count);
   // Four standard deviations above the mean of a sum of that many cells.
   const likely = lengthBuckets ? cells * longest : Math.ceil(mean * cells + 4 * Math.sqrt(variance * cells));
   const tokens = Math.max(longest, Math.min(cells * longest, likely, most));
-  return { cells, tokens, longest, maskedShare: 1 };
+  return { cells, tokens, longest, maskedShare };
 }
 
 /** Tokens of some of the cells, ascending; those of cells that are skipped are left out. */
@@ -84,4 +88,10 @@ async function sampledLengths(
   return cellLengths(batch)
     .map((length) => Math.min(length, maxLength))
     .sort();
+}
+
+/** Share of the rows of cells of counts that are queries, on average. */
+function shareAsked(evidence: Int32Array, zeros: number): number {
+  const mean = evidence.reduce((sum, length) => sum + length, 0) / Math.max(1, evidence.length);
+  return (zeros + Math.max(0, mean - 1) / 2) / (zeros + Math.max(1, mean));
 }

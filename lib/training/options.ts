@@ -13,7 +13,7 @@ export interface TrainerOptions {
   readonly folder?: string;
   /** Whether a run that `folder` holds is replaced, other files in it left alone; default false. */
   readonly overwrite?: boolean;
-  /** Highest learning rate of AdamW, > 0; default 3e-4. */
+  /** Highest learning rate of AdamW, > 0; default 3e-4, for models of counts 2e-3. */
   readonly learningRate?: number;
   /**
    * How the rate runs. Default: for a given number of steps a cosine down to 5% of the rate, else constant; either
@@ -26,7 +26,7 @@ export interface TrainerOptions {
   readonly beta2?: number;
   /** Added to the root of the second moment, > 0; default 1e-8. */
   readonly epsilon?: number;
-  /** Decoupled weight decay, >= 0; default 0. */
+  /** Decoupled weight decay, >= 0; default 0, for models of counts 0.01. */
   readonly weightDecay?: number;
   /** Largest global norm of the gradient, which is scaled down to it; 0: no clipping. Default 1. */
   readonly clip?: number;
@@ -37,7 +37,7 @@ export interface TrainerOptions {
    * last bit, in a fraction of the memory and about a quarter more time. Default false.
    */
   readonly recompute?: boolean;
-  /** Decay of the moving average, 0..1 (exclusive), at step n capped at (1 + n) / (10 + n). Default 0.9999. */
+  /** Decay of the moving average, 0..1 (exclusive), at step n capped at (1 + n) / (10 + n). Default 0.9999, for models of counts 0.995. */
   readonly ema?: number;
   /** Cells a batch; default 64. Not together with `batchTokens`. */
   readonly batchCells?: number;
@@ -60,6 +60,30 @@ export interface TrainerOptions {
   /** Held-out cells, or false to train on all. */
   readonly validation?: ValidationOptions | false;
   readonly checkpoint?: CheckpointOptions;
+  /** What a model of counts is asked about and told; not for models of ranks. */
+  readonly queries?: Partial<QuerySettings>;
+  /**
+   * Validations without a better one after which the training ends, its best checkpoint kept; 0: it goes on to its last step.
+   * Default 5 for models of counts, 0 for models of ranks.
+   */
+  readonly patience?: number;
+}
+
+/** What a model of counts is asked about and told in training. */
+export interface QuerySettings {
+  /** Hidden genes with a count of 0 that are asked about, a cell, at most; weighted to stand for all. Default 64. */
+  readonly zeros: number;
+  /** Hidden genes with a count above 0 that are asked about, a cell, at most; default 256. */
+  readonly expressed: number;
+  /**
+   * Augmentation: half of the cells lose a part of their molecules, evenly drawn from 0 to this share, before anything is hidden:
+   * they are cells that were sequenced less. 0..1 (exclusive); default 0.
+   */
+  readonly thinning: number;
+  /** Share of the cells that are told their whole total, 0..1; the others estimate it from what is visible. Default 0.25. */
+  readonly totalGiven: number;
+  /** Chance that a condition of a cell is left out, so that the model knows cells without it, too; 0..1, default 0.2. */
+  readonly conditionDrop: number;
 }
 
 const OPTION_NAMES: Readonly<Record<keyof TrainerOptions, true>> = {
@@ -86,6 +110,8 @@ const OPTION_NAMES: Readonly<Record<keyof TrainerOptions, true>> = {
   seed: true,
   validation: true,
   checkpoint: true,
+  queries: true,
+  patience: true,
 };
 
 /** When and on what a training is validated. */
@@ -138,6 +164,9 @@ export interface TrainerSettings {
     readonly cells: number;
   } | null;
   readonly checkpoint: { readonly every: number | null; readonly keep: number };
+  /** Null: the model is of ranks. */
+  readonly queries: QuerySettings | null;
+  readonly patience: number;
 }
 
 /** Largest step number and the like. */
@@ -154,17 +183,37 @@ const OPTION_KINDS = {
   worker: "switch",
   where: "text",
   checkpoint: "object",
+  queries: "object",
 } as const;
 
+/** What settings depend on. */
+export interface TrainedModel {
+  /** Tokens a cell at most, cls included. */
+  readonly maxLength: number;
+  readonly ofCounts: boolean;
+}
+
+/** Defaults that differ between the kinds of models; those of counts were measured: see docs/training.md. */
+const RANK_DEFAULTS = { learningRate: 3e-4, weightDecay: 0, ema: 0.9999, patience: 0 };
+const COUNT_DEFAULTS = { learningRate: 2e-3, weightDecay: 0.01, ema: 0.995, patience: 5 };
+const QUERY_DEFAULTS: QuerySettings = {
+  zeros: 64,
+  expressed: 256,
+  thinning: 0,
+  totalGiven: 0.25,
+  conditionDrop: 0.2,
+};
+
 /**
- * Throws `ARGUMENT_RANGE` for a number out of range, `BATCH_SIZE_TWICE` for a batch size in cells and in tokens,
+ * Throws `ARGUMENT_RANGE` for a number out of range, `ARGUMENT_CONFLICT` for queries of a model of ranks, `BATCH_SIZE_TWICE` for a batch size in cells and in tokens,
  * `ARGUMENT_NAME_UNKNOWN` for a name that is no option.
  */
-export function trainerSettings(options: TrainerOptions, modelMaxLength: number): TrainerSettings {
+export function trainerSettings(options: TrainerOptions, model: TrainedModel): TrainerSettings {
   checkOptionNames("options of a trainer", options, OPTION_NAMES);
   checkOptions(options, OPTION_KINDS);
   if (options.validation !== false) checkOptions(options, { validation: "object" });
   const { validation = {}, checkpoint = {} } = options;
+  const defaults = model.ofCounts ? COUNT_DEFAULTS : RANK_DEFAULTS;
   if (validation !== false && validation.fraction !== undefined && validation.where !== undefined) {
     throw new DdscError(
       "ARGUMENT_CONFLICT",
@@ -179,18 +228,21 @@ export function trainerSettings(options: TrainerOptions, modelMaxLength: number)
   const positive = { min: Number.MIN_VALUE };
   const below1 = { min: 0, max: 1 - 2 ** -24 };
   return {
-    learningRate: checkNumber("learningRate", options.learningRate ?? 3e-4, { ...positive, max: 10 }),
+    learningRate: checkNumber("learningRate", options.learningRate ?? defaults.learningRate, {
+      ...positive,
+      max: 10,
+    }),
     schedule: options.schedule ?? null,
     beta1: checkNumber("beta1", options.beta1 ?? 0.9, below1),
     beta2: checkNumber("beta2", options.beta2 ?? 0.999, below1),
     epsilon: checkNumber("epsilon", options.epsilon ?? 1e-8, { ...positive, max: 1 }),
-    weightDecay: checkNumber("weightDecay", options.weightDecay ?? 0, { min: 0, max: 10 }),
+    weightDecay: checkNumber("weightDecay", options.weightDecay ?? defaults.weightDecay, { min: 0, max: 10 }),
     clip: checkNumber("clip", options.clip ?? 1, { min: 0 }),
     accumulation: whole("accumulation", options.accumulation ?? 1, 1, 65_536),
     recompute: options.recompute ?? false,
-    ema: checkNumber("ema", options.ema ?? 0.9999, below1),
+    ema: checkNumber("ema", options.ema ?? defaults.ema, below1),
     limit: batchLimit(options),
-    maxLength: whole("maxLength", options.maxLength ?? modelMaxLength, 2),
+    maxLength: whole("maxLength", options.maxLength ?? model.maxLength, 2),
     lengthBuckets: options.lengthBuckets ?? false,
     prefetch: whole("prefetch", options.prefetch ?? BATCHES_AHEAD, 1, 1024),
     worker: options.worker ?? true,
@@ -213,12 +265,37 @@ export function trainerSettings(options: TrainerOptions, modelMaxLength: number)
       every: optional("checkpoint.every", checkpoint.every),
       keep: whole("checkpoint.keep", checkpoint.keep ?? 2, 1),
     },
+    queries: querySettings(options.queries, model),
+    patience: whole("patience", options.patience ?? defaults.patience, 0),
+  };
+}
+
+function querySettings(
+  options: Partial<QuerySettings> | undefined,
+  { ofCounts }: TrainedModel,
+): QuerySettings | null {
+  if (!ofCounts) {
+    if (options === undefined) return null;
+    throw new DdscError(
+      "ARGUMENT_CONFLICT",
+      "queries are for models of counts; leave them out, or make a model of counts",
+      { argument: "queries" },
+    );
+  }
+  const { zeros, expressed, thinning, totalGiven, conditionDrop } = { ...QUERY_DEFAULTS, ...options };
+  const most = { min: 1, max: 2 ** 20, integer: true };
+  return {
+    zeros: checkNumber("queries.zeros", zeros, most),
+    expressed: checkNumber("queries.expressed", expressed, most),
+    thinning: checkNumber("queries.thinning", thinning, { min: 0, max: 0.99 }),
+    totalGiven: checkNumber("queries.totalGiven", totalGiven, { min: 0, max: 1 }),
+    conditionDrop: checkNumber("queries.conditionDrop", conditionDrop, { min: 0, max: 1 }),
   };
 }
 
 /** Options that give these settings again. */
 export function optionsOf(settings: TrainerSettings): TrainerOptions {
-  const { limit, schedule, where, validation, checkpoint, ...same } = settings;
+  const { limit, schedule, where, validation, checkpoint, queries, ...same } = settings;
   return {
     ...same,
     ...(limit.kind === "cells" ? { batchCells: limit.cells } : { batchTokens: limit.tokens }),
@@ -226,6 +303,7 @@ export function optionsOf(settings: TrainerSettings): TrainerOptions {
     ...(where === null ? {} : { where }),
     validation: validation === null ? false : validationOf(validation),
     checkpoint: withoutNull(checkpoint),
+    ...(queries === null ? {} : { queries }),
   };
 }
 

@@ -4,8 +4,9 @@ import { cellLengths } from "../batching/collate.js";
 import type { RaggedBatch } from "../batching/index.js";
 import { Denoiser } from "../model/denoiser.js";
 import type { NativeLimits, NativeOpProfile } from "../native/types.js";
+import { batchTask, kindOf } from "./kinds.js";
 import { trainerSettings } from "./options.js";
-import { stepInput, trainStep } from "./step.js";
+import { trainStep } from "./step.js";
 
 /** What is profiled: a training step (masking to updated weights), or one run of the network on half-masked cells. */
 export type ProfiledWork = "train" | "forward";
@@ -71,7 +72,7 @@ export async function profileStep(
       argument: "model",
     });
   }
-  const run = work === "train" ? trainingSteps(model, batch) : networkRuns(model, batch);
+  const run = work === "train" ? await trainingSteps(model, batch) : await networkRuns(model, batch);
   const once = async () => {
     await model.native.takeProfile();
     const start = performance.now();
@@ -101,17 +102,32 @@ export async function profileStep(
   };
 }
 
-function trainingSteps(model: Denoiser, batch: RaggedBatch): (signal?: AbortSignal) => Promise<void> {
-  const settings = trainerSettings({}, model.tokenizer.maxLength);
+async function trainingSteps(
+  model: Denoiser,
+  batch: RaggedBatch,
+): Promise<(signal?: AbortSignal) => Promise<void>> {
+  const settings = trainerSettings({}, kindOf(model));
+  const task = await batchTask(model, batch, settings);
   let step = 0;
   return async (signal) => {
     step++;
-    const input = stepInput(model, [batch], { seed: settings.seed, step });
+    const input = await task.stepInput([batch], { seed: settings.seed, step });
     await trainStep(model, input, settings, { learningRate: settings.learningRate, signal });
   };
 }
 
-function networkRuns(model: Denoiser, batch: RaggedBatch): (signal?: AbortSignal) => Promise<void> {
+async function networkRuns(
+  model: Denoiser,
+  batch: RaggedBatch,
+): Promise<(signal?: AbortSignal) => Promise<void>> {
+  if (model.ofCounts) {
+    const task = await batchTask(model, batch, trainerSettings({}, kindOf(model)));
+    const { inputs } = await task.stepInput([batch], { seed: 0, step: 1 });
+    const rows = inputs.flatMap((input) => ("rows" in input ? [input.rows] : []));
+    return async (signal) => {
+      for (const cells of rows) (await model.native.predictCounts(cells, {}, signal))[Symbol.dispose]();
+    };
+  }
   const tokens = batch.tokens.slice();
   for (let cell = 0; cell < batch.cells.length; cell++) {
     const [start, end] = [batch.offsets[cell] ?? 0, batch.offsets[cell + 1] ?? 0];

@@ -1,18 +1,16 @@
 import { DdscError } from "../base/errors.js";
-import { FIRST_RANK_TOKEN, type RaggedBatch } from "../batching/index.js";
-import { type CellNoise, drawNoise } from "../diffusion/index.js";
 import type { Denoiser } from "../model/denoiser.js";
-import type { StagedBatch } from "../native/denoiser.js";
-import type { NativeLoss, NativeLossInput } from "../native/types.js";
+import type { NativeLoss } from "../native/types.js";
 import type { TrainerSettings } from "./options.js";
+import type { StepInput } from "./task.js";
 
 /** What one optimizer step gave. */
 export interface StepOutcome {
-  /** Mean loss, nats per valid token, mean matching included. */
+  /** Mean loss, nats per valid token, mean matching included; of counts nats a hidden gene. */
   readonly loss: number;
-  /** Mean -log p(x0) under SUBS, nats per masked token; NaN where nothing was masked. */
+  /** Mean -log p(x0) under SUBS, nats per masked token, NaN where nothing was masked; of counts the same as `loss`. */
   readonly crossEntropy: number;
-  /** Share of the masked tokens whose most probable rank is the right one; NaN where nothing was masked. */
+  /** Share of the masked tokens whose most probable rank is the right one; NaN where nothing was masked, and of counts. */
   readonly accuracy: number;
   /** Global norm of the gradient before clipping. */
   readonly gradientNorm: number;
@@ -50,57 +48,6 @@ export function addLoss(sums: LossSums, part: NativeLoss): LossSums {
   };
 }
 
-/**
- * The native calls that compute the loss of a batch in parts: times are drawn for the cells of all parts together, so that they are
- * evenly spread over the whole; masks are named by (seed, step, cell).
- */
-export function lossInputs(
-  model: Pick<Denoiser, "diffusion" | "strategy">,
-  parts: readonly RaggedBatch[],
-  names: { readonly seed: number; readonly step: number },
-): NativeLossInput[] {
-  const cells = Float64Array.from(parts.flatMap((part) => [...part.cells]));
-  const drawn = drawNoise(model.diffusion, cells, { ...names, values: model.strategy.values });
-  let start = 0;
-  return parts.map((batch) => {
-    const { moveChance, noise } = noiseOf(drawn, start, start + batch.cells.length);
-    start += batch.cells.length;
-    return {
-      batch,
-      noise,
-      masking: { kind: "draw", moveChance, ...names },
-      objective: model.diffusion.objective,
-    };
-  });
-}
-
-/** What an optimizer step computes on: one or more batches with their noise. */
-export interface StepInput {
-  /** Number of the step, from 1. */
-  readonly step: number;
-  readonly inputs: readonly NativeLossInput[];
-  /** The first input, where the model was handed it ahead. */
-  readonly staged?: StagedBatch | undefined;
-  /** Tokens that are not special: what losses are divided by. */
-  readonly validTokens: number;
-  /** Tokens, cls included. */
-  readonly tokens: number;
-}
-
-/** The input of a step, for which all but the batches is named by (seed, step, cell). */
-export function stepInput(
-  model: Pick<Denoiser, "diffusion" | "strategy">,
-  batches: readonly RaggedBatch[],
-  names: { readonly seed: number; readonly step: number },
-): StepInput {
-  return {
-    step: names.step,
-    inputs: lossInputs(model, batches, names),
-    validTokens: batches.reduce((sum, { tokens }) => sum + countValid(tokens), 0),
-    tokens: batches.reduce((sum, { tokens }) => sum + tokens.length, 0),
-  };
-}
-
 /** Options of `trainStep`. */
 export interface TrainStepOptions {
   readonly learningRate: number;
@@ -118,14 +65,15 @@ export interface TrainStepOptions {
  */
 export async function trainStep(
   model: Denoiser,
-  { step, inputs, staged, validTokens, tokens }: StepInput,
+  { step, inputs, staged, divisor, constant, tokens }: StepInput,
   settings: TrainerSettings,
   options: TrainStepOptions,
 ): Promise<StepOutcome> {
   const { native } = model;
   const { learningRate, signal } = options;
   const { seed: dropoutSeed, recompute } = settings;
-  const common = { gradientScale: 1 / validTokens, dropoutSeed, step, recompute };
+  const common = { gradientScale: 1 / divisor, dropoutSeed, step, recompute };
+  const ofCounts = model.config.counts !== undefined;
   let sums = noLoss;
   let ahead = staged;
   try {
@@ -137,7 +85,7 @@ export async function trainStep(
       if (next === undefined) options.stageNext?.();
       sums = addLoss(sums, await loss);
     }
-    const loss = (sums.loss + sums.meanLoss) / validTokens;
+    const loss = (sums.loss + sums.meanLoss + constant) / divisor;
     if (!Number.isFinite(loss)) throw notFinite("loss", loss, step);
     const { beta1, beta2, epsilon, weightDecay, clip: maxNorm } = settings;
     const emaDecay = Math.min(settings.ema, (1 + step) / (10 + step));
@@ -146,8 +94,8 @@ export async function trainStep(
     if (!applied) throw notFinite("gradient norm", gradientNorm, step);
     return {
       loss,
-      crossEntropy: sums.crossEntropy / sums.maskedTokens,
-      accuracy: sums.correct / sums.maskedTokens,
+      crossEntropy: ofCounts ? loss : sums.crossEntropy / sums.maskedTokens,
+      accuracy: ofCounts ? Number.NaN : sums.correct / sums.maskedTokens,
       gradientNorm,
       tokens,
     };
@@ -157,30 +105,6 @@ export async function trainStep(
     await native.clearGradient().catch(() => undefined);
     throw error;
   }
-}
-
-function countValid(tokens: Int32Array): number {
-  let valid = 0;
-  for (const token of tokens) if (token >= FIRST_RANK_TOKEN) valid++;
-  return valid;
-}
-
-function noiseOf(
-  { moveChance, noise }: CellNoise,
-  start: number,
-  end: number,
-): Pick<CellNoise, "moveChance" | "noise"> {
-  const { conditioning, weight, sigma, time, meanWeight } = noise;
-  return {
-    moveChance: moveChance.subarray(start, end),
-    noise: {
-      conditioning: conditioning.subarray(start, end),
-      weight: weight.subarray(start, end),
-      sigma: sigma.subarray(start, end),
-      time: time.subarray(start, end),
-      ...(meanWeight === undefined ? {} : { meanWeight: meanWeight.subarray(start, end) }),
-    },
-  };
 }
 
 function notFinite(what: string, value: number, step: number): DdscError {

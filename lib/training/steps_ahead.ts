@@ -1,10 +1,9 @@
 import { DdscError } from "../base/errors.js";
 import type { BatchLoader, BatchPosition } from "../batching/index.js";
 import { STEPS_AHEAD } from "../batching/read_ahead.js";
-import type { Denoiser } from "../model/denoiser.js";
 import type { NativeDenoiser, StagedBatch } from "../native/denoiser.js";
 import { addReport, emptyReport, type TokenizerReport } from "../tokenizer/index.js";
-import { type StepInput, stepInput } from "./step.js";
+import type { StepInput, TrainingTask } from "./task.js";
 
 /** What a step computes on, and how far its batches are in the data. */
 export interface LoadedStep extends StepInput {
@@ -41,7 +40,7 @@ interface Asked {
  * batches, are told when it is taken; and no batch is asked for that the last step does not need.
  */
 export class StepsAhead implements AsyncDisposable {
-  readonly #model: Pick<Denoiser, "diffusion" | "strategy">;
+  readonly #task: Pick<TrainingTask, "stepInput">;
   readonly #loader: Pick<BatchLoader, "next" | "close">;
   readonly #options: StepsAheadOptions;
   readonly #asked: Asked[] = [];
@@ -50,11 +49,11 @@ export class StepsAhead implements AsyncDisposable {
   #stager: Pick<NativeDenoiser, "stage"> | undefined;
 
   constructor(
-    model: Pick<Denoiser, "diffusion" | "strategy">,
+    task: Pick<TrainingTask, "stepInput">,
     loader: Pick<BatchLoader, "next" | "close">,
     options: StepsAheadOptions,
   ) {
-    this.#model = model;
+    this.#task = task;
     this.#loader = loader;
     this.#options = options;
     this.#toAsk = options.first;
@@ -128,7 +127,7 @@ export class StepsAhead implements AsyncDisposable {
     if (last === undefined) throw noMore();
     const batches = parts.map(({ batch }) => batch);
     const { next: position, epoch } = last;
-    return { ...stepInput(this.#model, batches, { seed, step }), position, epoch, report };
+    return { ...(await this.#task.stepInput(batches, { seed, step })), position, epoch, report };
   }
 }
 

@@ -9,6 +9,7 @@ import { Denoiser } from "../model/denoiser.js";
 import { workloadOf } from "../model/memory.js";
 import { addReport, CellTokenizer, emptyReport, type TokenizerReport } from "../tokenizer/index.js";
 import { loadOptimizer, saveCheckpoint } from "./checkpoint.js";
+import { countNotes } from "./count_notes.js";
 import { DivergenceWatch } from "./divergence.js";
 import {
   type Beginning,
@@ -18,6 +19,7 @@ import {
   type StepResult,
   unlessAborted,
 } from "./fit.js";
+import { kindOf, trainingTask } from "./kinds.js";
 import { learningRateFactor, resolveSchedule } from "./learning_rate.js";
 import { marginalNotes } from "./marginal.js";
 import { largestBatch } from "./memory.js";
@@ -34,6 +36,7 @@ import { RunFolder } from "./run_folder.js";
 import { initialState, readRecord, type TrainingState } from "./state.js";
 import { trainStep } from "./step.js";
 import { StepsAhead } from "./steps_ahead.js";
+import type { TrainingTask } from "./task.js";
 import { type ValidationResult, Validator } from "./validation.js";
 
 /**
@@ -54,6 +57,8 @@ export class Trainer {
   readonly #notes: string[] = [];
   /** The last validation of this call of `fit`. */
   #validation: ValidationResult | undefined;
+  /** Nats a gene of a model of counts before its first step: of the negative binomial alone. */
+  #untrained: number | undefined;
   #busy = false;
 
   /** Throws `ARGUMENT_RANGE`, `BATCH_SIZE_TWICE`, and `TRAIN_MODEL` for a model that is not trainable. */
@@ -65,7 +70,7 @@ export class Trainer {
       });
     }
     this.model = model;
-    this.settings = trainerSettings(options, model.tokenizer.maxLength);
+    this.settings = trainerSettings(options, kindOf(model));
     this.#folder = options.folder;
     this.#overwrite = options.overwrite ?? false;
   }
@@ -154,8 +159,13 @@ export class Trainer {
     const beginning = await this.#begin(source, options.steps);
     const tokenizer = this.#tokenizer();
     await this.#reserve(source, tokenizer);
-    const validator = await this.#validator(source, tokenizer, beginning.data);
-    await using batches = this.#batches(source, tokenizer, beginning, signal);
+    const task = await trainingTask(this.model, source, tokenizer, {
+      ...this.settings,
+      data: beginning.data,
+      signal,
+    });
+    const validator = await this.#validator(task, source, tokenizer, beginning.data);
+    await using batches = this.#batches(task, source, tokenizer, beginning, signal);
     // What is wrong with the data shows before anything is written, or a run replaced.
     await unlessAborted(signal, () => batches.ready());
     const begins = this.#savedStep === undefined;
@@ -168,8 +178,12 @@ export class Trainer {
       const { data } = beginning;
       if (this.#validation !== undefined && validator !== undefined && this.#end !== "aborted") {
         const loss = this.#validation.crossEntropy;
-        const run = { data, seed: this.settings.seed, heldOut: validator.batches, loss };
-        this.#notes.push(...(await marginalNotes(source, tokenizer, run)));
+        const run = { data, seed: this.settings.seed, heldOut: validator.cells, loss };
+        this.#notes.push(
+          ...(this.model.ofCounts
+            ? countNotes(this.#state, loss, this.#untrained)
+            : await marginalNotes(source, tokenizer, run)),
+        );
       }
     } catch (error) {
       if (begins && this.#state.step === 0) await this.#withdraw(folder);
@@ -206,7 +220,9 @@ export class Trainer {
     // The validation that an abort or a kill came between.
     const missed = await this.#validate(session);
     if (missed !== undefined) await metrics?.append({ step: this.#state.step, validation: missed });
+    await this.#validateUntrained(session);
     while (this.#state.step < total) {
+      if (this.#isStale(session)) return "patience";
       if (signal?.aborted === true) return "aborted";
       const result = await unlessAborted(signal, () => this.#step(session));
       if (result === undefined) return "aborted";
@@ -244,6 +260,21 @@ export class Trainer {
       seconds: this.#state.seconds + seconds,
     };
     return { step, ...outcome, learningRate, seconds, tokensPerSecond: outcome.tokens / seconds, epoch };
+  }
+
+  /** Measures what the base alone gives, before a model of counts learns more. */
+  async #validateUntrained({ validator, signal }: Session): Promise<void> {
+    if (!this.model.ofCounts || this.#state.step > 0) return;
+    const result = await unlessAborted(signal, async () => validator?.run(signal));
+    this.#untrained = result?.nll;
+  }
+
+  /** Whether validations have not become better for as long as the training is patient. */
+  #isStale({ steps }: Session): boolean {
+    const { validation, patience } = this.settings;
+    const { best, validatedStep } = this.#state;
+    if (validation === null || best === null || patience === 0) return false;
+    return validatedStep - best.step >= patience * interval(validation.every, steps ?? undefined);
   }
 
   /** The result of a validation where one is due (or `wanted`) and none was made at this step; undefined if aborted. */
@@ -316,6 +347,7 @@ export class Trainer {
   }
 
   async #validator(
+    task: TrainingTask,
     source: CellSource,
     tokenizer: CellTokenizer,
     cells: RunCells,
@@ -323,7 +355,7 @@ export class Trainer {
     const { validation, limit, seed } = this.settings;
     if (validation === null) return undefined;
     try {
-      return await Validator.create(this.model, source, tokenizer, {
+      return await Validator.create(this.model, task, source, tokenizer, {
         selection: selectionOf(cells, "validation"),
         cells: validation.cells,
         limit,
@@ -349,6 +381,7 @@ export class Trainer {
 
   /** The batches of the steps to come. */
   #batches(
+    task: TrainingTask,
     source: CellSource,
     tokenizer: CellTokenizer,
     { data, steps }: Beginning,
@@ -367,7 +400,7 @@ export class Trainer {
     });
     const first = this.#state.step + 1;
     const last = steps ?? Number.POSITIVE_INFINITY;
-    return new StepsAhead(this.model, loader, { seed, accumulation, first, last });
+    return new StepsAhead(task, loader, { seed, accumulation, first, last });
   }
 
   /** The run's folder, locked. */

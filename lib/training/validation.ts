@@ -1,26 +1,30 @@
 import { DdscError } from "../base/errors.js";
-import { type BatchLimit, type RaggedBatch, splitBatch } from "../batching/index.js";
+import type { RaggedBatch } from "../batching/index.js";
+import type { BatchLimit } from "../batching/limit.js";
 import type { CellSelection } from "../data/select/selection.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { Denoiser } from "../model/denoiser.js";
-import type { NativeLossInput } from "../native/types.js";
 import type { CellTokenizer } from "../tokenizer/index.js";
-import { addLoss, lossInputs, noLoss } from "./step.js";
+import { addLoss, noLoss } from "./step.js";
+import type { LossInputs, TrainingTask } from "./task.js";
 import { tokensOfSome } from "./validation_cells.js";
 
 /** How well the model does on held-out cells. */
 export interface ValidationResult {
-  /** Estimate of the objective's bound (NELBO for SUBS and D3PM), nats per valid token; mean matching left out. */
+  /**
+   * Estimate of the objective's bound (NELBO for SUBS and D3PM), nats per valid token; mean matching left out. Of counts the
+   * any-order bound, nats a gene.
+   */
   readonly nll: number;
   /** `nll` in bits. */
   readonly bitsPerToken: number;
   /** exp(nll). */
   readonly perplexity: number;
-  /** Mean -log p(x0), nats per masked token, over mask ratios as training draws them. */
+  /** Mean -log p(x0), nats per masked token, over mask ratios as training draws them; of counts the same as `nll`. */
   readonly crossEntropy: number;
-  /** Share of the masked tokens whose most probable rank is the right one. */
+  /** Share of the masked tokens whose most probable rank is the right one; NaN of counts. */
   readonly accuracy: number;
-  /** Cells and valid tokens it was measured on. */
+  /** Cells and valid tokens (of counts: queries) it was measured on. */
   readonly cells: number;
   readonly tokens: number;
 }
@@ -41,24 +45,24 @@ export interface ValidatorOptions {
  */
 export class Validator {
   readonly #model: Denoiser;
-  readonly #inputs: readonly NativeLossInput[];
-  /** The cells, in batches. */
-  readonly batches: readonly RaggedBatch[];
+  readonly #inputs: LossInputs;
+  /** The cells. */
+  readonly cells: RaggedBatch;
 
-  private constructor(model: Denoiser, inputs: readonly NativeLossInput[], batches: readonly RaggedBatch[]) {
+  private constructor(model: Denoiser, inputs: LossInputs, cells: RaggedBatch) {
     this.#model = model;
     this.#inputs = inputs;
-    this.batches = batches;
+    this.cells = cells;
   }
 
   /** Reads and keeps the cells. Throws `DATA_NO_CELLS` where none of them can be used. */
   static async create(
     model: Denoiser,
+    task: Pick<TrainingTask, "validationInputs">,
     source: CellSource,
     tokenizer: CellTokenizer,
     options: ValidatorOptions,
   ): Promise<Validator> {
-    const { seed } = options;
     const whole = await tokensOfSome(source, tokenizer, options);
     if (whole.cells.length === 0) {
       throw new DdscError(
@@ -68,37 +72,26 @@ export class Validator {
         { file: source.name },
       );
     }
-    const even = { strategy: model.strategy, diffusion: { ...model.diffusion, antithetic: true } };
-    const batches = splitBatch(whole, options.limit);
-    const inputs = lossInputs(even, batches, { seed, step: 0 });
-    return new Validator(
-      model,
-      inputs.map(({ noise: { meanWeight: _, ...noise }, ...input }) => ({
-        ...input,
-        noise,
-        weights: "ema" as const,
-      })),
-      batches,
-    );
+    return new Validator(model, await task.validationInputs(whole, options), whole);
   }
 
   /** Runs over all cells; rejects with the signal's reason where it is aborted. */
   async run(signal?: AbortSignal): Promise<ValidationResult> {
+    const { inputs, divisor, constant } = this.#inputs;
     let sums = noLoss;
-    let cells = 0;
-    for (const input of this.#inputs) {
-      sums = addLoss(sums, await this.#model.native.evaluate(input, signal));
-      cells += input.batch.cells.length;
+    for (const input of inputs) {
+      sums = addLoss(sums, await this.#model.native.evaluate({ ...input, weights: "ema" }, signal));
     }
-    const nll = sums.loss / sums.validTokens;
+    const ofCounts = this.#model.config.counts !== undefined;
+    const nll = (sums.loss + constant) / divisor;
     return {
       nll,
       bitsPerToken: nll / Math.LN2,
       perplexity: Math.exp(nll),
-      crossEntropy: sums.crossEntropy / sums.maskedTokens,
-      accuracy: sums.correct / sums.maskedTokens,
-      cells,
-      tokens: sums.validTokens,
+      crossEntropy: ofCounts ? nll : sums.crossEntropy / sums.maskedTokens,
+      accuracy: ofCounts ? Number.NaN : sums.correct / sums.maskedTokens,
+      cells: this.cells.cells.length,
+      tokens: ofCounts ? sums.maskedTokens : sums.validTokens,
     };
   }
 }

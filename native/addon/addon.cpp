@@ -12,6 +12,7 @@ namespace {
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   auto data = std::make_unique<EnvironmentData>();
   data->prediction = Napi::Persistent(PredictionObject::define(env));
+  data->countPrediction = Napi::Persistent(CountPredictionObject::define(env));
   data->staged = Napi::Persistent(StagedObject::define(env));
   env.SetInstanceData(data.release());  // freed by the environment when it ends
   exports.Set("Denoiser", DenoiserObject::define(env));

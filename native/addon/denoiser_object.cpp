@@ -35,6 +35,8 @@ Napi::Function DenoiserObject::define(Napi::Env env) {
        InstanceMethod<&DenoiserObject::accumulate>("accumulate"),
        InstanceMethod<&DenoiserObject::evaluate>("evaluate"),
        InstanceMethod<&DenoiserObject::update>("update"), InstanceMethod<&DenoiserObject::predict>("predict"),
+       InstanceMethod<&DenoiserObject::predictCounts>("predictCounts"),
+       InstanceMethod<&DenoiserObject::setBase>("setBase"),
        InstanceMethod<&DenoiserObject::takeProfile>("takeProfile"),
        InstanceMethod<&DenoiserObject::measureLimits>("measureLimits"),
        InstanceMethod<&DenoiserObject::reserve>("reserve"),
@@ -212,6 +214,32 @@ Napi::Value DenoiserObject::predict(const Napi::CallbackInfo& info) {
     };
     return thread().start(info.Env(), std::move(work), finish,
                           cancellationOf(argument(info, 4, "cancellation")));
+  });
+}
+
+Napi::Value DenoiserObject::predictCounts(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const WeightSource source = weightSource(argument(info, 1, "weights"));
+    auto work = [source, rows = countRows(argument(info, 0, "rows"))](Model& m) {
+      return m.predictCounts(rows, source);
+    };
+    const auto finish = [own = thread_](Napi::Env env,
+                                        std::shared_ptr<CountPrediction>& prediction) -> Napi::Value {
+      return CountPredictionObject::make(env, own, std::move(prediction));
+    };
+    return thread().start(info.Env(), std::move(work), finish,
+                          cancellationOf(argument(info, 2, "cancellation")));
+  });
+}
+
+Napi::Value DenoiserObject::setBase(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    auto work = [share = argument(info, 0, "share").doubles(),
+                 size = argument(info, 1, "size").doubles()](Model& m) {
+      m.setBase(share, size);
+      return Nothing{};
+    };
+    return thread().start(info.Env(), std::move(work), undefined);
   });
 }
 

@@ -38,6 +38,13 @@ Masking masking(const Field& value) {
   return result;
 }
 
+std::vector<float> rounded(const std::vector<double>& values) {
+  std::vector<float> result;
+  result.reserve(values.size());
+  for (const double value : values) result.push_back(static_cast<float>(value));
+  return result;
+}
+
 }  // namespace
 
 DenoiserConfig denoiserConfig(const Field& value) {
@@ -51,6 +58,10 @@ DenoiserConfig denoiserConfig(const Field& value) {
   c.dropout = value["dropout"].number();
   c.timeConditioning = value["timeConditioning"].boolean();
   c.rotary = value["rotary"].boolean();
+  if (const Field counts = value["counts"]; !counts.missing()) {
+    c.state = counts["state"].integer();
+    for (const std::int32_t labels : counts["conditions"].int32s()) c.conditions.push_back(labels);
+  }
   return c;
 }
 
@@ -86,7 +97,26 @@ CellBatch cellBatch(const Field& value) {
           value["cells"].naturals()};
 }
 
-LossInput lossInput(const Field& value) {
+CountRows countRows(const Field& value) {
+  CountRows rows;
+  rows.batch = cellBatch(value);
+  rows.keys = value["keys"].int32s();
+  rows.hidden = value["hidden"].int32s();
+  rows.measured = value["measured"].int32s();
+  rows.visibleTotal = rounded(value["visibleTotal"].doubles());
+  rows.visibleShare = rounded(value["visibleShare"].doubles());
+  rows.total = value["total"].floats();
+  rows.depth = value["depth"].doubles();
+  rows.numbers = value["numbers"].floats();
+  rows.labels = value["labels"].int32s();
+  return rows;
+}
+
+AnyLossInput lossInput(const Field& value) {
+  if (const Field rows = value["rows"]; !rows.missing()) {
+    return CountLossInput{countRows(rows), value["answers"].int32s(), value["weight"].floats(),
+                          weightSource(value["weights"])};
+  }
   LossInput input;
   input.batch = cellBatch(value["batch"]);
   input.masking = masking(value["masking"]);

@@ -14,7 +14,9 @@ Objective objectiveKind(const Field& value);    // "subs" | "d3pm" | "sedd"
 /// All but the conditioning, which a loss without a network does not have.
 HostNoise lossNoise(const Field& value);
 CellBatch cellBatch(const Field& value);
-LossInput lossInput(const Field& value);
+CountRows countRows(const Field& value);
+/// Of ranks, or with `rows` of counts.
+AnyLossInput lossInput(const Field& value);
 Prediction::DrawOptions drawOptions(const Field& value);
 ParameterStore::UpdateOptions updateOptions(const Field& value);
 Activations activations(const Field& recompute);  // a boolean; missing: kept

@@ -29,6 +29,8 @@ class DenoiserObject final : public Napi::ObjectWrap<DenoiserObject> {
   Napi::Value evaluate(const Napi::CallbackInfo& info);
   Napi::Value update(const Napi::CallbackInfo& info);
   Napi::Value predict(const Napi::CallbackInfo& info);
+  Napi::Value predictCounts(const Napi::CallbackInfo& info);
+  Napi::Value setBase(const Napi::CallbackInfo& info);
   Napi::Value takeProfile(const Napi::CallbackInfo& info);
   Napi::Value measureLimits(const Napi::CallbackInfo& info);
   Napi::Value reserve(const Napi::CallbackInfo& info);
@@ -96,6 +98,30 @@ class PredictionObject final : public Napi::ObjectWrap<PredictionObject> {
   std::shared_ptr<Prediction> prediction_;
 };
 
+class CountPredictionObject final : public Napi::ObjectWrap<CountPredictionObject> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  /// A JavaScript object for a prediction of counts.
+  static Napi::Object make(Napi::Env env, std::shared_ptr<ModelThread> thread,
+                           std::shared_ptr<CountPrediction> prediction);
+  explicit CountPredictionObject(const Napi::CallbackInfo& info)
+      : Napi::ObjectWrap<CountPredictionObject>(info) {}
+  ~CountPredictionObject() override { release(); }
+
+ private:
+  template <auto read>
+  Napi::Value values(const Napi::CallbackInfo& info);
+  Napi::Value statistics(const Napi::CallbackInfo& info);
+  Napi::Value draw(const Napi::CallbackInfo& info);
+  Napi::Value dispose(const Napi::CallbackInfo& info);
+
+  const std::shared_ptr<CountPrediction>& prediction() const;
+  void release();
+
+  std::shared_ptr<ModelThread> thread_;
+  std::shared_ptr<CountPrediction> prediction_;
+};
+
 /// objectiveLoss(input): the loss op alone.
 Napi::Value objectiveLoss(const Napi::CallbackInfo& info);
 
@@ -104,7 +130,7 @@ Napi::Value estimateMemory(const Napi::CallbackInfo& info);
 
 /// What belongs to one JavaScript environment (the main thread, a worker).
 struct EnvironmentData {
-  Napi::FunctionReference prediction, staged;  // constructors
+  Napi::FunctionReference prediction, countPrediction, staged;  // constructors
 };
 
 }  // namespace ddsc::addon

@@ -85,7 +85,8 @@ Ragged HostRagged::upload(Workspace& w) const {
   return {w.upload(offsets_), w.upload(cell_), w.upload(position_), w.upload(cellIndex_), longest_, pairs_};
 }
 
-Grouping groupBy(const std::vector<std::int32_t>& ids, std::int64_t bound, Workspace& workspace) {
+Grouping groupBy(const std::vector<std::int32_t>& ids, std::int64_t bound, Workspace& workspace,
+                 const std::vector<std::int32_t>* named) {
   // A batch holds few of the vocabulary's genes: sort the rows rather than count over the whole vocabulary.
   std::vector<std::int32_t> rows(ids.size());
   std::iota(rows.begin(), rows.end(), 0);
@@ -110,6 +111,8 @@ Grouping groupBy(const std::vector<std::int32_t>& ids, std::int64_t bound, Works
     }
   }
   starts.push_back(static_cast<std::int32_t>(rows.size()));
+  if (named != nullptr)
+    for (std::int32_t& row : rows) row = (*named)[static_cast<std::size_t>(row)];
   return {workspace.upload(distinct), workspace.upload(starts), workspace.upload(rows)};
 }
 

@@ -42,7 +42,9 @@ class HostRagged {
   std::int64_t pairs_ = 0;
 };
 
-/// Token rows grouped by an id (stable counting sort), in the backend's memory; ids are below `bound`.
-Grouping groupBy(const std::vector<std::int32_t>& ids, std::int64_t bound, Workspace& workspace);
+/// Rows grouped by an id (stable counting sort), in the backend's memory; ids are below `bound`. `rows`: what
+/// is grouped, where that is not 0, 1, 2, ...
+Grouping groupBy(const std::vector<std::int32_t>& ids, std::int64_t bound, Workspace& workspace,
+                 const std::vector<std::int32_t>* rows = nullptr);
 
 }  // namespace ddsc

@@ -1,13 +1,14 @@
 #pragma once
 #include <cstdint>
+#include <vector>
 
 #include "core/views.h"
 
 namespace ddsc {
 
-/// Shape of the denoiser; the fields of the published configuration.
+/// Shape of the denoiser; the fields of the published configuration, and what models of counts have besides.
 struct DenoiserConfig {
-  std::int64_t vocabSize = 54;        // rank tokens V; the mask token is the last
+  std::int64_t vocabSize = 54;        // tokens V: special, reserved, values; the mask token is the last
   std::int64_t geneVocabSize = 1000;  // rows of the gene embedding
   std::int64_t hidden = 768;          // D
   std::int64_t blocks = 12;
@@ -16,7 +17,11 @@ struct DenoiserConfig {
   double dropout = 0.1;
   bool timeConditioning = false;
   bool rotary = true;
+  std::int64_t state = 0;                // width of a cell's state; 0: a model of ranks, which has none
+  std::vector<std::int64_t> conditions;  // of a model of counts: how many labels each has; 0: it is a number
 
+  bool ofCounts() const { return state > 0; }
+  std::int64_t values() const { return vocabSize - 3; }
   std::int32_t maskToken() const { return static_cast<std::int32_t>(vocabSize - 1); }
   std::int64_t headDim() const { return hidden / heads; }
 };

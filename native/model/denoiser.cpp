@@ -29,7 +29,14 @@ Modulation headModulationOf(const Matrix& all, std::int64_t d) {
 }
 
 Denoiser::Denoiser(Backend& backend, const DenoiserConfig& config, DType compute)
-    : backend_(&backend), config_(config), compute_(compute) {}
+    : backend_(&backend), config_(config), compute_(compute) {
+  if (!config.ofCounts()) return;
+  std::vector<float> constants(static_cast<std::size_t>(2 * config.hidden), 0.0f);
+  std::fill_n(constants.begin(), config.hidden, 1.0f);
+  const std::size_t bytes = constants.size() * sizeof(float);
+  constants_ = Buffer(backend, bytes);
+  backend.upload(constants_.as<float>(), constants.data(), bytes);
+}
 
 RotaryTable Denoiser::rotary(std::int64_t longest) {
   if (!config_.rotary) return {};
@@ -65,13 +72,24 @@ BlockActivations Denoiser::plan(const DenoiserInput& input, bool last, Workspace
   BlockActivations s;
   s.x = w.matrix(rows, d, DType::f32);
   s.normed1 = w.matrix(rows, d, compute_);
-  s.qkv = w.matrix(rows, 3 * d, compute_);
-  s.attended = w.matrix(rows, d, compute_);
-  s.logSumExp = w.matrix(rows, config_.heads, DType::f32);
+  std::int64_t asking = rows;
+  if (config_.ofCounts()) {
+    asking = tail;
+    s.asking = last ? w.matrix(asking, d, compute_) : s.normed1;
+    s.keying = w.matrix(input.counts.keyRows.size, d, compute_);
+    s.query = w.matrix(asking, d, compute_);
+    s.keyValue = w.matrix(input.counts.keyRows.size, 2 * d, compute_);
+  } else {
+    s.qkv = w.matrix(rows, 3 * d, compute_);
+    s.query = s.qkv.columns(0, d);
+    s.keyValue = s.qkv.columns(d, 2 * d);
+  }
+  s.attended = w.matrix(asking, d, compute_);
+  s.logSumExp = w.matrix(asking, config_.heads, DType::f32);
   s.mean1 = w.span<float>(rows);
   s.rstd1 = w.span<float>(rows);
   s.tailX = last ? w.matrix(tail, d, DType::f32) : s.x;
-  s.tailAttended = last ? w.matrix(tail, d, compute_) : s.attended;
+  s.tailAttended = last && !config_.ofCounts() ? w.matrix(tail, d, compute_) : s.attended;
   s.projected = w.matrix(tail, d, compute_);
   s.middle = w.matrix(tail, d, DType::f32);
   s.normed2 = w.matrix(tail, d, compute_);
@@ -81,31 +99,6 @@ BlockActivations Denoiser::plan(const DenoiserInput& input, bool last, Workspace
   s.activated = w.matrix(tail, 4 * d, compute_);
   s.expanded = w.matrix(tail, d, compute_);
   return s;
-}
-
-void Denoiser::condition(const ParameterStore& p, WeightSource source, const DenoiserInput& input,
-                         DenoiserActivations& a, Workspace& w) {
-  const ParameterLayout& names = p.layout();
-  const std::int64_t cells = input.cells.cells(), width = config_.condDim;
-  a.features = w.matrix(cells, kTimeFeatures, DType::f32);
-  a.timeHiddenPre = w.matrix(cells, width, DType::f32);
-  a.timeHidden = w.matrix(cells, width, DType::f32);
-  a.conditionPre = w.matrix(cells, width, DType::f32);
-  a.condition = w.matrix(cells, width, DType::f32);
-  a.modulation = w.matrix(cells, names.allModulation.rows, DType::f32);
-
-  backend_->run(TimeFeatures{input.conditioning, a.features});
-  const auto linear = [&](const char* place, const Matrix& x, const Parameter& weight, const Parameter& bias,
-                          Activation activation, const Matrix& pre, const Matrix& y) {
-    backend_->at(place).run(
-        Linear{x, p.master(weight, source), p.vector(bias, source), activation, pre, {}, y, p.version()});
-  };
-  linear("time in + silu", a.features, names.timeIn, names.timeInBias, Activation::silu, a.timeHiddenPre,
-         a.timeHidden);
-  linear("time out + silu", a.timeHidden, names.timeOut, names.timeOutBias, Activation::silu, a.conditionPre,
-         a.condition);
-  linear("modulation", a.condition, names.allModulation, names.allModulationBias, Activation::none, {},
-         a.modulation);
 }
 
 void Denoiser::block(std::size_t index, const ParameterStore& p, WeightSource source,
@@ -123,12 +116,16 @@ void Denoiser::block(std::size_t index, const ParameterStore& p, WeightSource so
 
   run("attention", NormModulate{s.x, vector(names.norm1), m.shift1, m.scale1, input.cells.cell, s.normed1,
                                 s.mean1, s.rstd1});
-  run("qkv", Linear{s.normed1, weight(names.qkv), {}, Activation::none, {}, {}, s.qkv, version});
-  backend_->run(Attention{s.qkv, input.cells, config_.heads, a.rotary, s.attended, s.logSumExp});
-  if (last) {
-    backend_->run(GatherRows{s.x, input.selected, s.tailX});
-    backend_->run(GatherRows{s.attended, input.selected, s.tailAttended});
-  }
+  project(index, p, source, input, a);
+  const CountInput& counts = input.counts;
+  const Ragged& ask = asking(input, index);
+  backend_->run(config_.ofCounts() ? Attention{s.query, s.keyValue, ask, counts.keys,
+                                               last ? counts.selectedPairs : counts.pairs, config_.heads,
+                                               a.rotary, s.attended, s.logSumExp}
+                                   : Attention{s.query, s.keyValue, ask, ask, input.pairs, config_.heads,
+                                               a.rotary, s.attended, s.logSumExp});
+  if (last) backend_->run(GatherRows{s.x, input.selected, s.tailX});
+  if (last && !config_.ofCounts()) backend_->run(GatherRows{s.attended, input.selected, s.tailAttended});
   run("attention out",
       Linear{s.tailAttended, weight(names.attentionOut), {}, Activation::none, {}, {}, s.projected, version});
   run("attention", GateResidual{s.tailX, s.projected, m.gate1, tail, dropoutOf(input, index, 0), s.middle});
@@ -190,13 +187,21 @@ DenoiserActivations Denoiser::forward(const ParameterStore& p, WeightSource sour
                             last ? a.last : a.blocks[i + 1].x});
   }
 
-  a.normed = w.matrix(input.selected.size, d, compute_);
-  a.mean = w.span<float>(input.selected.size);
-  a.rstd = w.span<float>(input.selected.size);
-  a.logits = w.matrix(input.selected.size, config_.vocabSize, DType::f32);
+  const Ragged& headCells = config_.ofCounts() ? input.counts.queryCells : input.selectedCells;
+  const std::int64_t headRows = headCells.rows();
+  a.headRows = a.last;
+  if (config_.ofCounts()) {
+    state(p, source, input, a, w);
+    a.headRows = w.matrix(headRows, d, DType::f32);
+    backend_->run(GatherRows{a.last, input.counts.queries, a.headRows});
+  }
+  a.normed = w.matrix(headRows, d, compute_);
+  a.mean = w.span<float>(headRows);
+  a.rstd = w.span<float>(headRows);
+  a.logits = w.matrix(headRows, config_.vocabSize, DType::f32);
   const Modulation m = headModulationOf(a.modulation, d);
-  run("head", NormModulate{a.last, p.vector(names.finalNorm, source), m.shift1, m.scale1,
-                           input.selectedCells.cell, a.normed, a.mean, a.rstd});
+  run("head", NormModulate{a.headRows, p.vector(names.finalNorm, source), m.shift1, m.scale1, headCells.cell,
+                           a.normed, a.mean, a.rstd});
   run("head", Linear{a.normed,
                      p.weight(names.head, source),
                      p.vector(names.headBias, source),

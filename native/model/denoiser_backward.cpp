@@ -1,6 +1,7 @@
 // The backward pass: denoiser.cpp from the bottom up. `dx` is the gradient of the residual stream, float32,
 // updated in place from block to block; gradients between ops share a few buffers.
 #include "model/denoiser.h"
+#include "model/linear_backward.h"
 
 namespace ddsc {
 
@@ -8,31 +9,15 @@ namespace {
 
 /// Gradients of one block's intermediate values; one set serves all blocks.
 struct BlockGradients {
-  Matrix narrow, wide, qkv, attended;  // [rows, D], [rows, 4D], [rows, 3D], [rows, D] T
-};
-
-/// y = x wᵀ + b backward: dw and db accumulate, dx = (dy w) * activation'(preactivation of x).
-struct LinearBackward {
-  Backend& backend;
-  const ParameterStore& parameters;
-  bool master;  // weights in float32 whatever the compute type
-
-  void operator()(const char* place, const Matrix& dy, const Matrix& x, const Parameter& weight,
-                  const Parameter* bias, const Matrix& dx, Activation activation = Activation::none,
-                  const Matrix& preactivation = {}) const {
-    const Span<float> dbias = bias != nullptr ? parameters.gradientVector(*bias) : Span<float>{};
-    backend.at(place).run(LinearWeightGradient{dy, x, parameters.gradient(weight), dbias});
-    if (!dx) return;
-    const ConstMatrix w = master ? parameters.master(weight, WeightSource::weights)
-                                 : parameters.weight(weight, WeightSource::weights);
-    backend.at(place).run(LinearInputGradient{dy, w, activation, preactivation, dx, parameters.version()});
-  }
+  Matrix narrow, wide, attended;  // [rows, D], [rows, 4D], [rows, D] T
+  Matrix query, keyValue;         // [asking rows, D], [key rows, 2D] T
 };
 
 }  // namespace
 
 void Denoiser::backward(const ParameterStore& p, const DenoiserInput& input, const Grouping& byToken,
-                        const Grouping& byGene, const DenoiserActivations& a, Matrix dlogits, Workspace& w) {
+                        const Grouping& byGene, const DenoiserActivations& a, const LossGradients& loss,
+                        Workspace& w) {
   const ParameterLayout& names = p.layout();
   const std::int64_t d = config_.hidden, rows = input.cells.rows(), selected = input.selected.size;
   const auto gain = [&](const Parameter& parameter) { return p.vector(parameter, WeightSource::weights); };
@@ -40,18 +25,32 @@ void Denoiser::backward(const ParameterStore& p, const DenoiserInput& input, con
   const auto run = [&](const char* place, const auto& op) { backend_->at(place).run(op); };
   const LinearBackward linear{*backend_, p, false};
 
-  const BlockGradients all{matrix(d), matrix(4 * d), matrix(3 * d), matrix(d)};
+  BlockGradients all{matrix(d), matrix(4 * d), matrix(d), {}, {}};
+  if (config_.ofCounts()) {
+    all.query = matrix(d);
+    all.keyValue = w.matrix(input.counts.keyRows.size, 2 * d, compute_);
+  } else {
+    const Matrix qkv = matrix(3 * d);
+    all.query = qkv.columns(0, d);
+    all.keyValue = qkv.columns(d, 2 * d);
+  }
   const Matrix dmodulation = w.matrix(a.modulation.rows, a.modulation.cols, DType::f32);
-  Matrix dx = w.matrix(selected, d, DType::f32);
-  backend_->zero(dx.data, static_cast<std::size_t>(selected * d) * sizeof(float));
+  const Ragged& headCells = config_.ofCounts() ? input.counts.queryCells : input.selectedCells;
+  Matrix dhead = w.matrix(headCells.rows(), d, DType::f32);
+  backend_->zero(dhead.data, static_cast<std::size_t>(dhead.rows * d) * sizeof(float));
 
   // Head.
   const Modulation m = headModulationOf(a.modulation, d), dm = headModulationOf(dmodulation, d);
-  const Matrix dnormed = all.narrow.slice(0, selected);
-  linear("head", dlogits, a.normed, names.head, &names.headBias, dnormed);
-  run("head",
-      NormModulateGradient{dnormed, a.last, gain(names.finalNorm), m.scale1, input.selectedCells, a.mean,
-                           a.rstd, dx, p.gradientVector(names.finalNorm), dm.shift1, dm.scale1});
+  const Matrix dnormed = all.narrow.slice(0, headCells.rows());
+  linear("head", loss.dlogits, a.normed, names.head, &names.headBias, dnormed);
+  run("head", NormModulateGradient{dnormed, a.headRows, gain(names.finalNorm), m.scale1, headCells, a.mean,
+                                   a.rstd, dhead, p.gradientVector(names.finalNorm), dm.shift1, dm.scale1});
+  Matrix dx = dhead;
+  if (config_.ofCounts()) {
+    dx = w.matrix(selected, d, DType::f32);
+    backend_->run(ScatterRows{dhead, input.counts.queries, dx});
+    stateBackward(p, input, a, loss.dtilt, dx, w);
+  }
 
   for (std::size_t i = a.blocks.size(); i-- > 0;) {
     throwIfCancelled(input.cancelled);
@@ -81,28 +80,38 @@ void Denoiser::backward(const ParameterStore& p, const DenoiserInput& input, con
     if (last) {
       const Matrix wholeDx = w.matrix(rows, d, DType::f32);
       backend_->run(ScatterRows{dx, input.selected, wholeDx});
-      backend_->run(ScatterRows{tailAttended, input.selected, all.narrow});
       dx = wholeDx;
-      dattended = all.narrow;
+      if (!config_.ofCounts()) {
+        backend_->run(ScatterRows{tailAttended, input.selected, all.narrow});
+        dattended = all.narrow;
+      }
     }
-    backend_->run(AttentionGradient{s.qkv, s.attended, dattended, s.logSumExp, input.cells, config_.heads,
-                                    a.rotary, all.qkv});
-    linear("qkv", all.qkv, s.normed1, b.qkv, nullptr, all.narrow);
+    const Ragged& ask = asking(input, i);
+    AttentionGradient attention{s.query,
+                                s.keyValue,
+                                s.attended,
+                                dattended,
+                                s.logSumExp,
+                                ask,
+                                ask,
+                                input.pairs,
+                                config_.heads,
+                                a.rotary,
+                                all.query.slice(0, ask.rows()),
+                                all.keyValue};
+    if (config_.ofCounts()) {
+      attention.keys = input.counts.keys;
+      attention.pairs = last ? input.counts.selectedPairs : input.counts.pairs;
+    }
+    backend_->run(attention);
+    projectBackward(i, p, input, s, attention, all.narrow, w);
     run("attention", NormModulateGradient{all.narrow, s.x, gain(b.norm1), bm.scale1, input.cells, s.mean1,
                                           s.rstd1, dx, p.gradientVector(b.norm1), dbm.shift1, dbm.scale1});
   }
 
   backend_->run(EmbedGradient{dx, byToken, byGene, p.gradient(names.rankTable), p.gradient(names.geneTable)});
 
-  // Conditioning: one linear for the modulation of the whole network, then the time embedding's two layers.
-  const LinearBackward conditioning{*backend_, p, true};
-  const Matrix dcondition = w.matrix(a.condition.rows, a.condition.cols, DType::f32);
-  const Matrix dhidden = w.matrix(a.timeHidden.rows, a.timeHidden.cols, DType::f32);
-  conditioning("modulation", dmodulation, a.condition, names.allModulation, &names.allModulationBias,
-               dcondition, Activation::silu, a.conditionPre);
-  conditioning("time out", dcondition, a.timeHidden, names.timeOut, &names.timeOutBias, dhidden,
-               Activation::silu, a.timeHiddenPre);
-  conditioning("time in", dhidden, a.features, names.timeIn, &names.timeInBias, {});
+  conditionBackward(p, input, a, dmodulation, w);
 }
 
 }  // namespace ddsc

@@ -71,31 +71,32 @@ LossSums PendingLoss::finish() {
     sums_.loss += static_cast<double>(rowLoss_[i]);
     sums_.crossEntropy -= static_cast<double>(logProbability_[i]);
     if (!rowMeanLoss_.empty()) sums_.meanLoss += static_cast<double>(rowMeanLoss_[i]);
-    if (best_[i] == target_[i]) ++sums_.correct;
+    if (!best_.empty() && best_[i] == target_[i]) ++sums_.correct;
     sums_.cellLoss[static_cast<std::size_t>(rowCell_[i])] += static_cast<double>(rowLoss_[i]);
   }
   return std::move(sums_);
 }
 
-void Model::requireTrainable(const LossInput& input) const {
+void Model::requireTrainable(const AnyLossInput& input) const {
+  const WeightSource source = std::visit([](const auto& given) { return given.source; }, input);
   require(parameters_.trainable(), "MODEL_BUFFER",
           "this model was opened for inference; open it with trainable: true");
-  require(input.source == WeightSource::weights, "MODEL_BUFFER", "the moving average is not trained");
+  require(source == WeightSource::weights, "MODEL_BUFFER", "the moving average is not trained");
 }
 
-LossSums Model::accumulate(const LossInput& input, double gradientScale, const DropoutStream& dropout,
+LossSums Model::accumulate(const AnyLossInput& input, double gradientScale, const DropoutStream& dropout,
                            Activations activations) {
   requireTrainable(input);
   workspace_.reset();
   return start(stageIn(workspace_, input, true), gradientScale, dropout, activations).finish();
 }
 
-LossSums Model::evaluate(const LossInput& input) {
+LossSums Model::evaluate(const AnyLossInput& input) {
   workspace_.reset();
   return computeLoss(stageIn(workspace_, input, false), Keep::nothing, 0, {}).finish();
 }
 
-StagedLoss Model::stage(LossInput input) {
+StagedLoss Model::stage(AnyLossInput input) {
   requireTrainable(input);
   if (backend_->kind() != DeviceKind::gpu) {
     StagedLoss staged;
@@ -116,7 +117,13 @@ StagedLoss Model::stage(LossInput input) {
   return staged;
 }
 
-StagedLoss Model::stageIn(Workspace& memory, const LossInput& input, bool train) {
+StagedLoss Model::stageIn(Workspace& memory, const AnyLossInput& input, bool train) {
+  if (const auto* counts = std::get_if<CountLossInput>(&input)) return stageCounts(memory, *counts, train);
+  return stageRanks(memory, std::get<LossInput>(input), train);
+}
+
+StagedLoss Model::stageRanks(Workspace& memory, const LossInput& input, bool train) {
+  require(!config().ofCounts(), "MODEL_CONFIG", "this model is of counts: it takes rows of counts");
   check(input.batch, config());
   checkNoise(input);
   const HostRagged whole(input.batch);
@@ -161,10 +168,33 @@ PendingLoss Model::start(StagedLoss staged, double gradientScale, const DropoutS
   const Keep keep = activations == Activations::recompute ? Keep::blockInputs : Keep::everything;
   if (staged.input || staged.slot != nullptr) workspace_.reset();
   if (staged.input) {
-    const LossInput input = *std::move(staged.input);
+    const AnyLossInput input = *std::move(staged.input);
     staged = stageIn(workspace_, input, true);
   }
   return computeLoss(std::move(staged), keep, gradientScale, dropout);
+}
+
+Model::LossResults Model::rankLoss(const StagedLoss& staged, const DenoiserActivations& activations,
+                                   bool train, double gradientScale) {
+  const auto count = staged.sums.maskedTokens;
+  DiffusionLoss loss = staged.loss;
+  loss.logits = activations.logits;
+  loss.gradientScale = static_cast<float>(gradientScale);
+  loss.loss = workspace_.span<float>(count);
+  if (loss.noise.meanWeight) loss.meanLoss = workspace_.span<float>(count);
+  if (train) loss.dlogits = workspace_.matrix(count, config().vocabSize, compute_);
+  backend_->run(loss);
+
+  TokenStatistics statistics;
+  statistics.logits = activations.logits;
+  statistics.target = loss.target;
+  statistics.firstValue = kFirstValue;
+  statistics.targetLogProbability = workspace_.span<float>(count);
+  statistics.best = workspace_.span<std::int32_t>(count);
+  statistics.bestProbability = workspace_.span<float>(count);
+  statistics.expectedToken = workspace_.span<float>(count);
+  backend_->run(statistics);
+  return {loss.loss, loss.meanLoss, statistics.targetLogProbability, statistics.best, {loss.dlogits, {}}};
 }
 
 PendingLoss Model::computeLoss(StagedLoss staged, Keep keep, double gradientScale,
@@ -184,38 +214,23 @@ PendingLoss Model::computeLoss(StagedLoss staged, Keep keep, double gradientScal
     in.dropoutSeed = dropout.seed;
     in.step = dropout.step;
   }
-  DiffusionLoss loss = staged.loss;
-  TokenStatistics statistics;
   parameters_.prepare(staged.source);
+  LossResults results;
   backend_->runAsOne([&] {
     const DenoiserActivations activations =
         denoiser_.forward(parameters_, staged.source, in, keep, workspace_);
-    loss.logits = activations.logits;
-    loss.gradientScale = static_cast<float>(gradientScale);
-    loss.loss = workspace_.span<float>(count);
-    if (loss.noise.meanWeight) loss.meanLoss = workspace_.span<float>(count);
-    if (train) loss.dlogits = workspace_.matrix(count, config().vocabSize, compute_);
-    backend_->run(loss);
-
-    statistics.logits = activations.logits;
-    statistics.target = loss.target;
-    statistics.firstValue = kFirstValue;
-    statistics.targetLogProbability = workspace_.span<float>(count);
-    statistics.best = workspace_.span<std::int32_t>(count);
-    statistics.bestProbability = workspace_.span<float>(count);
-    statistics.expectedToken = workspace_.span<float>(count);
-    backend_->run(statistics);
-
+    results = config().ofCounts() ? countLoss(staged, activations, train, gradientScale)
+                                  : rankLoss(staged, activations, train, gradientScale);
     if (train)
-      denoiser_.backward(parameters_, in, staged.byToken, staged.byGene, activations, loss.dlogits,
+      denoiser_.backward(parameters_, in, staged.byToken, staged.byGene, activations, results.gradients,
                          workspace_);
   });
   PendingLoss pending(*backend_, std::move(staged));
   PendingDownloads& downloads = pending.downloads_;
-  downloads.into(pending.rowLoss_, loss.loss);
-  downloads.into(pending.rowMeanLoss_, loss.meanLoss);
-  downloads.into(pending.logProbability_, statistics.targetLogProbability);
-  downloads.into(pending.best_, statistics.best);
+  downloads.into(pending.rowLoss_, results.loss);
+  downloads.into(pending.rowMeanLoss_, results.meanLoss);
+  downloads.into(pending.logProbability_, results.logProbability);
+  downloads.into(pending.best_, results.best);
   const Mark done = downloads.close();
   if (slot != nullptr) slot->used = done;
   return pending;

@@ -2,9 +2,11 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <variant>
 #include <vector>
 
 #include "model/batch.h"
+#include "model/count_rows.h"
 #include "model/denoiser.h"
 
 namespace ddsc {
@@ -30,11 +32,21 @@ struct LossInput {
   WeightSource source = WeightSource::weights;
 };
 
-/// Sums over the masked, valid tokens (x0 >= 2).
+/// What a model of counts learns from: cells with what is right of each query, and what each counts.
+struct CountLossInput {
+  CountRows rows;
+  std::vector<std::int32_t> answers;  // [queries] values, 0 ..
+  std::vector<float> weight;          // [queries] factor on -log p
+  WeightSource source = WeightSource::weights;
+};
+
+using AnyLossInput = std::variant<LossInput, CountLossInput>;
+
+/// Sums over the masked, valid tokens (x0 >= 2), or over the queries.
 struct LossSums {
   double loss = 0, meanLoss = 0, crossEntropy = 0;
-  std::int64_t maskedTokens = 0, validTokens = 0, correct = 0;
-  std::vector<double> cellLoss;  // [cells]
+  std::int64_t maskedTokens = 0, validTokens = 0, correct = 0;  // of counts: queries, cells, none
+  std::vector<double> cellLoss;                                 // [cells]
 };
 
 /// Names the dropout of one optimizer step.
@@ -59,13 +71,14 @@ struct InputSlot {
 /// A batch whose inputs are in the backend's memory, or on their way. To be started once; it may outlive its
 /// model, which has the memory.
 struct StagedLoss {
-  std::optional<LossInput> input;     // where nothing is gained by staging: all of it, until it starts
+  std::optional<AnyLossInput> input;  // where nothing is gained by staging: all of it, until it starts
   LossSums sums;                      // what is known beforehand: the counts of tokens
   std::vector<std::int32_t> target;   // [masked rows] x0
   std::vector<std::int32_t> rowCell;  // [masked rows]
   WeightSource source = WeightSource::weights;
   DenoiserInput denoiser;
-  DiffusionLoss loss;          // what it reads; logits and results come later
+  DiffusionLoss loss;  // what it reads, of ranks or of counts; logits and results come later
+  CountLoss countLoss;
   Grouping byToken, byGene;    // for training
   InputSlot* slot = nullptr;   // where Model::stage put it; none: in the call's own memory
   std::shared_ptr<void> hold;  // of the slot

@@ -21,7 +21,7 @@ void checkShape(const BatchShape& shape) {
           "no batch has so many cells, tokens, tokens of its longest cell and masked tokens");
 }
 
-void train(Model& model, const Workload& workload, const LossInput& input) {
+void train(Model& model, const Workload& workload, const AnyLossInput& input) {
   const int batches = workload.severalBatches ? 2 : 1;
   StagedLoss staged = model.stage(input);
   for (int batch = 0; batch < batches; ++batch) {
@@ -31,8 +31,8 @@ void train(Model& model, const Workload& workload, const LossInput& input) {
   }
   model.parameters().update({});
   if (!workload.validation) return;
-  LossInput averaged = input;
-  averaged.source = WeightSource::ema;
+  AnyLossInput averaged = input;
+  std::visit([](auto& given) { given.source = WeightSource::ema; }, averaged);
   for (int batch = 0; batch < 2; ++batch) model.evaluate(averaged);
 }
 
@@ -67,24 +67,65 @@ LossInput batchOf(const BatchShape& shape, const DenoiserConfig& config) {
   return input;
 }
 
+CountLossInput countBatchOf(const BatchShape& shape, const DenoiserConfig& config) {
+  CountLossInput input;
+  CountRows& rows = input.rows;
+  rows.batch = batchOf(shape, config).batch;
+  require(shape.tokens - shape.masked >= shape.cells, "ARGUMENT_RANGE",
+          "every cell of counts has one row at least that is no query");
+  const auto cells = static_cast<std::size_t>(shape.cells);
+  std::int64_t queries = shape.masked;
+  for (std::size_t cell = 0; cell < cells; ++cell) {
+    const std::int32_t first = rows.batch.offsets[cell], end = rows.batch.offsets[cell + 1];
+    const std::int64_t own = std::min<std::int64_t>(queries, end - first - 1);
+    queries -= own;
+    rows.keys.push_back(static_cast<std::int32_t>(end - first - own));
+    std::fill(rows.batch.tokens.begin() + end - own, rows.batch.tokens.begin() + end, config.maskToken());
+  }
+  rows.hidden.assign(cells, 1);
+  rows.measured.assign(cells, static_cast<std::int32_t>(config.geneVocabSize));
+  for (std::vector<float>* told : {&rows.visibleTotal, &rows.visibleShare, &rows.total})
+    told->assign(cells, 0);
+  rows.depth.assign(cells, 1);
+  for (const std::int64_t labels : config.conditions) {
+    if (labels == 0) rows.numbers.insert(rows.numbers.end(), cells, 0.0f);
+    if (labels > 0) rows.labels.insert(rows.labels.end(), cells, 1);
+  }
+  input.answers.assign(static_cast<std::size_t>(shape.masked), 0);
+  input.weight.assign(static_cast<std::size_t>(shape.masked), 1);
+  return input;
+}
+
 MemoryPlan planMemory(const DenoiserConfig& config, DType compute, const Workload& workload, int threads,
                       DeviceKind kind) {
   auto counting = std::make_unique<CountingBackend>(kind, threads);
   const CountingBackend& backend = *counting;
   const bool training = workload.kind == Workload::Kind::training;
   const auto model = std::make_shared<Model>(std::move(counting), config, compute, training);
-  LossInput input = batchOf(workload.batch, config);
   std::size_t results = 0;
-  if (training) {
-    train(*model, workload, input);
+  if (config.ofCounts()) {
+    const std::vector<double> ones(static_cast<std::size_t>(config.geneVocabSize), 1.0);
+    model->setBase(ones, ones);
+    const CountLossInput input = countBatchOf(workload.batch, config);
+    if (training) {
+      train(*model, workload, input);
+    } else {
+      for (int call = 0; call < 2; ++call) model->predictCounts(input.rows, WeightSource::weights);
+      results = static_cast<std::size_t>(workload.batch.masked * (config.vocabSize + 1)) * sizeof(float);
+    }
   } else {
-    input.batch.tokens = input.masking.noisy;
-    for (int call = 0; call < 2; ++call)
-      model->predict(input.batch, input.noise.conditioning, {}, true, WeightSource::weights);
-    results = static_cast<std::size_t>(workload.batch.masked * config.vocabSize) * sizeof(float);
+    LossInput input = batchOf(workload.batch, config);
+    if (training) {
+      train(*model, workload, input);
+    } else {
+      input.batch.tokens = input.masking.noisy;
+      for (int call = 0; call < 2; ++call)
+        model->predict(input.batch, input.noise.conditioning, {}, true, WeightSource::weights);
+      results = static_cast<std::size_t>(workload.batch.masked * config.vocabSize) * sizeof(float);
+    }
   }
   MemoryPlan plan;
-  plan.parameters = model->parameters().bytes();
+  plan.parameters = model->parameters().bytes() + model->baseBytes();
   plan.workspace = model->activationBytes();
   plan.inputs = model->inputBytes();
   plan.activations = plan.workspace + 2 * plan.inputs + model->denoiser().tableBytes() + results;

@@ -34,9 +34,11 @@ struct MemoryPlan {
   std::size_t workspace = 0, inputs = 0;
 };
 
-/// Cells of a shape: one of them the longest, the others equally long; as many genes and ranks as there can
+/// Cells of a shape: one of them the longest, the others equally long; as many genes and values as there can
 /// be. Throws Error ARGUMENT_RANGE for a shape that no batch has.
 LossInput batchOf(const BatchShape& shape, const DenoiserConfig& config);
+/// The same of counts: `masked` are queries, and every cell has its cls row and is told all that it can be.
+CountLossInput countBatchOf(const BatchShape& shape, const DenoiserConfig& config);
 
 /// Walks through the workload with the very code that runs it, on a backend that only counts. `threads` and
 /// `kind`: of the backend it will run on. Throws Error MODEL_CONFIG, ARGUMENT_RANGE.

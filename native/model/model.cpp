@@ -11,6 +11,7 @@ Model::Model(std::unique_ptr<Backend> backend, const DenoiserConfig& config, DTy
       compute_(compute),
       denoiser_(*backend_, (check(config), config), compute),
       parameters_(*backend_, config, compute, trainable),
+      countTables_(*backend_),
       workspace_(*backend_),
       slots_{InputSlot(*backend_), InputSlot(*backend_)} {}
 

@@ -6,7 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "core/errors.h"
 #include "model/batch.h"
+#include "model/count_prediction.h"
 #include "model/denoiser.h"
 #include "model/loss.h"
 #include "model/parameters.h"
@@ -78,10 +80,10 @@ class Model : public std::enable_shared_from_this<Model> {
   std::size_t inputBytes() const;
 
   /// Forward, loss and backward of a micro-batch: gradient += gradientScale * d(sum of losses).
-  LossSums accumulate(const LossInput& input, double gradientScale, const DropoutStream& dropout,
+  LossSums accumulate(const AnyLossInput& input, double gradientScale, const DropoutStream& dropout,
                       Activations activations = Activations::keep);
   /// Forward and loss only.
-  LossSums evaluate(const LossInput& input);
+  LossSums evaluate(const AnyLossInput& input);
 
   // `accumulate` in two, to the same bits: start(stage(input), ...).finish() waits once, at the end, and
   // between start and finish the host may stage the next batch.
@@ -89,7 +91,7 @@ class Model : public std::enable_shared_from_this<Model> {
   /// Makes a batch ready and begins to copy it, past the work that is under way. Two batches may be staged
   /// and not started. On the CPU, which has one memory and does one thing at a time, all of this is left to
   /// `start`.
-  StagedLoss stage(LossInput input);
+  StagedLoss stage(AnyLossInput input);
   /// Gives the device all of `accumulate` and returns.
   PendingLoss start(StagedLoss staged, double gradientScale, const DropoutStream& dropout,
                     Activations activations = Activations::keep);
@@ -98,24 +100,49 @@ class Model : public std::enable_shared_from_this<Model> {
   std::shared_ptr<Prediction> predict(const CellBatch& batch, const std::vector<float>& conditioning,
                                       std::vector<std::int32_t> rows, bool allMasked, WeightSource source);
 
+  /// Logits, tilts and states of a model of counts.
+  std::shared_ptr<CountPrediction> predictCounts(const CountRows& rows, WeightSource source);
+  /// Share and size of each gene id: what a model of counts adds to its logits. Needed before any loss or
+  /// prediction.
+  void setBase(const std::vector<double>& share, const std::vector<double>& size) {
+    require(config().ofCounts(), "MODEL_CONFIG", "this model is of ranks: it has no base");
+    countTables_.set(share, size, config());
+  }
+  /// Bytes that this takes.
+  std::size_t baseBytes() const { return countTables_.bytes(); }
+
   /// Calls from here on end with Error CANCELLED at the next block once the flag is up, which any thread may
   /// do; null: they cannot be cancelled.
   void cancelBy(const std::atomic<bool>* flag) { cancelled_ = flag; }
 
  private:
   friend class Prediction;
+  friend class CountPrediction;
   /// A call's inputs, copied to the backend's memory; no dropout.
   DenoiserInput prepare(const CellBatch& batch, const std::vector<std::int32_t>& noisy,
                         const std::vector<float>& conditioning, const std::vector<std::int32_t>& rows,
                         const HostRagged& whole, Workspace& workspace);
-  StagedLoss stageIn(Workspace& workspace, const LossInput& input, bool train);
+  StagedLoss stageIn(Workspace& workspace, const AnyLossInput& input, bool train);
+  StagedLoss stageRanks(Workspace& workspace, const LossInput& input, bool train);
+  StagedLoss stageCounts(Workspace& workspace, const CountLossInput& input, bool train);
   PendingLoss computeLoss(StagedLoss staged, Keep keep, double gradientScale, const DropoutStream& dropout);
-  void requireTrainable(const LossInput& input) const;
+  void requireTrainable(const AnyLossInput& input) const;
+  /// What a loss leaves on the device, row by row.
+  struct LossResults {
+    Span<const float> loss, meanLoss, logProbability;
+    Span<const std::int32_t> best;
+    LossGradients gradients;
+  };
+  LossResults rankLoss(const StagedLoss& staged, const DenoiserActivations& activations, bool train,
+                       double gradientScale);
+  LossResults countLoss(const StagedLoss& staged, const DenoiserActivations& activations, bool train,
+                        double gradientScale);
 
   std::unique_ptr<Backend> backend_;
   DType compute_;
   Denoiser denoiser_;
   ParameterStore parameters_;
+  CountTables countTables_;
   Workspace workspace_;
   std::array<InputSlot, 2> slots_;  // of the batch that the device works on, and of the one to come
   std::size_t nextSlot_ = 0;

@@ -9,10 +9,9 @@
 namespace ddsc {
 
 namespace {
-
 constexpr std::int64_t kAlignment = 16;  // floats: one 64-byte line
+}  // namespace
 
-/// Hands out places in the flat buffers.
 class Placer {
  public:
   Parameter matrix(std::string name, std::int64_t rows, std::int64_t cols, Start start, double bound = 0) {
@@ -41,7 +40,25 @@ class Placer {
   bool packed_ = false;
 };
 
+namespace {
+
 double fanIn(std::int64_t inputs) { return 1.0 / std::sqrt(static_cast<double>(inputs)); }
+
+NumberMap numberMap(Placer& placer, const std::string& prefix, std::int64_t width) {
+  return {placer.matrix(prefix + ".mlp.0.weight", width, kTimeFeatures, Start::uniform, fanIn(kTimeFeatures)),
+          placer.vector(prefix + ".mlp.0.bias", width, Start::uniform, fanIn(kTimeFeatures)),
+          placer.matrix(prefix + ".mlp.2.weight", width, width, Start::uniform, fanIn(width)),
+          placer.vector(prefix + ".mlp.2.bias", width, Start::uniform, fanIn(width))};
+}
+
+/// Rows `first` to `first + rows` - 1 of a matrix.
+Parameter rowsOf(const Parameter& whole, std::int64_t first, std::int64_t rows) {
+  Parameter part;
+  part.offset = whole.offset + first * whole.cols;
+  part.rows = rows;
+  part.cols = whole.cols;
+  return part;
+}
 
 Parameter spanning(const Parameter& first, const Parameter& last, std::int64_t cols) {
   Parameter whole;
@@ -59,10 +76,7 @@ ParameterLayout::ParameterLayout(const DenoiserConfig& c) {
   Placer placer;
   rankTable = placer.matrix("vocab_embed.embedding", c.vocabSize, d, Start::uniform, fanIn(d));
   geneTable = placer.matrix("cond_embed.embedding", c.geneVocabSize, d, Start::uniform, fanIn(d));
-  timeIn = placer.matrix("sigma_map.mlp.0.weight", cond, kTimeFeatures, Start::uniform, fanIn(kTimeFeatures));
-  timeInBias = placer.vector("sigma_map.mlp.0.bias", cond, Start::uniform, fanIn(kTimeFeatures));
-  timeOut = placer.matrix("sigma_map.mlp.2.weight", cond, cond, Start::uniform, fanIn(cond));
-  timeOutBias = placer.vector("sigma_map.mlp.2.bias", cond, Start::uniform, fanIn(cond));
+  time = numberMap(placer, "sigma_map", cond);
   for (std::int64_t i = 0; i < c.blocks; ++i) {
     const std::string prefix = "blocks." + std::to_string(i) + ".";
     BlockParameters b;
@@ -74,6 +88,8 @@ ParameterLayout::ParameterLayout(const DenoiserConfig& c) {
     b.mlpInBias = placer.vector(prefix + "mlp.0.bias", 4 * d, Start::uniform, fanIn(d));
     b.mlpOut = placer.matrix(prefix + "mlp.2.weight", d, 4 * d, Start::uniform, fanIn(4 * d));
     b.mlpOutBias = placer.vector(prefix + "mlp.2.bias", d, Start::uniform, fanIn(4 * d));
+    b.query = rowsOf(b.qkv, 0, d);
+    b.keyValue = rowsOf(b.qkv, d, 2 * d);
     blocks.push_back(std::move(b));
   }
   finalNorm = placer.vector("output_layer.norm_final.weight", d, Start::one);
@@ -95,19 +111,58 @@ ParameterLayout::ParameterLayout(const DenoiserConfig& c) {
   }
   headModulationBias = placer.vector("output_layer.adaLN_modulation.bias", 2 * d, Start::zero);
   placer.align();
+  if (c.ofCounts()) placeCounts(c, placer);
   size = placer.end();
 
   allModulation = spanning(blocks.front().modulation, headModulation, cond);
   allModulationBias = spanning(blocks.front().modulationBias, headModulationBias, 1);
 }
 
+void ParameterLayout::placeCounts(const DenoiserConfig& c, Placer& placer) {
+  const std::int64_t d = c.hidden, cond = c.condDim;
+  numbers = {time, numberMap(placer, "depth_map", cond), numberMap(placer, "seen_map", cond),
+             numberMap(placer, "total_map", cond)};
+  nullRow = {-1, -1, -1, 0};
+  factor = placer.matrix("factor.weight", c.geneVocabSize, c.state, Start::zero);
+  cellState = placer.matrix("cell_state.weight", c.state, d, Start::uniform, fanIn(d));
+  cellStateBias = placer.vector("cell_state.bias", c.state, Start::uniform, fanIn(d));
+  for (std::size_t i = 0; i < c.conditions.size(); ++i)
+    if (c.conditions[i] == 0) numbers.push_back(numberMap(placer, "conditions." + std::to_string(i), cond));
+
+  placer.align();
+  placer.pack();
+  labelTables.push_back(placer.vector("total_null", cond, Start::zero));
+  std::int64_t row = 1;
+  for (std::size_t i = 0; i < c.conditions.size(); ++i) {
+    const std::string prefix = "conditions." + std::to_string(i);
+    const std::int64_t count = c.conditions[i];
+    (count == 0 ? nullRow : labelRow).push_back(row);
+    labelTables.push_back(placer.vector(prefix + ".null", cond, Start::zero));
+    if (count > 0)
+      labelTables.push_back(placer.matrix(prefix + ".embedding", count, cond, Start::uniform, fanIn(cond)));
+    row += 1 + count;
+  }
+  placer.align();
+  labels.offset = labelTables.front().offset;
+  labels.rows = row;
+  labels.cols = cond;
+}
+
 std::vector<const Parameter*> ParameterLayout::all() const {
-  std::vector<const Parameter*> list = {&rankTable, &geneTable, &timeIn, &timeInBias, &timeOut, &timeOutBias};
+  std::vector<const Parameter*> list = {&rankTable, &geneTable};
+  const auto add = [&list](const NumberMap& map) {
+    list.insert(list.end(), {&map.in, &map.inBias, &map.out, &map.outBias});
+  };
+  add(time);
   for (const BlockParameters& b : blocks) {
     list.insert(list.end(), {&b.norm1, &b.norm2, &b.qkv, &b.attentionOut, &b.mlpIn, &b.mlpInBias, &b.mlpOut,
                              &b.mlpOutBias, &b.modulation, &b.modulationBias});
   }
   list.insert(list.end(), {&finalNorm, &head, &headBias, &headModulation, &headModulationBias});
+  if (numbers.empty()) return list;
+  for (std::size_t i = 1; i < numbers.size(); ++i) add(numbers[i]);
+  list.insert(list.end(), {&factor, &cellState, &cellStateBias});
+  for (const Parameter& table : labelTables) list.push_back(&table);
   return list;
 }
 

@@ -23,8 +23,17 @@ struct Parameter {
   std::int64_t size() const { return rows * cols; }
 };
 
+/// Hands out places in the flat buffers.
+class Placer;
+
 struct BlockParameters {
   Parameter norm1, qkv, attentionOut, norm2, mlpIn, mlpInBias, mlpOut, mlpOutBias, modulation, modulationBias;
+  Parameter query, keyValue;  // [D, D], [2 D, D], unnamed: views over qkv
+};
+
+/// What turns a number into a conditioning vector: sinusoidal features, then two layers.
+struct NumberMap {
+  Parameter in, inBias, out, outBias;
 };
 
 /// Names, shapes and places of all parameters. The modulation layers of all blocks and of the head stand end
@@ -32,15 +41,30 @@ struct BlockParameters {
 struct ParameterLayout {
   explicit ParameterLayout(const DenoiserConfig& config);
 
-  Parameter rankTable, geneTable, timeIn, timeInBias, timeOut, timeOutBias;
+  Parameter rankTable, geneTable;
+  NumberMap time;
   std::vector<BlockParameters> blocks;
   Parameter finalNorm, head, headBias, headModulation, headModulationBias;
   Parameter allModulation,
       allModulationBias;  // [(6 blocks + 2) D, condDim], unnamed: views over the named ones
   std::int64_t size = 0;  // floats in a flat buffer
 
+  // Of a model of counts.
+  std::vector<NumberMap>
+      numbers;  // hidden share (the time's), visible total, visible share, whole total; conditions
+  std::vector<std::int64_t>
+      nullRow;  // by number: row of `labels` for cells that it is not given for; -1: it always is
+  std::vector<std::int64_t>
+      labelRow;  // by condition that has labels: row of `labels` for none; its labels follow
+  std::vector<Parameter> labelTables;  // named, end to end
+  Parameter labels;                    // [*, condDim], unnamed: a view over all of them
+  Parameter factor, cellState, cellStateBias;
+
   /// Every named parameter once, in the order of the published state dict.
   std::vector<const Parameter*> all() const;
+
+ private:
+  void placeCounts(const DenoiserConfig& config, Placer& placer);
 };
 
 /// Which weights a forward pass reads.

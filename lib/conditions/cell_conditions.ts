@@ -1,0 +1,111 @@
+import { Purpose, RandomStream } from "../base/random.js";
+import type { CellSource } from "../data/sources/source.js";
+import { type Condition, labelNumber, scaledNumber } from "./condition.js";
+import { metadataOf } from "./learn.js";
+
+/** What the network is told of some cells; see `NativeCountRows`. */
+export interface ToldConditions {
+  /** [cells, label conditions]: label + 1; 0: none. */
+  readonly labels: Int32Array;
+  /** [cells, number conditions], in standard units; NaN: none. */
+  readonly numbers: Float32Array;
+}
+
+/** Conditions of all cells of a source, by row: 4 bytes a cell and condition. Cells without a value are told none. */
+export class CellConditions {
+  readonly conditions: readonly Condition[];
+  /** By condition, [rows]: label + 1 and 0, or numbers and NaN. */
+  readonly #columns: readonly (Int32Array | Float32Array)[];
+
+  private constructor(conditions: readonly Condition[], columns: readonly (Int32Array | Float32Array)[]) {
+    this.conditions = conditions;
+    this.#columns = columns;
+  }
+
+  /** Cells that are told nothing. */
+  static none(conditions: readonly Condition[]): CellConditions {
+    return new CellConditions(
+      conditions,
+      conditions.map(() => new Int32Array(0)),
+    );
+  }
+
+  /**
+   * Reads the conditions' columns. Throws `DATA_MISSING_COLUMN`, and `CONDITION_LABEL_UNKNOWN`, `CONDITION_NUMBER` for a value
+   * that the model cannot be told.
+   */
+  static async read(source: CellSource, conditions: readonly Condition[]): Promise<CellConditions> {
+    const columns = conditions.map(({ kind }) =>
+      kind === "labels"
+        ? new Int32Array(source.cellCount)
+        : new Float32Array(source.cellCount).fill(Number.NaN),
+    );
+    if (conditions.length > 0) {
+      let row = 0;
+      const names = conditions.map(({ name }) => name);
+      for await (const table of metadataOf(source, names)) {
+        for (const [i, condition] of conditions.entries()) {
+          const into = columns[i];
+          const values: Iterable<unknown> = table.getChild(condition.name) ?? [];
+          if (into !== undefined) tell(condition, values, into.subarray(row));
+        }
+        row += table.numRows;
+      }
+    }
+    return new CellConditions(conditions, columns);
+  }
+
+  /**
+   * What the network is told of the cells at these rows.
+   * @param drop each condition of a cell is left out with this chance, by word of the cell's Purpose.drop stream
+   */
+  of(
+    rows: Float64Array,
+    drop?: { readonly chance: number; readonly seed: number; readonly step: number },
+  ): ToldConditions {
+    const kinds = this.conditions.map(({ kind }) => kind);
+    const labelCount = kinds.filter((kind) => kind === "labels").length;
+    const labels = new Int32Array(rows.length * labelCount);
+    const numbers = new Float32Array(rows.length * (kinds.length - labelCount));
+    let label = 0;
+    let number = 0;
+    for (const row of rows) {
+      const words =
+        drop === undefined || drop.chance <= 0
+          ? undefined
+          : new RandomStream(drop.seed, Purpose.drop, drop.step, row);
+      for (const [i, kind] of kinds.entries()) {
+        const dropped = words !== undefined && drop !== undefined && happens(words, 1 + i, drop.chance);
+        const value = this.#columns[i]?.[row];
+        if (kind === "labels") labels[label++] = dropped ? 0 : (value ?? 0);
+        else numbers[number++] = dropped ? Number.NaN : (value ?? Number.NaN);
+      }
+    }
+    return { labels, numbers };
+  }
+}
+
+/** Whether something of this chance happens, by a stream's word at a place of its own (0 is the whole total's). */
+export function happens(stream: RandomStream, place: number, chance: number): boolean {
+  return stream.wordAt(place) < chance * 2 ** 32;
+}
+
+function tell(condition: Condition, values: Iterable<unknown>, into: Int32Array | Float32Array): void {
+  const known = new Map<unknown, number>();
+  let row = -1;
+  for (const value of values) {
+    row++;
+    if (value === null || value === undefined) continue;
+    let told = known.get(value);
+    if (told === undefined) {
+      told =
+        condition.kind === "labels"
+          ? labelNumber(condition, String(value))
+          : Number.isNaN(Number(value))
+            ? Number.NaN
+            : scaledNumber(condition, Number(value));
+      if (known.size < 65_536) known.set(value, told);
+    }
+    into[row] = told;
+  }
+}

@@ -1,0 +1,40 @@
+import type { ToldConditions } from "../conditions/cell_conditions.js";
+import type { CountBase } from "../counts/base.js";
+import type { CountRows } from "../native/counts.js";
+import type { NativeCountRows } from "../native/types.js";
+
+/** What cells are told beside their evidence. */
+export interface ToldCells extends ToldConditions {
+  /** Whole total of each cell, [cells]; NaN: not given. */
+  readonly total: Float32Array;
+}
+
+/**
+ * Cells with hidden genes as the network reads them: the depth at which the base stands is estimated from what is visible, or
+ * what the whole total leaves (`CountBase`).
+ */
+export function countRows(chosen: CountRows, base: CountBase, told: ToldCells): NativeCountRows {
+  const { offsets, genes, tokens, cells, keys, hidden, measured, visibleTotal, visibleShare } = chosen;
+  const depth = Float64Array.from(visibleTotal, (visible, cell) => {
+    const total = told.total[cell] ?? Number.NaN;
+    const share = visibleShare[cell] ?? 0;
+    return Number.isNaN(total)
+      ? base.estimateDepth(visible, share)
+      : base.remainingDepth(total, visible, share);
+  });
+  return {
+    offsets,
+    genes,
+    tokens,
+    cells,
+    keys,
+    hidden,
+    measured,
+    visibleTotal,
+    visibleShare,
+    depth,
+    total: told.total,
+    numbers: told.numbers,
+    labels: told.labels,
+  };
+}

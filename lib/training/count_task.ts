@@ -1,0 +1,135 @@
+import { Purpose, RandomStream } from "../base/random.js";
+import { type RaggedBatch, splitBatch } from "../batching/index.js";
+import type { BatchLimit } from "../batching/limit.js";
+import { type CellConditions, happens } from "../conditions/cell_conditions.js";
+import type { CountBase } from "../counts/base.js";
+import { countRows } from "../model/count_rows.js";
+import { chooseQueries } from "../native/counts.js";
+import type { NativeCountLossInput } from "../native/types.js";
+import { countValues } from "../tokenizer/count_tokens.js";
+import type { QuerySettings } from "./options.js";
+import type { LossInputs, StepInput, TrainingTask } from "./task.js";
+
+/** What a training on counts knows of its cells and its model. */
+export interface CountTaskOptions {
+  readonly base: CountBase;
+  /** Of the source's cells, by row. */
+  readonly conditions: CellConditions;
+  /** Gene ids that are measured, by panel. */
+  readonly panels: readonly Int32Array[];
+  /** Tokens of a cell's evidence at most, cls included. */
+  readonly maxLength: number;
+  readonly queries: QuerySettings;
+}
+
+/** Hidden zeros that a validation asks about, at most: more than a step, for its noise is not to be averaged away. */
+const VALIDATION_ZEROS = 512;
+
+/**
+ * Hides genes of whole cells, and learns to give their counts: the any-order bound. Of a cell's measured genes n are hidden, n
+ * uniform on 1..measured and evenly spread over the cells of a step; of these all expressed ones (up to a bound) and some of the
+ * zeros are asked about, weighted so that the loss stays that of all of them.
+ */
+export class CountTask implements TrainingTask {
+  readonly #options: CountTaskOptions;
+
+  constructor(options: CountTaskOptions) {
+    this.#options = options;
+  }
+
+  async stepInput(
+    batches: readonly RaggedBatch[],
+    names: { readonly seed: number; readonly step: number },
+  ): Promise<StepInput> {
+    const { zeros, thinning, totalGiven, conditionDrop } = this.#options.queries;
+    const draws = { ...names, zeros, thinning, totalGiven, conditionDrop };
+    return { step: names.step, ...(await this.#inputs(batches, draws)) };
+  }
+
+  async validationInputs(
+    cells: RaggedBatch,
+    { limit, seed }: { readonly limit: BatchLimit; readonly seed: number },
+  ): Promise<LossInputs> {
+    const whole = { zeros: VALIDATION_ZEROS, thinning: 0, totalGiven: 0, conditionDrop: 0 };
+    return this.#inputs(splitBatch(cells, limit), { seed, step: 0, ...whole });
+  }
+
+  async #inputs(batches: readonly RaggedBatch[], draws: Draws): Promise<LossInputs> {
+    const cellCount = batches.reduce((sum, { cells }) => sum + cells.length, 0);
+    // One number for all cells: hidden shares are evenly spread, and still uniform for each cell.
+    const shared = new RandomStream(draws.seed, Purpose.time, draws.step).uniform();
+    let place = 0;
+    const inputs: NativeCountLossInput[] = [];
+    let constant = 0;
+    let tokens = 0;
+    for (const batch of batches) {
+      const uniforms = Float64Array.from(batch.cells, () => (shared + place++ / cellCount) % 1);
+      const made = await this.#input(batch, uniforms, draws);
+      inputs.push(made.input);
+      constant += made.constant;
+      tokens += made.input.rows.tokens.length;
+    }
+    return { inputs, divisor: cellCount, constant, tokens };
+  }
+
+  async #input(
+    batch: RaggedBatch,
+    uniforms: Float64Array,
+    draws: Draws,
+  ): Promise<{ readonly input: NativeCountLossInput; readonly constant: number }> {
+    const { base, conditions, panels, maxLength, queries } = this.#options;
+    const { seed, step } = draws;
+    const measured = (cell: number) => panels[batch.panels?.[cell] ?? 0]?.length ?? 0;
+    const chosen = await chooseQueries({
+      batch,
+      panels,
+      share: base.share,
+      hidden: Int32Array.from(uniforms, (uniform, cell) => 1 + Math.floor(uniform * measured(cell))),
+      zeros: draws.zeros,
+      expressed: queries.expressed,
+      evidence: maxLength - 1,
+      ...thinningOf(batch, draws),
+      seed,
+      step,
+    });
+    const told = conditions.of(batch.cells, { chance: draws.conditionDrop, seed, step });
+    const isTotalGiven = (cell: number) =>
+      happens(new RandomStream(seed, Purpose.drop, step, batch.cells[cell]), 0, draws.totalGiven);
+    const total = Float32Array.from(chosen.total, (value, cell) => (isTotalGiven(cell) ? value : Number.NaN));
+    const rows = countRows(chosen, base, { ...told, total });
+    // The bound: measured / hidden times the sum over the hidden, divided by measured.
+    const weight = new Float32Array(chosen.weight.length);
+    let constant = 0;
+    let query = 0;
+    for (let cell = 0; cell < batch.cells.length; cell++) {
+      const length = (rows.offsets[cell + 1] ?? 0) - (rows.offsets[cell] ?? 0) - (rows.keys[cell] ?? 0);
+      for (const end = query + length; query < end; query++) {
+        const factor = (chosen.weight[query] ?? 0) / (rows.hidden[cell] ?? 1);
+        weight[query] = factor;
+        constant += factor * (countValues.logWidth[chosen.answers[query] ?? 0] ?? 0);
+      }
+    }
+    return { input: { rows, answers: chosen.answers, weight }, constant };
+  }
+}
+
+/** What is drawn for a step's cells. */
+interface Draws extends Pick<QuerySettings, "zeros" | "thinning" | "totalGiven" | "conditionDrop"> {
+  readonly seed: number;
+  readonly step: number;
+}
+
+/** Share of the cells that are thinned where thinning is on. */
+const THINNED = 0.5;
+
+/** How much of each cell's molecules is kept: some cells lose up to a share of them, evenly drawn. */
+function thinningOf(batch: RaggedBatch, { thinning, seed, step }: Draws): { readonly thin?: Float32Array } {
+  if (thinning <= 0) return {};
+  return {
+    thin: Float32Array.from(batch.cells, (cell) => {
+      const stream = new RandomStream(seed, Purpose.drop, step, cell);
+      const [chance, share] = [stream.uniformAt(1024), stream.uniformAt(1025)];
+      return chance < THINNED ? 1 - thinning * share : 1;
+    }),
+  };
+}

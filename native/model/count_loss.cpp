@@ -1,0 +1,66 @@
+// Losses of a model of counts: the weighted -log p of the queries, p the softmax of network and base over the
+// values.
+#include <cmath>
+#include <string>
+
+#include "core/errors.h"
+#include "model/model.h"
+
+namespace ddsc {
+
+StagedLoss Model::stageCounts(Workspace& memory, const CountLossInput& input, bool train) {
+  check(input.rows, config());
+  const std::int64_t queries = input.rows.queries();
+  const auto count = static_cast<std::size_t>(queries);
+  require(input.answers.size() == count && input.weight.size() == count, "BATCH_INVALID",
+          "answers and weights must have one entry a query");
+  for (std::size_t i = 0; i < count; ++i) {
+    require(input.answers[i] >= 0 && input.answers[i] < config().values(), "BATCH_INVALID",
+            "an answer must be a value");
+    require(std::isfinite(input.weight[i]), "BATCH_INVALID", "weights must be finite");
+  }
+  StagedLoss staged;
+  LossSums& sums = staged.sums;
+  sums.cellLoss.assign(input.rows.keys.size(), 0.0);
+  sums.validTokens = input.rows.batch.cells();
+  sums.maskedTokens = queries;
+  if (queries == 0) return staged;
+
+  staged.source = input.source;
+  staged.denoiser = prepareCounts(input.rows, config(), parameters_.layout(), train, memory);
+  staged.target = input.answers;
+  for (std::size_t cell = 0; cell < input.rows.keys.size(); ++cell) {
+    const std::int32_t rows = input.rows.batch.offsets[cell + 1] - input.rows.batch.offsets[cell];
+    staged.rowCell.insert(staged.rowCell.end(), static_cast<std::size_t>(rows - input.rows.keys[cell]),
+                          static_cast<std::int32_t>(cell));
+  }
+  CountLoss& loss = staged.countLoss;
+  loss.base = countTables_.base(staged.denoiser, memory.upload(input.rows.depth), {});
+  loss.firstValue = kFirstValue;
+  loss.target = memory.upload(staged.target);
+  loss.weight = memory.upload(input.weight);
+  if (train) {
+    staged.byToken = groupBy(input.rows.batch.tokens, config().vocabSize, memory);
+    staged.byGene = groupBy(input.rows.batch.genes, config().geneVocabSize, memory);
+  }
+  return staged;
+}
+
+Model::LossResults Model::countLoss(const StagedLoss& staged, const DenoiserActivations& activations,
+                                    bool train, double gradientScale) {
+  const std::int64_t queries = staged.sums.maskedTokens;
+  CountLoss loss = staged.countLoss;
+  loss.logits = activations.logits;
+  loss.base.tilt = activations.state.tilt;
+  loss.gradientScale = static_cast<float>(gradientScale);
+  loss.loss = workspace_.span<float>(queries);
+  loss.logProbability = workspace_.span<float>(queries);
+  if (train) {
+    loss.dlogits = workspace_.matrix(queries, config().vocabSize, compute_);
+    loss.dtilt = workspace_.span<float>(queries);
+  }
+  backend_->run(loss);
+  return {loss.loss, {}, loss.logProbability, {}, {loss.dlogits, loss.dtilt}};
+}
+
+}  // namespace ddsc

@@ -1,0 +1,56 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "model/count_rows.h"
+
+namespace ddsc {
+
+class Model;
+
+/// Logits and tilts of the queries of some cells, in the backend's memory, and what samplers and evaluation
+/// ask of them.
+class CountPrediction {
+ public:
+  CountPrediction(std::shared_ptr<Model> model, const CountRows& rows);
+
+  std::int64_t queries() const { return static_cast<std::int64_t>(genes_.size()); }
+  std::int64_t vocabSize() const;
+  /// Of the network alone, [queries, vocabSize].
+  std::vector<float> logits() const;
+  /// Before the clamp, [queries].
+  std::vector<float> tilt() const;
+  /// What the cells' cls rows say, [cells, state].
+  std::vector<float> state() const;
+
+  struct Statistics {
+    std::vector<float> logProbability, below;  // of the targets: log p(target), P(value < target)
+    std::vector<float> mean, variance, expressed;
+    std::vector<float> logProbabilities;  // [queries, values], where asked for
+  };
+  /// `target`: [queries] values, or empty.
+  Statistics statistics(const std::vector<std::int32_t>& target, bool logProbabilities) const;
+
+  struct Draw {
+    std::vector<std::int32_t> values, counts;
+  };
+  /// A value and a count of each query, named by (seed, step, cell, row).
+  Draw draw(std::uint64_t seed, std::uint64_t step) const;
+
+ private:
+  friend class Model;
+  Matrix logitsView() const;
+  Span<float> tiltView() const;
+  Matrix stateView() const;
+  /// The base of the queries, in the model's workspace.
+  CountBase base() const;
+
+  std::shared_ptr<Model> model_;
+  HostRagged ragged_;  // of the queries
+  std::vector<std::int32_t> genes_;
+  std::vector<double> depth_;
+  Buffer memory_;
+};
+
+}  // namespace ddsc

@@ -1,0 +1,56 @@
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "model/denoiser.h"
+#include "ops/count_values.h"
+
+namespace ddsc {
+
+/// Cells of counts as a pass reads them (host memory, owned). Rows of a cell: cls, evidence, queries. Genes
+/// that are visible with a count of 0, and hidden genes that nobody asks about, have no row.
+struct CountRows {
+  CellBatch batch;                                // tokens: 0, values + kFirstValue, mask tokens
+  std::vector<std::int32_t> keys;                 // [cells] cls and evidence
+  std::vector<std::int32_t> hidden, measured;     // [cells] genes
+  std::vector<float> visibleTotal, visibleShare;  // [cells]
+  std::vector<float> total;                       // [cells] the whole total; NaN: not given
+  std::vector<double> depth;                      // [cells] mean of the base by a gene's share
+  std::vector<float> numbers;                     // [cells, number conditions]; NaN: not given
+  std::vector<std::int32_t> labels;               // [cells, label conditions] label + 1; 0: not given
+
+  std::int64_t queries() const;
+};
+
+/// Throws Error BATCH_INVALID naming the cell or row that cannot be.
+void check(const CountRows& rows, const DenoiserConfig& config);
+
+/// All that a pass reads, copied to the backend's memory; `train`: what a backward pass reads, too.
+DenoiserInput prepareCounts(const CountRows& rows, const DenoiserConfig& config,
+                            const ParameterLayout& layout, bool train, Workspace& workspace);
+
+/// The part of the base that is the same for all cells, in the backend's memory.
+class CountTables {
+ public:
+  explicit CountTables(Backend& backend) : backend_(&backend) {}
+
+  /// Share and size of every gene id. Throws Error MODEL_BASE unless there is one of each a gene, shares
+  /// finite and at least 0, sizes finite and above 0.
+  void set(const std::vector<double>& share, const std::vector<double>& size, const DenoiserConfig& config);
+  /// Bytes held.
+  std::size_t bytes() const { return memory_.bytes(); }
+  /// The base of a pass's queries. Throws Error MODEL_BASE where `set` was not called.
+  CountBase base(const DenoiserInput& input, Span<const double> depth, Span<const float> tilt) const;
+  const CountValues& values() const { return values_; }
+  /// [values + 1], see DrawCounts::low.
+  Span<const std::int32_t> low() const { return low_; }
+
+ private:
+  Backend* backend_;
+  CountValues values_;
+  Buffer memory_;
+  CountBase shared_;
+  Span<const std::int32_t> low_;
+};
+
+}  // namespace ddsc
