@@ -37,6 +37,19 @@ double rotaryBytes(const RotaryTable& table, std::int64_t heads, double width, s
   return 2 * half * static_cast<double>(longest) * sizeof(float);
 }
 
+/// A base, with a row of the table for each row.
+double baseBytes(const CountBase& base) {
+  const double genes = static_cast<double>(base.size.size), rows = static_cast<double>(base.gene.size);
+  const double values = static_cast<double>(base.middle.size);
+  return bytesOf(base.middle, base.depth, base.gene, base.cell, base.tilt) +
+         std::min(genes, rows) * (values + 2) * sizeof(double);
+}
+
+/// Operations for each value of each row.
+double perValue(const CountBase& base, double each) {
+  return each * static_cast<double>(base.gene.size) * static_cast<double>(base.middle.size);
+}
+
 }  // namespace
 
 Cost cost(const Embed& op) {
@@ -121,6 +134,10 @@ Cost cost(const GatherRows& op) { return {0, 2 * bytesOf(op.out) + bytesOf(op.in
 
 Cost cost(const ScatterRows& op) { return {0, bytesOf(op.source, op.index, op.out)}; }
 
+Cost cost(const AddRows& op) {
+  return {elements(op.source), 3 * bytesOf(op.source) + bytesOf(op.index)};
+}
+
 Cost cost(const DiffusionLoss& op) {
   // Maximum 1, exponential of the distance 2, sum 1; of the gradient 2; mean matching: expectation 2,
   // gradient 3.
@@ -141,6 +158,53 @@ Cost cost(const DrawTokens& op) {
   // Maximum 1, temperature 1, exponential of the distance 2, sum 1, inverse of the distribution 1.
   return {6 * elements(op.logits), bytesOf(op.logits, op.rows.cell, op.rows.position, op.tokens) +
                                        bytesOf(op.reveal, op.stay, op.sigma, op.probability)};
+}
+
+// Base and sum 4, maximum 1, exponential of the distance 2, sum 1.
+constexpr double kCountSoftmax = 8;
+
+Cost cost(const CountLoss& op) {
+  // Of the gradient 1, of the expectation 3.
+  const double each = kCountSoftmax + (op.dlogits ? 1 : 0) + (op.dtilt ? 3 : 0);
+  return {perValue(op.base, each),
+          baseBytes(op.base) + bytesOf(op.logits, op.target, op.weight, op.loss, op.logProbability) +
+              bytesOf(op.dlogits, op.dtilt)};
+}
+
+Cost cost(const CountStatistics& op) {
+  // Expectation 2, variance 4, all log-probabilities 2.
+  const double each = kCountSoftmax + (op.mean || op.variance ? 2 : 0) + (op.variance ? 4 : 0) +
+                      (op.logProbabilities ? 2 : 0);
+  return {perValue(op.base, each),
+          baseBytes(op.base) + bytesOf(op.logits, op.target, op.logProbability, op.below) +
+              bytesOf(op.mean, op.variance, op.expressed, op.logProbabilities)};
+}
+
+Cost cost(const DrawCounts& op) {
+  // Inverse of the distribution 1; what lies within bins is not counted.
+  return {perValue(op.base, kCountSoftmax + 1),
+          baseBytes(op.base) + bytesOf(op.logits, op.rows.position, op.low, op.values, op.counts)};
+}
+
+Cost cost(const Tilt& op) {
+  const double rows = static_cast<double>(op.gene.size), width = static_cast<double>(op.factor.cols);
+  return {2 * rows * width, tableBytes(op.factor, rows) + tableBytes(op.state, rows) +
+                                bytesOf(op.gene, op.cell, op.tilt)};
+}
+
+Cost cost(const TiltGradient& op) {
+  const double rows = static_cast<double>(op.gene.size), width = static_cast<double>(op.factor.cols);
+  const double groups = static_cast<double>(op.byGene.ids.size);
+  return {4 * rows * width,
+          bytesOf(op.dtilt, op.state, op.gene, op.rows.cell, op.dstate) + tableBytes(op.factor, rows) +
+              bytesOf(op.byGene.ids, op.byGene.starts, op.byGene.rows) + 2 * groups * width * sizeof(float)};
+}
+
+Cost cost(const ConditionSum& op) {
+  // Sum 1 a term, and silu: negation, exponential, sum and quotient.
+  const double terms = static_cast<double>(op.terms.size), width = static_cast<double>(op.pre.cols);
+  return {terms * width + 4 * elements(op.pre),
+          bytesOf(op.terms, op.pre, op.y) + terms * width * sizeof(float)};
 }
 
 Cost cost(const SumOfSquares& op) { return {2 * static_cast<double>(op.values.size), bytesOf(op.values)}; }

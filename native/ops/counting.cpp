@@ -77,6 +77,10 @@ void CountingBackend::noteSums(const ConstMatrix& rows, std::int64_t arrays) {
   noteShared((rows.rows / kChunkRows + 1) * rows.cols * arrays);
 }
 
+void CountingBackend::noteCellSums(const Ragged& cells, std::int64_t cols) {
+  noteShared((cells.rows() / kChunkRows + cells.cells()) * cols);
+}
+
 void CountingBackend::noteOnGpu(const LinearWeightGradient& op) {
   const std::int64_t rows = op.dy.cols, cols = op.x.cols;
   if (rows == 0 || cols == 0 || op.dy.rows == 0) return;

@@ -49,6 +49,7 @@ class CountingBackend final : public EveryOp<CountingBackend> {
   void note(const AttentionGradient& op) { noteHeads(op.cells, op.out.cols / op.heads, 6); }
   void note(const NormModulateGradient& op) { noteSums(op.dx, 3); }
   void note(const GateResidualGradient& op) { noteSums(op.dy, 1); }
+  void note(const TiltGradient& op) { noteCellSums(op.rows, op.dstate.cols); }
 
   template <class Op>
   void noteOnGpu(const Op&) {}
@@ -57,6 +58,7 @@ class CountingBackend final : public EveryOp<CountingBackend> {
   void noteOnGpu(const AttentionGradient& op) { noteGpuHeads(op.out, op.heads, 4); }
   void noteOnGpu(const NormModulateGradient& op) { noteGpuSums(op.cells, op.dx.cols, 2); }
   void noteOnGpu(const GateResidualGradient& op) { noteGpuSums(op.cells, op.dy.cols, 1); }
+  void noteOnGpu(const TiltGradient& op) { noteGpuSums(op.rows, op.dstate.cols, 1); }
   /// `arrays` of packed heads.
   void noteGpuHeads(const ConstMatrix& out, std::int64_t heads, std::int64_t arrays);
   /// `arrays` of a row each, for each chunk of a cell's rows.
@@ -68,6 +70,8 @@ class CountingBackend final : public EveryOp<CountingBackend> {
   void noteHeads(const Ragged& cells, std::int64_t headDim, std::int64_t arrays);
   /// `arrays` of a row each, for each chunk of a cell's rows.
   void noteSums(const ConstMatrix& rows, std::int64_t arrays);
+  /// The same of rows that no matrix holds, for chunks within cells.
+  void noteCellSums(const Ragged& cells, std::int64_t cols);
   void noteShared(std::int64_t floats) { shared_ = std::max(shared_, floats); }
   void noteWorker(std::int64_t floats) { worker_ = std::max(worker_, floats); }
 

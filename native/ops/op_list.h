@@ -26,9 +26,16 @@
   use(TimeFeatures, "time features")            \
   use(GatherRows, "gather rows")                \
   use(ScatterRows, "scatter rows")              \
+  use(AddRows, "add rows")                      \
   use(DiffusionLoss, "loss")                    \
   use(TokenStatistics, "statistics")            \
   use(DrawTokens, "draw")                       \
+  use(CountLoss, "count loss")                  \
+  use(CountStatistics, "count statistics")      \
+  use(DrawCounts, "draw counts")                \
+  use(Tilt, "tilt")                             \
+  use(TiltGradient, "tilt gradient")            \
+  use(ConditionSum, "condition")                \
   use(SumOfSquares, "gradient norm")            \
   use(AdamW, "adamw")                           \
   use(Convert, "convert")

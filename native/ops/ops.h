@@ -308,8 +308,8 @@ inline constexpr float kMostTilt = 6;
 /// softmax(x) over the values alone (columns firstValue .. firstValue + values - 1),
 ///   logProbability = log p(target),  loss = -weight * logProbability,
 ///   dlogits = gradientScale * weight * (p - 1[target]), 0 in all other columns,
-///   dtilt = gradientScale * weight * -r / (r + m) * (middle[target] - E_p[middle]), 0 where the tilt is
-///   clamped.
+///   dtilt = gradientScale * weight * -r / (r + m) * (middle[target] - E_p[middle]), 0 where the tilt or the
+///   mean is clamped.
 /// Neither p nor the base is stored. Log-probabilities keep their relative accuracy near 0: what is not the
 /// largest term is summed by itself (log1p).
 struct CountLoss {
@@ -339,7 +339,8 @@ struct CountStatistics {
 
 /// One exact draw a query: a value by inverse CDF in float64 (uniform from words 0, 1 of Stream(seed,
 /// Purpose::draw, step, cellIndex) at the row's position), then a count of its bin by the base's shape (words
-/// 2, 3), by the ratios p(k + 1) / p(k) = (k + r) / (k + 1) * m / (m + r) from the bin's lowest count.
+/// 2, 3), by the ratios p(k + 1) / p(k) = (k + r) / (k + 1) * m / (m + r) from the bin's lowest count. A row
+/// whose probabilities are not numbers gets -1 for both.
 struct DrawCounts {
   ConstMatrix logits;  // [rows, V] float
   CountBase base;
@@ -379,7 +380,7 @@ struct TiltGradient {
 struct ConditionSum {
   ConstMatrix numbers;  // [*, width] float: what is made of numbers, a row each
   ConstMatrix labels;   // [*, width] float: embeddings, those that stand for nothing given included
-  Span<const std::int32_t> terms;  // [cells * terms of a cell]
+  Span<const std::int32_t> terms;  // [cells, terms of a cell]
   Matrix pre, y;                   // [cells, width] float
   bool operator==(const ConditionSum&) const = default;
 };

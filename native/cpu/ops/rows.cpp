@@ -1,4 +1,4 @@
-// Rows picked out (the masked ones, for the head and the loss) and put back among zeros.
+// Rows picked out (the masked ones, for the head and the loss) and put back among zeros, or added to others.
 
 #include "cpu/ops/kernels.h"
 #include "cpu/sweep.h"
@@ -51,6 +51,21 @@ void run(Context& context, const ScatterRows& op) {
         __builtin_memset(rowBytes(op.out, row), 0, widthBytes(op.out));
       }
     }
+  });
+}
+
+void run(Context& context, const AddRows& op) {
+  withElementType(op.out.type, [&](auto element) {
+    using T = decltype(element);
+    parallelChunks(context, op.source.rows, kRowsPerTask, [&](std::int64_t first, std::int64_t last, int) {
+      for (std::int64_t row = first; row < last; ++row) {
+        const T* source = op.source.row<T>(row);
+        T* out = op.out.row<T>(op.index[row]);
+        eachVector(op.source.cols, [&](std::int64_t i, auto lanes) {
+          store(out + i, load(out + i, lanes) + load(source + i, lanes), lanes);
+        });
+      }
+    });
   });
 }
 

@@ -1,4 +1,4 @@
-// Rows picked out (the masked ones, for the head and the loss) and put back among zeros.
+// Rows picked out (the masked ones, for the head and the loss) and put back among zeros, or added to others.
 
 #include "cuda/ops/elements.cuh"
 #include "cuda/ops/kernels.h"
@@ -36,6 +36,21 @@ scatter(View<const T> source, Global<const std::int32_t> index, View<T> out) {
   });
 }
 
+template <class T>
+DDSC_KERNEL(kRowThreads)
+addRows(View<const T> source, Global<const std::int32_t> index, View<T> out) {
+  const std::int64_t row = rowOfWarp();
+  if (row >= source.rows.rows) return;
+  const std::int64_t to = index[row];
+  eachRun(source.rows.cols, [&](std::int64_t col, int count) {
+    const Run add = source.load(row, col, count);
+    Run sum = out.load(to, col, count);
+#pragma unroll
+    for (int i = 0; i < kRun; ++i) sum.value[i] += add.value[i];
+    out.store(to, col, count, sum);
+  });
+}
+
 }  // namespace
 
 void run(Context& context, const GatherRows& op) {
@@ -50,6 +65,14 @@ void run(Context& context, const ScatterRows& op) {
   withElementType(op.out.type, [&](auto element) {
     using T = decltype(element);
     launch<scatter<T>>(context.stream, "scatterRows", warpPerRow(op.out.rows), viewOf<T>(op.source),
+                       globalOf(op.index), viewOf<T>(op.out));
+  });
+}
+
+void run(Context& context, const AddRows& op) {
+  withElementType(op.out.type, [&](auto element) {
+    using T = decltype(element);
+    launch<addRows<T>>(context.stream, "addRows", warpPerRow(op.source.rows), viewOf<T>(op.source),
                        globalOf(op.index), viewOf<T>(op.out));
   });
 }

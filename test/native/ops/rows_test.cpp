@@ -39,5 +39,27 @@ const PerInstructionSet gatherAndScatter(
         }
     });
 
+const PerInstructionSet addRows("rows are added to the ones named, and the others stay",
+                                [](Backend& backend, DType type) {
+                                  for (const std::int64_t rows : {0, 1, 5, 300})
+                                    for (const std::int64_t cols : {1, 54}) {
+                                      const std::vector<std::int32_t> index = someRows(rows);
+                                      const auto count = static_cast<std::int64_t>(index.size());
+                                      const Tensor source = Tensor::random(3, count, cols, type, 1, 2);
+                                      const Tensor before = Tensor::random(4, rows, cols, type, 1, 3);
+                                      Tensor out = Tensor::random(4, rows, cols, type, 1, 3);
+                                      backend.run(
+                                          AddRows{source.view(), {index.data(), count}, out.view()});
+                                      Tensor expected = Tensor::random(4, rows, cols, type);
+                                      for (std::int64_t i = 0; i < count; ++i)
+                                        for (std::int64_t col = 0; col < cols; ++col) {
+                                          const std::int64_t row = index[static_cast<std::size_t>(i)];
+                                          expected.set(row, col, before.at(row, col) + source.at(i, col));
+                                        }
+                                      checkSameBits(out.values(), expected.values());
+                                      out.checkGaps();
+                                    }
+                                });
+
 }  // namespace
 }  // namespace ddsc::test

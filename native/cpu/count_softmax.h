@@ -1,0 +1,66 @@
+#pragma once
+// Softmax over the values of counts, logits plus the base of CountBase, in float64: the common first step of
+// the count ops. For files of cpu/ops/ only (compiled once per instruction set).
+
+#include "cpu/context.h"
+#include "cpu/simd_double.h"
+#include "ops/count_base.h"
+
+namespace ddsc::cpu::DDSC_ISA {
+
+/// A worker's room for rows: each array is filled up to whole blocks, with x of -inf and so e of 0.
+struct CountRow {
+  std::int64_t padded;      // values, in whole blocks
+  double *middle, *x, *e;  // [padded]
+  float* single;            // [padded]
+
+  DDSC_INLINE static std::size_t bytes(std::int64_t values) {
+    return static_cast<std::size_t>(wholeBlocks(values)) * (3 * sizeof(double) + sizeof(float));
+  }
+  /// In `memory`, of bytes(values).
+  DDSC_INLINE CountRow(void* memory, const CountBase& base) : padded(wholeBlocks(base.middle.size)) {
+    middle = static_cast<double*>(memory);
+    x = middle + padded;
+    e = x + padded;
+    single = reinterpret_cast<float*>(e + padded);
+    for (std::int64_t i = 0; i < padded; ++i) middle[i] = i < base.middle.size ? base.middle[i] : 0;
+  }
+};
+
+/// A worker's, in its scratch memory.
+DDSC_INLINE CountRow countRow(Context& context, int worker, const CountBase& base) {
+  return {context.scratch.worker(worker, CountRow::bytes(base.middle.size)), base};
+}
+
+DDSC_INLINE RowBase baseOf(const CountBase& base, std::int64_t row) {
+  const std::int64_t gene = base.gene[row];
+  return rowBase(static_cast<double>(base.tilt[row]), base.depth[base.cell[row]] * base.share[gene],
+                 base.size[gene]);
+}
+
+/// Fills x and e of a row, whose values have these logits; e of the most probable value is 1.
+DDSC_INLINE CountSums countSums(const CountBase& base, const RowBase& of, const float* logits,
+                                std::int64_t row, const CountRow& out) {
+  const std::int64_t count = base.middle.size, whole = count / kBlock * kBlock;
+  const double* table = base.table.data + static_cast<std::int64_t>(base.gene[row]) * count;
+  double *x = out.x, *e = out.e;
+  const D perRow = allOf(of.perRow), perCount = allOf(of.perCount);
+  eachDoubles(whole, [&](std::int64_t i) {
+    const D ofBase = loadDoubles(table + i) - perRow - loadDoubles(out.middle + i) * perCount;
+    storeDoubles(x + i, loadDoubles(logits + i) + ofBase);
+  });
+  for (std::int64_t i = whole; i < out.padded; ++i)
+    x[i] = i < count ? static_cast<double>(logits[i]) + of.at(table[i], out.middle[i]) : -__builtin_inf();
+
+  const double maximum = largestOf(x, out.padded);
+  std::int64_t best = 0;
+  while (best + 1 < count && !(x[best] >= maximum)) ++best;
+  const D highest = allOf(maximum);
+  eachDoubles(out.padded, [&](std::int64_t i) { storeDoubles(e + i, exponential(loadDoubles(x + i) - highest)); });
+  e[best] *= 0;  // NaN stays
+  const double rest = sumOfDoubles(out.padded, [e](std::int64_t i) { return loadDoubles(e + i); });
+  e[best] = 1;
+  return {maximum, best, rest};
+}
+
+}  // namespace ddsc::cpu::DDSC_ISA

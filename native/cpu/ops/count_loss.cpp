@@ -1,0 +1,71 @@
+// Loss of queries and its gradient in one pass over the logits: a row's base is made where it is needed and
+// lives in cache with its exponentials, probabilities are never stored. Float64 but for what is written.
+
+#include "cpu/count_softmax.h"
+#include "cpu/ops/kernels.h"
+#include "cpu/sweep.h"
+
+namespace ddsc::cpu::DDSC_ISA {
+namespace {
+
+constexpr std::int64_t kRowsPerTask = 32;
+
+template <class T>
+void fillWithZeros(T* to, std::int64_t count) {
+  eachVector(count, [&](std::int64_t i, auto lanes) { store(to + i, zero(), lanes); });
+}
+
+template <class T>
+void writeGradient(const CountLoss& op, std::int64_t row, double scale, const CountSums& sums,
+                   const CountRow& memory) {
+  const std::int64_t values = op.base.middle.size, target = op.target[row];
+  const std::int64_t first = op.firstValue, end = first + values;
+  const D perExponential = allOf(scale / sums.total());
+  eachDoubles(memory.padded, [&](std::int64_t i) {
+    storeDoubles(memory.single + i, loadDoubles(memory.e + i) * perExponential);
+  });
+  // The target's is what the others hold, so that it stays exact for a good prediction.
+  memory.single[target] = static_cast<float>(-scale * sums.othersOf(target, memory.e[target]));
+  T* gradient = op.dlogits.row<T>(row);
+  fillWithZeros(gradient, first);
+  eachVector(values, [&](std::int64_t i, auto lanes) {
+    store(gradient + first + i, load(memory.single + i, lanes), lanes);
+  });
+  fillWithZeros(gradient + end, op.dlogits.cols - end);
+}
+
+void lossOfRow(const CountLoss& op, std::int64_t row, const CountRow& memory) {
+  const std::int64_t target = op.target[row];
+  const RowBase base = baseOf(op.base, row);
+  const CountSums sums = countSums(op.base, base, op.logits.row<float>(row) + op.firstValue, row, memory);
+  const double logProbability = sums.logProbability(memory.x[target]);
+  const auto weight = static_cast<double>(op.weight[row]);
+  op.loss[row] = static_cast<float>(-weight * logProbability);
+  op.logProbability[row] = static_cast<float>(logProbability);
+  const double scale = static_cast<double>(op.gradientScale) * weight;
+  if (op.dtilt) {
+    const D middle = allOf(memory.middle[target]);
+    const double moment = sumOfDoubles(memory.padded, [&](std::int64_t i) {
+      return loadDoubles(memory.e + i) * (loadDoubles(memory.middle + i) - middle);
+    });
+    op.dtilt[row] = static_cast<float>(scale * base.perTilt * (moment / sums.total()));
+  }
+  if (!op.dlogits) return;
+  if (op.dlogits.type == DType::f32) {
+    writeGradient<float>(op, row, scale, sums, memory);
+  } else {
+    writeGradient<bf16>(op, row, scale, sums, memory);
+  }
+}
+
+}  // namespace
+
+void run(Context& context, const CountLoss& op) {
+  parallelChunks(context, op.logits.rows, kRowsPerTask,
+                 [&](std::int64_t first, std::int64_t last, int worker) {
+                   const CountRow memory = countRow(context, worker, op.base);
+                   for (std::int64_t row = first; row < last; ++row) lossOfRow(op, row, memory);
+                 });
+}
+
+}  // namespace ddsc::cpu::DDSC_ISA
