@@ -16,19 +16,32 @@ export function cellLengths(batch: RaggedBatch): Int32Array {
   );
 }
 
-/** The cells of all batches end to end, in order. */
+/**
+ * The cells of all batches end to end, in order. Numbers of panels stay as they are, so batches with counts must be of one
+ * source. Throws `BATCH_INVALID` where some batches have counts and others have none.
+ */
 export function concatenateBatches(batches: readonly RaggedBatch[]): RaggedBatch {
   checkKind("batches", batches, "list");
   for (const batch of batches) checkKind("batches", batch, "batch");
   const cells = batches.reduce((sum, batch) => sum + cellCount(batch), 0);
   const tokens = batches.reduce((sum, batch) => sum + batch.tokens.length, 0);
-  const whole = allocate(cells, tokens);
+  const withCounts = batches.filter(({ counts }) => counts !== undefined).length;
+  if (withCounts > 0 && withCounts < batches.length) {
+    throw new DdscError(
+      "BATCH_INVALID",
+      `${withCounts} of ${batches.length} batches have counts and the others have none; take all of them from one tokenizer`,
+      { argument: "batches" },
+    );
+  }
+  const whole = allocate(cells, tokens, withCounts > 0);
   let cell = 0;
   let token = 0;
   for (const batch of batches) {
     whole.genes.set(batch.genes, token);
     whole.tokens.set(batch.tokens, token);
     whole.cells.set(batch.cells, cell);
+    if (batch.counts !== undefined) whole.counts?.set(batch.counts, token);
+    if (batch.panels !== undefined) whole.panels?.set(batch.panels, cell);
     for (let i = 1; i < batch.offsets.length; i++)
       whole.offsets[cell + i] = token + (batch.offsets[i] as number);
     cell += cellCount(batch);
@@ -55,7 +68,7 @@ export function selectCells(batch: RaggedBatch, places: ArrayLike<number>): Ragg
     }
     tokens += length;
   }
-  const part = allocate(places.length, tokens);
+  const part = allocate(places.length, tokens, batch.counts !== undefined);
   let token = 0;
   for (let i = 0; i < places.length; i++) {
     const place = places[i] as number;
@@ -64,6 +77,8 @@ export function selectCells(batch: RaggedBatch, places: ArrayLike<number>): Ragg
     part.genes.set(batch.genes.subarray(start, end), token);
     part.tokens.set(batch.tokens.subarray(start, end), token);
     part.cells[i] = batch.cells[place] as number;
+    if (batch.counts !== undefined) part.counts?.set(batch.counts.subarray(start, end), token);
+    if (part.panels !== undefined) part.panels[i] = batch.panels?.[place] ?? 0;
     token += end - start;
     part.offsets[i + 1] = token;
   }
@@ -71,8 +86,8 @@ export function selectCells(batch: RaggedBatch, places: ArrayLike<number>): Ragg
 }
 
 /**
- * A batch in micro-batches of consecutive cells, each as large as the limit allows; genes, tokens and cells are
- * views of the batch. Throws `BATCH_TOKENS_TOO_FEW` for a cell that does not fit in any.
+ * A batch in micro-batches of consecutive cells, each as large as the limit allows; all but the offsets are views
+ * of the batch. Throws `BATCH_TOKENS_TOO_FEW` for a cell that does not fit in any.
  */
 export function splitBatch(batch: RaggedBatch, limit: BatchLimit): RaggedBatch[] {
   checkKind("batch", batch, "batch");
@@ -88,16 +103,19 @@ export function splitBatch(batch: RaggedBatch, limit: BatchLimit): RaggedBatch[]
       genes: batch.genes.subarray(start, end),
       tokens: batch.tokens.subarray(start, end),
       cells: batch.cells.subarray(first, last),
+      ...(batch.counts === undefined ? {} : { counts: batch.counts.subarray(start, end) }),
+      ...(batch.panels === undefined ? {} : { panels: batch.panels.subarray(first, last) }),
     });
   }
   return parts;
 }
 
-function allocate(cells: number, tokens: number): RaggedBatch {
-  return {
+function allocate(cells: number, tokens: number, counts: boolean): RaggedBatch {
+  const batch = {
     offsets: new Int32Array(cells + 1),
     genes: new Int32Array(tokens),
     tokens: new Int32Array(tokens),
     cells: new Float64Array(cells),
   };
+  return counts ? { ...batch, counts: new Int32Array(tokens), panels: new Int32Array(cells) } : batch;
 }

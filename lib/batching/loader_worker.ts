@@ -27,7 +27,10 @@ async function close({ source, batches }: Opened): Promise<void> {
 
 /** The memory of a batch, handed over instead of copied. */
 function memoryOf({ batch }: LoadedBatch): ArrayBuffer[] {
-  return [batch.offsets, batch.genes, batch.tokens, batch.cells].map((array) => array.buffer as ArrayBuffer);
+  const { offsets, genes, tokens, cells, counts, panels } = batch;
+  return [offsets, genes, tokens, cells, counts, panels].flatMap((array) =>
+    array === undefined ? [] : [array.buffer as ArrayBuffer],
+  );
 }
 
 function serve(port: MessagePort, setup: LoaderSetup): void {

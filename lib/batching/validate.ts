@@ -14,7 +14,7 @@ export interface BatchBounds {
 
 /**
  * Throws `ARGUMENT_TYPE` for something else than a batch, and `BATCH_INVALID` unless native code may read the batch: at least one cell (see `mayBeEmpty`), offsets from 0 to the number of
- * tokens, every cell with at least one token, equal lengths, gene ids and tokens within bounds.
+ * tokens, every cell with at least one token, equal lengths (those of counts and panels where there are some), gene ids and tokens within bounds.
  */
 export function validateBatch(batch: RaggedBatch, bounds: BatchBounds): void {
   checkKind("batch", batch, "batch");
@@ -25,6 +25,11 @@ export function validateBatch(batch: RaggedBatch, bounds: BatchBounds): void {
   }
   if (genes.length !== tokens.length)
     throw invalid(`${genes.length} genes do not pair with ${tokens.length} tokens`);
+  const { counts, panels } = batch;
+  if (counts !== undefined && counts.length !== tokens.length)
+    throw invalid(`${counts.length} counts do not pair with ${tokens.length} tokens`);
+  if (panels !== undefined && panels.length !== cells.length)
+    throw invalid(`${panels.length} numbers of panels do not pair with ${cells.length} cells`);
   if (offsets[0] !== 0) throw invalid(`its first offset is ${offsets[0]}, not 0`);
   if (offsets[cells.length] !== tokens.length) {
     throw invalid(`its last offset is ${offsets[cells.length]} but it has ${tokens.length} tokens`);

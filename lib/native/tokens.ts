@@ -3,8 +3,13 @@ import { callAddon } from "./addon.js";
 
 /** Options of `tokenizeCells`. */
 export interface NativeTokenizing {
-  /** Places of the inner quantiles in [0, 1], [ranks - 1]. */
-  readonly steps: Float32Array;
+  /**
+   * What tokens are: quantile ranks, `steps` the places of the inner quantiles in [0, 1], [ranks - 1]; or the counts'
+   * values, where counts that are no whole numbers are rounded or refused.
+   */
+  readonly values:
+    | { readonly kind: "ranks"; readonly steps: Float32Array }
+    | { readonly kind: "counts"; readonly allowFractional: boolean };
   /** Gene id of each column, -1 where the vocabulary has none. */
   readonly ids: Int32Array;
   /** Genes a cell at most. */
@@ -22,6 +27,8 @@ export interface NativeTokens {
   readonly offsets: Int32Array;
   readonly genes: Int32Array;
   readonly tokens: Int32Array;
+  /** Exact count of each token, 0 at cls; where tokens are values of counts. */
+  readonly counts?: Int32Array;
   readonly cells: Float64Array;
   readonly emptyCells: number;
   readonly unknownOnlyCells: number;
@@ -54,7 +61,7 @@ interface TokenAddon {
   freeMemory(array: Numbers, held: boolean): void;
 }
 
-/** Tokens of the cells of a block, as `CellTokenizer` with quantile ranks makes them; null where a cell must be refused. */
+/** Tokens of the cells of a block, as `CellTokenizer` makes them; null where a cell must be refused. */
 export function tokenizeCells(block: NativeBlock, options: NativeTokenizing): NativeTokens | null {
   return callAddon((addon: TokenAddon) => addon.tokenizeCells(block, options));
 }

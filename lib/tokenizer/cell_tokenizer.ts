@@ -4,7 +4,9 @@ import type { CellBlock } from "../data/sources/cells.js";
 import { type CellPlaces, gatherCells } from "../data/sources/gather.js";
 import type { CellSource } from "../data/sources/source.js";
 import { chooseWithoutReplacement } from "./choose.js";
-import { badCount, type CountPlace, duplicateGene } from "./count_errors.js";
+import { badCount, badWholeCount, type CountPlace, duplicateGene } from "./count_errors.js";
+import { CountTokens } from "./count_tokens.js";
+import { mapPanels } from "./gene_panels.js";
 import { tokenizeNatively, tokenizePickedNatively } from "./native_tokens.js";
 import { QuantileRanks } from "./quantile_ranks.js";
 import { CLS_GENE, FIRST_RANK_TOKEN, SPECIAL_TOKEN } from "./ragged_batch.js";
@@ -20,7 +22,7 @@ export interface CellTokenizerOptions {
   readonly vocabulary: GeneVocabulary;
   /** How counts become values; default the published quantile ranks with 51 bins. */
   readonly strategy?: TokenStrategy;
-  /** Tokens a cell at most, cls included; default 1024. */
+  /** Tokens a cell at most, cls included; default 1024. Count tokens are not cut: evidence is limited where queries are chosen. */
   readonly maxLength?: number;
   /** Whether a cell starts with the cls token (gene id 1, token 0); default true. */
   readonly cls?: boolean;
@@ -29,7 +31,10 @@ export interface CellTokenizerOptions {
    * each epoch; "truncate" keeps those of the lowest ids.
    */
   readonly selection?: "sample" | "truncate";
-  /** Whether genes that the source measures but the cell does not express fill the rest up to `maxLength`; default false. */
+  /**
+   * Whether genes that the source measures but the cell does not express fill the rest up to `maxLength`; default false. Not
+   * with count tokens, which need none: every measured gene can be asked about.
+   */
   readonly includeUnexpressed?: boolean;
   /** Cells with fewer expressed genes of the vocabulary are skipped and counted; default 1. */
   readonly minGenes?: number;
@@ -57,9 +62,13 @@ export interface CellTokenizerJson {
  * that are in it, before any are sampled away. So a value does not depend on what else a file measures, nor on
  * `maxLength`. The sample of a cell is a function of (seed, epoch, row) alone.
  *
+ * Count tokens (`CountTokens`) are never cut, and the batch has the exact counts and the number of each cell's panel, which
+ * says what else is measured (`RaggedBatch.counts`, `panels`).
+ *
  * Skipped and counted: cells without an expressed gene (of the vocabulary), or with fewer than `minGenes`.
  * Errors: a negative, NaN or infinite count (`DATA_NEGATIVE_COUNT`, `DATA_NOT_FINITE`), a gene twice in one cell
- * (`DATA_DUPLICATE_GENE`). A stored zero is an unexpressed gene.
+ * (`DATA_DUPLICATE_GENE`); for count tokens a count that is no whole number, unless those are rounded
+ * (`DATA_FRACTIONAL_COUNT`), or too large (`DATA_TOO_LARGE`). A stored zero is an unexpressed gene.
  *
  * An instance keeps scratch memory between calls: use one per thread.
  */
@@ -74,6 +83,8 @@ export class CellTokenizer {
   readonly seed: number;
   /** Genes a cell at most. */
   readonly #room: number;
+  /** The strategy, where counts are the values. */
+  readonly #countTokens: CountTokens | undefined;
   /** By gene id: count of the cell at hand; 0 between cells. */
   readonly #countOf: Float32Array;
 
@@ -93,7 +104,15 @@ export class CellTokenizer {
       max: Number.MAX_SAFE_INTEGER,
       integer: true,
     });
-    this.#room = this.maxLength - clsTokens;
+    this.#countTokens = this.strategy instanceof CountTokens ? this.strategy : undefined;
+    if (this.#countTokens !== undefined && this.includeUnexpressed) {
+      throw new DdscError(
+        "ARGUMENT_CHOICE",
+        "includeUnexpressed is for ranks: with count tokens every measured gene can be asked about; leave it out",
+        { argument: "includeUnexpressed" },
+      );
+    }
+    this.#room = this.#countTokens === undefined ? this.maxLength - clsTokens : Number.POSITIVE_INFINITY;
     this.#countOf = new Float32Array(this.vocabulary.size);
   }
 
@@ -124,7 +143,7 @@ export class CellTokenizer {
    * Finds a source's columns in the vocabulary; once a source, for `tokenize`. Throws `DATA_NO_KNOWN_GENES` where
    * none is found.
    */
-  map(source: Pick<CellSource, "name" | "genes">): GeneMapping {
+  map(source: Pick<CellSource, "name" | "genes" | "panels">): GeneMapping {
     const { name, genes } = source;
     const match = this.vocabulary.match(genes);
     if (match.matched === 0) {
@@ -137,7 +156,8 @@ export class CellTokenizer {
         { file: name },
       );
     }
-    return { sourceName: name, genes, match, measured: match.ids.filter((id) => id >= 0).sort() };
+    const measured = match.ids.filter((id) => id >= 0).sort();
+    return { sourceName: name, genes, match, measured, ...mapPanels(source, match, measured) };
   }
 
   /**
@@ -170,6 +190,7 @@ export class CellTokenizer {
     const offsets = new Int32Array(cellCount + 1);
     const genes = new Int32Array(capacity);
     const tokens = new Int32Array(capacity);
+    const counts = this.#countTokens && new Int32Array(capacity);
     const cells = new Float64Array(cellCount);
     let length = 0;
     for (let cell = 0; cell < cellCount; cell++) {
@@ -191,6 +212,7 @@ export class CellTokenizer {
         {
           genes: genes.subarray(length),
           tokens: tokens.subarray(length),
+          counts: counts?.subarray(length),
         },
       );
       this.#forget(expressed);
@@ -209,7 +231,9 @@ export class CellTokenizer {
       tokens: tokens.slice(0, length),
       cells: cells.slice(0, report.cells),
     };
-    return { batch, report };
+    if (counts === undefined) return { batch, report };
+    const panels = Int32Array.from(batch.cells, (row) => mapping.panelOf(row));
+    return { batch: { ...batch, counts: counts.slice(0, length), panels }, report };
   }
 
   /**
@@ -253,11 +277,13 @@ export class CellTokenizer {
     let ascending = true;
     for (let i = start; i < end; i++) {
       const column = block.columns[i] as number;
-      const count = block.counts[i] as number;
+      const stored = block.counts[i] as number;
+      const count = this.#taken(stored);
       if (!(count > 0 && count < Number.POSITIVE_INFINITY)) {
         if (count === 0) continue;
         this.#forget(found.subarray(0, length));
-        throw badCount(placeOf(block, cell, column, mapping), count);
+        const bad = this.#countTokens === undefined ? badCount : badWholeCount;
+        throw bad(placeOf(block, cell, column, mapping), stored);
       }
       const id = ids[column];
       if (id === undefined || id < 0) {
@@ -277,6 +303,11 @@ export class CellTokenizer {
     return ascending ? expressed : expressed.sort();
   }
 
+  /** The count that a stored one is taken for; none of those above 0 where it is refused. */
+  #taken(stored: number): number {
+    return this.#countTokens === undefined ? stored : this.#countTokens.wholeCount(stored);
+  }
+
   #forget(expressed: Int32Array): void {
     for (const id of expressed) this.#countOf[id] = 0;
   }
@@ -285,16 +316,16 @@ export class CellTokenizer {
     addExample(report.skippedRows, block.rows[cell] as number);
     const stored = block.counts.subarray(block.offsets[cell], block.offsets[cell + 1]);
     if (known > 0) report.smallCells++;
-    else if (stored.some((count) => count > 0)) report.unknownOnlyCells++;
+    else if (stored.some((count) => this.#taken(count) > 0)) report.unknownOnlyCells++;
     else report.emptyCells++;
   }
 
-  /** Writes one cell's genes and tokens; returns how many. */
+  /** Writes one cell's genes, tokens and, where they are wanted, counts; returns how many. */
   #place(
     expressed: Int32Array,
     mapping: GeneMapping,
     random: RandomStream,
-    out: { genes: Int32Array; tokens: Int32Array },
+    out: { genes: Int32Array; tokens: Int32Array; counts: Int32Array | undefined },
   ): number {
     const ids = this.includeUnexpressed ? this.#fill(expressed, mapping, random) : expressed;
     const counts = Float32Array.from(ids, (id) => this.#countOf[id] as number);
@@ -307,6 +338,7 @@ export class CellTokenizer {
       out.genes[i] = ids[place] as number;
       out.tokens[i] = (values[place] as number) + FIRST_RANK_TOKEN;
     }
+    out.counts?.set(counts);
     return length;
   }
 

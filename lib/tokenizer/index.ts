@@ -4,6 +4,7 @@ export {
   type CellTokenizerJson,
   type CellTokenizerOptions,
 } from "./cell_tokenizer.js";
+export { CountTokens } from "./count_tokens.js";
 export { DEFAULT_RANKS, QuantileRanks } from "./quantile_ranks.js";
 export { SPECIAL_GENES } from "./ragged_batch.js";
 export { addReport, describeReport, emptyReport, type TokenizerReport } from "./report.js";

@@ -1,6 +1,7 @@
 import type { CellBlock } from "../data/sources/cells.js";
 import type { CellPlaces } from "../data/sources/gather.js";
 import { type NativeTokenizing, type NativeTokens, tokenizeCells, tokenizePicked } from "../native/tokens.js";
+import { CountTokens } from "./count_tokens.js";
 import { QuantileRanks } from "./quantile_ranks.js";
 import type { TokenStrategy } from "./strategy.js";
 import type { GeneMapping, TokenizedCells } from "./tokenized_cells.js";
@@ -18,7 +19,7 @@ interface TokenizerSettings {
 
 /**
  * Tokens of the cells of a block by native code, the same to the last bit as `CellTokenizer.tokenizeHere` makes them.
- * Undefined where that has to do it: for other strategies than quantile ranks, to add unexpressed genes, and for a block
+ * Undefined where that has to do it: for strategies of others, to add unexpressed genes, and for a block
  * with a cell that is refused.
  */
 export function tokenizeNatively(
@@ -49,11 +50,12 @@ function nativeOptions(
   epoch: number,
 ): NativeTokenizing | undefined {
   const { strategy, includeUnexpressed, maxLength, minGenes, cls, selection, seed } = tokenizer;
-  if (!(strategy instanceof QuantileRanks) || includeUnexpressed) return undefined;
+  const values = nativeValues(strategy);
+  if (values === undefined || includeUnexpressed) return undefined;
   return {
-    steps: strategy.steps,
+    values,
     ids: mapping.match.ids,
-    room: maxLength - (cls ? 1 : 0),
+    room: values.kind === "counts" ? 2 ** 31 - 1 : maxLength - (cls ? 1 : 0),
     minGenes,
     cls,
     sample: selection === "sample",
@@ -62,11 +64,21 @@ function nativeOptions(
   };
 }
 
+function nativeValues(strategy: TokenStrategy): NativeTokenizing["values"] | undefined {
+  if (strategy instanceof QuantileRanks) return { kind: "ranks", steps: strategy.steps };
+  if (strategy instanceof CountTokens) return { kind: "counts", allowFractional: strategy.allowFractional };
+  return undefined;
+}
+
 function withReport(made: NativeTokens | null, mapping: GeneMapping): TokenizedCells | undefined {
   if (made === null) return undefined;
-  const { offsets, genes, tokens, cells, skippedRows, unknownColumns, ...counted } = made;
+  const { offsets, genes, tokens, counts, cells, skippedRows, unknownColumns, ...counted } = made;
+  const batch = { offsets, genes, tokens, cells };
   return {
-    batch: { offsets, genes, tokens, cells },
+    batch:
+      counts === undefined
+        ? batch
+        : { ...batch, counts, panels: Int32Array.from(cells, (row) => mapping.panelOf(row)) },
     report: {
       ...counted,
       cells: cells.length,

@@ -7,13 +7,20 @@ export interface RaggedBatch {
   readonly offsets: Int32Array;
   /** Gene id of each token, [tokens]. */
   readonly genes: Int32Array;
-  /** Clean rank token (x0) of each token, [tokens]: rank + 2, or 0 at special positions. */
+  /** Clean token (x0) of each token, [tokens]: value (rank, or that of a count) + 2, or 0 at special positions. */
   readonly tokens: Int32Array;
   /**
    * Global index of each cell, [cells]: names its random streams, so that masks, dropout and draws do not depend
    * on how cells were batched. In training, the cell's row in its source.
    */
   readonly cells: Float64Array;
+  /** Exact count of each token, [tokens], 0 at cls; of count tokens only. */
+  readonly counts?: Int32Array;
+  /**
+   * Which genes of each cell are measured, [cells]: the number of a panel of the source's `GeneMapping`; of count tokens
+   * only. A measured gene without a token has the count 0.
+   */
+  readonly panels?: Int32Array;
 }
 
 /** Rank token of rank r is r + FIRST_RANK_TOKEN. */

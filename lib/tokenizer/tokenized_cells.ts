@@ -11,6 +11,13 @@ export interface GeneMapping {
   readonly match: GeneMatch;
   /** Ids of the vocabulary's genes that the source measures, ascending. */
   readonly measured: Int32Array;
+  /**
+   * The panels of its cells: ids of the vocabulary's genes that are measured in some of them, ascending, [panels][genes].
+   * Each is different from the others; one, `measured`, where all cells measure the same genes.
+   */
+  readonly panels: readonly Int32Array[];
+  /** Number of the panel of the cell in a row of the source. */
+  panelOf(row: number): number;
 }
 
 /** Tokens of some cells, and what was left out of them. */

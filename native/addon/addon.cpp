@@ -25,6 +25,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("objectiveLoss", Napi::Function::New<objectiveLoss>(env, "objectiveLoss"));
   exportDataFunctions(env, exports);
   exportTokenFunctions(env, exports);
+  exportCountFunctions(env, exports);
   return exports;
 }
 

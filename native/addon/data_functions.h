@@ -1,5 +1,6 @@
 #pragma once
-// The addon's functions for data files, tokens and memory: see lib/native/data.ts and lib/native/tokens.ts.
+// The addon's functions for data files, tokens, counts and memory: see lib/native/data.ts,
+// lib/native/tokens.ts and lib/native/counts.ts.
 
 #include <napi.h>
 
@@ -10,5 +11,8 @@ void exportDataFunctions(Napi::Env env, Napi::Object exports);
 
 /// Adds those for tokens and memory.
 void exportTokenFunctions(Napi::Env env, Napi::Object exports);
+
+/// Adds those for the counts of cells.
+void exportCountFunctions(Napi::Env env, Napi::Object exports);
 
 }  // namespace ddsc::addon

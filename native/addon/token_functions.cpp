@@ -3,23 +3,13 @@
 
 #include "addon/arguments.h"
 #include "addon/async.h"
+#include "addon/borrowed.h"
 #include "addon/data_functions.h"
 #include "cells/tokenize_cells.h"
 
 namespace ddsc::addon {
 
 namespace {
-
-/// A typed array's own memory, valid while JavaScript keeps the array as it is.
-template <class Array>
-auto borrowed(const Field& field, napi_typedarray_type type) {
-  using Element = std::remove_pointer_t<decltype(std::declval<Array>().Data())>;
-  if (!field.value.IsTypedArray() || field.value.As<Napi::TypedArray>().TypedArrayType() != type) {
-    throw Error("ARGUMENT_TYPE", "expected another typed array for " + field.name);
-  }
-  const auto array = field.value.As<Array>();
-  return std::span<const Element>(array.Data(), array.ElementLength());
-}
 
 data::CellSlice cellSlice(const Field& block) {
   data::CellSlice cells;
@@ -32,7 +22,13 @@ data::CellSlice cellSlice(const Field& block) {
 
 data::TokenizeOptions tokenizeOptions(const Field& given) {
   data::TokenizeOptions options;
-  options.steps = given["steps"].floats();
+  const Field values = given["values"];
+  if (values["kind"].string() == "ranks") {
+    options.steps = values["steps"].floats();
+  } else {
+    options.values =
+        values["allowFractional"].boolean() ? data::TokenValues::roundedCounts : data::TokenValues::counts;
+  }
   options.ids = borrowed<Napi::Int32Array>(given["ids"], napi_int32_array);
   options.room = given["room"].natural();
   options.minGenes = given["minGenes"].natural();
@@ -50,7 +46,7 @@ struct Tokenizing {
   std::vector<data::PickedCell> picked;
   data::TokenizeOptions options;
   data::TokenizedCells made;
-  Napi::Reference<Napi::Int32Array> genes, tokens;
+  Napi::Reference<Napi::Int32Array> genes, tokens, counts;
   /// The arrays that are read.
   std::vector<Napi::ObjectReference> kept;
 
@@ -65,6 +61,7 @@ struct Tokenizing {
     };
     made.genes = room(genes);
     made.tokens = room(tokens);
+    if (options.values != data::TokenValues::ranks) made.counts = room(counts);
     return true;
   }
 
@@ -80,6 +77,7 @@ struct Tokenizing {
     result.Set("offsets", toArray(env, made.offsets));
     result.Set("genes", used(genes));
     result.Set("tokens", used(tokens));
+    if (!counts.IsEmpty()) result.Set("counts", used(counts));
     result.Set("cells", toArray(env, made.cells));
     const auto number = [&](const char* name, std::size_t value) {
       result.Set(name, static_cast<double>(value));

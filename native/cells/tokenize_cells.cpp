@@ -2,17 +2,21 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <limits>
 #include <numeric>
 
 #include "cells/rank_counts.h"
 #include "core/random.h"
+#include "ops/count_values.h"
 
 namespace ddsc::data {
 
 namespace {
 
 constexpr std::int32_t kClsGene = 1, kSpecialToken = 0, kFirstRankToken = 2;
+/// Whole counts are kept as 32-bit numbers; the greatest float32 among these is 2^31 - 128.
+constexpr float kMostWholeCount = 2147483520.0f;
 constexpr std::size_t kExamples = 5;  // REPORT_EXAMPLES of lib/tokenizer/report.ts
 
 void addExample(std::vector<std::int32_t>& examples, std::int32_t example) {
@@ -56,7 +60,11 @@ class Words {
 class Tokenizer {
  public:
   Tokenizer(const TokenizeOptions& options, TokenizedCells& result)
-      : options_(options), result_(result), ranker_(options.steps) {}
+      : options_(options),
+        result_(result),
+        whole_(options.values != TokenValues::ranks),
+        most_(whole_ ? kMostWholeCount : std::numeric_limits<float>::max()),
+        ranker_(options.steps) {}
 
   bool add(const CellSlice& slice, std::size_t cell) {
     const auto first = static_cast<std::size_t>(slice.offsets[cell]),
@@ -77,7 +85,11 @@ class Tokenizer {
       return true;
     }
     ranks_.resize(expressed.size());
-    ranker_.rank(expressed, ranks_);
+    if (whole_) {
+      findValues(expressed);
+    } else {
+      ranker_.rank(expressed, ranks_);
+    }
     nextGene_ = result_.genes.data() + result_.length;
     nextToken_ = result_.tokens.data() + result_.length;
     if (options_.cls) {
@@ -94,6 +106,7 @@ class Tokenizer {
     } else {
       putFirst(kept);
     }
+    if (whole_) putCounts(expressed);
     result_.length = static_cast<std::size_t>(nextGene_ - result_.genes.data());
     result_.cells.push_back(row);
     result_.offsets.push_back(static_cast<std::int32_t>(result_.length));
@@ -101,6 +114,22 @@ class Tokenizer {
   }
 
  private:
+  /// Values of whole counts, in `ranks_`.
+  void findValues(std::span<const float> counts) {
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+      const auto count = static_cast<std::int32_t>(counts[i]);
+      ranks_[i] = count < kExactCounts ? count : countValues_.valueOf(count);
+    }
+  }
+
+  /// Writes the counts of a cell whose tokens were all written.
+  void putCounts(std::span<const float> counts) {
+    std::int32_t* next = result_.counts.data() + result_.length;
+    if (options_.cls) *next++ = 0;
+    std::transform(counts.begin(), counts.end(), next,
+                   [](float count) { return static_cast<std::int32_t>(count); });
+  }
+
   /// Writes the tokens of the genes of the lowest ids.
   void putFirst(std::size_t kept) {
     nextGene_ = std::copy_n(ids_.data(), kept, nextGene_);
@@ -112,7 +141,10 @@ class Tokenizer {
   /// ids. False otherwise; nothing is counted then.
   bool collectAll(std::span<const std::int32_t> columns, std::span<const float> counts) {
     bool good = true;
-    for (const float count : counts) good &= count > 0 && count <= std::numeric_limits<float>::max();
+    for (const float count : counts) good &= count > 0 && count <= most_;
+    if (whole_ && good) {
+      for (const float count : counts) good &= static_cast<float>(static_cast<std::int32_t>(count)) == count;
+    }
     const auto known = static_cast<std::uint32_t>(options_.ids.size());
     for (const std::int32_t column : columns) good &= static_cast<std::uint32_t>(column) < known;
     if (!good) return false;
@@ -134,9 +166,13 @@ class Tokenizer {
     bool ascending = true;
     anyStored = false;
     for (std::size_t i = 0; i < columns.size(); ++i) {
-      const float count = counts[i];
+      float count = counts[i];
+      if (options_.values == TokenValues::roundedCounts && count > 0 && count <= most_) {
+        count = static_cast<float>(std::floor(static_cast<double>(count) + 0.5));
+      }
       if (count == 0) continue;
-      if (!(count > 0 && count <= std::numeric_limits<float>::max())) return false;
+      if (!(count > 0 && count <= most_)) return false;
+      if (whole_ && static_cast<float>(static_cast<std::int32_t>(count)) != count) return false;
       anyStored = true;
       const auto column = static_cast<std::size_t>(columns[i]);
       if (column >= options_.ids.size()) return false;
@@ -202,7 +238,12 @@ class Tokenizer {
 
   const TokenizeOptions& options_;
   TokenizedCells& result_;
+  const bool whole_;
+  const float most_;
   QuantileRanker ranker_;
+  const CountValues countValues_;
+  /// Counts below it are values of their own.
+  static constexpr std::int32_t kExactCounts = 64;
   std::vector<std::int32_t> ids_, ranks_;
   std::int32_t *nextGene_ = nullptr, *nextToken_ = nullptr;
   std::vector<float> counts_;

@@ -1,6 +1,6 @@
 #pragma once
 // Cells to tokens, bit for bit as CellTokenizer (lib/tokenizer/cell_tokenizer.ts) makes them with quantile
-// ranks.
+// ranks or with counts as values.
 
 #include <cstdint>
 #include <span>
@@ -8,9 +8,17 @@
 
 namespace ddsc::data {
 
+/// What a token says of a count.
+enum class TokenValues {
+  ranks,          // its rank in the cell
+  counts,         // itself (CountValues); one that is no whole number is refused
+  roundedCounts,  // itself, rounded (half up) to a whole number
+};
+
 /// Options of CellTokenizer that matter here.
 struct TokenizeOptions {
-  std::vector<float> steps;           // see QuantileRanker
+  TokenValues values = TokenValues::ranks;
+  std::vector<float> steps;           // see QuantileRanker; of ranks
   std::span<const std::int32_t> ids;  // gene id of each column, -1 where the vocabulary has none
   std::size_t room = 0;               // genes a cell at most
   std::size_t minGenes = 1;
@@ -33,6 +41,7 @@ struct PickedCell {
 /// A ragged batch and what was left out of it; the fields of TokenizerReport.
 struct TokenizedCells {
   std::span<std::int32_t> genes, tokens;  // memory for tokenCapacity() of them
+  std::span<std::int32_t> counts;         // as many where values are counts: those of the tokens, 0 at cls
   std::size_t length = 0;                 // tokens written to it
   std::vector<std::int32_t> offsets;
   std::vector<double> cells;

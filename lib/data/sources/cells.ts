@@ -22,6 +22,19 @@ export interface CellBlock {
   readonly owned?: boolean;
 }
 
+/**
+ * Which columns the cells of a source measure, where they do not all measure all of them: cells of several files, say. A
+ * column that a cell does not measure says nothing of its gene, not even that it is unexpressed.
+ */
+export interface MeasuredPanels {
+  /** The sets of columns that there are, each different from the others; columns ascending, [panels][columns]. */
+  readonly columns: readonly Int32Array[];
+  /** Where runs of neighbouring rows of one panel end: run i is rows ends[i - 1] (0) .. ends[i] - 1; ascending, [runs]. */
+  readonly ends: Float64Array;
+  /** Number of each run's panel, [runs]. */
+  readonly numbers: Int32Array;
+}
+
 /** What a column of cell metadata holds. */
 export interface MetadataColumn {
   readonly name: string;

@@ -2,10 +2,11 @@ import { Table } from "apache-arrow";
 import { DdscError } from "../../base/errors.js";
 import { upperBound } from "../../base/search.js";
 import { uniteGenes } from "../genes/gene_union.js";
-import type { CellBlock, Gene, MetadataColumn, MetadataOptions } from "./cells.js";
+import type { CellBlock, Gene, MeasuredPanels, MetadataColumn, MetadataOptions } from "./cells.js";
 import { checkRows } from "./checked_counts.js";
 import type { SourceDescriptor } from "./descriptor.js";
 import { columnOf, frameTable, missingColumn } from "./frame.js";
+import { joinPanels } from "./panels.js";
 import { rowRange } from "./parts.js";
 import { type CellSource, handoverOf, type SourceContents } from "./source.js";
 import { joinContents } from "./source_contents.js";
@@ -21,13 +22,14 @@ interface Share {
 
 /**
  * Cells of several sources as one source: the cells of the first, then those of the second, ...; the union of their genes
- * (`uniteGenes`) and of their metadata columns, null where a source does not have one; a column that is text in one is text
- * in all. Disposing of it disposes of them. Throws `DATA_TOO_LARGE` for more than 2^31 - 1 cells.
+ * (`uniteGenes`), of which each cell measures those of its own source (`panels`), and of their metadata columns, null where
+ * a source does not have one; a column that is text in one is text in all. Disposing of it disposes of them. Throws `DATA_TOO_LARGE` for more than 2^31 - 1 cells.
  */
 export class ConcatenatedSource implements CellSource {
   readonly name: string;
   readonly cellCount: number;
   readonly genes: readonly Gene[];
+  readonly panels: MeasuredPanels | undefined;
   readonly partBounds: Float64Array;
   readonly metadataColumns: readonly MetadataColumn[];
   readonly #sources: readonly CellSource[];
@@ -54,6 +56,7 @@ export class ConcatenatedSource implements CellSource {
     const united = uniteGenes(sources);
     this.genes = united.genes;
     this.#columns = united.columns;
+    this.panels = joinPanels(sources, united.columns, united.genes.length);
     this.#ownNotes = [...notes, ...united.notes];
     this.partBounds = joinBounds(sources, this.#firstRow);
     this.metadataColumns = joinColumns(sources);

@@ -1,5 +1,5 @@
 import type { Table } from "apache-arrow";
-import type { CellBlock, Gene, MetadataColumn, MetadataOptions } from "./cells.js";
+import type { CellBlock, Gene, MeasuredPanels, MetadataColumn, MetadataOptions } from "./cells.js";
 import type { SourceDescriptor } from "./descriptor.js";
 import type { Frame } from "./frame.js";
 
@@ -53,6 +53,8 @@ export interface CellSource extends Disposable {
   readonly cellCount: number;
   /** The genes, in column order. Identifiers are unique: see `notes` for how duplicates were told apart. */
   readonly genes: readonly Gene[];
+  /** Which columns cells measure; left out where every cell measures all of them. */
+  readonly panels?: MeasuredPanels | undefined;
   /** What a user should know about the data; may grow while reading. */
   readonly notes: readonly string[];
   /**

@@ -1,9 +1,10 @@
 import type { Table } from "apache-arrow";
-import type { CellBlock, Gene, MetadataColumn, MetadataOptions } from "./cells.js";
+import type { CellBlock, Gene, MeasuredPanels, MetadataColumn, MetadataOptions } from "./cells.js";
 import { checkRows } from "./checked_counts.js";
 import type { SourceDescriptor } from "./descriptor.js";
 import { selectFrame } from "./frame.js";
 import { framesOf } from "./frames.js";
+import { panelsOfRows } from "./panels.js";
 import { fixedParts, partsOfRows } from "./parts.js";
 import { type CellSource, handoverOf, type SourceContents, type SourceFrames } from "./source.js";
 
@@ -21,6 +22,7 @@ class SubsetSource implements CellSource {
   readonly name: string;
   readonly cellCount: number;
   readonly genes: readonly Gene[];
+  readonly panels: MeasuredPanels | undefined;
   readonly partBounds: Float64Array;
   readonly #source: CellSource;
   readonly #rows: Int32Array;
@@ -30,6 +32,7 @@ class SubsetSource implements CellSource {
     this.name = source.name;
     this.cellCount = rows.length;
     this.genes = source.genes;
+    this.panels = panelsOfRows(source, rows);
     const ascending = rows.every((row, i) => i === 0 || row > (rows[i - 1] ?? 0));
     this.partBounds = ascending ? partsOfRows(source.partBounds, rows) : fixedParts(rows.length);
     this.#source = source;

@@ -1,0 +1,101 @@
+import { upperBound } from "../../base/search.js";
+import type { MeasuredPanels } from "./cells.js";
+import { rowRange } from "./parts.js";
+import type { CellSource } from "./source.js";
+
+/** Gives equal panels the same number. */
+export class PanelNumbers {
+  /** The different ones, by number. */
+  readonly panels: Int32Array[] = [];
+  /** Arrays that were asked for before: most panels come many times. */
+  readonly #seen = new Map<Int32Array, number>();
+
+  /** Number of a panel, which becomes known; its columns or genes ascend. */
+  numberOf(panel: Int32Array): number {
+    let number = this.#seen.get(panel);
+    if (number === undefined) {
+      number = this.panels.findIndex((other) => isEqual(other, panel));
+      if (number < 0) number = this.panels.push(panel) - 1;
+      this.#seen.set(panel, number);
+    }
+    return number;
+  }
+}
+
+function isEqual(a: Int32Array, b: Int32Array): boolean {
+  return a.length === b.length && a.every((value, i) => value === b[i]);
+}
+
+/** Collects the panels of row after row. */
+class PanelRuns {
+  readonly #known = new PanelNumbers();
+  readonly #ends: number[] = [];
+  readonly #numbers: number[] = [];
+
+  /** The rows up to `end` measure these columns, which ascend. */
+  add(end: number, columns: Int32Array): void {
+    if (end <= (this.#ends.at(-1) ?? 0)) return;
+    const number = this.#known.numberOf(columns);
+    if (this.#numbers.at(-1) === number) this.#ends.pop();
+    else this.#numbers.push(number);
+    this.#ends.push(end);
+  }
+
+  /** The panels of a source of so many columns; undefined where all its rows measure all of them. */
+  panels(columnCount: number): MeasuredPanels | undefined {
+    const { panels } = this.#known;
+    if (panels.every(({ length }) => length === columnCount)) return undefined;
+    return {
+      columns: panels,
+      ends: Float64Array.from(this.#ends),
+      numbers: Int32Array.from(this.#numbers),
+    };
+  }
+}
+
+/** The panels of some rows of a source, in this order. */
+export function panelsOfRows(
+  { panels, genes }: Pick<CellSource, "panels" | "genes">,
+  rows: Int32Array,
+): MeasuredPanels | undefined {
+  if (panels === undefined) return undefined;
+  const runs = new PanelRuns();
+  for (const [i, row] of rows.entries()) {
+    const columns = panels.columns[panels.numbers[upperBound(panels.ends, row)] ?? 0];
+    if (columns !== undefined) runs.add(i + 1, columns);
+  }
+  return runs.panels(genes.length);
+}
+
+/**
+ * The panels of several sources one after the other over the union of their genes, of so many columns.
+ * @param unions for each source the column of the union of each of its own; undefined where they are the same
+ */
+export function joinPanels(
+  sources: readonly Pick<CellSource, "panels" | "genes" | "cellCount">[],
+  unions: readonly (Int32Array | undefined)[],
+  columnCount: number,
+): MeasuredPanels | undefined {
+  const runs = new PanelRuns();
+  const all = rowRange(0, columnCount);
+  /** The sorted columns of sources that measure all of theirs: the shards of a data set share them. */
+  const whole = new Map<Int32Array, Int32Array>();
+  let first = 0;
+  for (const [i, { panels, cellCount }] of sources.entries()) {
+    const union = unions[i];
+    const unite = (columns: Int32Array) =>
+      union === undefined ? columns : columns.map((column) => union[column] ?? 0).sort();
+    if (panels !== undefined) {
+      const united = panels.columns.map(unite);
+      for (const [run, number] of panels.numbers.entries())
+        runs.add(first + (panels.ends[run] ?? 0), united[number] ?? all);
+    } else if (union === undefined) runs.add(first + cellCount, all);
+    else {
+      const sorted = whole.get(union) ?? union.slice().sort();
+      whole.set(union, sorted);
+      runs.add(first + cellCount, sorted);
+    }
+    first += cellCount;
+  }
+  return runs.panels(columnCount);
+}
