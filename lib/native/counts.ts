@@ -61,6 +61,8 @@ export interface CountRows {
   readonly hidden: Int32Array;
   /** Measured genes of each cell. [cells] */
   readonly measured: Int32Array;
+  /** All counts of a cell's measured genes, after thinning. [cells] */
+  readonly total: Float64Array;
   /** V: counts of a cell's evidence. [cells] */
   readonly visibleTotal: Float64Array;
   /** S: sum of the shares of a cell's visible genes, expressed or not. [cells] */

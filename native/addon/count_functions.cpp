@@ -74,6 +74,7 @@ Napi::Value rowsObject(Napi::Env env, const data::CountRows& rows) {
   result.Set("genes", toArray(env, rows.genes));
   result.Set("hidden", toArray(env, rows.hidden));
   result.Set("measured", toArray(env, rows.measured));
+  result.Set("total", toArray(env, rows.total));
   result.Set("visibleTotal", toArray(env, rows.visibleTotal));
   result.Set("visibleShare", toArray(env, rows.visibleShare));
   result.Set("hiddenShare", toArray(env, rows.hiddenShare));

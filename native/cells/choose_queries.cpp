@@ -105,6 +105,7 @@ class Chooser {
     }
     const auto [first, end] = tokensOf(cells_, cell);
     std::int32_t before = -1;
+    std::int64_t total = 0;
     for (std::size_t token = first; token < end; ++token) {
       const std::int32_t gene = cells_.genes[token];
       if (gene >= 0 && gene < kFirstGene) continue;
@@ -119,7 +120,9 @@ class Chooser {
       if (count < 0) fail("BATCH_INVALID", cell, "a count is below 0");
       if (thinner) count = thinner->keep(count);
       if (count > 0) expressed_.push_back({static_cast<std::uint32_t>(place), count});
+      total += count;
     }
+    rows_.total.push_back(static_cast<double>(total));
   }
 
   std::size_t hideDrawn(std::size_t cell) {

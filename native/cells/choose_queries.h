@@ -48,6 +48,7 @@ struct CountRows {
   std::vector<std::int32_t> tokens;   // [rows] 0 for cls, value + 2 for evidence, the mask token for queries
   std::vector<std::int32_t> genes;    // [rows]
   std::vector<std::int32_t> hidden, measured;  // [cells] genes
+  std::vector<double> total;                   // [cells] all counts of the measured genes
   /// [cells] counts and shares of the visible genes, shares of the hidden ones.
   std::vector<double> visibleTotal, visibleShare, hiddenShare;
   std::vector<std::int32_t> answers, counts;  // [queries] value and count
