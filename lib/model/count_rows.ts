@@ -1,5 +1,5 @@
 import type { ToldConditions } from "../conditions/cell_conditions.js";
-import type { CountBase } from "../counts/base.js";
+import type { CountBase } from "../counts/count_base.js";
 import type { CountRows } from "../native/counts.js";
 import type { NativeCountRows } from "../native/types.js";
 
@@ -20,7 +20,7 @@ export function countRows(chosen: CountRows, base: CountBase, told: ToldCells): 
     const share = visibleShare[cell] ?? 0;
     return Number.isNaN(total)
       ? base.estimateDepth(visible, share)
-      : base.remainingDepth(total, visible, share);
+      : base.remainingDepth(total, visible, share, chosen.hiddenShare[cell]);
   });
   return {
     offsets,

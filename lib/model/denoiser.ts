@@ -2,7 +2,7 @@ import { dirname, join } from "node:path";
 import { checkKind, checkOptions } from "../base/arguments.js";
 import { checkChoice, checkNumber, checkOptionNames, DdscError, wrongType } from "../base/errors.js";
 import { type Condition, conditionSizes } from "../conditions/condition.js";
-import type { CountBase } from "../counts/base.js";
+import type { CountBase } from "../counts/count_base.js";
 import { type DiffusionConfig, diffusionFrom, requireCountDiffusion } from "../diffusion/index.js";
 import { NativeDenoiser } from "../native/denoiser.js";
 import type { DenoiserConfig, DType, ParameterInfo } from "../native/types.js";

@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 import { checkChoice, DdscError } from "../base/errors.js";
 import { errorCode } from "../base/files.js";
 import { type Condition, conditionSizes, conditionsFrom } from "../conditions/condition.js";
-import { CountBase } from "../counts/base.js";
+import { CountBase } from "../counts/count_base.js";
 import { type DiffusionConfig, diffusionFrom } from "../diffusion/index.js";
 import type { DenoiserConfig, DType } from "../native/types.js";
 import { CellTokenizer, type CellTokenizerJson, GeneVocabulary } from "../tokenizer/index.js";

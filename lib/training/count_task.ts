@@ -2,11 +2,11 @@ import { Purpose, RandomStream } from "../base/random.js";
 import { type RaggedBatch, splitBatch } from "../batching/index.js";
 import type { BatchLimit } from "../batching/limit.js";
 import { type CellConditions, happens } from "../conditions/cell_conditions.js";
-import type { CountBase } from "../counts/base.js";
+import type { CountBase } from "../counts/count_base.js";
 import { countRows } from "../model/count_rows.js";
 import { chooseQueries } from "../native/counts.js";
 import type { NativeCountLossInput } from "../native/types.js";
-import { countValues } from "../tokenizer/count_tokens.js";
+import { CountTokens } from "../tokenizer/index.js";
 import type { QuerySettings } from "./options.js";
 import type { LossInputs, StepInput, TrainingTask } from "./task.js";
 
@@ -21,6 +21,8 @@ export interface CountTaskOptions {
   readonly maxLength: number;
   readonly queries: QuerySettings;
 }
+
+const values = new CountTokens();
 
 /** Hidden zeros that a validation asks about, at most: more than a step, for its noise is not to be averaged away. */
 const VALIDATION_ZEROS = 512;
@@ -106,7 +108,7 @@ export class CountTask implements TrainingTask {
       for (const end = query + length; query < end; query++) {
         const factor = (chosen.weight[query] ?? 0) / (rows.hidden[cell] ?? 1);
         weight[query] = factor;
-        constant += factor * (countValues.logWidth[chosen.answers[query] ?? 0] ?? 0);
+        constant += factor * (values.logWidth[chosen.answers[query] ?? 0] ?? 0);
       }
     }
     return { input: { rows, answers: chosen.answers, weight }, constant };

@@ -1,7 +1,7 @@
 import { type RaggedBatch, streamCells } from "../batching/index.js";
 import { CellConditions } from "../conditions/cell_conditions.js";
-import type { CountBase } from "../counts/base.js";
-import { DepthStatistics } from "../counts/statistics.js";
+import type { CountBase } from "../counts/count_base.js";
+import { DepthStatistics } from "../counts/depth_statistics.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { Denoiser } from "../model/denoiser.js";
 import type { ModelDescription } from "../model/model_files.js";
@@ -39,7 +39,7 @@ export async function trainingTask(
   const { panels } = tokenizer.map(source);
   const selection = selectionOf(data, "train");
   const cells = streamCells(source, tokenizer, { selection, ...(signal === undefined ? {} : { signal }) });
-  const base = model.base ?? (await countBase(model, batchesOf(cells), panels, source.name));
+  const base = model.base ?? (await countBase(model, batchesOf(cells), panels));
   return new CountTask({ base, conditions, panels, maxLength, queries });
 }
 
@@ -55,7 +55,7 @@ export async function batchTask(
   if (queries === null) return new RankTask(model);
   const genes = model.vocabulary.entries.map(({ id }) => id).filter((id) => id >= SPECIAL_GENES.length);
   const panels = [Int32Array.from(genes)];
-  const base = model.base ?? (await countBase(model, [batch], panels, "the batch"));
+  const base = model.base ?? (await countBase(model, [batch], panels));
   return new CountTask({
     base,
     conditions: CellConditions.none(model.conditions),
@@ -70,11 +70,10 @@ async function countBase(
   model: Denoiser,
   cells: Iterable<RaggedBatch> | AsyncIterable<RaggedBatch>,
   panels: readonly Int32Array[],
-  name: string,
 ): Promise<CountBase> {
   const statistics = new DepthStatistics(model.config.geneVocabSize, panels);
   for await (const batch of cells) statistics.add(batch);
-  const base = statistics.base(name);
+  const base = statistics.base();
   await model.setBase(base);
   return base;
 }

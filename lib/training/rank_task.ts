@@ -42,7 +42,7 @@ function rankInputs(
   model: Pick<Denoiser, "diffusion" | "strategy">,
   parts: readonly RaggedBatch[],
   names: { readonly seed: number; readonly step: number },
-): LossInputs & { readonly inputs: readonly NativeLossInput[] } {
+): Omit<LossInputs, "inputs"> & { readonly inputs: readonly NativeLossInput[] } {
   const cells = Float64Array.from(parts.flatMap((part) => [...part.cells]));
   const drawn = drawNoise(model.diffusion, cells, { ...names, values: model.strategy.values });
   let start = 0;

@@ -7,7 +7,7 @@ import { requireRawCounts } from "../data/sources/raw_counts.js";
 import type { CellSource } from "../data/sources/source.js";
 import { Denoiser } from "../model/denoiser.js";
 import { workloadOf } from "../model/memory.js";
-import { addReport, CellTokenizer, emptyReport, type TokenizerReport } from "../tokenizer/index.js";
+import { addReport, CellTokenizer, CountTokens, emptyReport, type TokenizerReport } from "../tokenizer/index.js";
 import { loadOptimizer, saveCheckpoint } from "./checkpoint.js";
 import { countNotes } from "./count_notes.js";
 import { DivergenceWatch } from "./divergence.js";
@@ -323,8 +323,10 @@ export class Trainer {
   }
 
   #tokenizer(): CellTokenizer {
-    const { vocabulary, strategy, cls, selection, includeUnexpressed, minGenes } = this.model.tokenizer;
-    const { maxLength, seed } = this.settings;
+    const { vocabulary, cls, selection, includeUnexpressed, minGenes } = this.model.tokenizer;
+    const { maxLength, seed, allowFractional } = this.settings;
+    const strategy =
+      this.model.ofCounts && allowFractional ? new CountTokens({ allowFractional }) : this.model.strategy;
     return new CellTokenizer({
       vocabulary,
       strategy,
