@@ -36,11 +36,6 @@ void check(const CellBatch& b, const DenoiserConfig& config) {
   }
 }
 
-void HostRagged::note(std::int32_t length) {
-  longest_ = std::max(longest_, length);
-  pairs_ += std::int64_t{length} * length;
-}
-
 HostRagged::HostRagged(const CellBatch& batch) : offsets_(batch.offsets), cellIndex_(batch.cellIndex) {
   cell_.reserve(batch.tokens.size());
   position_.reserve(batch.tokens.size());
@@ -49,7 +44,7 @@ HostRagged::HostRagged(const CellBatch& batch) : offsets_(batch.offsets), cellIn
       cell_.push_back(static_cast<std::int32_t>(c));
       position_.push_back(i - offsets_[c]);
     }
-    note(offsets_[c + 1] - offsets_[c]);
+    longest_ = std::max(longest_, offsets_[c + 1] - offsets_[c]);
   }
 }
 
@@ -65,7 +60,7 @@ HostRagged::HostRagged(const HostRagged& whole, const std::vector<std::int32_t>&
     ++offsets_[static_cast<std::size_t>(cell) + 1];
   }
   for (std::size_t c = 1; c < offsets_.size(); ++c) {
-    note(offsets_[c]);
+    longest_ = std::max(longest_, offsets_[c]);
     offsets_[c] += offsets_[c - 1];
   }
 }
@@ -78,11 +73,19 @@ Span<const T> spanOf(const std::vector<T>& values) {
 }  // namespace
 
 Ragged HostRagged::view() const {
-  return {spanOf(offsets_), spanOf(cell_), spanOf(position_), spanOf(cellIndex_), longest_, pairs_};
+  return {spanOf(offsets_), spanOf(cell_), spanOf(position_), spanOf(cellIndex_), longest_};
 }
 
 Ragged HostRagged::upload(Workspace& w) const {
-  return {w.upload(offsets_), w.upload(cell_), w.upload(position_), w.upload(cellIndex_), longest_, pairs_};
+  return {w.upload(offsets_), w.upload(cell_), w.upload(position_), w.upload(cellIndex_), longest_};
+}
+
+std::int64_t pairs(const HostRagged& asking, const HostRagged& keys) {
+  const Span<const std::int32_t> rows = asking.view().offsets, keyRows = keys.view().offsets;
+  std::int64_t sum = 0;
+  for (std::int64_t cell = 0; cell + 1 < rows.size; ++cell)
+    sum += std::int64_t{rows[cell + 1] - rows[cell]} * (keyRows[cell + 1] - keyRows[cell]);
+  return sum;
 }
 
 Grouping groupBy(const std::vector<std::int32_t>& ids, std::int64_t bound, Workspace& workspace) {

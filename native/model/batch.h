@@ -33,14 +33,14 @@ class HostRagged {
   Ragged upload(Workspace& workspace) const;
 
  private:
-  /// Counts a cell of so many rows.
-  void note(std::int32_t length);
-
   std::vector<std::int32_t> offsets_, cell_, position_;
   std::vector<std::uint64_t> cellIndex_;
   std::int32_t longest_ = 0;
-  std::int64_t pairs_ = 0;
 };
+
+/// Sum over the cells of asking rows times key rows: what attention's cost grows with. Of the same cells
+/// both.
+std::int64_t pairs(const HostRagged& asking, const HostRagged& keys);
 
 /// Token rows grouped by an id (stable counting sort), in the backend's memory; ids are below `bound`.
 Grouping groupBy(const std::vector<std::int32_t>& ids, std::int64_t bound, Workspace& workspace);

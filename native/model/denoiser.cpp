@@ -124,7 +124,9 @@ void Denoiser::block(std::size_t index, const ParameterStore& p, WeightSource so
   run("attention", NormModulate{s.x, vector(names.norm1), m.shift1, m.scale1, input.cells.cell, s.normed1,
                                 s.mean1, s.rstd1});
   run("qkv", Linear{s.normed1, weight(names.qkv), {}, Activation::none, {}, {}, s.qkv, version});
-  backend_->run(Attention{s.qkv, input.cells, config_.heads, a.rotary, s.attended, s.logSumExp});
+  const std::int64_t d = config_.hidden;
+  backend_->run(Attention{s.qkv.columns(0, d), s.qkv.columns(d, 2 * d), input.cells, input.cells, input.pairs,
+                          config_.heads, a.rotary, s.attended, s.logSumExp});
   if (last) {
     backend_->run(GatherRows{s.x, input.selected, s.tailX});
     backend_->run(GatherRows{s.attended, input.selected, s.tailAttended});

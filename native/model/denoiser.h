@@ -17,6 +17,7 @@ enum class Keep : std::uint8_t { nothing, blockInputs, everything };
 /// What a pass through the denoiser reads.
 struct DenoiserInput {
   Ragged cells;                       // all tokens
+  std::int64_t pairs = 0;             // sum over the cells of tokens squared
   Span<const std::int32_t> tokens;    // [rows] xt
   Span<const std::int32_t> genes;     // [rows]
   Span<const float> conditioning;     // [cells] noise level

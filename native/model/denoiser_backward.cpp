@@ -85,8 +85,9 @@ void Denoiser::backward(const ParameterStore& p, const DenoiserInput& input, con
       dx = wholeDx;
       dattended = all.narrow;
     }
-    backend_->run(AttentionGradient{s.qkv, s.attended, dattended, s.logSumExp, input.cells, config_.heads,
-                                    a.rotary, all.qkv});
+    backend_->run(AttentionGradient{s.qkv.columns(0, d), s.qkv.columns(d, 2 * d), s.attended, dattended,
+                                    s.logSumExp, input.cells, input.cells, input.pairs, config_.heads,
+                                    a.rotary, all.qkv.columns(0, d), all.qkv.columns(d, 2 * d)});
     linear("qkv", all.qkv, s.normed1, b.qkv, nullptr, all.narrow);
     run("attention", NormModulateGradient{all.narrow, s.x, gain(b.norm1), bm.scale1, input.cells, s.mean1,
                                           s.rstd1, dx, p.gradientVector(b.norm1), dbm.shift1, dbm.scale1});

@@ -37,6 +37,7 @@ DenoiserInput Model::prepare(const CellBatch& batch, const std::vector<std::int3
   const std::vector<float> still(conditioning.size(), 0.0f);
   DenoiserInput in;
   in.cells = whole.upload(workspace);
+  in.pairs = pairs(whole, whole);
   in.tokens = workspace.upload(noisy);
   in.genes = workspace.upload(batch.genes);
   in.conditioning = workspace.upload(config().timeConditioning ? conditioning : still);
