@@ -112,7 +112,6 @@ struct Ragged {
   Span<const std::int32_t> position;    // [rows], position of each row in its cell, ascending within a cell
   Span<const std::uint64_t> cellIndex;  // [cells], global index: names the cell's random streams
   std::int32_t longest = 0;             // most rows of one cell
-  std::int64_t pairs = 0;               // sum over the cells of rows squared
 
   bool operator==(const Ragged&) const = default;
   DDSC_INLINE std::int64_t cells() const { return offsets.size - 1; }

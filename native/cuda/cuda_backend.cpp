@@ -107,7 +107,7 @@ class CudaBackend final : public EveryOp<CudaBackend> {
     Op kept = op;
     // Fields that say nothing to a GPU, and would tell equal work apart.
     if constexpr (requires { kept.weightVersion; }) kept.weightVersion = 0;
-    if constexpr (requires { kept.cells.pairs; }) kept.cells.pairs = 0;
+    if constexpr (requires { kept.pairs; }) kept.pairs = 0;
     gathered_.emplace_back(std::move(kept));
   }
 

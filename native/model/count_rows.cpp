@@ -188,9 +188,10 @@ void CountTables::set(const std::vector<double>& share, const std::vector<double
   require(share.size() == genes && size.size() == genes, "MODEL_BASE",
           "the base must have one share and one size for each of the model's gene ids");
   for (std::size_t gene = 0; gene < genes; ++gene) {
-    require(std::isfinite(share[gene]) && share[gene] >= 0 && std::isfinite(size[gene]) && size[gene] > 0,
-            "MODEL_BASE",
-            "gene id " + std::to_string(gene) + ": the share must be at least 0 and the size above 0");
+    const bool good = std::isfinite(share[gene]) && share[gene] >= 0 && std::isfinite(size[gene]) && size[gene] > 0;
+    if (!good)
+      throw Error("MODEL_BASE",
+                  "gene id " + std::to_string(gene) + ": the share must be at least 0 and the size above 0");
   }
   const auto ids = static_cast<std::int64_t>(genes);
   const std::vector<double> table = countTable(values_, {size.data(), ids});

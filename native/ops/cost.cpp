@@ -31,10 +31,11 @@ double tableBytes(const ConstMatrix& table, double rowsRead) {
 }
 
 /// Cosine and sine of the positions that occur.
-double rotaryBytes(const RotaryTable& table, std::int64_t heads, double width, std::int32_t longest) {
-  if (!table.cosine) return 0;
-  const double half = width / static_cast<double>(heads) / 2;
-  return 2 * half * static_cast<double>(longest) * sizeof(float);
+template <class Op>
+double rotaryBytes(const Op& op, double width) {
+  if (!op.rotary.cosine) return 0;
+  const double half = width / static_cast<double>(op.heads) / 2;
+  return 2 * half * static_cast<double>(std::max(op.cells.longest, op.keys.longest)) * sizeof(float);
 }
 
 /// A base, with a row of the table for each row.
@@ -96,21 +97,20 @@ Cost cost(const NormModulateGradient& op) {
                                     bytesOf(op.dshift, op.dscale) + 2 * bytesOf(op.dx, op.dgain)};
 }
 
-// A cell of n rows has 2 products of n x n by the width.
+// A cell of m asking and n key rows has 2 products of m x n by the width.
 Cost cost(const Attention& op) {
   const double width = static_cast<double>(op.out.cols);
-  return {2 * 2 * static_cast<double>(op.cells.pairs) * width,
-          bytesOf(op.qkv, op.out, op.logSumExp) + rotaryBytes(op.rotary, op.heads, width, op.cells.longest),
-          op.qkv.type};
+  return {2 * 2 * static_cast<double>(op.pairs) * width,
+          bytesOf(op.query, op.keyValue, op.out, op.logSumExp) + rotaryBytes(op, width), op.query.type};
 }
 
 // The same with 5 products: the scores again, and the gradients of probabilities, values, queries and keys.
 Cost cost(const AttentionGradient& op) {
   const double width = static_cast<double>(op.out.cols);
-  return {5 * 2 * static_cast<double>(op.cells.pairs) * width,
-          bytesOf(op.qkv, op.out, op.dout, op.logSumExp, op.dqkv) +
-              rotaryBytes(op.rotary, op.heads, width, op.cells.longest),
-          op.qkv.type};
+  return {5 * 2 * static_cast<double>(op.pairs) * width,
+          bytesOf(op.query, op.keyValue, op.out, op.dout, op.logSumExp, op.dquery, op.dkeyValue) +
+              rotaryBytes(op, width),
+          op.query.type};
 }
 
 Cost cost(const GateResidual& op) {

@@ -1,7 +1,5 @@
 #include "ops/counting.h"
 
-#include "ops/gpu_scratch.h"
-
 namespace ddsc {
 
 namespace {
@@ -69,8 +67,8 @@ void CountingBackend::noteWeight(const ConstMatrix& weight, bool rows, std::uint
   }
 }
 
-void CountingBackend::noteHeads(const Ragged& cells, std::int64_t headDim, std::int64_t arrays) {
-  noteWorker((cells.longest + kHeadRows) * headDim * arrays);
+void CountingBackend::noteHeads(const Ragged& rows, std::int64_t headDim, std::int64_t arrays) {
+  noteWorker((rows.longest + kHeadRows) * headDim * arrays);
 }
 
 void CountingBackend::noteSums(const ConstMatrix& rows, std::int64_t arrays) {
@@ -85,12 +83,6 @@ void CountingBackend::noteOnGpu(const LinearWeightGradient& op) {
   const std::int64_t rows = op.dy.cols, cols = op.x.cols;
   if (rows == 0 || cols == 0 || op.dy.rows == 0) return;
   noteShared(gpu::weightGradientSplits(op.dy.type, rows, cols, op.dy.rows).scratchFloats);
-}
-
-void CountingBackend::noteGpuHeads(const ConstMatrix& out, std::int64_t heads, std::int64_t arrays) {
-  // Two to a float, and a float of each row.
-  const std::int64_t width = gpu::packedHeadDim(out.type, out.cols / heads);
-  noteShared(out.rows * heads * (arrays * width / 2 + 1));
 }
 
 void CountingBackend::noteGpuSums(const Ragged& cells, std::int64_t cols, std::int64_t arrays) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "ops/backend.h"
+#include "ops/gpu_scratch.h"
 
 namespace ddsc {
 
@@ -45,7 +46,8 @@ class CountingBackend final : public EveryOp<CountingBackend> {
   void note(const Linear& op) { noteWeight(op.weight, true, op.weightVersion); }
   void note(const LinearInputGradient& op) { noteWeight(op.weight, false, op.weightVersion); }
   void note(const LinearWeightGradient& op);
-  void note(const Attention& op) { noteHeads(op.cells, op.out.cols / op.heads, 3); }
+  // Keys, values and a block of queries; queries and dout twice, their gradient and a block of keys.
+  void note(const Attention& op) { noteHeads(op.keys, op.out.cols / op.heads, 3); }
   void note(const AttentionGradient& op) { noteHeads(op.cells, op.out.cols / op.heads, 6); }
   void note(const NormModulateGradient& op) { noteSums(op.dx, 3); }
   void note(const GateResidualGradient& op) { noteSums(op.dy, 1); }
@@ -54,20 +56,22 @@ class CountingBackend final : public EveryOp<CountingBackend> {
   template <class Op>
   void noteOnGpu(const Op&) {}
   void noteOnGpu(const LinearWeightGradient& op);
-  void noteOnGpu(const Attention& op) { noteGpuHeads(op.out, op.heads, 3); }
-  void noteOnGpu(const AttentionGradient& op) { noteGpuHeads(op.out, op.heads, 4); }
+  void noteOnGpu(const Attention& op) {
+    noteShared(gpu::attentionScratchFloats(op.out, op.keyValue.rows, op.heads));
+  }
+  void noteOnGpu(const AttentionGradient& op) {
+    noteShared(gpu::attentionGradientScratchFloats(op.out, op.keyValue.rows, op.heads));
+  }
   void noteOnGpu(const NormModulateGradient& op) { noteGpuSums(op.cells, op.dx.cols, 2); }
   void noteOnGpu(const GateResidualGradient& op) { noteGpuSums(op.cells, op.dy.cols, 1); }
   void noteOnGpu(const TiltGradient& op) { noteGpuSums(op.rows, op.dstate.cols, 1); }
-  /// `arrays` of packed heads.
-  void noteGpuHeads(const ConstMatrix& out, std::int64_t heads, std::int64_t arrays);
   /// `arrays` of a row each, for each chunk of a cell's rows.
   void noteGpuSums(const Ragged& cells, std::int64_t cols, std::int64_t arrays);
 
   /// A weight as forward (`rows` true) or backward reads it.
   void noteWeight(const ConstMatrix& weight, bool rows, std::uint64_t version);
-  /// `arrays` of [longest, headDim] for each thread.
-  void noteHeads(const Ragged& cells, std::int64_t headDim, std::int64_t arrays);
+  /// `arrays` of [longest of these rows, headDim] for each thread.
+  void noteHeads(const Ragged& rows, std::int64_t headDim, std::int64_t arrays);
   /// `arrays` of a row each, for each chunk of a cell's rows.
   void noteSums(const ConstMatrix& rows, std::int64_t arrays);
   /// The same of rows that no matrix holds, for chunks within cells.

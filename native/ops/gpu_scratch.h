@@ -42,6 +42,25 @@ constexpr int packedHeadDim(DType type, std::int64_t headDim) {
   return headDim <= 32 ? 32 : headDim <= 64 ? 64 : 128;
 }
 
+/// bf16 elements of q, k and v packed for the matrix units: queries [rows, heads, packed], then keys and
+/// values [key rows, 2, heads, packed].
+constexpr std::int64_t packedHeadElements(DType type, std::int64_t headDim, std::int64_t heads,
+                                          std::int64_t rows, std::int64_t keyRows) {
+  return (rows + 2 * keyRows) * heads * packedHeadDim(type, headDim);
+}
+
+/// Floats that attention takes, forward: packed heads, two elements to a float.
+constexpr std::int64_t attentionScratchFloats(const ConstMatrix& out, std::int64_t keyRows,
+                                              std::int64_t heads) {
+  return packedHeadElements(out.type, out.cols / heads, heads, out.rows, keyRows) / 2;
+}
+
+/// And backward: the packed heads, the output's gradient packed, and a float for each row and head.
+constexpr std::int64_t attentionGradientScratchFloats(const ConstMatrix& out, std::int64_t keyRows,
+                                                      std::int64_t heads) {
+  return packedHeadElements(out.type, out.cols / heads, heads, 2 * out.rows, keyRows) / 2 + out.rows * heads;
+}
+
 /// Rows of a cell that a block sums up.
 inline constexpr int kCellRowsPerBlock = 128;
 

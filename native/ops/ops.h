@@ -119,11 +119,16 @@ struct RotaryTable {
   bool operator==(const RotaryTable&) const = default;
 };
 
-/// out = softmax(rot(q) rot(k)ᵀ / sqrt(headDim)) v per cell and head; a cell attends to its own rows only.
-/// Flash style: no [rows, rows] matrix is stored, only the log-sum-exp of each row. Rotate-half convention.
+/// out = softmax(rot(q) rot(k)ᵀ / sqrt(headDim)) v per cell and head: a cell's asking rows see that cell's
+/// key rows and no others. Flash style (Dao 2023, FlashAttention-2): no matrix of asking rows by key rows is
+/// stored, only the log-sum-exp of each asking row. Rotate-half convention, each side at its own rows'
+/// positions. A cell with asking rows has at least one key row; one with key rows may have no asking row.
 struct Attention {
-  ConstMatrix qkv;  // [rows, 3 * dim] T: q, k, v, each [heads, headDim]
-  Ragged cells;     // all rows of each cell
+  ConstMatrix query;       // [rows, dim] T, each [heads, headDim]
+  ConstMatrix keyValue;    // [key rows, 2 * dim] T: k, v, each [heads, headDim]
+  Ragged cells;            // the rows that ask
+  Ragged keys;             // the rows of keyValue, by the same cells; may be `cells`
+  std::int64_t pairs = 0;  // sum over the cells of asking rows times key rows; only its cost depends on it
   std::int64_t heads = 1;
   RotaryTable rotary;
   Matrix out;        // [rows, dim] T
@@ -131,13 +136,17 @@ struct Attention {
   bool operator==(const Attention&) const = default;
 };
 
+/// The gradients of query and keyValue; 0 for the keys of a cell without asking rows.
 struct AttentionGradient {
-  ConstMatrix qkv, out, dout;  // [rows, 3 * dim], [rows, dim], [rows, dim] T
-  ConstMatrix logSumExp;       // [rows, heads] float
-  Ragged cells;
+  ConstMatrix query, keyValue;  // as forward
+  ConstMatrix out, dout;        // [rows, dim] T
+  ConstMatrix logSumExp;        // [rows, heads] float
+  Ragged cells, keys;           // as forward
+  std::int64_t pairs = 0;
   std::int64_t heads = 1;
   RotaryTable rotary;
-  Matrix dqkv;  // [rows, 3 * dim] T
+  Matrix dquery;     // [rows, dim] T
+  Matrix dkeyValue;  // [key rows, 2 * dim] T; both may be columns of one matrix
   bool operator==(const AttentionGradient&) const = default;
 };
 

@@ -109,7 +109,6 @@ RaggedBatch::RaggedBatch(std::vector<std::int32_t> lengths, std::uint64_t firstC
     offsets_.push_back(offsets_.back() + lengths[cell]);
     cellIndex_.push_back(firstCell + cell);
     longest_ = std::max(longest_, lengths[cell]);
-    pairs_ += std::int64_t{lengths[cell]} * lengths[cell];
   }
 }
 
@@ -118,8 +117,7 @@ Ragged RaggedBatch::view() const {
           {cell_.data(), rows()},
           {position_.data(), rows()},
           {cellIndex_.data(), cells()},
-          longest_,
-          pairs_};
+          longest_};
 }
 
 void checkAgainst(std::span<const float> actual, std::span<const double> expected, double tolerance,

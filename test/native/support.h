@@ -72,7 +72,6 @@ class RaggedBatch {
   std::vector<std::int32_t> offsets_, cell_, position_;
   std::vector<std::uint64_t> cellIndex_;
   std::int32_t longest_ = 0;
-  std::int64_t pairs_ = 0;
 };
 
 /// Fails unless ||actual - expected|| <= tolerance * ||expected|| in the 2-norm (<= tolerance where that is

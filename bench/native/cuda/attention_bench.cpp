@@ -35,8 +35,7 @@ void measureShape(const Context& context, const Shape& s) {
                      .cell = {cellThere.as<std::int32_t>(), rows},
                      .position = {positionThere.as<std::int32_t>(), rows},
                      .cellIndex = {},
-                     .longest = static_cast<std::int32_t>(s.length),
-                     .pairs = rows * s.length};
+                     .longest = static_cast<std::int32_t>(s.length)};
   const auto matrix = [&](const Buffer& memory, std::int64_t cols, DType type = DType::bf16) {
     return Matrix{memory.as<void>(), rows, cols, cols, type};
   };
@@ -51,8 +50,10 @@ void measureShape(const Context& context, const Shape& s) {
   measureOnDevice(
       context, *backend, 2 * product,
       [&] {
-        backend->run(Attention{.qkv = matrix(qkv, 3 * dim),
+        backend->run(Attention{.query = matrix(qkv, 3 * dim).columns(0, dim),
+                               .keyValue = matrix(qkv, 3 * dim).columns(dim, 2 * dim),
                                .cells = cells,
+                               .keys = cells,
                                .heads = s.heads,
                                .rotary = rotary,
                                .out = matrix(out, dim),
@@ -62,14 +63,17 @@ void measureShape(const Context& context, const Shape& s) {
   measureOnDevice(
       context, *backend, 5 * product,
       [&] {
-        backend->run(AttentionGradient{.qkv = matrix(qkv, 3 * dim),
+        backend->run(AttentionGradient{.query = matrix(qkv, 3 * dim).columns(0, dim),
+                                       .keyValue = matrix(qkv, 3 * dim).columns(dim, 2 * dim),
                                        .out = matrix(out, dim),
                                        .dout = matrix(dout, dim),
                                        .logSumExp = matrix(logSumExp, s.heads, DType::f32),
                                        .cells = cells,
+                                       .keys = cells,
                                        .heads = s.heads,
                                        .rotary = rotary,
-                                       .dqkv = matrix(dqkv, 3 * dim)});
+                                       .dquery = matrix(dqkv, 3 * dim).columns(0, dim),
+                                       .dkeyValue = matrix(dqkv, 3 * dim).columns(dim, 2 * dim)});
       },
       "backward");
 }

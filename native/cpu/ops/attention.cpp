@@ -15,7 +15,7 @@ namespace {
 /// In storage of type T on `Unit`.
 template <class T, class Unit>
 void attentionOf(Context& context, const Attention& op) {
-  const Ragged& cells = op.cells;
+  const Ragged &cells = op.cells, &keys = op.keys;
   const std::int64_t dim = op.out.cols, headDim = dim / op.heads, longest = cells.longest;
   if (longest == 0) return;
   // Heads of few cells are split so that every thread has work; each query's result is the same in any split.
@@ -24,12 +24,12 @@ void attentionOf(Context& context, const Attention& op) {
          chunkQueries > 2 * Unit::kQueryBlock)
     chunkQueries = ceilDivide(chunkQueries / Unit::kQueryBlock, 2) * Unit::kQueryBlock;
   const std::int64_t chunks = ceilDivide(longest, chunkQueries);
-  const std::int32_t* order =
-      longestFirst(cells, static_cast<std::int32_t*>(context.scratch.shared(
-                              static_cast<std::size_t>(cellOrderInts(cells)) * sizeof(std::int32_t))));
+  const std::int32_t* order = mostWorkFirst(
+      cells, keys,
+      static_cast<std::int32_t*>(
+          context.scratch.shared(static_cast<std::size_t>(cellOrderInts(cells)) * sizeof(std::int32_t))));
   Arena measure;
-  typename Unit::Buffers(measure, longest, headDim);
-  const T* qkv = op.qkv.as<T>();
+  typename Unit::Buffers(measure, longest, keys.longest, headDim);
 
   context.pool.parallel(cells.cells() * op.heads * chunks, [&](std::int64_t index, int worker) {
     const std::int64_t cell = order[index / (op.heads * chunks)], head = index / chunks % op.heads;
@@ -37,19 +37,20 @@ void attentionOf(Context& context, const Attention& op) {
     const std::int64_t firstQuery = index % chunks * chunkQueries;
     if (firstQuery >= length) return;
     Arena arena(static_cast<float*>(context.scratch.worker(worker, measure.bytes())));
-    const typename Unit::Buffers buffers(arena, longest, headDim);
-    const auto part = [&](std::int64_t which) {
-      return Head<const T>{qkv + firstRow * op.qkv.stride + which * dim + head * headDim, op.qkv.stride,
-                           headDim};
+    const typename Unit::Buffers buffers(arena, longest, keys.longest, headDim);
+    const std::int64_t firstKey = keys.offsets[cell];
+    const auto read = [&](const ConstMatrix& m, std::int64_t row, std::int64_t firstCol) {
+      return Head<const T>{m.row<T>(row) + firstCol + head * headDim, m.stride, headDim};
     };
-    const AttentionTask<T> task = {.query = part(0),
-                                   .key = part(1),
-                                   .value = part(2),
+    const AttentionTask<T> task = {.query = read(op.query, firstRow, 0),
+                                   .key = read(op.keyValue, firstKey, 0),
+                                   .value = read(op.keyValue, firstKey, dim),
                                    .out = {op.out.row<T>(firstRow) + head * headDim, op.out.stride, headDim},
                                    .logSumExp = op.logSumExp.row<float>(firstRow) + head,
                                    .logSumExpStride = op.logSumExp.stride,
-                                   .rotation = Rotation(op.rotary, cells, firstRow),
-                                   .length = length,
+                                   .queryRotation = Rotation(op.rotary, cells, firstRow),
+                                   .keyRotation = Rotation(op.rotary, keys, firstKey),
+                                   .keys = keys.offsets[cell + 1] - firstKey,
                                    .firstQuery = firstQuery,
                                    .endQuery = least(firstQuery + chunkQueries, length)};
     Unit::attendHead(task, buffers);
@@ -59,7 +60,7 @@ void attentionOf(Context& context, const Attention& op) {
 }  // namespace
 
 void run(Context& context, const Attention& op) {
-  if (op.qkv.type == DType::f32) {
+  if (op.query.type == DType::f32) {
     attentionOf<float, FloatAttention>(context, op);
   } else {
 #if defined(DDSC_PAIR_UNITS)

@@ -22,7 +22,7 @@ static_assert(kKeyBlock % kTileRows == 0 && kKeyBlock % kTileCols == 0);
 
 inline constexpr float kLog2E = 1.44269504f, kLn2 = 0.693147181f;
 
-/// One head of q, k, v or a gradient: `rows` tokens of a cell by headDim.
+/// One head of q, k, v or a gradient: the asking rows of a cell, or its key rows, by headDim.
 template <class T>
 struct Head {
   T* data;
@@ -30,14 +30,14 @@ struct Head {
   DDSC_INLINE T* row(std::int64_t i) const { return data + i * stride; }
 };
 
-/// Cosine and sine of each position of a cell; positions are the rows' own.
+/// Cosine and sine of each position of a cell's asking rows, or of its keys; positions are the rows' own.
 struct Rotation {
   const float* cosine = nullptr;  // null: no rotary embedding
   const float* sine = nullptr;
-  const std::int32_t* position = nullptr;  // of the cell's first row
+  const std::int32_t* position = nullptr;  // of the first row
 
-  DDSC_INLINE Rotation(const RotaryTable& table, const Ragged& cells, std::int64_t firstRow)
-      : cosine(table.cosine.data), sine(table.sine.data), position(cells.position.data + firstRow) {}
+  DDSC_INLINE Rotation(const RotaryTable& table, const Ragged& rows, std::int64_t firstRow)
+      : cosine(table.cosine.data), sine(table.sine.data), position(rows.position.data + firstRow) {}
 };
 
 /// body(j, lanes) for the vectors of `count` columns, lanes without a mask where they are whole.
@@ -97,20 +97,29 @@ DDSC_INLINE void writeUnrotated(const Head<T>& head, const Rotation& rotation, s
   });
 }
 
-/// Cells, longest first (ties in order), so that the last tasks to run are short ones. In `memory`, which
-/// holds cellOrderInts(cells) integers: a counting sort.
-DDSC_INLINE std::int64_t cellOrderInts(const Ragged& cells) { return cells.cells() + cells.longest + 2; }
-DDSC_INLINE const std::int32_t* longestFirst(const Ragged& cells, std::int32_t* memory) {
+/// Cells by their work (asking rows times keys), most first, so that the last tasks to run are short ones;
+/// those that differ by less than a thousandth of the largest, in order. In `memory`, which holds
+/// cellOrderInts(cells) integers: a counting sort.
+inline constexpr std::int64_t kWorkBins = 1024;
+DDSC_INLINE std::int64_t cellOrderInts(const Ragged& cells) { return cells.cells() + kWorkBins + 1; }
+DDSC_INLINE const std::int32_t* mostWorkFirst(const Ragged& cells, const Ragged& keys, std::int32_t* memory) {
   std::int32_t* order = memory;
   std::int32_t* starts = memory + cells.cells();
-  const auto shortfall = [&](std::int64_t cell) {
-    return cells.longest - (cells.offsets[cell + 1] - cells.offsets[cell]);
+  const auto work = [&](std::int64_t cell) {
+    return std::int64_t{cells.offsets[cell + 1] - cells.offsets[cell]} *
+           (keys.offsets[cell + 1] - keys.offsets[cell]);
   };
-  for (std::int32_t length = 0; length < cells.longest + 2; ++length) starts[length] = 0;
-  for (std::int64_t cell = 0; cell < cells.cells(); ++cell) ++starts[shortfall(cell) + 1];
-  for (std::int32_t length = 0; length <= cells.longest; ++length) starts[length + 1] += starts[length];
+  std::int64_t largest = 1;
+  for (std::int64_t cell = 0; cell < cells.cells(); ++cell) largest = most(largest, work(cell));
+  const auto bin = [&](std::int64_t cell) {
+    const double share = static_cast<double>(largest - work(cell)) / static_cast<double>(largest);
+    return static_cast<std::int64_t>(share * static_cast<double>(kWorkBins - 1));
+  };
+  for (std::int64_t i = 0; i <= kWorkBins; ++i) starts[i] = 0;
+  for (std::int64_t cell = 0; cell < cells.cells(); ++cell) ++starts[bin(cell) + 1];
+  for (std::int64_t i = 0; i < kWorkBins; ++i) starts[i + 1] += starts[i];
   for (std::int64_t cell = 0; cell < cells.cells(); ++cell)
-    order[starts[shortfall(cell)]++] = static_cast<std::int32_t>(cell);
+    order[starts[bin(cell)]++] = static_cast<std::int32_t>(cell);
   return order;
 }
 
@@ -138,10 +147,11 @@ template <class T>
 struct AttentionTask {
   Head<const T> query, key, value;
   Head<T> out;
-  float* logSumExp;  // of the cell's first row, logSumExpStride apart
+  float* logSumExp;  // of the cell's first asking row, logSumExpStride apart
   std::int64_t logSumExpStride;
-  Rotation rotation;
-  std::int64_t length, firstQuery, endQuery;
+  Rotation queryRotation, keyRotation;
+  std::int64_t keys;  // at least one
+  std::int64_t firstQuery, endQuery;
 };
 
 /// One head of one cell, backward.
@@ -149,10 +159,10 @@ template <class T>
 struct AttentionGradientTask {
   Head<const T> query, key, value, out, dout;
   Head<T> queryGradient, keyGradient, valueGradient;
-  const float* logSumExp;  // of the cell's first row, logSumExpStride apart
+  const float* logSumExp;  // of the cell's first asking row, logSumExpStride apart
   std::int64_t logSumExpStride;
-  Rotation rotation;
-  std::int64_t length;
+  Rotation queryRotation, keyRotation;
+  std::int64_t queries, keys;  // none of either: nothing to sum
   float scale;
 };
 
@@ -160,7 +170,7 @@ struct AttentionGradientTask {
 template <class T>
 DDSC_INLINE void rowProducts(const AttentionGradientTask<T>& task, float* delta) {
   const std::int64_t headDim = task.out.dim;
-  for (std::int64_t i = 0; i < task.length; ++i) {
+  for (std::int64_t i = 0; i < task.queries; ++i) {
     const T *dout = task.dout.row(i), *out = task.out.row(i);
     prefetch(task.dout.row(i + kRowsAhead), headDim * static_cast<std::int64_t>(sizeof(T)));
     prefetch(task.out.row(i + kRowsAhead), headDim * static_cast<std::int64_t>(sizeof(T)));
@@ -192,11 +202,23 @@ DDSC_INLINE void writeKeyGradients(const AttentionGradientTask<T>& task, const f
   const std::int64_t headDim = task.query.dim, columnPanels = ceilDivide(headDim, kTileCols);
   for (std::int64_t i = 0; i < keys; ++i) {
     const float* dk = gatherRow<tileRows>(keyGradient, i, columnPanels, row);
-    writeUnrotated(task.keyGradient, task.rotation, firstKey + i, factor, dk);
+    writeUnrotated(task.keyGradient, task.keyRotation, firstKey + i, factor, dk);
     const float* dv = gatherRow<tileRows>(valueGradient, i, columnPanels, row);
     T* to = task.valueGradient.row(firstKey + i);
     eachColumnVector(headDim, [&](std::int64_t col, std::int64_t lanes) __attribute__((always_inline)) {
       store(to + col, load(dv + col, lanes), lanes);
+    });
+  }
+}
+
+/// The gradients of keys that nobody asks.
+template <class T>
+DDSC_INLINE void zeroKeyGradients(const AttentionGradientTask<T>& task) {
+  for (std::int64_t key = 0; key < task.keys; ++key) {
+    T *ofKey = task.keyGradient.row(key), *ofValue = task.valueGradient.row(key);
+    eachColumnVector(task.key.dim, [&](std::int64_t col, std::int64_t lanes) __attribute__((always_inline)) {
+      store(ofKey + col, zero(), lanes);
+      store(ofValue + col, zero(), lanes);
     });
   }
 }

@@ -14,9 +14,9 @@ struct FloatAttention {
 
   /// Scratch of a task.
   struct Buffers {
-    float* rotated;  // [longest, headDim]
+    float* rotated;  // [keys or a block of queries, headDim]
     float* keys;     // panels [headDim][kTileCols] of keys
-    float* values;   // panels [longest][kTileCols] of value columns
+    float* values;   // panels [keys][kTileCols] of value columns
     float* queries;  // panels [headDim][kTileRows] of queries
     float* scores;   // [kQueryBlock, kKeyBlock], then their exponentials
     float* sums;     // tiles of out, [query tile][column panel]
@@ -24,11 +24,11 @@ struct FloatAttention {
     float* total;    // [kQueryBlock] sum of exponentials so far
     float* rescale;  // [kQueryBlock]
 
-    DDSC_INLINE Buffers(Arena& arena, std::int64_t longest, std::int64_t headDim) {
+    DDSC_INLINE Buffers(Arena& arena, std::int64_t mostQueries, std::int64_t mostKeys, std::int64_t headDim) {
       const std::int64_t paddedDim = ceilDivide(headDim, kTileCols) * kTileCols;
-      rotated = arena.take(longest * headDim);
-      keys = arena.take(ceilDivide(longest, kTileCols) * kTileCols * headDim);
-      values = arena.take(longest * paddedDim);
+      rotated = arena.take(most(mostKeys, least(mostQueries, kQueryBlock)) * headDim);
+      keys = arena.take(ceilDivide(mostKeys, kTileCols) * kTileCols * headDim);
+      values = arena.take(mostKeys * paddedDim);
       queries = arena.take(kQueryBlock * headDim);
       scores = arena.take(kQueryBlock * kKeyBlock);
       sums = arena.take(kQueryBlock * paddedDim);
@@ -129,17 +129,17 @@ struct FloatAttention {
 
   template <class T>
   static void attendHead(const AttentionTask<T>& task, const Buffers& buffers) {
-    const std::int64_t headDim = task.query.dim, length = task.length;
+    const std::int64_t headDim = task.query.dim, keys = task.keys;
     const std::int64_t columnPanels = ceilDivide(headDim, kTileCols);
-    readRotated(task.key, task.rotation, 0, length, 1.0f, buffers.rotated);
-    packTransposed<kTileCols>(buffers.rotated, headDim, length, headDim, buffers.keys);
-    packCopied<kTileCols>(task.value.data, task.value.stride, headDim, length, buffers.values);
+    readRotated(task.key, task.keyRotation, 0, keys, 1.0f, buffers.rotated);
+    packTransposed<kTileCols>(buffers.rotated, headDim, keys, headDim, buffers.keys);
+    packCopied<kTileCols>(task.value.data, task.value.stride, headDim, keys, buffers.values);
     const float scale = kLog2E / __builtin_sqrtf(static_cast<float>(headDim));
     for (std::int64_t first = task.firstQuery; first < task.endQuery; first += kQueryBlock) {
       const std::int64_t queries = least(kQueryBlock, task.endQuery - first);
-      readRotated(task.query, task.rotation, first, queries, scale, buffers.rotated);
+      readRotated(task.query, task.queryRotation, first, queries, scale, buffers.rotated);
       packTransposed<kTileRows>(buffers.rotated, headDim, queries, headDim, buffers.queries);
-      attend(buffers, queries, length, headDim);
+      attend(buffers, queries, keys, headDim);
       for (std::int64_t row = 0; row < queries; row += kWidth) {
         const F total = load(buffers.total + row), maximum = load(buffers.maximum + row);
         store(buffers.total + row, set1(1.0f) / total);

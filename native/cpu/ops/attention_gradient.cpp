@@ -3,8 +3,8 @@
 // rowsum(dout * out):
 //   dv = Pᵀ dout,  dS = P (dout vᵀ - D),  dq = dS k / sqrt(headDim),  dk = dSᵀ q / sqrt(headDim)
 // in rotated coordinates, rotated back when written. Scores are in base 2, as in forward. Nothing of size
-// rows x rows is kept. A task is one head of one cell, or a part of its keys, so every gradient is summed by
-// one thread in a fixed order; what computes it depends on the type and the level's units.
+// queries x keys is kept. A task is one head of one cell, or a part of its keys, so every gradient is summed
+// by one thread in a fixed order; what computes it depends on the type and the level's units.
 
 #include "cpu/ops/attention_gradient_float.h"
 #include "cpu/ops/attention_gradient_pairs.h"
@@ -21,15 +21,15 @@ template <class Unit, class T>
 void differentiateHead(const AttentionGradientTask<T>& task, const typename Unit::Buffers& buffers) {
   Unit::packQueries(task, buffers);
   Unit::differentiatePart(task, buffers, 0, buffers.queryGradient);
-  for (std::int64_t part = 1; part < Unit::partsOf(task.length); ++part) {
+  for (std::int64_t part = 1; part < Unit::partsOf(task.keys); ++part) {
     Unit::differentiatePart(task, buffers, part, buffers.partGradient);
-    addTiles(buffers.partGradient, Unit::queryGradientFloats(task.length, task.query.dim),
+    addTiles(buffers.partGradient, Unit::queryGradientFloats(task.queries, task.query.dim),
              buffers.queryGradient);
   }
   Unit::writeQueryGradient(task, buffers.queryGradient, buffers.row);
 }
 
-/// The heads of a batch as tasks, longest cells first.
+/// The heads of a batch as tasks, cells with most work first.
 template <class T>
 class Heads {
  public:
@@ -38,25 +38,27 @@ class Heads {
 
   AttentionGradientTask<T> operator[](std::int64_t index) const {
     const std::int64_t cell = order_[index / op_.heads], head = index % op_.heads;
-    const std::int64_t firstRow = op_.cells.offsets[cell];
-    const auto read = [&](const ConstMatrix& m, std::int64_t which) {
-      return Head<const T>{m.row<T>(firstRow) + which * dim_ + head * headDim_, m.stride, headDim_};
+    const std::int64_t firstRow = op_.cells.offsets[cell], firstKey = op_.keys.offsets[cell];
+    const auto read = [&](const ConstMatrix& m, std::int64_t row, std::int64_t firstCol) {
+      return Head<const T>{m.row<T>(row) + firstCol + head * headDim_, m.stride, headDim_};
     };
-    const auto write = [&](std::int64_t which) {
-      return Head<T>{op_.dqkv.row<T>(firstRow) + which * dim_ + head * headDim_, op_.dqkv.stride, headDim_};
+    const auto write = [&](const Matrix& m, std::int64_t row, std::int64_t firstCol) {
+      return Head<T>{m.row<T>(row) + firstCol + head * headDim_, m.stride, headDim_};
     };
-    return {.query = read(op_.qkv, 0),
-            .key = read(op_.qkv, 1),
-            .value = read(op_.qkv, 2),
-            .out = read(op_.out, 0),
-            .dout = read(op_.dout, 0),
-            .queryGradient = write(0),
-            .keyGradient = write(1),
-            .valueGradient = write(2),
+    return {.query = read(op_.query, firstRow, 0),
+            .key = read(op_.keyValue, firstKey, 0),
+            .value = read(op_.keyValue, firstKey, dim_),
+            .out = read(op_.out, firstRow, 0),
+            .dout = read(op_.dout, firstRow, 0),
+            .queryGradient = write(op_.dquery, firstRow, 0),
+            .keyGradient = write(op_.dkeyValue, firstKey, 0),
+            .valueGradient = write(op_.dkeyValue, firstKey, dim_),
             .logSumExp = op_.logSumExp.row<float>(firstRow) + head,
             .logSumExpStride = op_.logSumExp.stride,
-            .rotation = Rotation(op_.rotary, op_.cells, firstRow),
-            .length = op_.cells.offsets[cell + 1] - firstRow,
+            .queryRotation = Rotation(op_.rotary, op_.cells, firstRow),
+            .keyRotation = Rotation(op_.rotary, op_.keys, firstKey),
+            .queries = op_.cells.offsets[cell + 1] - firstRow,
+            .keys = op_.keys.offsets[cell + 1] - firstKey,
             .scale = 1.0f / __builtin_sqrtf(static_cast<float>(headDim_))};
   }
 
@@ -70,13 +72,14 @@ class Heads {
 template <class T, class Unit>
 void attentionGradientOf(Context& context, const AttentionGradient& op) {
   const Ragged& cells = op.cells;
-  const std::int64_t longest = cells.longest, headDim = op.out.cols / op.heads;
-  if (longest == 0) return;
+  const std::int64_t mostQueries = cells.longest, mostKeys = op.keys.longest,
+                     headDim = op.out.cols / op.heads;
+  if (mostKeys == 0) return;
   Arena measure;
-  typename Unit::Buffers(measure, longest, headDim);
+  typename Unit::Buffers(measure, mostQueries, mostKeys, headDim);
 
-  const std::int64_t count = cells.cells() * op.heads, parts = Unit::partsOf(longest);
-  const std::int64_t partFloats = Unit::queryGradientFloats(longest, headDim);
+  const std::int64_t count = cells.cells() * op.heads, parts = Unit::partsOf(mostKeys);
+  const std::int64_t partFloats = Unit::queryGradientFloats(mostQueries, headDim);
   constexpr std::int64_t mostPartFloats = std::int64_t{64} << 20;
   const std::int64_t threads = context.pool.threads();
   const bool split =
@@ -85,31 +88,37 @@ void attentionGradientOf(Context& context, const AttentionGradient& op) {
   auto* memory = static_cast<float*>(context.scratch.shared(
       static_cast<std::size_t>(orderInts + (split ? count * parts * partFloats : 0)) * sizeof(float)));
   float* partGradients = memory + orderInts;
-  const Heads<T> heads(op, longestFirst(cells, reinterpret_cast<std::int32_t*>(memory)));
+  const Heads<T> heads(op, mostWorkFirst(cells, op.keys, reinterpret_cast<std::int32_t*>(memory)));
   const auto buffersOf = [&](int worker) {
     Arena arena(static_cast<float*>(context.scratch.worker(worker, measure.bytes())));
-    return typename Unit::Buffers(arena, longest, headDim);
+    return typename Unit::Buffers(arena, mostQueries, mostKeys, headDim);
   };
 
   if (!split) {
     context.pool.parallel(count, [&](std::int64_t index, int worker) {
       const AttentionGradientTask<T> task = heads[index];
-      if (task.length > 0) differentiateHead<Unit>(task, buffersOf(worker));
+      if (task.queries == 0) return zeroKeyGradients(task);
+      differentiateHead<Unit>(task, buffersOf(worker));
     });
     return;
   }
   context.pool.parallel(count * parts, [&](std::int64_t index, int worker) {
     const AttentionGradientTask<T> task = heads[index / parts];
-    if (index % parts >= Unit::partsOf(task.length)) return;
+    if (index % parts >= Unit::partsOf(task.keys)) return;
+    if (task.queries == 0) {
+      if (index % parts == 0) zeroKeyGradients(task);
+      return;
+    }
     const typename Unit::Buffers buffers = buffersOf(worker);
     Unit::packQueries(task, buffers);
     Unit::differentiatePart(task, buffers, index % parts, partGradients + index * partFloats);
   });
   context.pool.parallel(count, [&](std::int64_t index, int worker) {
     const AttentionGradientTask<T> task = heads[index];
+    if (task.queries == 0) return;
     float* total = partGradients + index * parts * partFloats;
-    for (std::int64_t part = 1; part < Unit::partsOf(task.length); ++part)
-      addTiles(total + part * partFloats, Unit::queryGradientFloats(task.length, headDim), total);
+    for (std::int64_t part = 1; part < Unit::partsOf(task.keys); ++part)
+      addTiles(total + part * partFloats, Unit::queryGradientFloats(task.queries, headDim), total);
     Unit::writeQueryGradient(task, total, buffersOf(worker).row);
   });
 }
@@ -117,7 +126,7 @@ void attentionGradientOf(Context& context, const AttentionGradient& op) {
 }  // namespace
 
 void run(Context& context, const AttentionGradient& op) {
-  if (op.qkv.type == DType::f32) {
+  if (op.query.type == DType::f32) {
     attentionGradientOf<float, FloatAttentionGradient>(context, op);
   } else {
 #if defined(DDSC_PAIR_UNITS)

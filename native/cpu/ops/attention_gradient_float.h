@@ -12,44 +12,44 @@ struct FloatAttentionGradient {
   static constexpr std::int64_t kQueryBlock = kQueryTiles * kTileRows;
   static constexpr std::int64_t kPartKeys = 2 * kKeyBlock;
 
-  DDSC_INLINE static std::int64_t partsOf(std::int64_t length) { return ceilDivide(length, kPartKeys); }
+  DDSC_INLINE static std::int64_t partsOf(std::int64_t keys) { return ceilDivide(keys, kPartKeys); }
 
   /// Floats of the gradient of one head's queries, as tiles [token tile][column panel].
-  DDSC_INLINE static std::int64_t queryGradientFloats(std::int64_t length, std::int64_t headDim) {
-    return ceilDivide(length, kTileRows) * ceilDivide(headDim, kTileCols) * kTileSize;
+  DDSC_INLINE static std::int64_t queryGradientFloats(std::int64_t queries, std::int64_t headDim) {
+    return ceilDivide(queries, kTileRows) * ceilDivide(headDim, kTileCols) * kTileSize;
   }
 
   /// Scratch of a task. Operands that are read both along and across a product are packed twice: as `Rows`,
   /// panels [headDim][kTileRows or kTileCols] of tokens, and as `Cols`, panels [tokens][kTileCols] of
   /// columns.
   struct Buffers {
-    float* rotated;  // [longest or a block, headDim]
+    float* rotated;  // [queries or a block of keys, headDim]
     float *queryRows, *queryCols, *doutRows, *doutCols;
     float *keyRows, *keyCols, *valueRows;  // of a block of keys
     float *probabilities, *scoreGradient;  // [kQueryBlock, kKeyBlock]
     float *queryGradient, *partGradient;   // tiles [token tile][column panel]: of all parts, of one
     float *keyGradient, *valueGradient;    // the same, of a block of keys
-    float* delta;                          // [longest] rowsum(dout * out)
+    float* delta;                          // [queries] rowsum(dout * out)
     float* row;                            // [padded headDim]
 
-    DDSC_INLINE Buffers(Arena& arena, std::int64_t longest, std::int64_t headDim) {
+    DDSC_INLINE Buffers(Arena& arena, std::int64_t mostQueries, std::int64_t mostKeys, std::int64_t headDim) {
       const std::int64_t paddedDim = ceilDivide(headDim, kTileCols) * kTileCols;
-      const std::int64_t paddedRows = ceilDivide(longest, kTileRows) * kTileRows;
-      rotated = arena.take(longest * headDim);
+      const std::int64_t paddedRows = ceilDivide(mostQueries, kTileRows) * kTileRows;
+      rotated = arena.take(most(mostQueries, least(mostKeys, kKeyBlock)) * headDim);
       queryRows = arena.take(paddedRows * headDim);
-      queryCols = arena.take(longest * paddedDim);
+      queryCols = arena.take(mostQueries * paddedDim);
       doutRows = arena.take(paddedRows * headDim);
-      doutCols = arena.take(longest * paddedDim);
+      doutCols = arena.take(mostQueries * paddedDim);
       keyRows = arena.take(kKeyBlock * headDim);
       keyCols = arena.take(kKeyBlock * paddedDim);
       valueRows = arena.take(kKeyBlock * headDim);
       probabilities = arena.take(kQueryBlock * kKeyBlock);
       scoreGradient = arena.take(kQueryBlock * kKeyBlock);
-      queryGradient = arena.take(queryGradientFloats(longest, headDim));
-      partGradient = arena.take(partsOf(longest) > 1 ? queryGradientFloats(longest, headDim) : 0);
+      queryGradient = arena.take(queryGradientFloats(mostQueries, headDim));
+      partGradient = arena.take(partsOf(mostKeys) > 1 ? queryGradientFloats(mostQueries, headDim) : 0);
       keyGradient = arena.take(kKeyBlock * paddedDim);
       valueGradient = arena.take(kKeyBlock * paddedDim);
-      delta = arena.take(longest);
+      delta = arena.take(mostQueries);
       row = arena.take(paddedDim);
     }
   };
@@ -79,7 +79,7 @@ struct FloatAttentionGradient {
                                              std::int64_t firstQuery, std::int64_t keys, bool firstKeys,
                                              float* queryGradient) {
     const std::int64_t headDim = task.query.dim, columnPanels = ceilDivide(headDim, kTileCols);
-    const std::int64_t queries = least(kQueryBlock, task.length - firstQuery);
+    const std::int64_t queries = least(kQueryBlock, task.queries - firstQuery);
     for (std::int64_t key = 0; key < keys; key += kTileCols) {
       for (std::int64_t i = 0; i < queries; i += kTileRows) {
         const std::int64_t rows = (firstQuery + i) * headDim, at = i * kKeyBlock + key;
@@ -95,7 +95,7 @@ struct FloatAttentionGradient {
     const Tile ofQueries = firstKeys ? Tile::overwrite : Tile::add;
     const Tile ofKeys = firstQuery == 0 ? Tile::overwrite : Tile::add;
     for (std::int64_t panel = 0; panel < columnPanels; ++panel) {
-      const std::int64_t queryCols = (panel * task.length + firstQuery) * kTileCols;
+      const std::int64_t queryCols = (panel * task.queries + firstQuery) * kTileCols;
       for (std::int64_t key = 0; key < keys; key += kTileRows) {
         const std::int64_t tile = (key / kTileRows * columnPanels + panel) * kTileSize;
         multiplyTile<1, kKeyBlock, kTileCols>(queries, buffers.probabilities + key,
@@ -115,13 +115,13 @@ struct FloatAttentionGradient {
   /// Everything of the queries that every part needs.
   template <class T>
   static void packQueries(const AttentionGradientTask<T>& task, const Buffers& buffers) {
-    const std::int64_t headDim = task.query.dim, length = task.length;
+    const std::int64_t headDim = task.query.dim, queries = task.queries;
     rowProducts(task, buffers.delta);
-    readRotated(task.query, task.rotation, 0, length, kLog2E * task.scale, buffers.rotated);
-    packTransposed<kTileRows>(buffers.rotated, headDim, length, headDim, buffers.queryRows);
-    packCopied<kTileCols>(buffers.rotated, headDim, headDim, length, buffers.queryCols);
-    packTransposed<kTileRows>(task.dout.data, task.dout.stride, length, headDim, buffers.doutRows);
-    packCopied<kTileCols>(task.dout.data, task.dout.stride, headDim, length, buffers.doutCols);
+    readRotated(task.query, task.queryRotation, 0, queries, kLog2E * task.scale, buffers.rotated);
+    packTransposed<kTileRows>(buffers.rotated, headDim, queries, headDim, buffers.queryRows);
+    packCopied<kTileCols>(buffers.rotated, headDim, headDim, queries, buffers.queryCols);
+    packTransposed<kTileRows>(task.dout.data, task.dout.stride, queries, headDim, buffers.doutRows);
+    packCopied<kTileCols>(task.dout.data, task.dout.stride, headDim, queries, buffers.doutCols);
   }
 
   /// One part of the keys against all queries: writes the part's keys' and values' gradients and what it adds
@@ -129,16 +129,16 @@ struct FloatAttentionGradient {
   template <class T>
   static void differentiatePart(const AttentionGradientTask<T>& task, const Buffers& buffers,
                                 std::int64_t part, float* queryGradient) {
-    const std::int64_t headDim = task.query.dim, length = task.length;
-    const std::int64_t begin = part * kPartKeys, end = least(begin + kPartKeys, length);
+    const std::int64_t headDim = task.query.dim;
+    const std::int64_t begin = part * kPartKeys, end = least(begin + kPartKeys, task.keys);
     for (std::int64_t firstKey = begin; firstKey < end; firstKey += kKeyBlock) {
       const std::int64_t keys = least(kKeyBlock, end - firstKey);
-      readRotated(task.key, task.rotation, firstKey, keys, 1.0f, buffers.rotated);
+      readRotated(task.key, task.keyRotation, firstKey, keys, 1.0f, buffers.rotated);
       packTransposed<kTileCols>(buffers.rotated, headDim, keys, headDim, buffers.keyRows);
       packCopied<kTileCols>(buffers.rotated, headDim, headDim, keys, buffers.keyCols);
       packTransposed<kTileCols>(task.value.row(firstKey), task.value.stride, keys, headDim,
                                 buffers.valueRows);
-      for (std::int64_t firstQuery = 0; firstQuery < length; firstQuery += kQueryBlock)
+      for (std::int64_t firstQuery = 0; firstQuery < task.queries; firstQuery += kQueryBlock)
         differentiateBlock(task, buffers, firstQuery, keys, firstKey == begin, queryGradient);
       // Queries carry the scale already, and log2(e).
       writeKeyGradients<kTileRows>(task, buffers.keyGradient, buffers.valueGradient, firstKey, keys, kLn2,
@@ -149,8 +149,8 @@ struct FloatAttentionGradient {
   template <class T>
   static void writeQueryGradient(const AttentionGradientTask<T>& task, const float* tiles, float* row) {
     const std::int64_t columnPanels = ceilDivide(task.query.dim, kTileCols);
-    for (std::int64_t i = 0; i < task.length; ++i)
-      writeUnrotated(task.queryGradient, task.rotation, i, task.scale,
+    for (std::int64_t i = 0; i < task.queries; ++i)
+      writeUnrotated(task.queryGradient, task.queryRotation, i, task.scale,
                      gatherRow<kTileRows>(tiles, i, columnPanels, row));
   }
 };

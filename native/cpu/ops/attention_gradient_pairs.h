@@ -18,17 +18,17 @@ struct PairAttentionGradient {
   static constexpr std::int64_t kQueryBlock = kQueryPanels * kPairCols;
   static constexpr std::int64_t kPartKeys = 4 * kPairKeyBlock;
 
-  DDSC_INLINE static std::int64_t partsOf(std::int64_t length) { return ceilDivide(length, kPartKeys); }
+  DDSC_INLINE static std::int64_t partsOf(std::int64_t keys) { return ceilDivide(keys, kPartKeys); }
 
   /// Floats of the gradient of one head's queries: [query panel][sumRows][kPairCols].
-  DDSC_INLINE static std::int64_t queryGradientFloats(std::int64_t length, std::int64_t headDim) {
-    return ceilDivide(length, kPairCols) * sumRows(headDim) * kPairCols;
+  DDSC_INLINE static std::int64_t queryGradientFloats(std::int64_t queries, std::int64_t headDim) {
+    return ceilDivide(queries, kPairCols) * sumRows(headDim) * kPairCols;
   }
 
   /// Scratch of a task. Left and right say which operand of a product something is packed as; `Steps`, that
   /// its tokens are the steps of the sum.
   struct Buffers {
-    bf16* rotated;                          // [longest, headDim]
+    bf16* rotated;                          // [queries or a block of keys, headDim]
     bf16 *queryRight, *doutRight;           // columns are queries
     bf16 *querySteps, *doutSteps;           // right: columns are the head's
     bf16 *keyLeft, *valueLeft;              // of a block of keys: rows are keys
@@ -39,14 +39,15 @@ struct PairAttentionGradient {
     bf16* gradientRight;                    // columns are queries of a block, steps its keys
     float *queryGradient, *partGradient;    // of all parts, of one
     float *keyGradient, *valueGradient;     // tiles [key panel][column panel], of a block of keys
-    float *delta, *logSumExp;  // [longest, whole panels]: rowsum(dout * out); negative, in base 2
+    float *delta, *logSumExp;  // [queries, whole panels]: rowsum(dout * out); negative, in base 2
     float* row;                // [kPairCols, headDim rounded up]
 
-    DDSC_INLINE Buffers(Arena& arena, std::int64_t longest, std::int64_t headDim) {
-      const std::int64_t paddedRows = roundUp(longest, kPairCols), paddedDim = roundUp(headDim, kPairCols);
-      rotated = arena.take<bf16>(longest * headDim);
-      queryRight = arena.take<bf16>(rightElements(longest, headDim));
-      doutRight = arena.take<bf16>(rightElements(longest, headDim));
+    DDSC_INLINE Buffers(Arena& arena, std::int64_t mostQueries, std::int64_t mostKeys, std::int64_t headDim) {
+      const std::int64_t paddedRows = roundUp(mostQueries, kPairCols),
+                         paddedDim = roundUp(headDim, kPairCols);
+      rotated = arena.take<bf16>(most(mostQueries, least(mostKeys, kPairKeyBlock)) * headDim);
+      queryRight = arena.take<bf16>(rightElements(mostQueries, headDim));
+      doutRight = arena.take<bf16>(rightElements(mostQueries, headDim));
       querySteps = arena.take<bf16>(paddedDim * paddedRows);
       doutSteps = arena.take<bf16>(paddedDim * paddedRows);
       keyLeft = arena.take<bf16>(leftElements(kPairKeyBlock, headDim));
@@ -59,8 +60,8 @@ struct PairAttentionGradient {
       probabilityLeft = arena.take<bf16>(leftElements(kPairKeyBlock, kQueryBlock));
       gradientLeft = arena.take<bf16>(leftElements(kPairKeyBlock, kQueryBlock));
       gradientRight = arena.take<bf16>(rightElements(kQueryBlock, kPairKeyBlock));
-      queryGradient = arena.take(queryGradientFloats(longest, headDim));
-      partGradient = arena.take(partsOf(longest) > 1 ? queryGradientFloats(longest, headDim) : 0);
+      queryGradient = arena.take(queryGradientFloats(mostQueries, headDim));
+      partGradient = arena.take(partsOf(mostKeys) > 1 ? queryGradientFloats(mostQueries, headDim) : 0);
       keyGradient = arena.take(kPairKeyBlock * paddedDim);
       valueGradient = arena.take(kPairKeyBlock * paddedDim);
       delta = arena.take(paddedRows);
@@ -72,21 +73,21 @@ struct PairAttentionGradient {
   /// Everything of the queries that every part needs. Queries past the last, up to a whole panel, have
   /// probability zero.
   static void packQueries(const AttentionGradientTask<bf16>& task, const Buffers& buffers) {
-    const std::int64_t headDim = task.query.dim, length = task.length;
-    const std::int64_t padded = roundUp(length, kPairCols), dimSteps = paddedSteps(headDim);
+    const std::int64_t headDim = task.query.dim, queries = task.queries;
+    const std::int64_t padded = roundUp(queries, kPairCols), dimSteps = paddedSteps(headDim);
     rowProducts(task, buffers.delta);
-    for (std::int64_t i = 0; i < length; ++i)
+    for (std::int64_t i = 0; i < queries; ++i)
       buffers.logSumExp[i] = -kLog2E * task.logSumExp[i * task.logSumExpStride];
-    for (std::int64_t i = length; i < padded; ++i) {
+    for (std::int64_t i = queries; i < padded; ++i) {
       buffers.delta[i] = 0;
       buffers.logSumExp[i] = -__builtin_inff();
     }
-    const Operand query = rotatedRows(task.query, task.rotation, 0, length, buffers.rotated);
+    const Operand query = rotatedRows(task.query, task.queryRotation, 0, queries, buffers.rotated);
     const Operand dout{task.dout.data, task.dout.stride, DType::bf16, true};
-    packRight(query, length, headDim, dimSteps, buffers.queryRight);
-    packRight(dout, length, headDim, dimSteps, buffers.doutRight);
-    packRight(transposed(query), headDim, length, padded, buffers.querySteps);
-    packRight(transposed(dout), headDim, length, padded, buffers.doutSteps);
+    packRight(query, queries, headDim, dimSteps, buffers.queryRight);
+    packRight(dout, queries, headDim, dimSteps, buffers.doutRight);
+    packRight(transposed(query), headDim, queries, padded, buffers.querySteps);
+    packRight(transposed(dout), headDim, queries, padded, buffers.doutSteps);
   }
 
   /// The tile of scores and of dout vᵀ becomes P and dS, rounded: as rows, and dS in pairs of rows.
@@ -148,7 +149,7 @@ struct PairAttentionGradient {
                                              std::int64_t firstQuery, std::int64_t keys, bool firstKeys,
                                              float* queryGradient) {
     const std::int64_t headDim = task.query.dim, columnPanels = ceilDivide(headDim, kPairCols);
-    const std::int64_t tokenSteps = roundUp(task.length, kPairCols), keySteps = paddedSteps(keys);
+    const std::int64_t tokenSteps = roundUp(task.queries, kPairCols), keySteps = paddedSteps(keys);
     const std::int64_t queries = least(kQueryBlock, tokenSteps - firstQuery);
     differentiateScores(task, buffers, firstQuery, queries, keys);
     const Tile ofQueries = firstKeys ? Tile::overwrite : Tile::add;
@@ -178,16 +179,16 @@ struct PairAttentionGradient {
   static void differentiatePart(const AttentionGradientTask<bf16>& task, const Buffers& buffers,
                                 std::int64_t part, float* queryGradient) {
     const PairSession session;
-    const std::int64_t headDim = task.query.dim, length = task.length;
-    const std::int64_t begin = part * kPartKeys, end = least(begin + kPartKeys, length);
+    const std::int64_t headDim = task.query.dim;
+    const std::int64_t begin = part * kPartKeys, end = least(begin + kPartKeys, task.keys);
     for (std::int64_t firstKey = begin; firstKey < end; firstKey += kPairKeyBlock) {
       const std::int64_t keys = least(kPairKeyBlock, end - firstKey);
-      const Operand key = rotatedRows(task.key, task.rotation, firstKey, keys, buffers.rotated);
+      const Operand key = rotatedRows(task.key, task.keyRotation, firstKey, keys, buffers.rotated);
       packLeft(key, keys, headDim, buffers.keyLeft);
       packLeft(transposed(key), headDim, keys, buffers.keySteps);
       packLeft({task.value.row(firstKey), task.value.stride, DType::bf16, true}, keys, headDim,
                buffers.valueLeft);
-      for (std::int64_t firstQuery = 0; firstQuery < length; firstQuery += kQueryBlock)
+      for (std::int64_t firstQuery = 0; firstQuery < task.queries; firstQuery += kQueryBlock)
         differentiateBlock(task, buffers, firstQuery, keys, firstKey == begin, queryGradient);
       writeKeyGradients<kPairRows>(task, buffers.keyGradient, buffers.valueGradient, firstKey, keys,
                                    task.scale, buffers.row);
@@ -196,11 +197,11 @@ struct PairAttentionGradient {
 
   static void writeQueryGradient(const AttentionGradientTask<bf16>& task, const float* sums, float* rows) {
     const std::int64_t headDim = task.query.dim, stride = roundUp(headDim, kWidth);
-    for (std::int64_t first = 0; first < task.length;
+    for (std::int64_t first = 0; first < task.queries;
          first += kPairCols, sums += sumRows(headDim) * kPairCols) {
       transposeColumns(sums, headDim, stride, rows);
-      for (std::int64_t i = 0; i < least(kPairCols, task.length - first); ++i)
-        writeUnrotated(task.queryGradient, task.rotation, first + i, task.scale, rows + i * stride);
+      for (std::int64_t i = 0; i < least(kPairCols, task.queries - first); ++i)
+        writeUnrotated(task.queryGradient, task.queryRotation, first + i, task.scale, rows + i * stride);
     }
   }
 };

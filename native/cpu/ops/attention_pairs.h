@@ -105,7 +105,7 @@ struct PairAttention {
 
   /// Scratch of a task.
   struct Buffers {
-    bf16* rotated;                     // [longest, headDim]
+    bf16* rotated;                     // [keys or a block of queries, headDim]
     bf16* keys;                        // left: rows are keys
     bf16* values;                      // left: rows are columns of the values, steps are keys
     bf16* queries;                     // right, of a block
@@ -115,10 +115,10 @@ struct PairAttention {
     float *maximum, *total, *rescale;  // [kQueryBlock] of scaled scores
     float* rows;                       // [kPairCols, headDim rounded up to vectors]
 
-    DDSC_INLINE Buffers(Arena& arena, std::int64_t longest, std::int64_t headDim) {
-      rotated = arena.take<bf16>(longest * headDim);
-      keys = arena.take<bf16>(leftElements(longest, headDim));
-      values = arena.take<bf16>(leftElements(headDim, longest));
+    DDSC_INLINE Buffers(Arena& arena, std::int64_t mostQueries, std::int64_t mostKeys, std::int64_t headDim) {
+      rotated = arena.take<bf16>(most(mostKeys, least(mostQueries, kQueryBlock)) * headDim);
+      keys = arena.take<bf16>(leftElements(mostKeys, headDim));
+      values = arena.take<bf16>(leftElements(headDim, mostKeys));
       queries = arena.take<bf16>(rightElements(kQueryBlock, headDim));
       scores = arena.take(kQueryPanels * kPairKeyBlock * kPairCols);
       exponentials = arena.take<bf16>(kQueryPanels * rightElements(kPairCols, kPairKeyBlock));
@@ -238,16 +238,16 @@ struct PairAttention {
 
   static void attendHead(const AttentionTask<bf16>& task, const Buffers& buffers) {
     const PairSession session;
-    const std::int64_t headDim = task.query.dim, length = task.length, dimSteps = paddedSteps(headDim);
-    packLeft(rotatedRows(task.key, task.rotation, 0, length, buffers.rotated), length, headDim, buffers.keys);
-    packLeft({task.value.data, task.value.stride, DType::bf16, false}, headDim, length, buffers.values);
+    const std::int64_t headDim = task.query.dim, keys = task.keys, dimSteps = paddedSteps(headDim);
+    packLeft(rotatedRows(task.key, task.keyRotation, 0, keys, buffers.rotated), keys, headDim, buffers.keys);
+    packLeft({task.value.data, task.value.stride, DType::bf16, false}, headDim, keys, buffers.values);
     const float scale = kLog2E / __builtin_sqrtf(static_cast<float>(headDim));
     for (std::int64_t first = task.firstQuery; first < task.endQuery; first += kQueryBlock) {
       const std::int64_t queries = least(kQueryBlock, task.endQuery - first);
       const std::int64_t panels = ceilDivide(queries, kPairCols);
-      packRight(rotatedRows(task.query, task.rotation, first, queries, buffers.rotated), queries, headDim,
-                dimSteps, buffers.queries);
-      attend(buffers, panels, length, headDim, scale);
+      packRight(rotatedRows(task.query, task.queryRotation, first, queries, buffers.rotated), queries,
+                headDim, dimSteps, buffers.queries);
+      attend(buffers, panels, keys, headDim, scale);
       for (std::int64_t panel = 0; panel < panels; ++panel)
         finish(task, buffers, panel, first + panel * kPairCols,
                least(kPairCols, queries - panel * kPairCols));

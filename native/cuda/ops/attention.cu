@@ -70,20 +70,20 @@ struct RunningSoftmax {
 
 template <int kDim>
 DDSC_KERNEL(kAttentionThreads)
-attend(PackedHeads heads, Global<const std::int32_t> offsets, int headDim, float scale, View<bf16> out,
-       Rows<float> logSumExp) {
-  const HeadPlace at = HeadPlace::of(offsets, kQueries);
+attend(PackedHeads heads, Sides sides, int headDim, float scale, View<bf16> out, Rows<float> logSumExp) {
+  const HeadPlace at = HeadPlace::of(sides.own, kQueries);
   if (at.first >= at.length) return;
+  const HeadPlace walked = HeadPlace::whole(sides.walked);
   using Keys = HeadTile<kDim, kKeys>;
   SharedMemory memory;
   const Shared<bf16> queries = memory.take<bf16>(HeadTile<kDim, kQueries>::kElements);
   const Shared<bf16> keys = memory.take<bf16>(2 * Keys::kElements);
   const Shared<bf16> values = memory.take<bf16>(2 * Keys::kElements);
-  const int blocks = (at.length + kKeys - 1) / kKeys;
+  const int blocks = (walked.length + kKeys - 1) / kKeys;
   const auto fetch = [&](int block) {
     if (block < blocks) {
-      Keys::fetch(keys + block % 2 * Keys::kElements, heads.key, at, block * kKeys);
-      Keys::fetch(values + block % 2 * Keys::kElements, heads.value, at, block * kKeys);
+      Keys::fetch(keys + block % 2 * Keys::kElements, heads.key, walked, block * kKeys);
+      Keys::fetch(values + block % 2 * Keys::kElements, heads.value, walked, block * kKeys);
     }
     commitCopies();
   };
@@ -100,7 +100,7 @@ attend(PackedHeads heads, Global<const std::int32_t> offsets, int headDim, float
     WarpSums<kKeys> scores;
     float shrink[2];
     multiplyTokens<kDim, kQueries, kKeys>(scores, queries, warpIndex() * 16, keys + tile);
-    softmax.take<kKeys>(scores, scale * kLog2E, block * kKeys, at.length, shrink);
+    softmax.take<kKeys>(scores, scale * kLog2E, block * kKeys, walked.length, shrink);
 #pragma unroll
     for (int i = 0; i < kDim / 8; ++i) {
       sums[i][0] *= shrink[0];
@@ -132,16 +132,17 @@ attend(PackedHeads heads, Global<const std::int32_t> offsets, int headDim, float
 template <int kDim>
 void attendBf16(Context& context, const Attention& op) {
   const std::int64_t headDim = op.out.cols / op.heads;
-  auto* memory = context.scratch.take<bf16>(op.qkv.rows * 3 * op.heads * kDim);
-  const PackedHeads heads = packHeads(context, op.qkv, op.heads, kDim, op.rotary, op.cells, memory);
+  auto* memory = context.scratch.take<float>(gpu::attentionScratchFloats(op.out, op.keyValue.rows, op.heads));
+  const PackedHeads heads = packHeads(context, op.query, op.keyValue, op.heads, kDim, op.rotary, op.cells,
+                                      op.keys, reinterpret_cast<bf16*>(memory));
   // A head's columns begin at multiples of its width.
   const View<bf16> outView{rowsOf<bf16>(op.out),
                            isAligned(op.out.data, op.out.stride, op.out.type) && headDim % 8 == 0};
-  forPiecesOfCells(op.cells, op.heads, kQueries,
+  forPiecesOfCells(op.cells, op.keys, op.heads, kQueries,
                    {.threads = kAttentionThreads, .sharedBytes = sharedBytes<kDim>()},
-                   [&](const LaunchShape& shape, Global<const std::int32_t> offsets) {
+                   [&](const LaunchShape& shape, const Sides& sides) {
                      launch<attend<kDim>>(
-                         context.stream, "attention", shape, heads, offsets, static_cast<int>(headDim),
+                         context.stream, "attention", shape, heads, sides, static_cast<int>(headDim),
                          1.0f / std::sqrt(static_cast<float>(headDim)), outView, rowsOf<float>(op.logSumExp));
                    });
 }

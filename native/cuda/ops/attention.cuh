@@ -30,8 +30,8 @@ struct Rotation {
   Global<const float> cosine, sine;
   Global<const std::int32_t> position;
 
-  static Rotation of(const RotaryTable& table, const Ragged& cells) {
-    return {globalOf(table.cosine), globalOf(table.sine), globalOf(cells.position)};
+  static Rotation of(const RotaryTable& table, const Ragged& rows) {
+    return {globalOf(table.cosine), globalOf(table.sine), globalOf(rows.position)};
   }
   DDSC_DEVICE Vector<float, 2> at(std::int64_t row, int pair, int half) const {
     if (cosine.data == nullptr) return {{1.0f, 0.0f}};
@@ -40,10 +40,10 @@ struct Rotation {
   }
 };
 
-/// Where the block stands: a run of tokens of one head of one cell.
+/// Where the block stands: tokens of one head of one cell, on one side: the rows that ask, or the keys.
 struct HeadPlace {
-  std::int64_t start;  // the cell's first row
-  int length;          // of the cell
+  std::int64_t start;  // the cell's first row on this side
+  int length;          // its rows there
   int first;           // token the block begins with
   int head;
 
@@ -52,19 +52,27 @@ struct HeadPlace {
     const std::int32_t start = offsets[block.z];
     return {start, offsets[block.z + 1] - start, block.x * tokensPerBlock, block.y};
   }
+  /// All tokens of the block's head and cell, on the side with these offsets.
+  DDSC_DEVICE static HeadPlace whole(Global<const std::int32_t> offsets) { return of(offsets, 0); }
 };
 
-/// Launches a kernel that begins with `HeadPlace::of`, cells in z: in pieces where there are more of them
-/// than a grid takes there. `launchPiece(shape, offsets)` gets the grid of a piece and the offsets of its
-/// cells.
+/// The offsets of the same cells on the side whose tokens a block keeps, and on the one that it walks.
+struct Sides {
+  Global<const std::int32_t> own, walked;
+};
+
+/// Launches a kernel that begins with `HeadPlace::of` of its own side, cells in z: in pieces where there are
+/// more of them than a grid takes there. `launchPiece(shape, sides)` gets the grid of a piece and the offsets
+/// of its cells.
 template <class LaunchPiece>
-void forPiecesOfCells(const Ragged& cells, std::int64_t heads, std::int64_t tokensPerBlock, LaunchShape shape,
-                      const LaunchPiece& launchPiece) {
-  shape.x = ceilDivide(cells.longest, tokensPerBlock);
+void forPiecesOfCells(const Ragged& own, const Ragged& walked, std::int64_t heads,
+                      std::int64_t tokensPerBlock, LaunchShape shape, const LaunchPiece& launchPiece) {
+  shape.x = ceilDivide(own.longest, tokensPerBlock);
   shape.y = heads;
-  for (std::int64_t first = 0; first < cells.cells(); first += kMostInYOrZ) {
-    shape.z = std::min(cells.cells() - first, kMostInYOrZ);
-    launchPiece(shape, globalOf(cells.offsets.part(first, shape.z + 1)));
+  for (std::int64_t first = 0; first < own.cells(); first += kMostInYOrZ) {
+    shape.z = std::min(own.cells() - first, kMostInYOrZ);
+    launchPiece(shape, Sides{globalOf(own.offsets.part(first, shape.z + 1)),
+                             globalOf(walked.offsets.part(first, shape.z + 1))});
   }
 }
 
@@ -204,10 +212,12 @@ struct PackedHeads {
   Heads query, key, value;
 };
 
-/// The heads of qkv, rotated. Packed into `memory` [rows, 3, heads, dim] where they are rotated, narrower
-/// than the tile or not aligned for 16-byte copies.
-PackedHeads packHeads(Context& context, const ConstMatrix& qkv, std::int64_t heads, int dim,
-                      const RotaryTable& rotary, const Ragged& cells, bf16* memory);
+/// The heads of query and keyValue, q and k rotated. Packed into `memory`, query [rows, heads, dim] and
+/// keyValue [key rows, 2, heads, dim] behind it, where they are rotated, narrower than the tile or not
+/// aligned for 16-byte copies.
+PackedHeads packHeads(Context& context, const ConstMatrix& query, const ConstMatrix& keyValue,
+                      std::int64_t heads, int dim, const RotaryTable& rotary, const Ragged& cells,
+                      const Ragged& keys, bf16* memory);
 /// The same of a [rows, heads * headDim] matrix, without rotation; `memory` is [rows, heads, dim].
 Heads packPlain(Context& context, const ConstMatrix& matrix, std::int64_t heads, int dim, bf16* memory);
 

@@ -27,14 +27,14 @@ constexpr std::size_t sharedBytes() {
 struct GradientInput {
   PackedHeads heads;
   Heads dout;
-  Global<const std::int32_t> offsets;
+  Sides sides;
   Rows<const float> logSumExp;
   Global<const float> delta;  // [rows, heads]
   int headCount, headDim;
   float scale;
-  Rotation rotation;
-  Rows<bf16> dqkv;
-  bool aligned;
+  Rotation queryRotation, keyRotation;
+  Rows<bf16> dquery, dkeyValue;
+  bool aligned;  // the columns of dv
 
   DDSC_DEVICE float logSumExpOf(const HeadPlace& at, int token) const {
     return logSumExp[at.start + token][at.head];
@@ -42,10 +42,8 @@ struct GradientInput {
   DDSC_DEVICE float deltaOf(const HeadPlace& at, int token) const {
     return delta[(at.start + token) * headCount + at.head];
   }
-  /// Column of q's (0), k's (1) or v's (2) gradient.
-  DDSC_DEVICE std::int64_t firstCol(int part) const {
-    return static_cast<std::int64_t>(part) * headCount * headDim;
-  }
+  /// Column of dkeyValue with which dv begins.
+  DDSC_DEVICE std::int64_t valueCol() const { return static_cast<std::int64_t>(headCount) * headDim; }
 };
 
 /// Two matrices' tiles of the tokens walked, the next pair arriving while one is used.
@@ -68,8 +66,9 @@ struct WalkedTiles {
 template <int kDim>
 DDSC_KERNEL(kAttentionThreads)
 differentiateKeys(GradientInput in) {
-  const HeadPlace at = HeadPlace::of(in.offsets, kOwn);
+  const HeadPlace at = HeadPlace::of(in.sides.own, kOwn);
   if (at.first >= at.length) return;
+  const HeadPlace asking = HeadPlace::whole(in.sides.walked);
   using Own = HeadTile<kDim, kOwn>;
   constexpr int kQueries = kWalked<kDim>;
   SharedMemory memory;
@@ -77,22 +76,25 @@ differentiateKeys(GradientInput in) {
   const WalkedTiles<kDim> walked{memory.take<bf16>(2 * WalkedTiles<kDim>::Tile::kElements),
                                  memory.take<bf16>(2 * WalkedTiles<kDim>::Tile::kElements)};
   const Shared<float> ofQueries = memory.take<float>(4 * kQueries);  // two buffers of lse and delta
-  const int blocks = (at.length + kQueries - 1) / kQueries;
-  Own::fetch(keys, in.heads.key, at, at.first);
-  Own::fetch(values, in.heads.value, at, at.first);
-  walked.fetch(0, blocks, in.heads.query, in.dout, at);
+  const int blocks = (asking.length + kQueries - 1) / kQueries;
+  // Where nobody asks, nothing may still arrive when the zeros take the tiles' place.
+  if (blocks > 0) {
+    Own::fetch(keys, in.heads.key, at, at.first);
+    Own::fetch(values, in.heads.value, at, at.first);
+  }
+  walked.fetch(0, blocks, in.heads.query, in.dout, asking);
 
   const float scale2 = in.scale * kLog2E;
   const int pair = laneIndex() % 4 * 2;
   WarpSums<kDim> keySums = {}, valueSums = {};
   for (int block = 0; block < blocks; ++block) {
-    walked.fetch(block + 1, blocks, in.heads.query, in.dout, at);
+    walked.fetch(block + 1, blocks, in.heads.query, in.dout, asking);
     const Shared<float> own = ofQueries + block % 2 * 2 * kQueries;
     for (int i = threadIndex(); i < kQueries; i += kAttentionThreads) {
       const int query = block * kQueries + i;
       // Past the cell: a weight of 0.
-      own[i] = query < at.length ? in.logSumExpOf(at, query) * kLog2E : INFINITY;
-      own[kQueries + i] = query < at.length ? in.deltaOf(at, query) : 0.0f;
+      own[i] = query < asking.length ? in.logSumExpOf(asking, query) * kLog2E : INFINITY;
+      own[kQueries + i] = query < asking.length ? in.deltaOf(asking, query) : 0.0f;
     }
     waitForCopies<1>();
     syncBlock();
@@ -119,28 +121,29 @@ differentiateKeys(GradientInput in) {
   const Shared<float> result = again.take<float>(HeadResult<kDim>::kBytes / sizeof(float));
   HeadResult<kDim>::put(result, keySums, in.scale, in.scale);
   syncBlock();
-  HeadResult<kDim>::writeUnrotated(result, at, in.headDim, in.rotation, in.dqkv, in.firstCol(1));
+  HeadResult<kDim>::writeUnrotated(result, at, in.headDim, in.keyRotation, in.dkeyValue, 0);
   syncBlock();
   HeadResult<kDim>::put(result, valueSums, 1.0f, 1.0f);
   syncBlock();
-  HeadResult<kDim>::write(result, at, in.headDim, {in.dqkv, in.aligned}, in.firstCol(2));
+  HeadResult<kDim>::write(result, at, in.headDim, {in.dkeyValue, in.aligned}, in.valueCol());
 }
 
 template <int kDim>
 DDSC_KERNEL(kAttentionThreads)
 differentiateQueries(GradientInput in) {
-  const HeadPlace at = HeadPlace::of(in.offsets, kOwn);
+  const HeadPlace at = HeadPlace::of(in.sides.own, kOwn);
   if (at.first >= at.length) return;
+  const HeadPlace keysAt = HeadPlace::whole(in.sides.walked);
   using Own = HeadTile<kDim, kOwn>;
   constexpr int kKeys = kWalked<kDim>;
   SharedMemory memory;
   const Shared<bf16> queries = memory.take<bf16>(Own::kElements), dout = memory.take<bf16>(Own::kElements);
   const WalkedTiles<kDim> walked{memory.take<bf16>(2 * WalkedTiles<kDim>::Tile::kElements),
                                  memory.take<bf16>(2 * WalkedTiles<kDim>::Tile::kElements)};
-  const int blocks = (at.length + kKeys - 1) / kKeys;
+  const int blocks = (keysAt.length + kKeys - 1) / kKeys;
   Own::fetch(queries, in.heads.query, at, at.first);
   Own::fetch(dout, in.dout, at, at.first);
-  walked.fetch(0, blocks, in.heads.key, in.heads.value, at);
+  walked.fetch(0, blocks, in.heads.key, in.heads.value, keysAt);
 
   const float scale2 = in.scale * kLog2E;
   const int pair = laneIndex() % 4 * 2;
@@ -153,7 +156,7 @@ differentiateQueries(GradientInput in) {
   }
   WarpSums<kDim> sums = {};
   for (int block = 0; block < blocks; ++block) {
-    walked.fetch(block + 1, blocks, in.heads.key, in.heads.value, at);
+    walked.fetch(block + 1, blocks, in.heads.key, in.heads.value, keysAt);
     waitForCopies<1>();
     syncBlock();
     WarpSums<kKeys> weights, gradients;
@@ -163,7 +166,7 @@ differentiateQueries(GradientInput in) {
     for (int i = 0; i < kKeys / 8; ++i) {
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
-        const bool inside = block * kKeys + 8 * i + pair + j % 2 < at.length;
+        const bool inside = block * kKeys + 8 * i + pair + j % 2 < keysAt.length;
         const float weight = inside ? exponential2(weights[i][j] * scale2 - lse[j / 2]) : 0.0f;
         gradients[i][j] = weight * (gradients[i][j] - delta[j / 2]);
       }
@@ -176,32 +179,44 @@ differentiateQueries(GradientInput in) {
   const Shared<float> result = again.take<float>(HeadResult<kDim>::kBytes / sizeof(float));
   HeadResult<kDim>::put(result, sums, in.scale, in.scale);
   syncBlock();
-  HeadResult<kDim>::writeUnrotated(result, at, in.headDim, in.rotation, in.dqkv, in.firstCol(0));
+  HeadResult<kDim>::writeUnrotated(result, at, in.headDim, in.queryRotation, in.dquery, 0);
 }
 
 template <int kDim>
 void differentiateBf16(Context& context, const AttentionGradient& op) {
-  const std::int64_t rows = op.qkv.rows, headDim = op.out.cols / op.heads, width = op.heads * kDim;
-  // One piece of scratch: packed q, k, v, packed dout, delta.
-  auto* memory = context.scratch.take<bf16>(rows * (4 * width + 2 * op.heads));
-  auto* delta = reinterpret_cast<float*>(memory + rows * 4 * width);
-  GradientInput in{.heads = packHeads(context, op.qkv, op.heads, kDim, op.rotary, op.cells, memory),
-                   .dout = packPlain(context, op.dout, op.heads, kDim, memory + rows * 3 * width),
-                   .offsets = {},
-                   .logSumExp = rowsOf<float>(op.logSumExp),
-                   .delta = {delta, rows * op.heads},
-                   .headCount = static_cast<int>(op.heads),
-                   .headDim = static_cast<int>(headDim),
-                   .scale = 1.0f / std::sqrt(static_cast<float>(headDim)),
-                   .rotation = Rotation::of(op.rotary, op.cells),
-                   .dqkv = rowsOf<bf16>(op.dqkv),
-                   .aligned = isAligned(op.dqkv.data, op.dqkv.stride, op.dqkv.type) && headDim % 8 == 0};
+  const std::int64_t rows = op.out.rows, headDim = op.out.cols / op.heads, width = op.heads * kDim;
+  // One piece of scratch: packed q, packed k and v, packed dout, delta.
+  auto* memory =
+      context.scratch.take<float>(gpu::attentionGradientScratchFloats(op.out, op.keyValue.rows, op.heads));
+  auto* packed = reinterpret_cast<bf16*>(memory);
+  auto* packedDout = packed + (rows + 2 * op.keyValue.rows) * width;
+  auto* delta = reinterpret_cast<float*>(packedDout + rows * width);
+  const Matrix& dkeyValue = op.dkeyValue;
+  GradientInput in{
+      .heads =
+          packHeads(context, op.query, op.keyValue, op.heads, kDim, op.rotary, op.cells, op.keys, packed),
+      .dout = packPlain(context, op.dout, op.heads, kDim, packedDout),
+      .sides = {},
+      .logSumExp = rowsOf<float>(op.logSumExp),
+      .delta = {delta, rows * op.heads},
+      .headCount = static_cast<int>(op.heads),
+      .headDim = static_cast<int>(headDim),
+      .scale = 1.0f / std::sqrt(static_cast<float>(headDim)),
+      .queryRotation = Rotation::of(op.rotary, op.cells),
+      .keyRotation = Rotation::of(op.rotary, op.keys),
+      .dquery = rowsOf<bf16>(op.dquery),
+      .dkeyValue = rowsOf<bf16>(dkeyValue),
+      .aligned = isAligned(dkeyValue.data, dkeyValue.stride, dkeyValue.type) && headDim % 8 == 0};
   attentionDelta(context, op.out, op.dout, op.heads, delta);
-  forPiecesOfCells(op.cells, op.heads, kOwn,
-                   {.threads = kAttentionThreads, .sharedBytes = sharedBytes<kDim>()},
-                   [&](const LaunchShape& shape, Global<const std::int32_t> offsets) {
-                     in.offsets = offsets;
+  const LaunchShape block{.threads = kAttentionThreads, .sharedBytes = sharedBytes<kDim>()};
+  forPiecesOfCells(op.keys, op.cells, op.heads, kOwn, block,
+                   [&](const LaunchShape& shape, const Sides& sides) {
+                     in.sides = sides;
                      launch<differentiateKeys<kDim>>(context.stream, "attentionGradient", shape, in);
+                   });
+  forPiecesOfCells(op.cells, op.keys, op.heads, kOwn, block,
+                   [&](const LaunchShape& shape, const Sides& sides) {
+                     in.sides = sides;
                      launch<differentiateQueries<kDim>>(context.stream, "attentionGradient", shape, in);
                    });
 }

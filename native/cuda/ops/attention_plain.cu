@@ -85,19 +85,21 @@ DDSC_DEVICE void writeRow(const float (&sums)[kColumns], float factor, Shared<fl
 /// The matrices of an op and what a kernel needs to find a head in them.
 template <class T>
 struct PlainInput {
-  Rows<const T> qkv, dout;
+  Rows<const T> queries, keyValues, dout;
   Rows<const float> logSumExp;
   Global<const float> delta;  // [rows, heads]
-  Global<const std::int32_t> offsets;
-  Rotation rotation;
+  Sides sides;
+  Rotation queryRotation, keyRotation;
   int heads, headDim;
   float scale;
 
-  DDSC_DEVICE PlainHead<T> part(int which, int head) const {
-    return {qkv, static_cast<std::int64_t>(which * heads + head) * headDim, headDim};
-  }
-  DDSC_DEVICE PlainHead<T> gradient(int head) const {
-    return {dout, static_cast<std::int64_t>(head) * headDim, headDim};
+  DDSC_DEVICE PlainHead<T> query(int head) const { return {queries, firstCol(0, head), headDim}; }
+  DDSC_DEVICE PlainHead<T> key(int head) const { return {keyValues, firstCol(0, head), headDim}; }
+  DDSC_DEVICE PlainHead<T> value(int head) const { return {keyValues, firstCol(1, head), headDim}; }
+  DDSC_DEVICE PlainHead<T> gradient(int head) const { return {dout, firstCol(0, head), headDim}; }
+  /// Of a head in part `which` of a matrix.
+  DDSC_DEVICE std::int64_t firstCol(int which, int head) const {
+    return static_cast<std::int64_t>(which * heads + head) * headDim;
   }
   DDSC_DEVICE float deltaOf(std::int64_t row, int head) const { return delta[row * heads + head]; }
 };
@@ -125,18 +127,19 @@ struct PlainMemory {
 template <class T>
 DDSC_KERNEL(kRowThreads)
 attendRows(PlainInput<T> in, Rows<T> out, Rows<float> logSumExp) {
-  const HeadPlace at = HeadPlace::of(in.offsets, kOwn);
+  const HeadPlace at = HeadPlace::of(in.sides.own, kOwn);
   if (at.first >= at.length) return;
+  const HeadPlace keys = HeadPlace::whole(in.sides.walked);
   const int dim = in.headDim, query = at.first + warpIndex();
   const PlainMemory m(dim);
   const Shared<float> own = m.ownFirst + warpIndex() * m.stride;
-  bring(m.ownFirst, m.stride, kOwn, in.part(0, at.head), at, at.first, &in.rotation);
+  bring(m.ownFirst, m.stride, kOwn, in.query(at.head), at, at.first, &in.queryRotation);
   float highest = -INFINITY, total = 0, sums[kColumns] = {};
-  for (int first = 0; first < at.length; first += kTokens) {
-    bring(m.first, m.stride, kTokens, in.part(1, at.head), at, first, &in.rotation);
-    bring(m.second, m.stride, kTokens, in.part(2, at.head), at, first, nullptr);
+  for (int first = 0; first < keys.length; first += kTokens) {
+    bring(m.first, m.stride, kTokens, in.key(at.head), keys, first, &in.keyRotation);
+    bring(m.second, m.stride, kTokens, in.value(at.head), keys, first, nullptr);
     syncBlock();
-    const bool inside = first + laneIndex() < at.length;
+    const bool inside = first + laneIndex() < keys.length;
     const float score = dot(own, m.first + laneIndex() * m.stride, dim) * in.scale;
     const float raised = warpMaximum(inside ? score : -INFINITY);
     const float now = raised > highest ? raised : highest;
@@ -156,22 +159,23 @@ attendRows(PlainInput<T> in, Rows<T> out, Rows<float> logSumExp) {
 
 template <class T>
 DDSC_KERNEL(kRowThreads, 3)
-differentiateQueries(PlainInput<T> in, Rows<T> dqkv) {
-  const HeadPlace at = HeadPlace::of(in.offsets, kOwn);
+differentiateQueries(PlainInput<T> in, Rows<T> dquery) {
+  const HeadPlace at = HeadPlace::of(in.sides.own, kOwn);
   if (at.first >= at.length) return;
+  const HeadPlace keys = HeadPlace::whole(in.sides.walked);
   const int dim = in.headDim, query = at.first + warpIndex();
   const std::int64_t row = at.start + (query < at.length ? query : at.first);
   const PlainMemory m(dim);
   const Shared<float> q = m.ownFirst + warpIndex() * m.stride, dout = m.ownSecond + warpIndex() * m.stride;
-  bring(m.ownFirst, m.stride, kOwn, in.part(0, at.head), at, at.first, &in.rotation);
+  bring(m.ownFirst, m.stride, kOwn, in.query(at.head), at, at.first, &in.queryRotation);
   bring(m.ownSecond, m.stride, kOwn, in.gradient(at.head), at, at.first, nullptr);
   const float logSumExp = in.logSumExp[row][at.head], delta = in.deltaOf(row, at.head);
   float sums[kColumns] = {};
-  for (int first = 0; first < at.length; first += kTokens) {
-    bring(m.first, m.stride, kTokens, in.part(1, at.head), at, first, &in.rotation);
-    bring(m.second, m.stride, kTokens, in.part(2, at.head), at, first, nullptr);
+  for (int first = 0; first < keys.length; first += kTokens) {
+    bring(m.first, m.stride, kTokens, in.key(at.head), keys, first, &in.keyRotation);
+    bring(m.second, m.stride, kTokens, in.value(at.head), keys, first, nullptr);
     syncBlock();
-    const bool inside = first + laneIndex() < at.length;
+    const bool inside = first + laneIndex() < keys.length;
     const float score = dot(q, m.first + laneIndex() * m.stride, dim) * in.scale;
     const float weight = inside ? expf(score - logSumExp) : 0.0f;
     const float gradient = weight * (dot(dout, m.second + laneIndex() * m.stride, dim) - delta);
@@ -180,30 +184,35 @@ differentiateQueries(PlainInput<T> in, Rows<T> dqkv) {
   }
   if (query >= at.length) return;
   const std::int64_t col = static_cast<std::int64_t>(at.head) * dim;
-  writeRow(sums, in.scale, q, dim, row, Global<T>{dqkv.data + row * dqkv.stride + col, dim}, &in.rotation);
+  writeRow(sums, in.scale, q, dim, row, Global<T>{dquery.data + row * dquery.stride + col, dim},
+           &in.queryRotation);
 }
 
 template <class T>
 DDSC_KERNEL(kRowThreads)
-differentiateKeys(PlainInput<T> in, Rows<T> dqkv) {
-  const HeadPlace at = HeadPlace::of(in.offsets, kOwn);
+differentiateKeys(PlainInput<T> in, Rows<T> dkeyValue) {
+  const HeadPlace at = HeadPlace::of(in.sides.own, kOwn);
   if (at.first >= at.length) return;
+  const HeadPlace asking = HeadPlace::whole(in.sides.walked);
   const int dim = in.headDim, key = at.first + warpIndex();
   const PlainMemory m(dim);
   const Shared<float> k = m.ownFirst + warpIndex() * m.stride, v = m.ownSecond + warpIndex() * m.stride;
-  bring(m.ownFirst, m.stride, kOwn, in.part(1, at.head), at, at.first, &in.rotation);
-  bring(m.ownSecond, m.stride, kOwn, in.part(2, at.head), at, at.first, nullptr);
+  // Where nobody asks, no barrier parts these writes from those of the zeros below.
+  if (asking.length > 0) {
+    bring(m.ownFirst, m.stride, kOwn, in.key(at.head), at, at.first, &in.keyRotation);
+    bring(m.ownSecond, m.stride, kOwn, in.value(at.head), at, at.first, nullptr);
+  }
   float keySums[kColumns] = {}, valueSums[kColumns] = {};
-  for (int first = 0; first < at.length; first += kTokens) {
-    bring(m.first, m.stride, kTokens, in.part(0, at.head), at, first, &in.rotation);
-    bring(m.second, m.stride, kTokens, in.gradient(at.head), at, first, nullptr);
+  for (int first = 0; first < asking.length; first += kTokens) {
+    bring(m.first, m.stride, kTokens, in.query(at.head), asking, first, &in.queryRotation);
+    bring(m.second, m.stride, kTokens, in.gradient(at.head), asking, first, nullptr);
     syncBlock();
     float weight = 0, gradient = 0;
-    const bool inside = first + laneIndex() < at.length;
+    const bool inside = first + laneIndex() < asking.length;
     const float score = dot(k, m.first + laneIndex() * m.stride, dim) * in.scale;
     const float dweight = dot(v, m.second + laneIndex() * m.stride, dim);
     if (inside) {
-      const std::int64_t row = at.start + first + laneIndex();
+      const std::int64_t row = asking.start + first + laneIndex();
       weight = expf(score - in.logSumExp[row][at.head]);
       gradient = weight * (dweight - in.deltaOf(row, at.head));
     }
@@ -214,11 +223,10 @@ differentiateKeys(PlainInput<T> in, Rows<T> dqkv) {
   if (key >= at.length) return;
   const std::int64_t row = at.start + key;
   const auto to = [&](int which) {
-    const std::int64_t col = static_cast<std::int64_t>(which * in.heads + at.head) * dim;
-    return Global<T>{dqkv.data + row * dqkv.stride + col, dim};
+    return Global<T>{dkeyValue.data + row * dkeyValue.stride + in.firstCol(which, at.head), dim};
   };
-  writeRow(keySums, in.scale, k, dim, row, to(1), &in.rotation);
-  writeRow(valueSums, 1.0f, v, dim, row, to(2), nullptr);
+  writeRow(keySums, in.scale, k, dim, row, to(0), &in.keyRotation);
+  writeRow(valueSums, 1.0f, v, dim, row, to(1), nullptr);
 }
 
 /// A warp a row: sum over each head's columns.
@@ -240,26 +248,27 @@ sumProducts(Rows<const T> out, Rows<const T> dout, int heads, Global<float> delt
 
 /// launchPiece(shape, in) for pieces of the cells, `in` with the offsets of each.
 template <class T, class LaunchPiece>
-void forPieces(const Ragged& cells, PlainInput<T> in, const LaunchPiece& launchPiece) {
-  forPiecesOfCells(cells, in.heads, kOwn,
+void forPieces(const Ragged& own, const Ragged& walked, PlainInput<T> in, const LaunchPiece& launchPiece) {
+  forPiecesOfCells(own, walked, in.heads, kOwn,
                    {.threads = kRowThreads, .sharedBytes = PlainMemory::bytes(in.headDim)},
-                   [&](const LaunchShape& shape, Global<const std::int32_t> offsets) {
-                     in.offsets = offsets;
+                   [&](const LaunchShape& shape, const Sides& sides) {
+                     in.sides = sides;
                      launchPiece(shape, in);
                    });
 }
 
-/// All but the offsets.
-template <class T>
-PlainInput<T> inputOf(const ConstMatrix& qkv, const RotaryTable& rotary, const Ragged& cells,
-                      std::int64_t heads) {
-  const std::int64_t headDim = qkv.cols / 3 / heads;
+/// What forward and backward both read, all but the offsets.
+template <class T, class Op>
+PlainInput<T> inputOf(const Op& op) {
+  const std::int64_t headDim = op.query.cols / op.heads;
   require(headDim <= kMostDim, "MODEL_HEAD_DIM",
           "on a GPU heads are at most 256 wide; use more heads or device cpu");
   PlainInput<T> in{};
-  in.qkv = rowsOf<T>(qkv);
-  in.rotation = Rotation::of(rotary, cells);
-  in.heads = static_cast<int>(heads);
+  in.queries = rowsOf<T>(op.query);
+  in.keyValues = rowsOf<T>(op.keyValue);
+  in.queryRotation = Rotation::of(op.rotary, op.cells);
+  in.keyRotation = Rotation::of(op.rotary, op.keys);
+  in.heads = static_cast<int>(op.heads);
   in.headDim = static_cast<int>(headDim);
   in.scale = 1.0f / std::sqrt(static_cast<float>(headDim));
   return in;
@@ -270,11 +279,10 @@ PlainInput<T> inputOf(const ConstMatrix& qkv, const RotaryTable& rotary, const R
 void attendPlain(Context& context, const Attention& op) {
   withElementType(op.out.type, [&](auto element) {
     using T = decltype(element);
-    forPieces(op.cells, inputOf<T>(op.qkv, op.rotary, op.cells, op.heads),
-              [&](const LaunchShape& shape, const PlainInput<T>& in) {
-                launch<attendRows<T>>(context.stream, "attention", shape, in, rowsOf<T>(op.out),
-                                      rowsOf<float>(op.logSumExp));
-              });
+    forPieces(op.cells, op.keys, inputOf<T>(op), [&](const LaunchShape& shape, const PlainInput<T>& in) {
+      launch<attendRows<T>>(context.stream, "attention", shape, in, rowsOf<T>(op.out),
+                            rowsOf<float>(op.logSumExp));
+    });
   });
 }
 
@@ -284,13 +292,15 @@ void differentiatePlain(Context& context, const AttentionGradient& op) {
   attentionDelta(context, op.out, op.dout, op.heads, delta);
   withElementType(op.out.type, [&](auto element) {
     using T = decltype(element);
-    PlainInput<T> whole = inputOf<T>(op.qkv, op.rotary, op.cells, op.heads);
+    PlainInput<T> whole = inputOf<T>(op);
     whole.dout = rowsOf<T>(op.dout);
     whole.logSumExp = rowsOf<float>(op.logSumExp);
     whole.delta = {delta, rows * op.heads};
-    forPieces(op.cells, whole, [&](const LaunchShape& shape, const PlainInput<T>& in) {
-      launch<differentiateQueries<T>>(context.stream, "attentionGradient", shape, in, rowsOf<T>(op.dqkv));
-      launch<differentiateKeys<T>>(context.stream, "attentionGradient", shape, in, rowsOf<T>(op.dqkv));
+    forPieces(op.cells, op.keys, whole, [&](const LaunchShape& shape, const PlainInput<T>& in) {
+      launch<differentiateQueries<T>>(context.stream, "attentionGradient", shape, in, rowsOf<T>(op.dquery));
+    });
+    forPieces(op.keys, op.cells, whole, [&](const LaunchShape& shape, const PlainInput<T>& in) {
+      launch<differentiateKeys<T>>(context.stream, "attentionGradient", shape, in, rowsOf<T>(op.dkeyValue));
     });
   });
 }

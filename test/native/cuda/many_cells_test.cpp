@@ -27,32 +27,41 @@ std::vector<float> columns(const Tensor& tensor, std::int64_t first) {
   return values;
 }
 
-const PerInstructionSet attention(
-    "attention takes any number of cells, empty ones included", [](Backend& backend, DType type) {
-      const RaggedBatch batch = manyCells();
-      const Tensor qkv = Tensor::random(1, batch.rows(), 3 * kDim, type);
-      const Tensor dout = Tensor::random(2, batch.rows(), kDim, type);
-      Tensor out(batch.rows(), kDim, type), logSumExp(batch.rows(), 1), dqkv(batch.rows(), 3 * kDim, type);
-      backend.run(Attention{.qkv = qkv.view(),
-                            .cells = batch.view(),
-                            .heads = 1,
-                            .rotary = {},
-                            .out = out.view(),
-                            .logSumExp = logSumExp.view()});
-      checkSameBits(out.values(), columns(qkv, 2 * kDim));
-      backend.run(AttentionGradient{.qkv = qkv.view(),
-                                    .out = out.view(),
-                                    .dout = dout.view(),
-                                    .logSumExp = logSumExp.view(),
-                                    .cells = batch.view(),
-                                    .heads = 1,
-                                    .rotary = {},
-                                    .dqkv = dqkv.view()});
-      checkClose(columns(dqkv, 2 * kDim), dout.values(), 1e-2);
-      const std::vector<float> none(static_cast<std::size_t>(batch.rows() * kDim));
-      checkClose(columns(dqkv, 0), none, 1e-2);
-      checkClose(columns(dqkv, kDim), none, 1e-2);
-    });
+const PerInstructionSet attention("attention takes any number of cells, empty ones included",
+                                  [](Backend& backend, DType type) {
+                                    const RaggedBatch batch = manyCells();
+                                    const Tensor query = Tensor::random(1, batch.rows(), kDim, type);
+                                    const Tensor keyValue = Tensor::random(3, batch.rows(), 2 * kDim, type);
+                                    const Tensor dout = Tensor::random(2, batch.rows(), kDim, type);
+                                    Tensor out(batch.rows(), kDim, type), logSumExp(batch.rows(), 1),
+                                        dquery(batch.rows(), kDim, type),
+                                        dkeyValue(batch.rows(), 2 * kDim, type);
+                                    backend.run(Attention{.query = query.view(),
+                                                          .keyValue = keyValue.view(),
+                                                          .cells = batch.view(),
+                                                          .keys = batch.view(),
+                                                          .heads = 1,
+                                                          .rotary = {},
+                                                          .out = out.view(),
+                                                          .logSumExp = logSumExp.view()});
+                                    checkSameBits(out.values(), columns(keyValue, kDim));
+                                    backend.run(AttentionGradient{.query = query.view(),
+                                                                  .keyValue = keyValue.view(),
+                                                                  .out = out.view(),
+                                                                  .dout = dout.view(),
+                                                                  .logSumExp = logSumExp.view(),
+                                                                  .cells = batch.view(),
+                                                                  .keys = batch.view(),
+                                                                  .heads = 1,
+                                                                  .rotary = {},
+                                                                  .dquery = dquery.view(),
+                                                                  .dkeyValue = dkeyValue.view()});
+                                    checkClose(columns(dkeyValue, kDim), dout.values(), 1e-2);
+                                    const std::vector<float> none(
+                                        static_cast<std::size_t>(batch.rows() * kDim));
+                                    checkClose(dquery.values(), none, 1e-2);
+                                    checkClose(columns(dkeyValue, 0), none, 1e-2);
+                                  });
 
 const PerInstructionSet gate("a gate's gradient takes any number of cells, empty ones included",
                              [](Backend& backend, DType type) {

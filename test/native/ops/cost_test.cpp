@@ -31,28 +31,29 @@ DDSC_TEST("a weight gradient reads and writes what it adds to") {
   check(cost(op).operands == DType::bf16, "the type of the products' operands");
 }
 
-DDSC_TEST("attention costs by the lengths of its cells, one by one") {
-  const RaggedBatch cells({3, 1, 0, 5});
+DDSC_TEST("attention costs by each cell's asking rows times its keys") {
+  const RaggedBatch cells({3, 1, 0, 5}), keys({2, 1, 4, 6});
   constexpr std::int64_t heads = 2, headDim = 4, dim = heads * headDim;
-  const Tensor qkv(9, 3 * dim), out(9, dim), dout(9, dim), logSumExp(9, heads);
-  Tensor result(9, dim), resultLog(9, heads), dqkv(9, 3 * dim), cosine(1, 5 * headDim / 2),
-      sine(1, 5 * headDim / 2);
+  const Tensor query(9, dim), keyValue(13, 2 * dim), out(9, dim), dout(9, dim), logSumExp(9, heads);
+  Tensor result(9, dim), resultLog(9, heads), dquery(9, dim), dkeyValue(13, 2 * dim),
+      cosine(1, 6 * headDim / 2), sine(1, 6 * headDim / 2);
   const RotaryTable rotary{cosine.span(), sine.span()};
-  const Ragged view = cells.view();
 
-  double products = 0;  // multiply-adds of one product of a cell's rows with one another
-  for (std::int64_t cell = 0; cell < cells.cells(); ++cell)
-    for (std::int64_t head = 0; head < heads; ++head)
-      products += static_cast<double>(cells.length(cell) * cells.length(cell) * headDim);
-  const double rotaryBytes = 2 * 4 * 5 * headDim / 2;
+  std::int64_t pairs = 0;
+  for (std::int64_t cell = 0; cell < cells.cells(); ++cell) pairs += cells.length(cell) * keys.length(cell);
+  // Multiply-adds of one product of every asking row with its keys.
+  const double products = static_cast<double>(pairs * heads * headDim);
+  const double rotaryBytes = 2 * 4 * 6 * headDim / 2;
 
-  const Attention forward{qkv.view(), view, heads, rotary, result.view(), resultLog.view()};
+  const Attention forward{query.view(), keyValue.view(), cells.view(),  keys.view(),     pairs,
+                          heads,        rotary,          result.view(), resultLog.view()};
   checkClose(cost(forward).flops, 2 * 2 * products, 0);
-  checkClose(cost(forward).bytes, 4 * 9 * (3 * dim + dim + heads) + rotaryBytes, 0);
-  const AttentionGradient backward{qkv.view(), out.view(), dout.view(), logSumExp.view(),
-                                   view,       heads,      rotary,      dqkv.view()};
+  checkClose(cost(forward).bytes, 4 * (9 * (2 * dim + heads) + 13 * 2 * dim) + rotaryBytes, 0);
+  const AttentionGradient backward{query.view(),  keyValue.view(), out.view(), dout.view(), logSumExp.view(),
+                                   cells.view(),  keys.view(),     pairs,      heads,       rotary,
+                                   dquery.view(), dkeyValue.view()};
   checkClose(cost(backward).flops, 5 * 2 * products, 0);
-  checkClose(cost(backward).bytes, 4 * 9 * (3 * dim + dim + dim + heads + 3 * dim) + rotaryBytes, 0);
+  checkClose(cost(backward).bytes, 4 * (9 * (4 * dim + heads) + 13 * 4 * dim) + rotaryBytes, 0);
 }
 
 DDSC_TEST("dropout adds one operation an element and no bytes") {
