@@ -13,6 +13,7 @@ import { SafetensorsFile } from "../lib/model/safetensors.js";
 import type { DType } from "../lib/native/types.js";
 import type { Comparison } from "./parity/compare.js";
 import { Fixture, notAFixture } from "./parity/fixture.js";
+import { compareCounts } from "./parity/counts.js";
 import { compareModel } from "./parity/model.js";
 import { compareObjectives } from "./parity/objectives.js";
 import { compareRanks } from "./parity/ranks.js";
@@ -52,6 +53,7 @@ async function compareTensors(file: string, options: Options) {
 }
 
 async function compareFixture(fixture: Fixture, { dtype, device }: Options) {
+  if (fixture.metadata.model === "counts") return await compareCounts(fixture, dtype, device);
   if (fixture.names("param.").length > 0) return await compareModel(fixture, dtype, device);
   if (fixture.has("in.logits")) return await compareObjectives(fixture, device);
   if (fixture.has("out.loglinear.sigma")) return await compareSchedules(fixture);

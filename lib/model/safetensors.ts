@@ -83,6 +83,13 @@ export class SafetensorsFile implements AsyncDisposable {
     );
   }
 
+  /** As `read`, in float64: F64 keeps its digits. */
+  async readDoubles(name: string): Promise<Float64Array> {
+    const entry = this.#entry(name);
+    if (entry.dtype === "F64") return new Float64Array((await this.#bytes(entry)).buffer);
+    return Float64Array.from(await this.read(name));
+  }
+
   /**
    * Values of one tensor, row-major, as float32; F16 and BF16 are exact, F64 is rounded. Throws
    * `CHECKPOINT_TENSORS` where there is none of that name, `CHECKPOINT_DTYPE` where it is no floating-point tensor.

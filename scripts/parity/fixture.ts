@@ -42,11 +42,17 @@ export class Fixture {
     return this.#checked(name, await this.#source.read(name), length);
   }
 
+  /** As float64, whatever the tensor's own type. */
+  async doubles(name: string, length?: number): Promise<Float64Array> {
+    const values = Float64Array.from(await this.#source.readDoubles(name));
+    return this.#checked(name, values, length);
+  }
+
   async integers(name: string, length?: number): Promise<Int32Array> {
     return this.#checked(name, await this.#source.readIntegers(name), length);
   }
 
-  #checked<T extends Float32Array | Int32Array>(name: string, values: T, length = values.length): T {
+  #checked<T extends Float32Array | Float64Array | Int32Array>(name: string, values: T, length = values.length): T {
     if (values.length === length) return values;
     throw notAFixture(this.file, `tensor "${name}" has ${values.length} values instead of ${length}`);
   }

@@ -23,7 +23,7 @@ export async function compareModel(fixture: Fixture, dtype: DType, device: strin
   return { device: model.device, tensors: comparisons.list };
 }
 
-async function loadWeights(model: NativeDenoiser, fixture: Fixture): Promise<void> {
+export async function loadWeights(model: NativeDenoiser, fixture: Fixture): Promise<void> {
   await model.initialise(0);
   const extra = new Set(fixture.names("param."));
   for (const { name, offset, size } of model.parameters) {
