@@ -1,0 +1,226 @@
+import { checkNumber, DdscError } from "../base/errors.js";
+import { END_GENE, type RaggedBatch } from "../tokenizer/ragged_batch.js";
+import { CountBase } from "./count_base.js";
+
+/** Sums over the cells of one panel. */
+interface PanelSums {
+  /** Ids of its genes, ascending. */
+  readonly genes: Int32Array;
+  /** By gene id: sum of its counts, of their squares, and of count times the cell's total. [gene vocabulary] */
+  readonly counts: Float64Array;
+  readonly squares: Float64Array;
+  readonly withTotals: Float64Array;
+  /** Sums of the cells' totals and of their squares. */
+  total: number;
+  squaredTotal: number;
+  cells: number;
+}
+
+/** A change of all shares by less, relative to each, is none. */
+const STANDS_STILL = 1e-14;
+const MOST_ROUNDS = 10_000;
+const SMALLEST_SIZE = 0.01;
+const LARGEST_SIZE = 100;
+/** What every gene's count is thought to be more than it was. */
+const PSEUDO_COUNT = 0.5;
+/** Variance of depth is taken to be this at least. */
+const LEAST_VARIANCE = 1e-9;
+
+/**
+ * Counts what `CountBase` needs in one pass over training cells: sums a panel and gene, three doubles each, so memory does not
+ * grow with the cells. Sums of whole numbers are exact below 2^53, in any order of the cells.
+ */
+export class DepthStatistics {
+  readonly #size: number;
+  readonly #panels: readonly Int32Array[];
+  readonly #sums = new Map<number, PanelSums>();
+
+  /**
+   * @param vocabularySize rows of the gene embedding, specials included
+   * @param panels of the mapping that the batches are of (`GeneMapping.panels`)
+   */
+  constructor(vocabularySize: number, panels: readonly Int32Array[]) {
+    this.#size = checkNumber("vocabularySize", vocabularySize, { min: END_GENE + 1, integer: true });
+    this.#panels = panels;
+  }
+
+  /** Takes in the cells of a batch. Throws `BATCH_INVALID` for one without counts or with panels that there are not. */
+  add(batch: RaggedBatch): void {
+    const { offsets, genes, counts, panels, cells } = batch;
+    if (counts === undefined || panels === undefined) {
+      throw new DdscError(
+        "BATCH_INVALID",
+        "the batch has no counts and panels; make it with a tokenizer whose strategy is CountTokens",
+        { argument: "batch" },
+      );
+    }
+    for (let cell = 0; cell < cells.length; cell++) {
+      const sums = this.#sumsOf(panels[cell] as number);
+      const first = offsets[cell] as number;
+      const end = offsets[cell + 1] as number;
+      let total = 0;
+      for (let i = first; i < end; i++) total += counts[i] as number;
+      for (let i = first; i < end; i++) {
+        const gene = genes[i] as number;
+        const count = counts[i] as number;
+        sums.counts[gene] = (sums.counts[gene] as number) + count;
+        sums.squares[gene] = (sums.squares[gene] as number) + count * count;
+        sums.withTotals[gene] = (sums.withTotals[gene] as number) + count * total;
+      }
+      sums.total += total;
+      sums.squaredTotal += total * total;
+      sums.cells++;
+    }
+  }
+
+  /** Cells so far. */
+  get cells(): number {
+    let cells = 0;
+    for (const sums of this.#sums.values()) cells += sums.cells;
+    return cells;
+  }
+
+  /**
+   * The statistics of the cells so far. With G measured genes, L the depths of the cells that measure gene g, x their counts of
+   * it and D_g the sum of these L:
+   *
+   *   share = (sum x + 1/2) / (D_g + G / 2), over all genes scaled to the sum 1;   L = total / share of the cell's panel
+   *   size = share^2 sum L^2 / (sum (x - L share)^2 - share sum L), within 0.01..100; 100 where that is not positive
+   *
+   * Where all cells measure the same genes L is the total and share needs no scaling. Otherwise share and L, which follow from
+   * each other, are computed in turns until they stand still: the maximum of the likelihood of Poisson counts, but for the
+   * half counts. Between panels without a common gene, not even over others, nothing tells how depths compare: they are
+   * taken to be in proportion to the number of genes.
+   *
+   * A gene that no cell measures has the share 1/2 / (sum L + G / 2) of a gene that all measure and none expresses, and the
+   * size 100; such shares are not in the sum. Special ids have share 0 and size 1.
+   *
+   * Throws `DATA_NO_COUNTS` where no cell has a count.
+   */
+  base(): CountBase {
+    const panels = [...this.#sums].sort(([a], [b]) => a - b).map(([, sums]) => sums);
+    if (panels.every(({ total }) => total === 0)) {
+      throw new DdscError(
+        "DATA_NO_COUNTS",
+        `none of the ${this.cells} cells has a count of a gene of the vocabulary, so nothing can be learnt of depth; ` +
+          "check the gene identifiers and the conditions on cells",
+      );
+    }
+    const size = this.#size;
+    const counts = new Float64Array(size);
+    const isMeasured = new Uint8Array(size);
+    for (const sums of panels) {
+      for (const gene of sums.genes) {
+        counts[gene] = (counts[gene] as number) + (sums.counts[gene] as number);
+        isMeasured[gene] = 1;
+      }
+    }
+    const measured = isMeasured.reduce((sum, one) => sum + one, 0);
+    const share = findShares(panels, counts, measured);
+    const scales = panels.map(({ genes }) => 1 / shareOf(genes, share));
+    const sizes = findSizes(panels, share, scales);
+    let depth = 0;
+    let squaredDepth = 0;
+    for (const [i, { total, squaredTotal }] of panels.entries()) {
+      const scale = scales[i] ?? 1;
+      depth += scale * total;
+      squaredDepth += scale * scale * squaredTotal;
+    }
+    for (let gene = 0; gene < size; gene++) {
+      if (gene <= END_GENE) {
+        share[gene] = 0;
+        sizes[gene] = 1;
+      } else if (isMeasured[gene] === 0) share[gene] = PSEUDO_COUNT / (depth + PSEUDO_COUNT * measured);
+    }
+    const meanDepth = depth / this.cells;
+    const variance = Math.max(squaredDepth / this.cells - meanDepth * meanDepth, LEAST_VARIANCE);
+    return new CountBase({ share, size: sizes, meanDepth, spread: (meanDepth * meanDepth) / variance });
+  }
+
+  #sumsOf(panel: number): PanelSums {
+    let sums = this.#sums.get(panel);
+    if (sums === undefined) {
+      const genes = this.#panels[panel];
+      if (genes === undefined) {
+        throw new DdscError(
+          "BATCH_INVALID",
+          `the batch names panel ${panel}, and there are ${this.#panels.length}; pass those of the mapping it was made with`,
+          { argument: "batch" },
+        );
+      }
+      sums = {
+        genes,
+        counts: new Float64Array(this.#size),
+        squares: new Float64Array(this.#size),
+        withTotals: new Float64Array(this.#size),
+        total: 0,
+        squaredTotal: 0,
+        cells: 0,
+      };
+      this.#sums.set(panel, sums);
+    }
+    return sums;
+  }
+}
+
+function shareOf(genes: Int32Array, share: Float64Array): number {
+  let sum = 0;
+  for (const gene of genes) sum += share[gene] as number;
+  return sum;
+}
+
+/** Shares of the measured genes, summing to 1; 0 for the others. */
+function findShares(panels: readonly PanelSums[], counts: Float64Array, measured: number): Float64Array {
+  const share = new Float64Array(counts.length);
+  const depths = new Float64Array(counts.length);
+  // At first, depth is in proportion to the number of genes.
+  let scales = panels.map(({ genes }) => measured / genes.length);
+  for (let round = 0; round < MOST_ROUNDS; round++) {
+    depths.fill(0);
+    for (const [i, { genes, total }] of panels.entries()) {
+      const depth = total * (scales[i] ?? 1);
+      for (const gene of genes) depths[gene] = (depths[gene] as number) + depth;
+    }
+    let sum = 0;
+    const next = depths.map((depth, gene) =>
+      depth === 0 ? 0 : ((counts[gene] as number) + PSEUDO_COUNT) / (depth + PSEUDO_COUNT * measured),
+    );
+    for (const one of next) sum += one;
+    let change = 0;
+    for (let gene = 0; gene < next.length; gene++) {
+      if (next[gene] === 0) continue;
+      const now = (next[gene] as number) / sum;
+      change = Math.max(change, Math.abs(now - (share[gene] as number)) / now);
+      share[gene] = now;
+    }
+    if (change < STANDS_STILL || panels.length === 1) break;
+    scales = panels.map(({ genes }) => 1 / shareOf(genes, share));
+  }
+  return share;
+}
+
+/** Sizes of all genes by the method of moments. */
+function findSizes(
+  panels: readonly PanelSums[],
+  share: Float64Array,
+  scales: readonly number[],
+): Float64Array {
+  const excess = new Float64Array(share.length);
+  const squaredMeans = new Float64Array(share.length);
+  for (const [i, sums] of panels.entries()) {
+    const scale = scales[i] ?? 1;
+    for (const gene of sums.genes) {
+      // Mean counts are `rate` times totals.
+      const rate = scale * (share[gene] as number);
+      const meanSquares = rate * rate * sums.squaredTotal;
+      const squares = (sums.squares[gene] as number) - 2 * rate * (sums.withTotals[gene] as number);
+      excess[gene] = (excess[gene] as number) + squares + meanSquares - rate * sums.total;
+      squaredMeans[gene] = (squaredMeans[gene] as number) + meanSquares;
+    }
+  }
+  return excess.map((variance, gene) =>
+    variance > 0
+      ? Math.min(Math.max((squaredMeans[gene] as number) / variance, SMALLEST_SIZE), LARGEST_SIZE)
+      : LARGEST_SIZE,
+  );
+}
