@@ -6,10 +6,8 @@ import { CountBase } from "./count_base.js";
 interface PanelSums {
   /** Ids of its genes, ascending. */
   readonly genes: Int32Array;
-  /** By gene id: sum of its counts, of their squares, and of count times the cell's total. [gene vocabulary] */
-  readonly counts: Float64Array;
-  readonly squares: Float64Array;
-  readonly withTotals: Float64Array;
+  /** By gene id, three numbers each: sum of its counts, of their squares, of count times the cell's total. [gene vocabulary, 3] */
+  readonly ofGenes: Float64Array;
   /** Sums of the cells' totals and of their squares. */
   total: number;
   squaredTotal: number;
@@ -56,16 +54,17 @@ export class DepthStatistics {
     }
     for (let cell = 0; cell < cells.length; cell++) {
       const sums = this.#sumsOf(panels[cell] as number);
+      const { ofGenes } = sums;
       const first = offsets[cell] as number;
       const end = offsets[cell + 1] as number;
       let total = 0;
       for (let i = first; i < end; i++) total += counts[i] as number;
       for (let i = first; i < end; i++) {
-        const gene = genes[i] as number;
+        const at = 3 * (genes[i] as number);
         const count = counts[i] as number;
-        sums.counts[gene] = (sums.counts[gene] as number) + count;
-        sums.squares[gene] = (sums.squares[gene] as number) + count * count;
-        sums.withTotals[gene] = (sums.withTotals[gene] as number) + count * total;
+        ofGenes[at] = (ofGenes[at] as number) + count;
+        ofGenes[at + 1] = (ofGenes[at + 1] as number) + count * count;
+        ofGenes[at + 2] = (ofGenes[at + 2] as number) + count * total;
       }
       sums.total += total;
       sums.squaredTotal += total * total;
@@ -111,7 +110,7 @@ export class DepthStatistics {
     const isMeasured = new Uint8Array(size);
     for (const sums of panels) {
       for (const gene of sums.genes) {
-        counts[gene] = (counts[gene] as number) + (sums.counts[gene] as number);
+        counts[gene] = (counts[gene] as number) + (sums.ofGenes[3 * gene] as number);
         isMeasured[gene] = 1;
       }
     }
@@ -150,9 +149,7 @@ export class DepthStatistics {
       }
       sums = {
         genes,
-        counts: new Float64Array(this.#size),
-        squares: new Float64Array(this.#size),
-        withTotals: new Float64Array(this.#size),
+        ofGenes: new Float64Array(3 * this.#size),
         total: 0,
         squaredTotal: 0,
         cells: 0,
@@ -213,8 +210,12 @@ function findSizes(
       // Mean counts are `rate` times totals.
       const rate = scale * (share[gene] as number);
       const meanSquares = rate * rate * sums.squaredTotal;
-      const squares = (sums.squares[gene] as number) - 2 * rate * (sums.withTotals[gene] as number);
-      excess[gene] = (excess[gene] as number) + squares + meanSquares - rate * sums.total;
+      const [squares, withTotals] = [
+        sums.ofGenes[3 * gene + 1] as number,
+        sums.ofGenes[3 * gene + 2] as number,
+      ];
+      excess[gene] =
+        (excess[gene] as number) + squares - 2 * rate * withTotals + meanSquares - rate * sums.total;
       squaredMeans[gene] = (squaredMeans[gene] as number) + meanSquares;
     }
   }

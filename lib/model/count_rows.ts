@@ -9,11 +9,14 @@ export interface ToldCells extends ToldConditions {
   readonly total: Float32Array;
 }
 
+/** What the network reads of chosen rows. */
+export type ChosenRows = Omit<CountRows, "total" | "answers" | "counts" | "weight">;
+
 /**
  * Cells with hidden genes as the network reads them: the depth at which the base stands is estimated from what is visible, or
  * what the whole total leaves (`CountBase`).
  */
-export function countRows(chosen: CountRows, base: CountBase, told: ToldCells): NativeCountRows {
+export function countRows(chosen: ChosenRows, base: CountBase, told: ToldCells): NativeCountRows {
   const { offsets, genes, tokens, cells, keys, hidden, measured, visibleTotal, visibleShare } = chosen;
   const depth = Float64Array.from(visibleTotal, (visible, cell) => {
     const total = told.total[cell] ?? Number.NaN;

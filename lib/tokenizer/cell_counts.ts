@@ -1,12 +1,13 @@
 import { DdscError } from "../base/errors.js";
-import type { CellBlock, Gene } from "../data/sources/cells.js";
+import type { CellBlock, Gene, MeasuredPanels } from "../data/sources/cells.js";
+import { panelsOfCells } from "../data/sources/panels.js";
 import { badCount, duplicateGene } from "./count_errors.js";
 
 /** One cell in memory: counts by gene name. */
 export interface CellCounts {
   /** Gene names, each once. */
   readonly genes: readonly string[];
-  /** A count for each gene, >= 0; a zero is an unexpressed gene. */
+  /** A count for each gene, >= 0; a zero is an unexpressed gene. A gene that is not named was not measured. */
   readonly counts: ArrayLike<number>;
 }
 
@@ -14,6 +15,8 @@ export interface CellCounts {
 export interface CollectedCells {
   readonly name: string;
   readonly genes: readonly Gene[];
+  /** Which genes each cell names; undefined where all name all of them. */
+  readonly panels: MeasuredPanels | undefined;
   /** Rows are the places in the list given. */
   readonly block: CellBlock;
 }
@@ -29,6 +32,7 @@ export function collectCells(cells: readonly CellCounts[], name = "cells in memo
   const offsets = new Int32Array(cells.length + 1);
   const geneColumns: number[] = [];
   const counts: number[] = [];
+  const measured: Int32Array[] = [];
   for (const [row, cell] of cells.entries()) {
     if (cell.genes.length !== cell.counts.length) {
       throw new DdscError(
@@ -37,7 +41,10 @@ export function collectCells(cells: readonly CellCounts[], name = "cells in memo
         { file: name, row },
       );
     }
-    for (const { column, count } of readCell(cell, row, name, columns)) {
+    const counted = readCell(cell, row, name, columns);
+    measured.push(Int32Array.from(counted, ({ column }) => column));
+    for (const { column, count } of counted) {
+      if (count === 0) continue;
       geneColumns.push(column);
       counts.push(count);
     }
@@ -46,6 +53,7 @@ export function collectCells(cells: readonly CellCounts[], name = "cells in memo
   return {
     name,
     genes: Array.from(columns.keys(), (id) => ({ id, aliases: [] })),
+    panels: panelsOfCells(measured, columns.size),
     block: {
       rows: Int32Array.from(cells.keys()),
       offsets,
@@ -55,7 +63,7 @@ export function collectCells(cells: readonly CellCounts[], name = "cells in memo
   };
 }
 
-/** Expressed genes of one cell by ascending column; new genes get the next columns. */
+/** Genes of one cell by ascending column; new genes get the next columns. */
 function readCell(
   cell: CellCounts,
   row: number,
@@ -63,7 +71,7 @@ function readCell(
   columns: Map<string, number>,
 ): { column: number; count: number }[] {
   const seen = new Set<string>();
-  const expressed: { column: number; count: number }[] = [];
+  const counted: { column: number; count: number }[] = [];
   for (const [i, gene] of cell.genes.entries()) {
     const count: unknown = cell.counts[i];
     if (typeof count !== "number" || !(count >= 0 && Math.fround(count) < Number.POSITIVE_INFINITY)) {
@@ -73,7 +81,7 @@ function readCell(
     seen.add(gene);
     const column = columns.get(gene) ?? columns.size;
     columns.set(gene, column);
-    if (count > 0) expressed.push({ column, count });
+    counted.push({ column, count });
   }
-  return expressed.sort((a, b) => a.column - b.column);
+  return counted.sort((a, b) => a.column - b.column);
 }

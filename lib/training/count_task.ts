@@ -82,11 +82,12 @@ export class CountTask implements TrainingTask {
     const { base, conditions, panels, maxLength, queries } = this.#options;
     const { seed, step } = draws;
     const measured = (cell: number) => panels[batch.panels?.[cell] ?? 0]?.length ?? 0;
+    const hidden = Int32Array.from(uniforms, (uniform, cell) => 1 + Math.floor(uniform * measured(cell)));
     const chosen = await chooseQueries({
       batch,
       panels,
       share: base.share,
-      hidden: Int32Array.from(uniforms, (uniform, cell) => 1 + Math.floor(uniform * measured(cell))),
+      hidden,
       zeros: draws.zeros,
       expressed: queries.expressed,
       evidence: maxLength - 1,
@@ -106,7 +107,7 @@ export class CountTask implements TrainingTask {
     for (let cell = 0; cell < batch.cells.length; cell++) {
       const length = (rows.offsets[cell + 1] ?? 0) - (rows.offsets[cell] ?? 0) - (rows.keys[cell] ?? 0);
       for (const end = query + length; query < end; query++) {
-        const factor = (chosen.weight[query] ?? 0) / (rows.hidden[cell] ?? 1);
+        const factor = (chosen.weight[query] ?? 0) / (hidden[cell] ?? 1);
         weight[query] = factor;
         constant += factor * (values.logWidth[chosen.answers[query] ?? 0] ?? 0);
       }

@@ -59,6 +59,7 @@ class Chooser {
   Chooser(const CountCells& cells, std::span<const GenePanel> panels, const QueryOptions& options)
       : cells_(cells), options_(options), panels_(panels), prepared_(panels.size()) {
     rows_.offsets.push_back(0);
+    reserve();
   }
 
   void add(std::size_t cell) {
@@ -84,6 +85,25 @@ class Chooser {
   CountRows take() { return std::move(rows_); }
 
  private:
+  /// Room for the rows of all cells, so that few have to be moved.
+  void reserve() {
+    const std::size_t cells = cells_.cells.size();
+    std::size_t most = 0;
+    for (const GenePanel& panel : panels_) most = std::max(most, panel.genes.size());
+    const std::size_t queries =
+        std::min(cells * std::min(most, options_.zeros + options_.expressed), std::size_t{1} << 20);
+    for (std::vector<std::int32_t>* rows : {&rows_.tokens, &rows_.genes})
+      rows->reserve(cells_.genes.size() + queries);
+    rows_.answers.reserve(queries);
+    rows_.counts.reserve(queries);
+    rows_.weight.reserve(queries);
+  }
+
+  std::int32_t valueOf(std::int32_t count) const {
+    constexpr std::int32_t kExactCounts = 64;  // most are below
+    return count < kExactCounts ? count : values_.valueOf(count);
+  }
+
   const PreparedPanel& preparedPanel(std::size_t cell) {
     const std::int32_t number = cells_.panels[cell];
     if (number < 0 || static_cast<std::size_t>(number) >= panels_.size())
@@ -132,7 +152,7 @@ class Chooser {
            "hidden is " + std::to_string(count) + "; it measures " + std::to_string(panel_->size()) +
                " genes, and 1 to all of them can be hidden");
     }
-    panel_->hideSmallest(hide_, static_cast<std::size_t>(count), hiding_);
+    hideWords_ = panel_->hideSmallest(hide_, static_cast<std::size_t>(count), hiding_);
     return static_cast<std::size_t>(count);
   }
 
@@ -140,6 +160,7 @@ class Chooser {
     const std::int32_t first = lists.offsets[cell], end = lists.offsets[cell + 1];
     if (first < 0 || first >= end || static_cast<std::size_t>(end) > lists.genes.size())
       fail("ARGUMENT_RANGE", cell, "hide names none of its genes");
+    hideWords_ = {};
     hiding_.assign(panel_->size(), kVisible);
     std::int32_t before = -1;
     for (const std::int32_t gene :
@@ -164,14 +185,15 @@ class Chooser {
     }
     if (keyed_.size() <= options_.evidence) return 0;
     const std::size_t beyond = keyed_.size() - options_.evidence;
-    keepSmallest(hide_, beyond);
+    for (KeyedPlace& one : keyed_)
+      one.word = hideWords_.empty() ? panel_->wordOf(hide_, one.place) : hideWords_[one.place];
+    keepSmallest(beyond);
     for (const KeyedPlace& one : keyed_) hiding_[one.place] = kDropped;
     return beyond;
   }
 
   /// Leaves in `keyed_` those of the smallest pairs of word and gene id.
-  void keepSmallest(const Stream& stream, std::size_t count) {
-    for (KeyedPlace& one : keyed_) one.word = panel_->wordOf(stream, one.place);
+  void keepSmallest(std::size_t count) {
     if (count > 0)
       std::nth_element(keyed_.begin(), keyed_.begin() + static_cast<std::ptrdiff_t>(count) - 1, keyed_.end());
     keyed_.resize(count);
@@ -183,7 +205,7 @@ class Chooser {
     std::int64_t total = 0;
     for (const Expressed& gene : expressed_) {
       if (hiding_[gene.place] != kVisible) continue;
-      addRow(values_.valueOf(gene.count) + kFirstValueToken, panel_->geneAt(gene.place));
+      addRow(valueOf(gene.count) + kFirstValueToken, panel_->geneAt(gene.place));
       total += gene.count;
     }
     rows_.keys.push_back(static_cast<std::int32_t>(rows_.tokens.size() - first));
@@ -209,7 +231,10 @@ class Chooser {
       hiding_[gene.place] = kVisible;
     }
     const std::size_t all = keyed_.size();
-    if (all > options_.expressed) keepSmallest(query_, options_.expressed);
+    if (all > options_.expressed) {
+      for (KeyedPlace& one : keyed_) one.word = panel_->wordOf(query_, one.place);
+      keepSmallest(options_.expressed);
+    }
     const float weight = static_cast<float>(static_cast<double>(all) / static_cast<double>(keyed_.size()));
     for (const KeyedPlace& one : keyed_) ask(one.place, weight);
   }
@@ -239,7 +264,7 @@ class Chooser {
             static_cast<std::uint32_t>(64 * word) + static_cast<std::uint32_t>(std::countr_zero(bits));
         const std::int32_t count = countAt_[place];
         addRow(mask, panel_->geneAt(place));
-        rows_.answers.push_back(values_.valueOf(count));
+        rows_.answers.push_back(valueOf(count));
         rows_.counts.push_back(count);
         rows_.weight.push_back(weight_[place]);
       }
@@ -258,6 +283,7 @@ class Chooser {
   Stream hide_{0, Purpose::hide, 0, 0}, query_{0, Purpose::query, 0, 0};
   std::vector<Expressed> expressed_;
   Hiding hiding_;
+  std::span<const std::uint32_t> hideWords_;  // of all genes, where they were made
   std::vector<KeyedPlace> keyed_;
   RankedZeros zeros_;
   // By place in the panel; counts are 0 between cells.

@@ -1,6 +1,7 @@
 #include "cells/hidden_genes.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <string>
 
@@ -8,6 +9,16 @@
 #include "core/errors.h"
 
 namespace ddsc::data {
+
+namespace {
+
+/// `value` where `counts`, else 0, without a branch: which genes are hidden cannot be foreseen.
+double onlyIf(bool counts, double value) {
+  return std::bit_cast<double>(std::bit_cast<std::uint64_t>(value) &
+                               (std::uint64_t{0} - std::uint64_t{counts}));
+}
+
+}  // namespace
 
 std::size_t RankedZeros::endOfStratum(std::size_t first, std::size_t strata) const {
   const std::size_t all = places.size();
@@ -83,11 +94,12 @@ std::span<const std::uint32_t> PreparedPanel::wordsOf(const Stream& stream) cons
   return gathered_;
 }
 
-void PreparedPanel::hideSmallest(const Stream& stream, std::size_t count, Hiding& hiding) const {
+std::span<const std::uint32_t> PreparedPanel::hideSmallest(const Stream& stream, std::size_t count,
+                                                           Hiding& hiding) const {
   hiding.resize(size());
   if (count == size()) {
     std::fill(hiding.begin(), hiding.end(), kHidden);
-    return;
+    return {};
   }
   const std::span<const std::uint32_t> words = wordsOf(stream);
   // The words are uniform, so the last one that is hidden lies close to its share of all words: only those
@@ -128,17 +140,22 @@ void PreparedPanel::hideSmallest(const Stream& stream, std::size_t count, Hiding
     const KeyedPlace& one = near_[i];
     if (one.word == greatest.word && greatest.place < one.place) hiding[one.place] = kVisible;
   }
+  return words;
 }
 
 SharesSeen PreparedPanel::sharesSeen(const Hiding& hiding) const {
   // Four sums at a time, always the same ones: the result does not depend on the processor.
   double hidden[4] = {}, visible[4] = {};
-  for (std::size_t place = 0; place < size(); ++place) {
-    const double share = share_[place];
+  const auto add = [&](std::size_t place, std::size_t lane) {
     const bool isVisible = hiding[place] == kVisible;
-    visible[place % 4] += isVisible ? share : 0;
-    hidden[place % 4] += isVisible ? 0 : share;
+    visible[lane] += onlyIf(isVisible, share_[place]);
+    hidden[lane] += onlyIf(!isVisible, share_[place]);
+  };
+  std::size_t place = 0;
+  for (; place + 4 <= size(); place += 4) {
+    for (std::size_t lane = 0; lane < 4; ++lane) add(place + lane, lane);
   }
+  for (std::size_t lane = 0; place < size(); ++place, ++lane) add(place, lane);
   return {(visible[0] + visible[1]) + (visible[2] + visible[3]),
           (hidden[0] + hidden[1]) + (hidden[2] + hidden[3])};
 }
@@ -153,7 +170,7 @@ void PreparedPanel::byDescendingShare(const Hiding& hiding, RankedZeros& zeros) 
     const auto place = static_cast<std::uint32_t>(panel_.order[i]);
     const bool isHidden = hiding[place] == kHidden;
     zeros.places[found] = place;
-    sum += isHidden ? rootByOrder_[i] : 0;
+    sum += onlyIf(isHidden, rootByOrder_[i]);
     found += isHidden ? 1u : 0u;
     zeros.before[found] = sum;
   }

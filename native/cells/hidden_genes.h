@@ -61,8 +61,9 @@ class PreparedPanel {
 
   /// Word of one gene: word g % 4 at position g / 4.
   std::uint32_t wordOf(const Stream& stream, std::uint32_t place) const;
-  /// Hides the `count` genes of the smallest pairs of word and id, 1 <= count <= size().
-  void hideSmallest(const Stream& stream, std::size_t count, Hiding& hiding) const;
+  /// Hides the `count` genes of the smallest pairs of word and id, 1 <= count <= size(). Returns the words of
+  /// all genes, good until the next call; none where it needed none.
+  std::span<const std::uint32_t> hideSmallest(const Stream& stream, std::size_t count, Hiding& hiding) const;
   SharesSeen sharesSeen(const Hiding& hiding) const;
   /// The genes that are kHidden; all of them have no counts.
   void byDescendingShare(const Hiding& hiding, RankedZeros& zeros) const;

@@ -24,6 +24,16 @@ function batchOf(lengths: readonly number[], firstCell = 0): RaggedBatch {
   };
 }
 
+/** The same with counts and panels that tell cell and place apart. */
+function countedOf(lengths: readonly number[], firstCell = 0): RaggedBatch {
+  const batch = batchOf(lengths, firstCell);
+  return {
+    ...batch,
+    counts: batch.genes.map((gene, i) => gene * 1000 + i),
+    panels: Int32Array.from(batch.cells, (cell) => cell % 3),
+  };
+}
+
 /** Cells of a batch as plain objects: an oracle that knows nothing of offsets. */
 function cellsOf(batch: RaggedBatch): { cell: number; genes: number[]; tokens: number[] }[] {
   return Array.from(batch.cells, (cell, i) => {
@@ -51,6 +61,27 @@ describe("ragged batches", () => {
         }
         expect(concatenateBatches(parts)).toEqual(batch);
       }),
+    );
+  });
+
+  it("carry counts and panels when they are split, picked from and put together", () => {
+    fc.assert(
+      fc.property(lengths, limits, (list, limit) => {
+        const batch = countedOf(list);
+        const parts = splitBatch(batch, limit);
+        expect(concatenateBatches(parts.length === 0 ? [batch] : parts)).toEqual(batch);
+        const backwards = Array.from(list.keys()).reverse();
+        expect(selectCells(selectCells(batch, backwards), backwards)).toEqual(batch);
+      }),
+    );
+    expect(() => concatenateBatches([countedOf([1]), batchOf([1])])).toThrow(/BATCH_INVALID.*1 of 2 batches/);
+    const bounds = { geneVocabularySize: 1000, tokenCount: 54 };
+    const { counts, panels, ...plain } = countedOf([2, 1]);
+    expect(() => validateBatch({ ...plain, counts: counts!.slice(1) }, bounds)).toThrow(
+      /BATCH_INVALID.*2 counts/,
+    );
+    expect(() => validateBatch({ ...plain, panels: panels!.slice(1) }, bounds)).toThrow(
+      /BATCH_INVALID.*1 numbers/,
     );
   });
 

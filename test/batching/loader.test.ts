@@ -9,6 +9,7 @@ import { DdscError } from "../../lib/base/errors.js";
 import {
   BatchLoader,
   type BatchLoaderOptions,
+  concatenateBatches,
   FIRST_POSITION,
   type LoadedBatch,
   streamCells,
@@ -18,8 +19,9 @@ import {
 } from "../../lib/batching/index.js";
 import type { LoaderReply, LoaderSetup } from "../../lib/batching/loader_messages.js";
 import { workerUrl } from "../../lib/batching/worker_url.js";
+import { ConcatenatedSource } from "../../lib/data/sources/concatenate.js";
 import { MemorySource } from "../../lib/data/sources/memory.js";
-import { CellTokenizer, GeneVocabulary } from "../../lib/tokenizer/index.js";
+import { CellTokenizer, CountTokens, GeneVocabulary } from "../../lib/tokenizer/index.js";
 import { smallCells, variedSource } from "./small_source.js";
 
 const source = variedSource(100);
@@ -52,6 +54,36 @@ describe("the batch loader", () => {
     for (const { batch } of batches) {
       validateBatch(batch, { geneVocabularySize: tokenizer.vocabulary.size, tokenCount: 54 });
     }
+  });
+
+  it("carries exact counts and every cell's panel, from a worker too", async () => {
+    const renamed = smallCells(
+      Array.from({ length: 40 }, (_, cell) => [[cell % 7, cell + 1]] as const),
+      7,
+    );
+    const genes = renamed.genes.map((gene, i) => (i < 3 ? gene : { ...gene, id: `other${i}` }));
+    const both = new ConcatenatedSource([source, new MemorySource({ ...renamed, genes })], "both");
+    const counting = new CellTokenizer({
+      vocabulary: GeneVocabulary.from(both),
+      strategy: new CountTokens(),
+    });
+    const load = async (worker: boolean) => {
+      const batches: LoadedBatch[] = [];
+      const options = { limit: { kind: "tokens", tokens: 200 }, seed: 2, worker, epochs: 1 } as const;
+      await using loader = new BatchLoader(both, counting, options);
+      for await (const loaded of loader) batches.push(loaded);
+      return batches;
+    };
+    const batches = await load(true);
+    expect(batches.map(({ batch }) => batch)).toEqual((await load(false)).map(({ batch }) => batch));
+    const rows = Int32Array.from(rowsOf(batches));
+    expect([...rows].sort((a, b) => a - b)).toEqual([
+      ...usable,
+      ...Array.from({ length: 40 }, (_, i) => 100 + i),
+    ]);
+    const { batch } = await tokenizeRows(both, counting, rows);
+    expect(concatenateBatches(batches.map((loaded) => loaded.batch))).toEqual(batch);
+    expect([...batch.panels!]).toEqual([...rows].map((row) => Number(row >= 100)));
   });
 
   it("gives the rows asked for and no others", async () => {

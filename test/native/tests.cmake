@@ -29,7 +29,8 @@ function(add_test_program name library)
 endfunction()
 
 file(GLOB other_cpu_tests CONFIGURE_DEPENDS
-  test/native/core/*.cpp test/native/cpu/*.cpp test/native/parquet/*.cpp test/native/zstandard/*.cpp)
+  test/native/core/*.cpp test/native/cpu/*.cpp test/native/cells/*.cpp test/native/parquet/*.cpp
+  test/native/zstandard/*.cpp)
 add_library(ddsc_cpu_tests OBJECT EXCLUDE_FROM_ALL ${cpu_tests} ${other_cpu_tests})
 target_link_libraries(ddsc_cpu_tests PRIVATE ddsc_options)
 target_include_directories(ddsc_cpu_tests PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})

@@ -9,21 +9,35 @@ export class PanelNumbers {
   readonly panels: Int32Array[] = [];
   /** Arrays that were asked for before: most panels come many times. */
   readonly #seen = new Map<Int32Array, number>();
+  /** Numbers of panels by a hash of what is in them. */
+  readonly #byHash = new Map<number, number[]>();
 
   /** Number of a panel, which becomes known; its columns or genes ascend. */
   numberOf(panel: Int32Array): number {
-    let number = this.#seen.get(panel);
+    const seen = this.#seen.get(panel);
+    if (seen !== undefined) return seen;
+    const hash = hashOf(panel);
+    const alike = this.#byHash.get(hash) ?? [];
+    let number = alike.find((other) => isEqual(this.panels[other], panel));
     if (number === undefined) {
-      number = this.panels.findIndex((other) => isEqual(other, panel));
-      if (number < 0) number = this.panels.push(panel) - 1;
-      this.#seen.set(panel, number);
+      number = this.panels.push(panel) - 1;
+      alike.push(number);
+      this.#byHash.set(hash, alike);
     }
+    this.#seen.set(panel, number);
     return number;
   }
 }
 
-function isEqual(a: Int32Array, b: Int32Array): boolean {
-  return a.length === b.length && a.every((value, i) => value === b[i]);
+/** FNV-1a, a number at a time. */
+function hashOf(panel: Int32Array): number {
+  let hash = 0x811c9dc5;
+  for (const column of panel) hash = Math.imul(hash ^ column, 0x01000193);
+  return hash;
+}
+
+function isEqual(a: Int32Array | undefined, b: Int32Array): boolean {
+  return a?.length === b.length && a.every((value, i) => value === b[i]);
 }
 
 /** Collects the panels of row after row. */
@@ -51,6 +65,13 @@ class PanelRuns {
       numbers: Int32Array.from(this.#numbers),
     };
   }
+}
+
+/** The panels of cells that measure these columns, each ascending; undefined where all measure all of so many. */
+export function panelsOfCells(cells: readonly Int32Array[], columnCount: number): MeasuredPanels | undefined {
+  const runs = new PanelRuns();
+  for (const [cell, columns] of cells.entries()) runs.add(cell + 1, columns);
+  return runs.panels(columnCount);
 }
 
 /** The panels of some rows of a source, in this order. */

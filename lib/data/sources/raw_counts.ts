@@ -27,7 +27,7 @@ export async function requireRawCounts(source: CellSource, allowFractional: bool
     "DATA_FRACTIONAL_COUNT",
     `${source.name}: cell "${cell}" (row ${row}), gene "${gene}": ${counts[place]?.toPrecision(4)}; counts must be whole numbers, ` +
       `and these look normalised or log-transformed: use raw counts.${remedy === "" ? "" : ` ${remedy}.`} ` +
-      "Pass allowFractional to take them as they are: ranks do not change under monotone transforms",
+      "Pass allowFractional to take them as they are: ranks do not change under monotone transforms (a model of counts rounds)",
     { file: source.name, row, cell, gene },
   );
 }
