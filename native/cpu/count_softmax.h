@@ -10,9 +10,9 @@ namespace ddsc::cpu::DDSC_ISA {
 
 /// A worker's room for rows: each array is filled up to whole blocks, with x of -inf and so e of 0.
 struct CountRow {
-  std::int64_t padded;      // values, in whole blocks
+  std::int64_t padded;     // values, in whole blocks
   double *middle, *x, *e;  // [padded]
-  float* single;            // [padded]
+  float* single;           // [padded]
 
   DDSC_INLINE static std::size_t bytes(std::int64_t values) {
     return static_cast<std::size_t>(wholeBlocks(values)) * (3 * sizeof(double) + sizeof(float));
@@ -56,7 +56,8 @@ DDSC_INLINE CountSums countSums(const CountBase& base, const RowBase& of, const 
   std::int64_t best = 0;
   while (best + 1 < count && !(x[best] >= maximum)) ++best;
   const D highest = allOf(maximum);
-  eachDoubles(out.padded, [&](std::int64_t i) { storeDoubles(e + i, exponential(loadDoubles(x + i) - highest)); });
+  eachDoubles(out.padded,
+              [&](std::int64_t i) { storeDoubles(e + i, exponential(loadDoubles(x + i) - highest)); });
   e[best] *= 0;  // NaN stays
   const double rest = sumOfDoubles(out.padded, [e](std::int64_t i) { return loadDoubles(e + i); });
   e[best] = 1;

@@ -13,8 +13,7 @@ constexpr std::int64_t kRowsPerTask = 32;
 void describeTarget(const CountStatistics& op, std::int64_t row, const CountSums& sums,
                     const CountRow& memory) {
   const std::int64_t target = op.target[row];
-  if (op.logProbability)
-    op.logProbability[row] = static_cast<float>(sums.logProbability(memory.x[target]));
+  if (op.logProbability) op.logProbability[row] = static_cast<float>(sums.logProbability(memory.x[target]));
   if (!op.below) return;
   double below = 0;
   for (std::int64_t value = 0; value < target; ++value) below += memory.e[value];

@@ -33,9 +33,9 @@ void drawRow(const DrawCounts& op, std::int64_t row, const CountRow& memory) {
   const double point = uniform53(block.word[0], block.word[1]) * sums.total();
   const std::int64_t value = point >= 0 ? invert(memory.e, op.base.middle.size, point) : -1;
   op.values[row] = static_cast<std::int32_t>(value);
-  op.counts[row] = value < 0 ? -1
-                             : countOfBin(op.low[value], op.low[value + 1], base,
-                                          uniform53(block.word[2], block.word[3]));
+  op.counts[row] =
+      value < 0 ? -1
+                : countOfBin(op.low[value], op.low[value + 1], base, uniform53(block.word[2], block.word[3]));
 }
 
 }  // namespace
