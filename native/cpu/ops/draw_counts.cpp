@@ -1,5 +1,5 @@
-// One exact draw a query by inverse CDF: a value, then a count of its bin. All in float64 and without library
-// functions that vary, so that every instruction set draws the same.
+// One exact draw a query by inverse CDF: a value, then a count of its bin. All in float64, by sums and
+// products that every instruction set rounds alike, so that all draw the same.
 
 #include "core/random.h"
 #include "cpu/count_softmax.h"

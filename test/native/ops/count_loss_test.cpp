@@ -1,3 +1,5 @@
+#include "cpu/cpu_backend.h"
+#include "test/native/instruction_sets.h"
 #include "test/native/ops/count_rows.h"
 
 namespace ddsc::test {
@@ -197,15 +199,21 @@ const PerInstructionSet notFinite("a logit or a tilt that is not a number makes 
                                   },
                                   {DType::f32});
 
-DDSC_TEST("the count loss has the same bits with any number of threads") {
-  checkThreadsAgree([](Backend& backend) {
-    CountRows p({70, 1, 50}, 4);
-    const Results r = lossesOf(backend, p, DType::f32);
-    std::vector<float> all = r.dlogits.values();
-    for (const Tensor* tensor : {&r.loss, &r.logProbability, &r.dtilt})
-      for (const float value : tensor->values()) all.push_back(value);
-    return all;
-  });
+DDSC_TEST("the count loss has the same bits with any number of threads and any instruction set") {
+  std::vector<float> expected;
+  for (const std::string& instructionSet : instructionSets())
+    for (const int threads : {1, 3}) {
+      const auto backend = cpu::makeCpuBackend(instructionSet, threads);
+      std::vector<float> all;
+      for (const DType type : {DType::f32, DType::bf16}) {
+        CountRows p({70, 1, 50}, 4);
+        const Results r = lossesOf(*backend, p, type);
+        for (const Tensor* tensor : {&r.loss, &r.logProbability, &r.dlogits, &r.dtilt})
+          for (const float value : tensor->values()) all.push_back(value);
+      }
+      if (expected.empty()) expected = all;
+      checkSameBits(all, expected);
+    }
 }
 
 }  // namespace

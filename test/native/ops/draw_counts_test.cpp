@@ -1,4 +1,6 @@
 #include "core/random.h"
+#include "cpu/cpu_backend.h"
+#include "test/native/instruction_sets.h"
 #include "test/native/ops/count_rows.h"
 
 namespace ddsc::test {
@@ -205,12 +207,15 @@ const PerInstructionSet notNumbers("a row whose probabilities are not numbers dr
                                    },
                                    {DType::f32});
 
-DDSC_TEST("draws of counts are the same with any number of threads") {
-  checkThreadsAgree([](Backend& backend) {
-    CountRows p({120, 2, 90}, 2);
-    const Draws draws = draw(backend, p);
-    return std::vector<float>(draws.counts.begin(), draws.counts.end());
-  });
+DDSC_TEST("draws of counts are the same with any number of threads and any instruction set") {
+  std::vector<std::int32_t> values, counts;
+  for (const std::string& instructionSet : instructionSets())
+    for (const int threads : {1, 3}) {
+      CountRows p({1200, 2, 900}, 2);
+      const Draws draws = draw(*cpu::makeCpuBackend(instructionSet, threads), p);
+      if (values.empty()) values = draws.values, counts = draws.counts;
+      check(draws.values == values && draws.counts == counts, instructionSet);
+    }
 }
 
 }  // namespace
