@@ -4,12 +4,9 @@
 #include "core/random.h"
 #include "cpu/count_softmax.h"
 #include "cpu/ops/kernels.h"
-#include "cpu/sweep.h"
 
 namespace ddsc::cpu::DDSC_ISA {
 namespace {
-
-constexpr std::int64_t kRowsPerTask = 32;
 
 /// The first value at which the running sum passes `point`; if rounding lets none, the last of positive
 /// weight; -1 if there is none.
@@ -41,11 +38,7 @@ void drawRow(const DrawCounts& op, std::int64_t row, const CountRow& memory) {
 }  // namespace
 
 void run(Context& context, const DrawCounts& op) {
-  parallelChunks(context, op.logits.rows, kRowsPerTask,
-                 [&](std::int64_t first, std::int64_t last, int worker) {
-                   const CountRow memory = countRow(context, worker, op.base);
-                   for (std::int64_t row = first; row < last; ++row) drawRow(op, row, memory);
-                 });
+  eachCountRow(context, op.base, [&](std::int64_t row, const CountRow& memory) { drawRow(op, row, memory); });
 }
 
 }  // namespace ddsc::cpu::DDSC_ISA
