@@ -4,6 +4,7 @@
 
 #include "bench/native/bench.h"
 #include "cpu/cpu_backend.h"
+#include "ops/count_values.h"
 
 namespace ddsc::bench {
 namespace {
@@ -133,6 +134,79 @@ DDSC_BENCH("loss and draw, 2048 x 54") {
                                 .probability = loss.span()});
       },
       "draw");
+}
+
+DDSC_BENCH("losses, 6400 rows: ranks 54 wide, counts 180 wide with a base") {
+  const auto backend = cpu::makeCpuBackend("", context.settings().threads);
+  const Batch batch(1600);
+  const Ragged cells = batch.view();
+  const std::int64_t rows = cells.rows();
+  const Array loss(*backend, 1, rows), logProbability(*backend, 1, rows), dtilt(*backend, 1, rows);
+  const Array zeros(*backend, 1, rows);
+  const std::vector<float> ones(static_cast<std::size_t>(rows), 1.0f);
+  const std::vector<std::int32_t> target(ones.size(), 20);
+  for (const DType type : {DType::f32, DType::bf16}) {
+    const Array logits(*backend, rows, kVocabulary), dlogits(*backend, rows, kVocabulary, type);
+    context.measure(
+        {.bytes = logits.bytes() + dlogits.bytes()},
+        [&] {
+          backend->run(DiffusionLoss{.logits = logits.matrix(),
+                                     .target = {target.data(), rows},
+                                     .cell = cells.cell,
+                                     .noise = {{ones.data(), kCells}, {}, {}, {}},
+                                     .loss = loss.span(),
+                                     .meanLoss = {},
+                                     .dlogits = dlogits.matrix()});
+        },
+        type == DType::f32 ? "SUBS" : "SUBS, bf16");
+  }
+  constexpr std::int64_t kGenes = 20'000;
+  const CountValues counts;
+  const std::vector<double> share(kGenes, 1.0 / kGenes), size(kGenes, 0.7), depth(kCells, 5000);
+  const std::vector<double> table = countTable(counts, {size.data(), kGenes});
+  std::vector<std::int32_t> gene;
+  for (std::int64_t row = 0; row < rows; ++row)
+    gene.push_back(static_cast<std::int32_t>(row * 7919 % kGenes));
+  const CountBase base{counts.middle(),
+                       counts.logWidth(),
+                       {table.data(), static_cast<std::int64_t>(table.size())},
+                       {share.data(), kGenes},
+                       {size.data(), kGenes},
+                       {depth.data(), kCells},
+                       {gene.data(), rows},
+                       cells.cell,
+                       zeros.span()};
+  const std::int64_t width = counts.values() + 3;
+  const Array logits(*backend, rows, width);
+  const double read = logits.bytes() + static_cast<double>(rows * counts.values()) * sizeof(double);
+  for (const DType type : {DType::f32, DType::bf16}) {
+    const Array dlogits(*backend, rows, width, type);
+    context.measure(
+        {.bytes = read + dlogits.bytes()},
+        [&] {
+          backend->run(CountLoss{.logits = logits.matrix(),
+                                 .base = base,
+                                 .target = {target.data(), rows},
+                                 .weight = {ones.data(), rows},
+                                 .loss = loss.span(),
+                                 .logProbability = logProbability.span(),
+                                 .dlogits = dlogits.matrix(),
+                                 .dtilt = dtilt.span()});
+        },
+        type == DType::f32 ? "counts" : "counts, bf16");
+  }
+  std::vector<std::int32_t> values(ones.size()), drawn(ones.size());
+  context.measure(
+      {.bytes = read},
+      [&] {
+        backend->run(DrawCounts{.logits = logits.matrix(),
+                                .base = base,
+                                .rows = cells,
+                                .low = counts.bounds(),
+                                .values = {values.data(), rows},
+                                .counts = {drawn.data(), rows}});
+      },
+      "draw counts");
 }
 
 DDSC_BENCH("optimizer, 30 million parameters") {

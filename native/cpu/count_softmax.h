@@ -2,17 +2,17 @@
 // Softmax over the values of counts, logits plus the base of CountBase, in float64: the common first step of
 // the count ops. For files of cpu/ops/ only (compiled once per instruction set).
 
-#include "cpu/context.h"
 #include "cpu/simd_double.h"
+#include "cpu/sweep.h"
 #include "ops/count_base.h"
 
 namespace ddsc::cpu::DDSC_ISA {
 
 /// A worker's room for rows: each array is filled up to whole blocks, with x of -inf and so e of 0.
 struct CountRow {
-  std::int64_t padded;      // values, in whole blocks
+  std::int64_t padded;     // values, in whole blocks
   double *middle, *x, *e;  // [padded]
-  float* single;            // [padded]
+  float* single;           // [padded]
 
   DDSC_INLINE static std::size_t bytes(std::int64_t values) {
     return static_cast<std::size_t>(wholeBlocks(values)) * (3 * sizeof(double) + sizeof(float));
@@ -27,15 +27,32 @@ struct CountRow {
   }
 };
 
-/// A worker's, in its scratch memory.
-DDSC_INLINE CountRow countRow(Context& context, int worker, const CountBase& base) {
-  return {context.scratch.worker(worker, CountRow::bytes(base.middle.size)), base};
-}
-
 DDSC_INLINE RowBase baseOf(const CountBase& base, std::int64_t row) {
   const std::int64_t gene = base.gene[row];
   return rowBase(static_cast<double>(base.tilt[row]), base.depth[base.cell[row]] * base.share[gene],
                  base.size[gene]);
+}
+
+/// Asks for the table of a row that is worked on next: genes come in no order that the processor could guess.
+DDSC_INLINE void prefetchTable(const CountBase& base, std::int64_t row) {
+  constexpr std::int64_t kLine = 64 / sizeof(double);
+  const std::int64_t count = base.middle.size;
+  const double* table = base.table.data + static_cast<std::int64_t>(base.gene[row]) * count;
+  for (std::int64_t i = 0; i < count; i += kLine) __builtin_prefetch(table + i);
+}
+
+/// body(row, memory) for each row of a base, in parallel.
+template <class Body>
+DDSC_INLINE void eachCountRow(Context& context, const CountBase& base, const Body& body) {
+  constexpr std::int64_t kRowsPerTask = 32;
+  parallelChunks(
+      context, base.gene.size, kRowsPerTask, [&](std::int64_t first, std::int64_t last, int worker) {
+        const CountRow memory(context.scratch.worker(worker, CountRow::bytes(base.middle.size)), base);
+        for (std::int64_t row = first; row < last; ++row) {
+          if (row + 1 < last) prefetchTable(base, row + 1);
+          body(row, memory);
+        }
+      });
 }
 
 /// Fills x and e of a row, whose values have these logits; e of the most probable value is 1.
@@ -56,7 +73,8 @@ DDSC_INLINE CountSums countSums(const CountBase& base, const RowBase& of, const 
   std::int64_t best = 0;
   while (best + 1 < count && !(x[best] >= maximum)) ++best;
   const D highest = allOf(maximum);
-  eachDoubles(out.padded, [&](std::int64_t i) { storeDoubles(e + i, exponential(loadDoubles(x + i) - highest)); });
+  eachDoubles(out.padded,
+              [&](std::int64_t i) { storeDoubles(e + i, exponential(loadDoubles(x + i) - highest)); });
   e[best] *= 0;  // NaN stays
   const double rest = sumOfDoubles(out.padded, [e](std::int64_t i) { return loadDoubles(e + i); });
   e[best] = 1;

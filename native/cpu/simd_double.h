@@ -26,7 +26,7 @@ inline constexpr std::int64_t kDoubles = 2;
 
 using DoubleVector [[gnu::vector_size(kDoubles * sizeof(double))]] = double;
 using FloatVector [[gnu::vector_size(kDoubles * sizeof(float))]] = float;
-using LongVector [[gnu::vector_size(kDoubles * sizeof(std::int64_t))]] = std::int64_t;
+using BitsVector [[gnu::vector_size(kDoubles * sizeof(std::uint64_t))]] = std::uint64_t;
 
 struct D {
   DoubleVector v;
@@ -70,9 +70,9 @@ DDSC_INLINE D exponential(D x) {
   D p = allOf(1.0 / 479001600);
   for (const double factorial : kFactorials) p = p * r + allOf(1 / factorial);
   p = (p * (r * r) + r) + allOf(1.0);
-  LongVector bits;
+  BitsVector bits;
   __builtin_memcpy(&bits, &shifted, sizeof bits);
-  bits = (bits + 1023) << 52;
+  bits = (bits + 1023u) << 52u;
   D power;
   __builtin_memcpy(&power, &bits, sizeof power);
   return ifLess(x, lowest, allOf(0.0), p * power);

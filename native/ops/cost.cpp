@@ -134,9 +134,7 @@ Cost cost(const GatherRows& op) { return {0, 2 * bytesOf(op.out) + bytesOf(op.in
 
 Cost cost(const ScatterRows& op) { return {0, bytesOf(op.source, op.index, op.out)}; }
 
-Cost cost(const AddRows& op) {
-  return {elements(op.source), 3 * bytesOf(op.source) + bytesOf(op.index)};
-}
+Cost cost(const AddRows& op) { return {elements(op.source), 3 * bytesOf(op.source) + bytesOf(op.index)}; }
 
 Cost cost(const DiffusionLoss& op) {
   // Maximum 1, exponential of the distance 2, sum 1; of the gradient 2; mean matching: expectation 2,
@@ -166,18 +164,18 @@ constexpr double kCountSoftmax = 8;
 Cost cost(const CountLoss& op) {
   // Of the gradient 1, of the expectation 3.
   const double each = kCountSoftmax + (op.dlogits ? 1 : 0) + (op.dtilt ? 3 : 0);
-  return {perValue(op.base, each),
-          baseBytes(op.base) + bytesOf(op.logits, op.target, op.weight, op.loss, op.logProbability) +
-              bytesOf(op.dlogits, op.dtilt)};
+  return {perValue(op.base, each), baseBytes(op.base) +
+                                       bytesOf(op.logits, op.target, op.weight, op.loss, op.logProbability) +
+                                       bytesOf(op.dlogits, op.dtilt)};
 }
 
 Cost cost(const CountStatistics& op) {
   // Expectation 2, variance 4, all log-probabilities 2.
   const double each = kCountSoftmax + (op.mean || op.variance ? 2 : 0) + (op.variance ? 4 : 0) +
                       (op.logProbabilities ? 2 : 0);
-  return {perValue(op.base, each),
-          baseBytes(op.base) + bytesOf(op.logits, op.target, op.logProbability, op.below) +
-              bytesOf(op.mean, op.variance, op.expressed, op.logProbabilities)};
+  return {perValue(op.base, each), baseBytes(op.base) +
+                                       bytesOf(op.logits, op.target, op.logProbability, op.below) +
+                                       bytesOf(op.mean, op.variance, op.expressed, op.logProbabilities)};
 }
 
 Cost cost(const DrawCounts& op) {
@@ -188,8 +186,8 @@ Cost cost(const DrawCounts& op) {
 
 Cost cost(const Tilt& op) {
   const double rows = static_cast<double>(op.gene.size), width = static_cast<double>(op.factor.cols);
-  return {2 * rows * width, tableBytes(op.factor, rows) + tableBytes(op.state, rows) +
-                                bytesOf(op.gene, op.cell, op.tilt)};
+  return {2 * rows * width,
+          tableBytes(op.factor, rows) + tableBytes(op.state, rows) + bytesOf(op.gene, op.cell, op.tilt)};
 }
 
 Cost cost(const TiltGradient& op) {

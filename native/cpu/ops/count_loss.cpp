@@ -3,12 +3,9 @@
 
 #include "cpu/count_softmax.h"
 #include "cpu/ops/kernels.h"
-#include "cpu/sweep.h"
 
 namespace ddsc::cpu::DDSC_ISA {
 namespace {
-
-constexpr std::int64_t kRowsPerTask = 32;
 
 template <class T>
 void fillWithZeros(T* to, std::int64_t count) {
@@ -61,11 +58,8 @@ void lossOfRow(const CountLoss& op, std::int64_t row, const CountRow& memory) {
 }  // namespace
 
 void run(Context& context, const CountLoss& op) {
-  parallelChunks(context, op.logits.rows, kRowsPerTask,
-                 [&](std::int64_t first, std::int64_t last, int worker) {
-                   const CountRow memory = countRow(context, worker, op.base);
-                   for (std::int64_t row = first; row < last; ++row) lossOfRow(op, row, memory);
-                 });
+  eachCountRow(context, op.base,
+               [&](std::int64_t row, const CountRow& memory) { lossOfRow(op, row, memory); });
 }
 
 }  // namespace ddsc::cpu::DDSC_ISA

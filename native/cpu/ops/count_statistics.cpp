@@ -3,18 +3,14 @@
 
 #include "cpu/count_softmax.h"
 #include "cpu/ops/kernels.h"
-#include "cpu/sweep.h"
 
 namespace ddsc::cpu::DDSC_ISA {
 namespace {
 
-constexpr std::int64_t kRowsPerTask = 32;
-
 void describeTarget(const CountStatistics& op, std::int64_t row, const CountSums& sums,
                     const CountRow& memory) {
   const std::int64_t target = op.target[row];
-  if (op.logProbability)
-    op.logProbability[row] = static_cast<float>(sums.logProbability(memory.x[target]));
+  if (op.logProbability) op.logProbability[row] = static_cast<float>(sums.logProbability(memory.x[target]));
   if (!op.below) return;
   double below = 0;
   for (std::int64_t value = 0; value < target; ++value) below += memory.e[value];
@@ -57,11 +53,8 @@ void describeRow(const CountStatistics& op, std::int64_t row, const CountRow& me
 }  // namespace
 
 void run(Context& context, const CountStatistics& op) {
-  parallelChunks(context, op.logits.rows, kRowsPerTask,
-                 [&](std::int64_t first, std::int64_t last, int worker) {
-                   const CountRow memory = countRow(context, worker, op.base);
-                   for (std::int64_t row = first; row < last; ++row) describeRow(op, row, memory);
-                 });
+  eachCountRow(context, op.base,
+               [&](std::int64_t row, const CountRow& memory) { describeRow(op, row, memory); });
 }
 
 }  // namespace ddsc::cpu::DDSC_ISA

@@ -1,15 +1,12 @@
-// One exact draw a query by inverse CDF: a value, then a count of its bin. All in float64 and without library
-// functions that vary, so that every instruction set draws the same.
+// One exact draw a query by inverse CDF: a value, then a count of its bin. All in float64, by sums and
+// products that every instruction set rounds alike, so that all draw the same.
 
 #include "core/random.h"
 #include "cpu/count_softmax.h"
 #include "cpu/ops/kernels.h"
-#include "cpu/sweep.h"
 
 namespace ddsc::cpu::DDSC_ISA {
 namespace {
-
-constexpr std::int64_t kRowsPerTask = 32;
 
 /// The first value at which the running sum passes `point`; if rounding lets none, the last of positive
 /// weight; -1 if there is none.
@@ -33,19 +30,15 @@ void drawRow(const DrawCounts& op, std::int64_t row, const CountRow& memory) {
   const double point = uniform53(block.word[0], block.word[1]) * sums.total();
   const std::int64_t value = point >= 0 ? invert(memory.e, op.base.middle.size, point) : -1;
   op.values[row] = static_cast<std::int32_t>(value);
-  op.counts[row] = value < 0 ? -1
-                             : countOfBin(op.low[value], op.low[value + 1], base,
-                                          uniform53(block.word[2], block.word[3]));
+  op.counts[row] =
+      value < 0 ? -1
+                : countOfBin(op.low[value], op.low[value + 1], base, uniform53(block.word[2], block.word[3]));
 }
 
 }  // namespace
 
 void run(Context& context, const DrawCounts& op) {
-  parallelChunks(context, op.logits.rows, kRowsPerTask,
-                 [&](std::int64_t first, std::int64_t last, int worker) {
-                   const CountRow memory = countRow(context, worker, op.base);
-                   for (std::int64_t row = first; row < last; ++row) drawRow(op, row, memory);
-                 });
+  eachCountRow(context, op.base, [&](std::int64_t row, const CountRow& memory) { drawRow(op, row, memory); });
 }
 
 }  // namespace ddsc::cpu::DDSC_ISA

@@ -56,17 +56,15 @@ void run(Context& context, const Tilt& op) {
 
 void run(Context& context, const TiltGradient& op) {
   sumStates(context, op);
-  parallelChunks(context, op.byGene.ids.size, kGenesPerTask,
-                 [&](std::int64_t first, std::int64_t last, int) {
-                   for (std::int64_t group = first; group < last; ++group) {
-                     float* gradient = op.dfactor.row<float>(op.byGene.ids[group]);
-                     for (std::int64_t i = op.byGene.starts[group]; i < op.byGene.starts[group + 1]; ++i) {
-                       const std::int64_t row = op.byGene.rows[i];
-                       addScaled(gradient, op.dtilt[row], op.state.row<float>(op.rows.cell[row]),
-                                 op.dfactor.cols);
-                     }
-                   }
-                 });
+  parallelChunks(context, op.byGene.ids.size, kGenesPerTask, [&](std::int64_t first, std::int64_t last, int) {
+    for (std::int64_t group = first; group < last; ++group) {
+      float* gradient = op.dfactor.row<float>(op.byGene.ids[group]);
+      for (std::int64_t i = op.byGene.starts[group]; i < op.byGene.starts[group + 1]; ++i) {
+        const std::int64_t row = op.byGene.rows[i];
+        addScaled(gradient, op.dtilt[row], op.state.row<float>(op.rows.cell[row]), op.dfactor.cols);
+      }
+    }
+  });
 }
 
 }  // namespace ddsc::cpu::DDSC_ISA

@@ -30,8 +30,9 @@ DDSC_DEVICE void writeGradient(const CountRow& row, const CountSums& sums, std::
   }
 }
 
+/// Three blocks at a time: left to itself, the compiler takes four and spills.
 template <class T>
-DDSC_KERNEL(kRowThreads)
+DDSC_KERNEL(kRowThreads, 3)
 countLossOfRows(LossInput in, Global<float> loss, Global<float> logProbability, Rows<T> dlogits,
                 Global<float> dtilt) {
   const std::int64_t index = rowOfWarp();

@@ -17,17 +17,9 @@ struct CountInput {
 };
 
 inline CountInput countInput(const ConstMatrix& logits, std::int64_t firstValue, const CountBase& base) {
-  return {rowsOf<float>(logits),
-          firstValue,
-          base.middle.size,
-          globalOf(base.middle),
-          globalOf(base.table),
-          globalOf(base.share),
-          globalOf(base.size),
-          globalOf(base.depth),
-          globalOf(base.gene),
-          globalOf(base.cell),
-          globalOf(base.tilt)};
+  return {rowsOf<float>(logits), firstValue,           base.middle.size,    globalOf(base.middle),
+          globalOf(base.table),  globalOf(base.share), globalOf(base.size), globalOf(base.depth),
+          globalOf(base.gene),   globalOf(base.cell),  globalOf(base.tilt)};
 }
 
 /// A row's x, value by value.

@@ -47,19 +47,18 @@ describeCounts(CountInput in, Global<const std::int32_t> targets, StatisticsOutp
   describeCount(row, sums, index, out);
   if (out.logProbabilities.data == nullptr) return;
   const Global<float> all = out.logProbabilities[index];
-  eachValue(row.values, [&](std::int64_t value) {
-    all[value] = static_cast<float>(sums.logProbability(row.x(value)));
-  });
+  eachValue(row.values,
+            [&](std::int64_t value) { all[value] = static_cast<float>(sums.logProbability(row.x(value))); });
 }
 
 }  // namespace
 
 void run(Context& context, const CountStatistics& op) {
-  launch<describeCounts>(context.stream, "countStatistics", warpPerRow(op.logits.rows),
-                         countInput(op.logits, op.firstValue, op.base), globalOf(op.target),
-                         StatisticsOutput{globalOf(op.logProbability), globalOf(op.below), globalOf(op.mean),
-                                          globalOf(op.variance), globalOf(op.expressed),
-                                          rowsOf<float>(op.logProbabilities)});
+  launch<describeCounts>(
+      context.stream, "countStatistics", warpPerRow(op.logits.rows),
+      countInput(op.logits, op.firstValue, op.base), globalOf(op.target),
+      StatisticsOutput{globalOf(op.logProbability), globalOf(op.below), globalOf(op.mean),
+                       globalOf(op.variance), globalOf(op.expressed), rowsOf<float>(op.logProbabilities)});
 }
 
 }  // namespace ddsc::cuda

@@ -27,8 +27,7 @@ sumStates(Global<const float> dtilt, View<const float> factor, Global<const std:
     const float scale = dtilt[row];
     const Run of = factor.load(gene[row], col, count);
 #pragma unroll
-    for (int i = 0; i < kRun; ++i)
-      own[0].value[i] = fusedMultiplyAdd(scale, of.value[i], own[0].value[i]);
+    for (int i = 0; i < kRun; ++i) own[0].value[i] = fusedMultiplyAdd(scale, of.value[i], own[0].value[i]);
   });
 }
 
@@ -43,8 +42,8 @@ addStates(Global<const std::int32_t> offsets, CellSums sums, Rows<float> dstate)
 
 DDSC_KERNEL(kRowThreads)
 addFactors(Global<const float> dtilt, Rows<const float> state, Global<const std::int32_t> cell,
-           Global<const std::int32_t> ids, Global<const std::int32_t> starts,
-           Global<const std::int32_t> rows, Rows<float> dfactor) {
+           Global<const std::int32_t> ids, Global<const std::int32_t> starts, Global<const std::int32_t> rows,
+           Rows<float> dfactor) {
   const std::int64_t group = rowOfWarp();
   if (group >= ids.size) return;
   const Global<float> to = dfactor[ids[group]];

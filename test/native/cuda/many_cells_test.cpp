@@ -90,5 +90,31 @@ const PerInstructionSet gate("a gate's gradient takes any number of cells, empty
                              },
                              {DType::f32});
 
+const PerInstructionSet tilt(
+    "a tilt's gradient takes any number of cells, empty ones included",
+    [](Backend& backend, DType) {
+      const RaggedBatch batch = manyCells();
+      Tensor dtilt = Tensor::random(1, 1, batch.rows());
+      const Tensor factor = Tensor::random(2, 1, kDim), state = Tensor::random(3, kCells, kDim);
+      const std::vector<std::int32_t> gene(static_cast<std::size_t>(batch.rows()), 0);
+      Tensor dfactor(1, kDim), dstate(kCells, kDim);
+      TiltGradient op;
+      op.dtilt = dtilt.span();
+      op.factor = factor.view();
+      op.state = state.view();
+      op.gene = {gene.data(), batch.rows()};
+      op.rows = batch.view();
+      op.dfactor = dfactor.view();
+      op.dstate = dstate.view();
+      backend.run(op);
+      std::vector<float> expected;
+      for (std::int64_t cell = 0; cell < kCells; ++cell)
+        for (std::int64_t col = 0; col < kDim; ++col)
+          expected.push_back(batch.length(cell) == 0 ? 0
+                                                     : dtilt.at(0, batch.start(cell)) * factor.at(0, col));
+      checkSameBits(dstate.values(), expected);
+    },
+    {DType::f32});
+
 }  // namespace
 }  // namespace ddsc::test

@@ -45,22 +45,22 @@ const PerInstructionSet sums(
     },
     {DType::f32});
 
-const PerInstructionSet oneKind(
-    "a condition may be of numbers alone or of labels alone",
-    [](Backend& backend, DType) {
-      const Tensor table = Tensor::random(1, 2, 12);
-      for (const std::int32_t id : {1, -2}) {
-        Tensor pre(1, 12), y(1, 12);
-        ConditionSum op;
-        (id >= 0 ? op.numbers : op.labels) = table.view();
-        op.terms = {&id, 1};
-        op.pre = pre.view();
-        op.y = y.view();
-        backend.run(op);
-        for (std::int64_t col = 0; col < 12; ++col) checkEqual(pre.at(0, col), table.at(1, col));
-      }
-    },
-    {DType::f32});
+const PerInstructionSet oneKind("a condition may be of numbers alone or of labels alone",
+                                [](Backend& backend, DType) {
+                                  const Tensor table = Tensor::random(1, 2, 12);
+                                  for (const std::int32_t id : {1, -2}) {
+                                    Tensor pre(1, 12), y(1, 12);
+                                    ConditionSum op;
+                                    (id >= 0 ? op.numbers : op.labels) = table.view();
+                                    op.terms = {&id, 1};
+                                    op.pre = pre.view();
+                                    op.y = y.view();
+                                    backend.run(op);
+                                    for (std::int64_t col = 0; col < 12; ++col)
+                                      checkEqual(pre.at(0, col), table.at(1, col));
+                                  }
+                                },
+                                {DType::f32});
 
 }  // namespace
 }  // namespace ddsc::test

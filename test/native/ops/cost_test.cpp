@@ -79,6 +79,31 @@ DDSC_TEST("the optimizer moves each of its arrays both ways, and the copy once")
   checkClose(cost(op).bytes, 10 * 4 * 10 + 2 * 10, 0);
 }
 
+DDSC_TEST("a count loss reads a row of its base's table for each row, but no more than there are") {
+  const Tensor logits(6, 180);
+  Tensor numbers(1, 6), dlogits(6, 180, DType::bf16);
+  const std::vector<double> doubles(1000 * 177);
+  const std::vector<std::int32_t> ids(6, 1);
+  const Span<const std::int32_t> rows{ids.data(), 6};
+  const auto some = [&](std::int64_t count) { return Span<const double>{doubles.data(), count}; };
+  CountLoss op;
+  op.logits = logits.view();
+  op.base = {some(177), some(177),     some(std::int64_t{1000} * 177), some(1000), some(1000), some(4), rows,
+             rows,      numbers.span()};
+  op.target = rows;
+  op.weight = op.loss = op.logProbability = numbers.span();
+  const double base = 8 * (177 + 4) + 4 * 3 * 6;
+  const double without = 4 * (6 * 180 + 4 * 6);
+  checkClose(cost(op).bytes, base + 8 * 6 * 179 + without, 0);
+  checkClose(cost(op).flops, 8 * 6 * 177, 0);
+  op.dlogits = dlogits.view();
+  op.dtilt = numbers.span();
+  checkClose(cost(op).bytes, base + 8 * 6 * 179 + without + 2 * 6 * 180 + 4 * 6, 0);
+  op.base.table = some(std::int64_t{2} * 177);
+  op.base.share = op.base.size = some(2);
+  checkClose(cost(op).bytes, base + 8 * 2 * 179 + without + 2 * 6 * 180 + 4 * 6, 0);
+}
+
 DDSC_TEST("no more of an embedding table is read than there are tokens") {
   const Tensor ranks(54, 8), genes(1000, 8);
   Tensor x(6, 8);

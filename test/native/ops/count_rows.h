@@ -109,9 +109,7 @@ struct CountRows {
     for (long double& one : x) one -= std::log1p(rest);
     return x;
   }
-  Reals logProbabilities(std::int64_t row) const {
-    return logProbabilities(row, logitsOf(row), tiltOf(row));
-  }
+  Reals logProbabilities(std::int64_t row) const { return logProbabilities(row, logitsOf(row), tiltOf(row)); }
 };
 
 /// Fails unless |actual - expected| <= tolerance * scale for a result that is small only because what it sums

@@ -1,3 +1,5 @@
+#include "cpu/cpu_backend.h"
+#include "test/native/instruction_sets.h"
 #include "test/native/ops/count_rows.h"
 
 namespace ddsc::test {
@@ -31,44 +33,46 @@ Statistics statisticsOf(Backend& backend, CountRows& p) {
   return s;
 }
 
-const PerInstructionSet formulas(
-    "statistics of counts agree with the formulas, each relative to itself",
-    [](Backend& backend, DType) {
-      const auto read = [](const Tensor& tensor, std::int64_t row) {
-        return static_cast<long double>(tensor.at(0, row));
-      };
-      const long double tolerance = 2e-7L;
-      for (const CountValues& values : {CountValues(), CountValues(3, 2, 60)})
-        for (const float scale : {0.0f, 2.0f, 25.0f})
-          for (const std::vector<std::int32_t>& lengths :
-               std::vector<std::vector<std::int32_t>>{{}, {1}, {30, 0, 25, 9}}) {
-            CountRows p(lengths, scale, values);
-            const Statistics s = statisticsOf(backend, p);
-            for (std::int64_t row = 0; row < p.rows(); ++row) {
-              const Reals logP = p.logProbabilities(row);
-              const std::size_t target = p.targetOf(row);
-              long double below = 0, expressed = 0, mean = 0, variance = 0;
-              for (std::size_t value = 0; value < logP.size(); ++value) {
-                const auto at = static_cast<std::int64_t>(value);
-                checkEach(static_cast<long double>(s.logProbabilities.at(row, at)), logP[value], tolerance);
-                const long double probability = std::exp(logP[value]);
-                if (value < target) below += probability;
-                if (value > 0) expressed += probability;
-                mean += probability * p.counts.middle()[at];
-              }
-              for (std::size_t value = 0; value < logP.size(); ++value) {
-                const long double distance = p.counts.middle()[static_cast<std::int64_t>(value)] - mean;
-                variance += std::exp(logP[value]) * distance * distance;
-              }
-              checkEach(read(s.logProbability, row), logP[target], tolerance);
-              checkEach(read(s.below, row), below, tolerance);
-              checkEach(read(s.expressed, row), expressed, tolerance);
-              checkEach(read(s.mean, row), mean, tolerance);
-              checkEach(read(s.variance, row), variance, tolerance);
-            }
-          }
-    },
-    {DType::f32});
+const PerInstructionSet formulas("statistics of counts agree with the formulas, each relative to itself",
+                                 [](Backend& backend, DType) {
+                                   const auto read = [](const Tensor& tensor, std::int64_t row) {
+                                     return static_cast<long double>(tensor.at(0, row));
+                                   };
+                                   const long double tolerance = 2e-7L;
+                                   for (const CountValues& values : {CountValues(), CountValues(3, 2, 60)})
+                                     for (const float scale : {0.0f, 2.0f, 25.0f})
+                                       for (const std::vector<std::int32_t>& lengths :
+                                            std::vector<std::vector<std::int32_t>>{{}, {1}, {30, 0, 25, 9}}) {
+                                         CountRows p(lengths, scale, values);
+                                         const Statistics s = statisticsOf(backend, p);
+                                         for (std::int64_t row = 0; row < p.rows(); ++row) {
+                                           const Reals logP = p.logProbabilities(row);
+                                           const std::size_t target = p.targetOf(row);
+                                           long double below = 0, expressed = 0, mean = 0, variance = 0;
+                                           for (std::size_t value = 0; value < logP.size(); ++value) {
+                                             const auto at = static_cast<std::int64_t>(value);
+                                             checkEach(
+                                                 static_cast<long double>(s.logProbabilities.at(row, at)),
+                                                 logP[value], tolerance);
+                                             const long double probability = std::exp(logP[value]);
+                                             if (value < target) below += probability;
+                                             if (value > 0) expressed += probability;
+                                             mean += probability * p.counts.middle()[at];
+                                           }
+                                           for (std::size_t value = 0; value < logP.size(); ++value) {
+                                             const long double distance =
+                                                 p.counts.middle()[static_cast<std::int64_t>(value)] - mean;
+                                             variance += std::exp(logP[value]) * distance * distance;
+                                           }
+                                           checkEach(read(s.logProbability, row), logP[target], tolerance);
+                                           checkEach(read(s.below, row), below, tolerance);
+                                           checkEach(read(s.expressed, row), expressed, tolerance);
+                                           checkEach(read(s.mean, row), mean, tolerance);
+                                           checkEach(read(s.variance, row), variance, tolerance);
+                                         }
+                                       }
+                                 },
+                                 {DType::f32});
 
 const PerInstructionSet each("each statistic of counts is the same when it alone is wanted",
                              [](Backend& backend, DType) {
@@ -93,15 +97,18 @@ const PerInstructionSet each("each statistic of counts is the same when it alone
                              },
                              {DType::f32});
 
-DDSC_TEST("statistics of counts have the same bits with any number of threads") {
-  checkThreadsAgree([](Backend& backend) {
-    CountRows p({70, 1, 50}, 4);
-    const Statistics s = statisticsOf(backend, p);
-    std::vector<float> all = s.logProbabilities.values();
-    for (const Tensor* tensor : {&s.logProbability, &s.below, &s.mean, &s.variance, &s.expressed})
-      for (const float value : tensor->values()) all.push_back(value);
-    return all;
-  });
+DDSC_TEST("statistics of counts have the same bits with any number of threads and any instruction set") {
+  std::vector<float> expected;
+  for (const std::string& instructionSet : instructionSets())
+    for (const int threads : {1, 3}) {
+      CountRows p({70, 1, 50}, 4);
+      const Statistics s = statisticsOf(*cpu::makeCpuBackend(instructionSet, threads), p);
+      std::vector<float> all = s.logProbabilities.values();
+      for (const Tensor* tensor : {&s.logProbability, &s.below, &s.mean, &s.variance, &s.expressed})
+        for (const float value : tensor->values()) all.push_back(value);
+      if (expected.empty()) expected = all;
+      checkSameBits(all, expected);
+    }
 }
 
 }  // namespace

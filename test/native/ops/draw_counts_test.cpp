@@ -1,4 +1,6 @@
 #include "core/random.h"
+#include "cpu/cpu_backend.h"
+#include "test/native/instruction_sets.h"
 #include "test/native/ops/count_rows.h"
 
 namespace ddsc::test {
@@ -49,7 +51,8 @@ std::int64_t inverse(const Reals& probabilities, long double u) {
 }
 
 const PerInstructionSet uniforms(
-    "a draw inverts the distribution of values, then that within the bin, at its cell's and position's uniforms",
+    "a draw inverts the distribution of values, then that within the bin, at its cell's and position's "
+    "uniforms",
     [](Backend& backend, DType) {
       int known = 0, inBins = 0;
       for (const float scale : {0.0f, 3.0f}) {
@@ -159,7 +162,8 @@ const PerInstructionSet rare("a rare value is drawn as often as it should",
                                p.share[20] = 1;
                                std::fill(p.gene.begin(), p.gene.end(), 20);
                                p.tilt.fill(0);
-                               const double expressed = -std::expm1(static_cast<double>(p.logProbabilities(0)[0]));
+                               const double expressed =
+                                   -std::expm1(static_cast<double>(p.logProbabilities(0)[0]));
                                double drawn = 0;
                                for (const std::int32_t count : draw(backend, p).counts) drawn += count > 0;
                                const double expected = kDraws * expressed;
@@ -176,7 +180,8 @@ const PerInstructionSet widest(
       const Reals within = withinBin(p, 0, 176);
       std::vector<double> uniform;  // the distribution at what was drawn
       Reals cumulative;
-      for (const long double one : within) cumulative.push_back((cumulative.empty() ? 0 : cumulative.back()) + one);
+      for (const long double one : within)
+        cumulative.push_back((cumulative.empty() ? 0 : cumulative.back()) + one);
       for (const std::int32_t count : draw(backend, p).counts) {
         check(count >= 1 << 20 && count < p.counts.bounds()[177], "outside the bin");
         uniform.push_back(static_cast<double>(cumulative[static_cast<std::size_t>(count - (1 << 20))]));
@@ -202,12 +207,15 @@ const PerInstructionSet notNumbers("a row whose probabilities are not numbers dr
                                    },
                                    {DType::f32});
 
-DDSC_TEST("draws of counts are the same with any number of threads") {
-  checkThreadsAgree([](Backend& backend) {
-    CountRows p({120, 2, 90}, 2);
-    const Draws draws = draw(backend, p);
-    return std::vector<float>(draws.counts.begin(), draws.counts.end());
-  });
+DDSC_TEST("draws of counts are the same with any number of threads and any instruction set") {
+  std::vector<std::int32_t> values, counts;
+  for (const std::string& instructionSet : instructionSets())
+    for (const int threads : {1, 3}) {
+      CountRows p({1200, 2, 900}, 2);
+      const Draws draws = draw(*cpu::makeCpuBackend(instructionSet, threads), p);
+      if (values.empty()) values = draws.values, counts = draws.counts;
+      check(draws.values == values && draws.counts == counts, instructionSet);
+    }
 }
 
 }  // namespace

@@ -48,8 +48,7 @@ const PerInstructionSet addRows("rows are added to the ones named, and the other
                                       const Tensor source = Tensor::random(3, count, cols, type, 1, 2);
                                       const Tensor before = Tensor::random(4, rows, cols, type, 1, 3);
                                       Tensor out = Tensor::random(4, rows, cols, type, 1, 3);
-                                      backend.run(
-                                          AddRows{source.view(), {index.data(), count}, out.view()});
+                                      backend.run(AddRows{source.view(), {index.data(), count}, out.view()});
                                       Tensor expected = Tensor::random(4, rows, cols, type);
                                       for (std::int64_t i = 0; i < count; ++i)
                                         for (std::int64_t col = 0; col < cols; ++col) {
