@@ -189,7 +189,7 @@ differentiateQueries(PlainInput<T> in, Rows<T> dquery) {
 }
 
 template <class T>
-DDSC_KERNEL(kRowThreads)
+DDSC_KERNEL(kRowThreads, 4)
 differentiateKeys(PlainInput<T> in, Rows<T> dkeyValue) {
   const HeadPlace at = HeadPlace::of(in.sides.own, kOwn);
   if (at.first >= at.length) return;
