@@ -38,8 +38,10 @@ export const presets: Readonly<Record<PresetName, ModelShape>> = {
 
 /** Tokens that are no values: 0 (special), 1 (reserved) and the mask, last. */
 export const NON_VALUE_TOKENS = 3;
-/** Width of a cell's state in a model of counts. */
-const STATE_WIDTH = 32;
+/** Width of a cell's state in a model of counts, and of the summary of its visible genes. */
+export const STATE_WIDTH = 32;
+/** Numbers about the visible part of a cell that come with its summary. */
+export const SUMMARY_EXTRAS = 3;
 
 /**
  * The full shape of a model: a preset, changed where `changes` says so, for a strategy of `values` ranks and a gene
@@ -65,7 +67,7 @@ export function modelConfig(options: {
     ...shape,
     ...countDefaults,
     ...options.changes,
-    counts: { state: STATE_WIDTH, conditions },
+    counts: { state: STATE_WIDTH, conditions, summary: STATE_WIDTH + SUMMARY_EXTRAS, learntSizes: true },
   });
 }
 
@@ -76,17 +78,7 @@ export function modelConfig(options: {
 export function checkConfig(config: DenoiserConfig): DenoiserConfig {
   const whole = (field: keyof DenoiserConfig, min: number, max: number) =>
     checkNumber(field, config[field], { min, max, integer: true });
-  const switched = (field: "timeConditioning" | "rotary") => {
-    const value: unknown = config[field];
-    if (typeof value === "boolean") return value;
-    throw new DdscError(
-      "ARGUMENT_TYPE",
-      `expected true or false for ${field} but received ${String(value)}`,
-      {
-        argument: field,
-      },
-    );
-  };
+  const switched = (field: "timeConditioning" | "rotary") => checkSwitch(field, config[field]);
   const checked: DenoiserConfig = {
     vocabSize: whole("vocabSize", NON_VALUE_TOKENS + 1, 65_536),
     geneVocabSize: whole("geneVocabSize", 4, 2 ** 24),
@@ -117,11 +109,22 @@ export function checkConfig(config: DenoiserConfig): DenoiserConfig {
   return checked;
 }
 
-function checkCounts({ state, conditions }: CountShape): CountShape {
+function checkCounts({ state, conditions, summary, learntSizes }: CountShape): CountShape {
   return {
     state: checkNumber("counts.state", state, { min: 1, max: 1024, integer: true }),
     conditions: conditions.map((labels) =>
       checkNumber("counts.conditions", labels, { min: 0, max: 1e6, integer: true }),
     ),
+    summary: checkNumber("counts.summary", summary, { min: 0, max: 4096, integer: true }),
+    learntSizes: checkSwitch("counts.learntSizes", learntSizes),
   };
+}
+
+function checkSwitch(argument: string, value: unknown): boolean {
+  if (typeof value === "boolean") return value;
+  throw new DdscError(
+    "ARGUMENT_TYPE",
+    `expected true or false for ${argument} but received ${String(value)}`,
+    { argument },
+  );
 }

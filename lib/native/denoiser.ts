@@ -3,6 +3,7 @@ import { DdscError } from "../base/errors.js";
 import { callAddon } from "./addon.js";
 import type {
   AnyNativeLossInput,
+  CountShape,
   CudaState,
   DenoiserConfig,
   DeviceMemory,
@@ -61,7 +62,7 @@ interface AddonCountPrediction {
 /** A model's options as the addon takes them. */
 type AddonOptions = Omit<NativeDenoiserOptions, "config"> & { readonly config: AddonConfig };
 type AddonConfig = Omit<DenoiserConfig, "counts"> & {
-  readonly counts?: { readonly state: number; readonly conditions: Int32Array };
+  readonly counts?: Omit<CountShape, "conditions"> & { readonly conditions: Int32Array };
 };
 
 function addonConfig({ counts, ...config }: DenoiserConfig): AddonConfig {

@@ -32,6 +32,10 @@ export interface CountShape {
   readonly state: number;
   /** How many labels each condition has; 0: the condition is a number. */
   readonly conditions: readonly number[];
+  /** Numbers that sum up a cell's visible genes, zeros included, the first `state` of which its state begins with; 0: none. */
+  readonly summary: number;
+  /** Whether the genes' sizes are learnt on from those that were counted. */
+  readonly learntSizes: boolean;
 }
 
 /** One named parameter inside the flat buffers. */
@@ -112,6 +116,8 @@ export interface NativeCountRows extends NativeBatch {
   readonly numbers: Float32Array;
   /** Conditions that have labels, [cells, label conditions]: label + 1; 0: not given. */
   readonly labels: Int32Array;
+  /** Of the visible genes, [cells, summary], where the model reads one. */
+  readonly summary?: Float32Array;
 }
 
 /** What a model of counts learns from. */

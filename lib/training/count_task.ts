@@ -25,7 +25,7 @@ export interface CountTaskOptions {
 const values = new CountTokens();
 
 /** Hidden zeros that a validation asks about, at most: more than a step, for its noise is not to be averaged away. */
-const VALIDATION_ZEROS = 512;
+const VALIDATION_ZEROS = 128;
 
 /**
  * Hides genes of whole cells, and learns to give their counts: the any-order bound. Of a cell's measured genes n are hidden, n

@@ -270,11 +270,13 @@ export class Trainer {
   }
 
   /** Whether validations have not become better for as long as the training is patient. */
-  #isStale({ steps }: Session): boolean {
+  #isStale({ steps, schedule }: Session): boolean {
     const { validation, patience } = this.settings;
     const { best, validatedStep } = this.#state;
     if (validation === null || best === null || patience === 0) return false;
-    return validatedStep - best.step >= patience * interval(validation.every, steps ?? undefined);
+    // What comes before the end of the warm-up says little.
+    const since = validatedStep - Math.max(best.step, schedule.warmup);
+    return since >= patience * interval(validation.every, steps ?? undefined);
   }
 
   /** The result of a validation where one is due (or `wanted`) and none was made at this step; undefined if aborted. */

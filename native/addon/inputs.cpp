@@ -60,6 +60,8 @@ DenoiserConfig denoiserConfig(const Field& value) {
   c.rotary = value["rotary"].boolean();
   if (const Field counts = value["counts"]; !counts.missing()) {
     c.state = counts["state"].integer();
+    c.summary = counts["summary"].integer();
+    c.learntSizes = counts["learntSizes"].boolean();
     for (const std::int32_t labels : counts["conditions"].int32s()) c.conditions.push_back(labels);
   }
   return c;
@@ -109,6 +111,7 @@ CountRows countRows(const Field& value) {
   rows.depth = value["depth"].doubles();
   rows.numbers = value["numbers"].floats();
   rows.labels = value["labels"].int32s();
+  if (const Field summary = value["summary"]; !summary.missing()) rows.summary = summary.floats();
   return rows;
 }
 

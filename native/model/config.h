@@ -17,8 +17,12 @@ struct DenoiserConfig {
   double dropout = 0.1;
   bool timeConditioning = false;
   bool rotary = true;
-  std::int64_t state = 0;                // width of a cell's state; 0: a model of ranks, which has none
-  std::vector<std::int64_t> conditions;  // of a model of counts: how many labels each has; 0: it is a number
+  std::int64_t state = 0;  // width of a cell's state; 0: a model of ranks, which has none
+  // Of a model of counts.
+  std::vector<std::int64_t> conditions;  // how many labels each has; 0: it is a number
+  std::int64_t summary = 0;  // numbers that sum up a cell's visible genes, the first `state` of which its
+                             // state begins with; 0: none
+  bool learntSizes = false;  // whether sizes of genes are learnt on from those counted
 
   bool ofCounts() const { return state > 0; }
   std::int64_t values() const { return vocabSize - 3; }

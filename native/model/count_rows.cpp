@@ -117,6 +117,8 @@ void check(const CountRows& rows, const DenoiserConfig& config) {
     fail("labels must have one entry a cell and condition that has labels");
   if (rows.numbers.size() != cells * (config.conditions.size() - labels))
     fail("numbers must have one entry a cell and condition that is a number");
+  if (rows.summary.size() != cells * static_cast<std::size_t>(config.summary))
+    fail("summary must have " + std::to_string(config.summary) + " numbers a cell");
   checkLabels(rows, config);
   for (std::size_t cell = 0; cell < cells; ++cell) {
     const std::string name = "cell " + std::to_string(cell);
@@ -176,6 +178,8 @@ DenoiserInput prepareCounts(const CountRows& rows, const DenoiserConfig& config,
   c.numbers = w.upload(terms.numbers);
   for (const std::vector<std::int32_t>& given : terms.given) c.given.push_back(w.upload(given));
   c.terms = w.upload(terms.terms);
+  if (config.summary > 0)
+    c.summary = {w.upload(rows.summary).data, rows.batch.cells(), config.summary, config.summary, DType::f32};
   if (!train) return in;
   c.byLabel = groupLabels(terms, cells, layout.labels.rows, w);
   c.byQueryGene = groupBy(queryGenes, config.geneVocabSize, w);
@@ -188,7 +192,8 @@ void CountTables::set(const std::vector<double>& share, const std::vector<double
   require(share.size() == genes && size.size() == genes, "MODEL_BASE",
           "the base must have one share and one size for each of the model's gene ids");
   for (std::size_t gene = 0; gene < genes; ++gene) {
-    const bool good = std::isfinite(share[gene]) && share[gene] >= 0 && std::isfinite(size[gene]) && size[gene] > 0;
+    const bool good =
+        std::isfinite(share[gene]) && share[gene] >= 0 && std::isfinite(size[gene]) && size[gene] > 0;
     if (!good)
       throw Error("MODEL_BASE",
                   "gene id " + std::to_string(gene) + ": the share must be at least 0 and the size above 0");

@@ -18,6 +18,7 @@ struct CountRows {
   std::vector<double> depth;                      // [cells] mean of the base by a gene's share
   std::vector<float> numbers;                     // [cells, number conditions]; NaN: not given
   std::vector<std::int32_t> labels;               // [cells, label conditions] label + 1; 0: not given
+  std::vector<float> summary;  // [cells, summary] of the visible genes, where the model reads one
 
   std::int64_t queries() const;
 };

@@ -27,6 +27,7 @@ struct CountInput {
   Span<const float> numbers;                    // map after map, of the cells it is given for
   std::vector<Span<const std::int32_t>> given;  // by map: those cells, ascending
   Span<const std::int32_t> terms;               // see ConditionSum
+  ConstMatrix summary;                          // [cells, summary] float, where there is one
   // For backward.
   Grouping byLabel;      // cells by row of the labels
   Grouping byQueryGene;  // queries by gene
@@ -64,10 +65,12 @@ struct BlockActivations {
   Matrix preactivation, activated, expanded;  // [tail, 4D], [tail, 4D], [tail, D]
 };
 
-/// What a cell's state takes: z = cell_state(layer norm of the cls row), and each query's tilt factor[gene] .
-/// z.
+/// What a cell's state takes: z = cell_state(layer norm of the cls row) + dropout(u + mlp(summary)), u the
+/// summary's first numbers; and each query's tilt factor[gene] . z.
 struct StateActivations {
-  Matrix cls, normed, z;  // [cells, D], [cells, D], [cells, state], float
+  Matrix cls, normed, z;                  // [cells, D], [cells, D], [cells, state], float
+  Matrix ofCls;                           // [cells, state]: z without the summary's part
+  Matrix preactivation, hidden, summary;  // [cells, D], [cells, D], [cells, state] of the summary's part
   Span<float> mean, rstd;
   Span<float> tilt;  // [queries]
 };

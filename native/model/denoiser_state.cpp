@@ -1,5 +1,8 @@
-// A cell's state: z = cell_state(layer norm of the cls row after the last block), in float32. It tilts the
-// base of each gene by exp(factor[gene] . z).
+// A cell's state, in float32: what the cls row says after the last block, and what sums up the visible genes,
+// zeros included, which have no row: z = cell_state(layer norm(cls)) + dropout(u + mlp(summary)). It tilts
+// the base of each gene by exp(factor[gene] . z).
+#include <algorithm>
+
 #include "model/denoiser.h"
 #include "model/linear_backward.h"
 
@@ -10,6 +13,11 @@ namespace {
 /// A row that is read for every cell.
 ConstMatrix repeated(const float* row, std::int64_t cells, std::int64_t cols) {
   return {row, cells, cols, 0, DType::f32};
+}
+
+/// After those of the blocks.
+Dropout summaryDropout(const DenoiserInput& input, const DenoiserConfig& config) {
+  return dropoutOf(input, static_cast<std::size_t>(config.blocks), 0);
 }
 
 }  // namespace
@@ -31,14 +39,25 @@ void Denoiser::state(const ParameterStore& p, WeightSource source, const Denoise
   const auto run = [&](const auto& op) { backend_->at("state").run(op); };
   backend_->run(GatherRows{a.last, counts.cls, s.cls});
   run(NormModulate{s.cls, {ones, d}, zeros, zeros, counts.clsCells.cell, s.normed, s.mean, s.rstd});
-  run(Linear{s.normed,
-             p.master(names.cellState, source),
-             p.vector(names.cellStateBias, source),
-             Activation::none,
-             {},
-             {},
-             s.z,
-             p.version()});
+  const auto linear = [&](const ConstMatrix& x, const Parameter& weight, const Parameter& bias,
+                          Activation activation, const Matrix& pre, const ConstMatrix& residual,
+                          const Matrix& y) {
+    run(Linear{x, p.master(weight, source), p.vector(bias, source), activation, pre, residual, y,
+               p.version()});
+  };
+  s.ofCls = config_.summary > 0 ? w.matrix(cells, config_.state, DType::f32) : s.z;
+  linear(s.normed, names.cellState, names.cellStateBias, Activation::none, {}, {}, s.ofCls);
+  if (config_.summary > 0) {
+    s.preactivation = w.matrix(cells, d, DType::f32);
+    s.hidden = w.matrix(cells, d, DType::f32);
+    s.summary = w.matrix(cells, config_.state, DType::f32);
+    linear(counts.summary, names.summaryIn, names.summaryInBias, Activation::geluTanh, s.preactivation, {},
+           s.hidden);
+    linear(s.hidden, names.summaryOut, names.summaryOutBias, Activation::none, {},
+           counts.summary.columns(0, config_.state), s.summary);
+    run(GateResidual{s.ofCls, s.summary, repeated(ones, cells, config_.state), counts.clsCells,
+                     summaryDropout(input, config_), s.z});
+  }
   backend_->run(Tilt{p.master(names.factor, source), s.z, counts.queryGenes, counts.queryCells.cell, s.tilt});
 }
 
@@ -54,12 +73,22 @@ void Denoiser::stateBackward(const ParameterStore& p, const DenoiserInput& input
   backend_->run(TiltGradient{dtilt, p.master(names.factor, WeightSource::weights), s.z, counts.queryGenes,
                              counts.queryCells, counts.byQueryGene, p.gradient(names.factor), dz});
   const LinearBackward linear{*backend_, p, true};
+  // The norm has neither gain nor modulation and the summary no gate: their gradients are not wanted.
+  const Matrix unused = w.matrix(2 * cells + 1, std::max(d, config_.state), DType::f32);
+  const float* ones = constants_.as<float>();
+  if (config_.summary > 0) {
+    const Matrix dsummary = w.matrix(cells, config_.state, DType::f32),
+                 dhidden = w.matrix(cells, d, DType::f32);
+    backend_->at("state").run(GateResidualGradient{dz, s.summary, repeated(ones, cells, config_.state),
+                                                   counts.clsCells, summaryDropout(input, config_), dsummary,
+                                                   unused.slice(0, cells).columns(0, config_.state)});
+    linear("summary", dsummary, s.hidden, names.summaryOut, &names.summaryOutBias, dhidden,
+           Activation::geluTanh, s.preactivation);
+    linear("summary", dhidden, counts.summary, names.summaryIn, &names.summaryInBias, {});
+  }
   linear("state", dz, s.normed, names.cellState, &names.cellStateBias, dnormed);
-  // The norm has neither gain nor modulation: their gradients are not wanted.
-  const Matrix unused = w.matrix(2 * cells + 1, d, DType::f32);
   backend_->zero(dcls.data, static_cast<std::size_t>(cells * d) * sizeof(float));
   backend_->zero(unused.data, static_cast<std::size_t>(unused.rows * d) * sizeof(float));
-  const float* ones = constants_.as<float>();
   backend_->at("state").run(NormModulateGradient{dnormed,
                                                  s.cls,
                                                  {ones, d},
@@ -69,8 +98,8 @@ void Denoiser::stateBackward(const ParameterStore& p, const DenoiserInput& input
                                                  s.rstd,
                                                  dcls,
                                                  {unused.row<float>(2 * cells), d},
-                                                 unused.slice(0, cells),
-                                                 unused.slice(cells, cells)});
+                                                 unused.slice(0, cells).columns(0, d),
+                                                 unused.slice(cells, cells).columns(0, d)});
   backend_->run(AddRows{dcls, counts.cls, dlast});
 }
 

@@ -9,7 +9,7 @@ struct LinearBackward {
   const ParameterStore& parameters;
   bool master;  // weights in float32 whatever the compute type
 
-  void operator()(const char* place, const Matrix& dy, const Matrix& x, const Parameter& weight,
+  void operator()(const char* place, const Matrix& dy, const ConstMatrix& x, const Parameter& weight,
                   const Parameter* bias, const Matrix& dx, Activation activation = Activation::none,
                   const Matrix& preactivation = {}) const {
     const Span<float> dbias = bias != nullptr ? parameters.gradientVector(*bias) : Span<float>{};

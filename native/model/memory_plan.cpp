@@ -87,6 +87,7 @@ CountLossInput countBatchOf(const BatchShape& shape, const DenoiserConfig& confi
   for (std::vector<float>* told : {&rows.visibleTotal, &rows.visibleShare, &rows.total})
     told->assign(cells, 0);
   rows.depth.assign(cells, 1);
+  rows.summary.assign(cells * static_cast<std::size_t>(config.summary), 0);
   for (const std::int64_t labels : config.conditions) {
     if (labels == 0) rows.numbers.insert(rows.numbers.end(), cells, 0.0f);
     if (labels > 0) rows.labels.insert(rows.labels.end(), cells, 1);

@@ -126,6 +126,13 @@ void ParameterLayout::placeCounts(const DenoiserConfig& c, Placer& placer) {
   factor = placer.matrix("factor.weight", c.geneVocabSize, c.state, Start::zero);
   cellState = placer.matrix("cell_state.weight", c.state, d, Start::uniform, fanIn(d));
   cellStateBias = placer.vector("cell_state.bias", c.state, Start::uniform, fanIn(d));
+  if (c.learntSizes) logSize = placer.vector("log_size", c.geneVocabSize, Start::zero);
+  if (c.summary > 0) {
+    summaryIn = placer.matrix("summary.0.weight", d, c.summary, Start::uniform, fanIn(c.summary));
+    summaryInBias = placer.vector("summary.0.bias", d, Start::zero);
+    summaryOut = placer.matrix("summary.2.weight", c.state, d, Start::uniform, fanIn(d) / 2);
+    summaryOutBias = placer.vector("summary.2.bias", c.state, Start::zero);
+  }
   for (std::size_t i = 0; i < c.conditions.size(); ++i)
     if (c.conditions[i] == 0) numbers.push_back(numberMap(placer, "conditions." + std::to_string(i), cond));
 
@@ -162,6 +169,8 @@ std::vector<const Parameter*> ParameterLayout::all() const {
   if (numbers.empty()) return list;
   for (std::size_t i = 1; i < numbers.size(); ++i) add(numbers[i]);
   list.insert(list.end(), {&factor, &cellState, &cellStateBias});
+  if (!logSize.name.empty()) list.push_back(&logSize);
+  if (!summaryIn.name.empty()) list.insert(list.end(), {&summaryIn, &summaryInBias, &summaryOut, &summaryOutBias});
   for (const Parameter& table : labelTables) list.push_back(&table);
   return list;
 }

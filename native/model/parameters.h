@@ -59,6 +59,8 @@ struct ParameterLayout {
   std::vector<Parameter> labelTables;  // named, end to end
   Parameter labels;                    // [*, condDim], unnamed: a view over all of them
   Parameter factor, cellState, cellStateBias;
+  Parameter summaryIn, summaryInBias, summaryOut, summaryOutBias;  // where there is a summary
+  Parameter logSize;                                               // where sizes are learnt
 
   /// Every named parameter once, in the order of the published state dict.
   std::vector<const Parameter*> all() const;
