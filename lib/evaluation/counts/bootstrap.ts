@@ -45,23 +45,26 @@ export class CellResamples {
    *
    * @param numerator by cell, [cells]
    * @param denominator by cell, [cells]
+   * @param some places of the cells that are summed; default all
    */
-  ratio(numerator: Float64Array, denominator: Float64Array): Interval | undefined {
-    const value = sum(numerator) / sum(denominator);
-    if (!(sum(denominator) > 0)) return undefined;
+  ratio(numerator: Float64Array, denominator: Float64Array, some?: Int32Array): Interval | undefined {
+    const places = some ?? Int32Array.from({ length: this.cells }, (_, cell) => cell);
+    const above = Float64Array.from(places, (cell) => numerator[cell] as number);
+    const below = Float64Array.from(places, (cell) => denominator[cell] as number);
+    if (!(sum(below) > 0)) return undefined;
     const values: number[] = [];
     for (let resample = 0; resample < this.resamples; resample++) {
       const times = this.times(resample);
-      let above = 0;
-      let below = 0;
-      for (let cell = 0; cell < this.cells; cell++) {
-        const count = times[cell] as number;
-        above += count * (numerator[cell] as number);
-        below += count * (denominator[cell] as number);
+      let top = 0;
+      let bottom = 0;
+      for (let i = 0; i < places.length; i++) {
+        const count = times[places[i] as number] as number;
+        top += count * (above[i] as number);
+        bottom += count * (below[i] as number);
       }
-      if (below > 0) values.push(above / below);
+      if (bottom > 0) values.push(top / bottom);
     }
-    return { value, ...percentiles(values) };
+    return { value: sum(above) / sum(below), ...percentiles(values) };
   }
 
   /** Any statistic of how often each cell counts; the first `resamples` resamples. NaN is left out. */

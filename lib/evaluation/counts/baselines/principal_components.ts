@@ -36,7 +36,7 @@ export function principalComponents(matrix: CentredMatrix, rank: number, seed: n
   const geneIds = matrix.columnScale.length;
   const measured = new Set(matrix.panelGenes.flatMap((genes) => [...genes])).size;
   const columns = Math.min(rank + OVERSAMPLING, measured, matrix.panels.length);
-  const stream = new RandomStream(seed, Purpose.simulate);
+  const stream = new RandomStream(seed, Purpose.initialise);
   let basis: Float64Array = Float64Array.from({ length: geneIds * columns }, () => stream.normal());
   for (let step = 0; step <= POWER_ITERATIONS; step++) {
     basis = orthonormal(timesTransposed(matrix, basis, columns).product, columns);
