@@ -2,7 +2,14 @@ import { setImmediate } from "node:timers/promises";
 import { checkKind, checkOptions } from "../../base/arguments.js";
 import { checkNumber, DdscError } from "../../base/errors.js";
 import { CellResamples, type Interval } from "./bootstrap.js";
-import { type CountBase, type CountCells, cellCount, checkBase, checkCells, measuredGenes } from "./count_cells.js";
+import {
+  type CountBase,
+  type CountCells,
+  cellCount,
+  checkBase,
+  checkCells,
+  measuredGenes,
+} from "./count_cells.js";
 import { type FittedBaselines, fitBaselines, thinnedBase } from "./fit_baselines.js";
 import type { HiddenGenes } from "./masked_cells.js";
 import { type MaskedTotals, predictHidden } from "./masked_evaluation.js";
@@ -95,7 +102,10 @@ export async function evaluateCounts(options: EvaluateCountsOptions): Promise<Co
     for (const [name, { predictor }] of fitted.hidden.get(text) ?? []) predictors.set(name, predictor);
     const details = text === half ? { details: resamples } : {};
     const given = masks[text] as HiddenGenes;
-    hidden.set(text, await predictHidden(predictors, heldOut, given, base, { seed, pause, signal, ...details }));
+    hidden.set(
+      text,
+      await predictHidden(predictors, heldOut, given, base, { seed, pause, signal, ...details }),
+    );
   }
   const mcv =
     thin === undefined
@@ -287,7 +297,9 @@ class Report {
         const all = this.#resamples.ratio(totals.nats, totals.genes, some);
         if (all === undefined) return [];
         const expressed = this.#resamples.ratio(totals.expressedNats, totals.expressedGenes, some);
-        return [[text, { all: nats(all), ...(expressed === undefined ? {} : { expressed: nats(expressed) }) }]];
+        return [
+          [text, { all: nats(all), ...(expressed === undefined ? {} : { expressed: nats(expressed) }) }],
+        ];
       }),
     );
   }
@@ -382,9 +394,11 @@ function checkMasks(
     const { offsets, genes } = masks[text] as HiddenGenes;
     checkKind(`masks.${text}.offsets`, offsets, "rows");
     checkKind(`masks.${text}.genes`, genes, "rows");
-    let good = offsets.length === cellCount(heldOut) + 1 && offsets[0] === 0 && offsets.at(-1) === genes.length;
+    let good =
+      offsets.length === cellCount(heldOut) + 1 && offsets[0] === 0 && offsets.at(-1) === genes.length;
     for (let cell = 0; good && cell + 1 < offsets.length; cell++) {
-      good = ascendingPart(genes, offsets, cell) && endsWithin(measuredGenes(heldOut, cell), genes, offsets, cell);
+      good =
+        ascendingPart(genes, offsets, cell) && endsWithin(measuredGenes(heldOut, cell), genes, offsets, cell);
     }
     if (!good) {
       throw new DdscError(

@@ -2,7 +2,12 @@ import { Purpose, RandomStream } from "../../base/random.js";
 import { CellScores } from "./baselines/cell_scores.js";
 import { GeneMarginal, MARGINAL_WEIGHTS } from "./baselines/gene_marginal.js";
 import { DepthTimesShare, type MeanMethod } from "./baselines/mean_method.js";
-import { chooseByLikelihood, type MeanChoice, MeanPredictor, type TuningChunk } from "./baselines/mean_predictor.js";
+import {
+  chooseByLikelihood,
+  type MeanChoice,
+  MeanPredictor,
+  type TuningChunk,
+} from "./baselines/mean_predictor.js";
 import { NeighbourMeans } from "./baselines/neighbours.js";
 import { RidgeMeans } from "./baselines/ridge.js";
 import { MOST_COMPONENTS, SingularVectorMeans } from "./baselines/singular_vectors.js";
@@ -39,7 +44,10 @@ export interface FittedMcv {
 /** Baselines fitted on the training cells, with what was chosen for them. */
 export interface FittedBaselines {
   /** Predictors of hidden genes by share hidden. */
-  readonly hidden: ReadonlyMap<string, ReadonlyMap<CountBaseline, { predictor: CountPredictor; chosen: string }>>;
+  readonly hidden: ReadonlyMap<
+    string,
+    ReadonlyMap<CountBaseline, { predictor: CountPredictor; chosen: string }>
+  >;
   /** The methods of molecular cross-validation, the model ("model") with them; empty where that was not asked for. */
   readonly mcv: ReadonlyMap<CountBaseline | "model", FittedMcv>;
 }
@@ -117,9 +125,7 @@ export async function fitBaselines(
   const mcv = new Map(
     [...mcvMethods].map(([name, method]) => {
       const choice = mcvChoices.get(name) as McvChoice;
-      const own = Number.isFinite(choice.sizeFactor)
-        ? `, own count by sizes times ${choice.sizeFactor}`
-        : "";
+      const own = Number.isFinite(choice.sizeFactor) ? `, own count by sizes times ${choice.sizeFactor}` : "";
       const chosen = `${method.settings[choice.setting]}, ${choice.weight} depth times share${own}`;
       return [name, { method, choice, chosen }] as const;
     }),

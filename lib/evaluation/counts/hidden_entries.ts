@@ -3,8 +3,8 @@ import type { HiddenGenes } from "./masked_cells.js";
 
 /** Genes whose correlations are taken, at most: those with the greatest shares. */
 const MOST_GENES = 1000;
-/** Hidden entries that a gene needs for a correlation. */
-const LEAST_ENTRIES = 10;
+/** Hidden entries above 0 that a gene needs for a correlation: with fewer, resamples often have none. */
+const LEAST_EXPRESSED = 10;
 /** Resamples for the medians of correlations, which take the longest. */
 const RESAMPLES = 200;
 /** Counts are scaled to this total before log1p. */
@@ -17,7 +17,7 @@ export interface HiddenScores {
   /** Medians over genes of the correlations over the cells in which a gene is hidden. A constant prediction has 0. */
   readonly pearson: Interval;
   readonly spearman: Interval;
-  /** Genes that the medians are over: at most 1,000, those of the greatest shares, hidden in 10 cells or more and not the same in all. */
+  /** Genes that the medians are over: at most 1,000, those of the greatest shares, hidden and expressed in 10 cells or more, and not the same in all. */
   readonly genes: number;
 }
 
@@ -36,7 +36,7 @@ export class EntryPlaces {
     const times = new Int32Array(share.length);
     for (const gene of hidden.genes) times[gene] = (times[gene] as number) + 1;
     const kept = Array.from(times.keys())
-      .filter((gene) => (times[gene] as number) >= LEAST_ENTRIES)
+      .filter((gene) => (times[gene] as number) >= LEAST_EXPRESSED)
       .sort((a, b) => (share[b] as number) - (share[a] as number) || a - b)
       .slice(0, MOST_GENES);
     this.slot = new Int32Array(share.length).fill(-1);
@@ -57,6 +57,8 @@ export class HiddenTotals {
   readonly #predicted: Float32Array;
   readonly #squares: Float64Array;
   readonly #entries: Float64Array;
+  /** Genes that are correlated: places in `#places`. */
+  #kept: readonly number[] = [];
 
   constructor(places: EntryPlaces, cells: number) {
     this.#places = places;
@@ -109,9 +111,18 @@ export class HiddenTotals {
   async scores(resamples: CellResamples, pause: () => Promise<void>): Promise<HiddenScores | undefined> {
     const mse = resamples.ratio(this.#squares, this.#entries);
     if (mse === undefined) return undefined;
-    const { truth } = this.#places;
+    const { truth, offsets } = this.#places;
+    this.#kept = Array.from({ length: offsets.length - 1 }, (_, gene) => gene).filter((gene) => {
+      const entries = truth.subarray(offsets[gene], offsets[gene + 1]);
+      return entries.reduce((sum, value) => (value > 0 ? sum + 1 : sum), 0) >= LEAST_EXPRESSED;
+    });
     const { pearson, genes } = await this.#correlation(resamples, truth, this.#predicted, pause);
-    const spearman = await this.#correlation(resamples, this.#ranks(truth), this.#ranks(this.#predicted), pause);
+    const spearman = await this.#correlation(
+      resamples,
+      this.#ranks(truth),
+      this.#ranks(this.#predicted),
+      pause,
+    );
     return { mse, pearson, spearman: spearman.pearson, genes };
   }
 
@@ -121,10 +132,16 @@ export class HiddenTotals {
     predicted: Float32Array,
     pause: () => Promise<void>,
   ): Promise<{ pearson: Interval; genes: number }> {
-    const genes = correlations(this.#places, actual, predicted, new Uint8Array(resamples.cells).fill(1)).length;
+    const genes = correlations(
+      this.#places,
+      this.#kept,
+      actual,
+      predicted,
+      new Uint8Array(resamples.cells).fill(1),
+    ).length;
     await pause();
     const pearson = resamples.statistic(
-      (times) => median(correlations(this.#places, actual, predicted, times)),
+      (times) => median(correlations(this.#places, this.#kept, actual, predicted, times)),
       RESAMPLES,
     );
     await pause();
@@ -155,12 +172,13 @@ export class HiddenTotals {
 /** Correlation of each gene whose true values vary; 0 where the predicted ones do not. */
 function correlations(
   { offsets, cells }: EntryPlaces,
+  kept: readonly number[],
   actual: Float32Array,
   predicted: Float32Array,
   times: Uint8Array,
 ): number[] {
   const found: number[] = [];
-  for (let gene = 0; gene + 1 < offsets.length; gene++) {
+  for (const gene of kept) {
     let weight = 0;
     let sumX = 0;
     let sumY = 0;

@@ -31,7 +31,11 @@ export interface McvMethod {
   /** Whether the cell's own count of a gene is still to be taken into account: its means come from other genes alone. */
   readonly takesOwnCount: boolean;
   /** Means at the depth of the kept molecules by setting, [measured genes of the chunk] each. */
-  means(chunk: KeptChunk, settings: readonly number[], signal?: AbortSignal): Promise<readonly Float64Array[]>;
+  means(
+    chunk: KeptChunk,
+    settings: readonly number[],
+    signal?: AbortSignal,
+  ): Promise<readonly Float64Array[]>;
 }
 
 /** What was chosen for a method. */
@@ -197,7 +201,11 @@ export async function crossValidate<Name extends string>(
       const mixed = means.map(
         (mean, i) => (1 - choice.weight) * mean + choice.weight * (shares[i] as number),
       );
-      const totals = sums.get(name) as { deviance: Float64Array; squares: Float64Array; openProblems: OpenProblemsTotals };
+      const totals = sums.get(name) as {
+        deviance: Float64Array;
+        squares: Float64Array;
+        openProblems: OpenProblemsTotals;
+      };
       const { offsets } = chunk.masked.queries;
       for (let i = 0; i + 1 < offsets.length; i++) {
         const from = offsets[i] as number;

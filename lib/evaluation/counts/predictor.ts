@@ -33,8 +33,8 @@ export interface CountDenoiser {
    * Expected counts at the depth of the cells given, one for each measured gene of each cell, in the order of its panel, cells end
    * to end; none below 0.
    *
-   * @param first place of the first cell among those that are evaluated
-   * @param training whether they are training cells, on which the weight of depth times share is chosen
+   * @param where place of the first cell among those that are evaluated, and whether they are training cells instead, on which the
+   *   weight of depth times share is chosen (places are then of no use)
    */
   denoise(
     cells: CountCells,

@@ -20,26 +20,22 @@ export interface Rivalry {
 }
 
 /** What the comparisons say, in fields and in one sentence that does not claim more than the intervals allow. */
-export function verdictOf(
-  ratio: string,
-  likelihood: Rivalry,
-  mcv?: Rivalry,
-): CountVerdict {
+export function verdictOf(ratio: string, likelihood: Rivalry, mcv?: Rivalry): CountVerdict {
   const rival = BASELINE_LABELS[likelihood.best];
-  const { value, low, high } = likelihood.difference;
-  const by = `${signed(value)} nats a hidden gene (95% ${signed(low)} to ${signed(high)})`;
-  const hidden = `${Number((100 * Number(ratio)).toFixed(1))}% of the genes hidden`;
+  const { difference } = likelihood;
+  const by = amount(difference, "nats a hidden gene");
+  const hidden = `With ${Number((100 * Number(ratio)).toFixed(1))}% of the genes hidden the model`;
   const first = {
-    better: `With ${hidden} the model beats the best baseline, ${rival}, by ${by}`,
-    worse: `With ${hidden} the model does not beat the best baseline, ${rival}: it is worse by ${by}`,
-    even: `With ${hidden} the model does not beat the best baseline, ${rival}: no difference can be told, ${by}`,
-  }[outcome(likelihood.difference)];
+    better: `${hidden} beats the best baseline, ${rival}, by ${by}`,
+    worse: `${hidden} does not beat the best baseline, ${rival}: it is worse by ${by}`,
+    even: `${hidden} does not beat the best baseline, ${rival}: the difference of ${by} may be none`,
+  }[outcome(difference)];
   return {
     best: likelihood.best,
-    difference: value,
-    low,
-    high,
-    beaten: outcome(likelihood.difference) === "better",
+    difference: difference.value,
+    low: difference.low,
+    high: difference.high,
+    beaten: outcome(difference) === "better",
     ...(mcv === undefined
       ? {}
       : {
@@ -57,21 +53,24 @@ export function verdictOf(
 
 function mcvClause({ best, difference }: Rivalry): string {
   const rival = BASELINE_LABELS[best];
-  const by = `${signed(difference.value)} of Poisson deviance a gene (95% ${signed(difference.low)} to ${signed(difference.high)})`;
+  const by = amount(difference, "of Poisson deviance a gene");
   return {
-    better: `by molecular cross-validation it beats the best there, ${rival}, by ${by}`,
-    worse: `by molecular cross-validation ${rival} is better, the model's difference being ${by}`,
-    even: `by molecular cross-validation it cannot be told from the best there, ${rival}: ${by}`,
+    better: `in molecular cross-validation it beats the best one, ${rival}, by ${by}`,
+    worse: `in molecular cross-validation it does not beat the best one, ${rival}: it is worse by ${by}`,
+    even: `in molecular cross-validation it does not beat the best one, ${rival}: the difference of ${by} may be none`,
   }[outcome(difference)];
 }
 
+/** "0.0047 nats a hidden gene (95% 0.0041 to 0.0054)": without signs where the whole interval has one sign. */
+function amount(difference: Interval, unit: string): string {
+  const sign = outcome(difference) === "better" ? -1 : 1;
+  const ends = [sign * difference.low, sign * difference.high].sort((a, b) => a - b);
+  const text = (value: number) => value.toFixed(Math.abs(difference.value) >= 0.1 ? 3 : 5);
+  return `${text(sign * difference.value)} ${unit} (95% ${text(ends[0] as number)} to ${text(ends[1] as number)})`;
+}
+
+/** Lower is better. */
 function outcome({ low, high }: Interval): "better" | "worse" | "even" {
   if (high < 0) return "better";
   return low > 0 ? "worse" : "even";
-}
-
-/** With a sign and digits that tell it from 0. */
-function signed(value: number): string {
-  const digits = Math.abs(value) >= 0.1 ? 3 : 5;
-  return `${value < 0 ? "-" : "+"}${Math.abs(value).toFixed(digits)}`;
 }

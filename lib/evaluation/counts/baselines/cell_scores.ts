@@ -63,7 +63,11 @@ export class CellScores {
         }
       }
     }
-    for (let i = masked.visibleOffsets[cell] as number; i < (masked.visibleOffsets[cell + 1] as number); i++) {
+    for (
+      let i = masked.visibleOffsets[cell] as number;
+      i < (masked.visibleOffsets[cell + 1] as number);
+      i++
+    ) {
       const gene = masked.visibleGenes[i] as number;
       const more =
         (masked.visibleCounts[i] as number) / (root * (rootShare[gene] as number) * (noise[gene] as number));
@@ -134,8 +138,7 @@ function columnVariances(matrix: CentredMatrix): Float64Array {
     for (let i = offsets[cell] as number; i < (offsets[cell + 1] as number); i++) {
       const gene = genes[i] as number;
       const value = values[i] as number;
-      squares[gene] =
-        (squares[gene] as number) + value * (value - 2 * scale * (columnScale[gene] as number));
+      squares[gene] = (squares[gene] as number) + value * (value - 2 * scale * (columnScale[gene] as number));
     }
   }
   panelGenes.forEach((panel, place) => {

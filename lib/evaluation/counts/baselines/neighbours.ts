@@ -66,7 +66,13 @@ export class NeighbourMeans implements MeanMethod {
   }
 
   /** Finds the training cells with the greatest cosine over the visible genes; ties go to the earlier cell. */
-  #search(masked: MaskedCells, cell: number, hidden: Uint8Array, pairs: Float64Array, nearest: NearestCells): void {
+  #search(
+    masked: MaskedCells,
+    cell: number,
+    hidden: Uint8Array,
+    pairs: Float64Array,
+    nearest: NearestCells,
+  ): void {
     const { offsets, genes } = this.#training;
     const values = this.#values;
     const from = masked.visibleOffsets[cell] as number;

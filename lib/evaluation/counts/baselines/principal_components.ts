@@ -90,7 +90,8 @@ function timesTransposed(
     for (let i = offsets[cell] as number; i < end; i++) {
       const value = values[i] as number;
       const at = (genes[i] as number) * columns;
-      for (let k = 0; k < columns; k++) product[at + k] = (product[at + k] as number) + value * (row[k] as number);
+      for (let k = 0; k < columns; k++)
+        product[at + k] = (product[at + k] as number) + value * (row[k] as number);
     }
     for (let k = 0; k < columns; k++) {
       const value = row[k] as number;
@@ -165,7 +166,9 @@ function eigen(symmetric: Float64Array, size: number): { values: Float64Array; v
     Matrix.from1DArray(size, size, symmetric as unknown as number[]),
     { assumeSymmetric: true },
   );
-  const order = realEigenvalues.map((_, i) => i).sort((a, b) => (realEigenvalues[b] as number) - (realEigenvalues[a] as number));
+  const order = realEigenvalues
+    .map((_, i) => i)
+    .sort((a, b) => (realEigenvalues[b] as number) - (realEigenvalues[a] as number));
   const vectors = new Float64Array(size * size);
   order.forEach((from, to) => {
     for (let row = 0; row < size; row++) vectors[row * size + to] = eigenvectorMatrix.get(row, from);
