@@ -1,5 +1,6 @@
 export type { BaselineScores } from "./baseline_totals.js";
 export { BASELINE_KINDS, type BaselineKind, type BaselinePrediction, RankBaselines } from "./baselines.js";
+export * from "./counts/index.js";
 export { DEFAULT_RATIOS, type EvaluateOptions, type EvaluationResult, evaluate } from "./evaluate.js";
 export type { GroupScores } from "./groups.js";
 export type { EvaluationScores } from "./scores.js";

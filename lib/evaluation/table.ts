@@ -26,7 +26,11 @@ export function renderTable(result: EvaluationResult): string {
 }
 
 /** Lines of a table with a head; the first `left` columns stand to the left, the others to the right. */
-function tableText(header: readonly string[], rows: readonly (readonly string[])[], left: number): string {
+export function tableText(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  left: number,
+): string {
   const widths = header.map((title, column) =>
     rows.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), title.length),
   );

@@ -1,0 +1,97 @@
+import { Purpose, RandomStream } from "../../base/random.js";
+
+/** A number and its 95% interval. */
+export interface Interval {
+  readonly value: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Step of the stream `Purpose.shuffle` that resamples are drawn from, apart from an epoch's. */
+const BOOTSTRAP_STEP = 2 ** 43;
+
+/**
+ * Resamples of cells with replacement, the same ones for every statistic, so that differences are paired: how often each cell
+ * is in each resample. Intervals are percentiles (2.5% and 97.5%) over the resamples.
+ */
+export class CellResamples {
+  readonly cells: number;
+  readonly resamples: number;
+  /** Times that each cell was drawn, [resamples x cells]. */
+  readonly #times: Uint8Array;
+
+  constructor(cells: number, resamples: number, seed: number) {
+    this.cells = cells;
+    this.resamples = resamples;
+    this.#times = new Uint8Array(cells * resamples);
+    for (let resample = 0; resample < resamples; resample++) {
+      const stream = new RandomStream(seed, Purpose.shuffle, BOOTSTRAP_STEP, resample);
+      const times = this.times(resample);
+      for (let draw = 0; draw < cells; draw++) {
+        const cell = stream.below(cells);
+        times[cell] = (times[cell] as number) + 1;
+      }
+    }
+  }
+
+  /** Times that each cell is in a resample, [cells]. */
+  times(resample: number): Uint8Array {
+    return this.#times.subarray(resample * this.cells, (resample + 1) * this.cells);
+  }
+
+  /**
+   * A ratio of sums over cells, such as nats over hidden genes; undefined where the denominator is 0. Resamples in which it
+   * is 0 are left out, as may happen for a group of few cells.
+   *
+   * @param numerator by cell, [cells]
+   * @param denominator by cell, [cells]
+   * @param some places of the cells that are summed; default all
+   */
+  ratio(numerator: Float64Array, denominator: Float64Array, some?: Int32Array): Interval | undefined {
+    const places = some ?? Int32Array.from({ length: this.cells }, (_, cell) => cell);
+    const above = Float64Array.from(places, (cell) => numerator[cell] as number);
+    const below = Float64Array.from(places, (cell) => denominator[cell] as number);
+    if (!(sum(below) > 0)) return undefined;
+    const values: number[] = [];
+    for (let resample = 0; resample < this.resamples; resample++) {
+      const times = this.times(resample);
+      let top = 0;
+      let bottom = 0;
+      for (let i = 0; i < places.length; i++) {
+        const count = times[places[i] as number] as number;
+        top += count * (above[i] as number);
+        bottom += count * (below[i] as number);
+      }
+      if (bottom > 0) values.push(top / bottom);
+    }
+    return { value: sum(above) / sum(below), ...percentiles(values) };
+  }
+
+  /** Any statistic of how often each cell counts; the first `resamples` resamples. NaN is left out. */
+  statistic(of: (times: Uint8Array) => number, resamples: number = this.resamples): Interval {
+    const value = of(new Uint8Array(this.cells).fill(1));
+    const values: number[] = [];
+    for (let resample = 0; resample < Math.min(resamples, this.resamples); resample++) {
+      const each = of(this.times(resample));
+      if (!Number.isNaN(each)) values.push(each);
+    }
+    return { value, ...percentiles(values) };
+  }
+}
+
+/** 2.5% and 97.5% of some values, between neighbours linearly. */
+export function percentiles(values: readonly number[]): { low: number; high: number } {
+  const sorted = Float64Array.from(values).sort();
+  const at = (share: number) => {
+    const place = share * (sorted.length - 1);
+    const lower = Math.floor(place);
+    const low = sorted[lower] as number;
+    const high = sorted[Math.min(lower + 1, sorted.length - 1)] as number;
+    return low + (place - lower) * (high - low);
+  };
+  return { low: at(0.025), high: at(0.975) };
+}
+
+function sum(values: Float64Array): number {
+  return values.reduce((total, value) => total + value, 0);
+}

@@ -1,0 +1,160 @@
+import { checkKind } from "../../base/arguments.js";
+import { tableText } from "../table.js";
+import type { Interval } from "./bootstrap.js";
+import {
+  COUNT_BASELINES,
+  type CountBaseline,
+  type CountEvaluation,
+  type CountGroup,
+  type CountScores,
+  type Nats,
+} from "./scores.js";
+import { BASELINE_LABELS } from "./verdict.js";
+
+/**
+ * An evaluation of a count model for people: one table of the model and the baselines with 95% intervals, calibration, groups where
+ * there are some, and the verdict.
+ *
+ * @param by names what groups are by
+ */
+export function renderCountTable(result: CountEvaluation, by = "group"): string {
+  checkKind("result", result, "object");
+  checkKind("result.baselines", result.baselines, "object");
+  const texts = Object.keys(result.likelihood);
+  const half = texts.reduce((best, text) =>
+    Math.abs(Number(text) - 0.5) < Math.abs(Number(best) - 0.5) ? text : best,
+  );
+  const methods: [string, CountScores][] = [["model", result]];
+  if (result.withoutConditions !== undefined) {
+    methods.push(["model without conditions", result.withoutConditions]);
+  }
+  for (const name of COUNT_BASELINES) {
+    const scores = result.baselines[name];
+    if (scores !== undefined) methods.push([BASELINE_LABELS[name], scores]);
+  }
+  const parts = [
+    `${result.cells} held-out cells, ${result.genes} genes; intervals are 95% over cells; lower is better but for correlations`,
+    likelihoodTable(texts, methods),
+    otherTable(methods, half),
+    calibrationText(result, half),
+    ...(result.groups === undefined ? [] : [groupTable(result.groups, by, half)]),
+    result.verdict.sentence,
+  ];
+  return parts.filter((part) => part !== "").join("\n\n");
+}
+
+function likelihoodTable(texts: readonly string[], methods: readonly [string, CountScores][]): string {
+  const header = ["nats a hidden gene", ...texts.flatMap((text) => [`${text} hidden`, "expressed"])];
+  const rows = methods
+    .filter(([, { likelihood }]) => likelihood !== undefined)
+    .map(([name, { likelihood }]) => [
+      name,
+      ...texts.flatMap((text) => [
+        nats(likelihood?.[text]?.all, 4),
+        likelihood?.[text]?.expressed?.nats.toFixed(3) ?? "-",
+      ]),
+    ]);
+  return tableText(header, rows, 1);
+}
+
+function otherTable(methods: readonly [string, CountScores][], half: string): string {
+  const published = methods.some(([, { openProblems }]) => openProblems !== undefined);
+  const header = [
+    "molecules and entries",
+    "MCV Poisson",
+    "MCV MSE *",
+    `${half} hidden MSE`,
+    "Pearson",
+    "Spearman",
+    ...(published ? ["OP MSE", "OP Poisson"] : []),
+  ];
+  const rows = methods
+    .filter(([, { mcv, hidden }]) => mcv !== undefined || hidden !== undefined)
+    .map(([name, { mcv, hidden, openProblems }]) => [
+      name,
+      interval(mcv?.poisson, 4),
+      interval(mcv?.mse, 3),
+      interval(hidden?.mse, 3),
+      hidden?.pearson.value.toFixed(3) ?? "-",
+      hidden?.spearman.value.toFixed(3) ?? "-",
+      ...(published ? [openProblems?.mse.toFixed(4) ?? "-", openProblems?.poisson.toFixed(4) ?? "-"] : []),
+    ]);
+  if (rows.length === 0) return "";
+  const note = "* of log1p(CP10k): test molecules are noisy themselves, so this rewards not denoising";
+  return `${tableText(header, rows, 1)}\n${note}`;
+}
+
+function calibrationText({ calibration }: CountScores, half: string): string {
+  if (calibration === undefined) return "";
+  const strata = calibration.strata.map(({ from, to, queries, inside }) => [
+    to === null ? `${from} and more` : `${from} to ${to}`,
+    String(queries),
+    `${(100 * inside.value).toFixed(1)}% (${(100 * inside.low).toFixed(1)}-${(100 * inside.high).toFixed(1)})`,
+  ]);
+  const expressed = calibration.expressed.map(({ predicted, observed }) => [
+    predicted.toFixed(3),
+    interval(observed, 3),
+  ]);
+  // Side by side: both are short and narrow.
+  const rows = Array.from({ length: Math.max(strata.length, expressed.length) }, (_, i) => [
+    ...(strata[i] ?? ["", "", ""]),
+    ...(expressed[i] ?? ["", ""]),
+  ]);
+  const header = ["expected count", "hidden genes", "PIT in 0.05-0.95 (90%)", "P(expressed)", "expressed"];
+  return `calibration of the model, ${half} hidden\n${tableText(header, rows, 1)}`;
+}
+
+function groupTable(groups: Readonly<Record<string, CountGroup>>, by: string, half: string): string {
+  const header = [
+    by,
+    "cells",
+    `model, ${half} hidden`,
+    "best baseline",
+    "",
+    "MCV Poisson",
+    "best baseline",
+    "",
+  ];
+  const rows = Object.entries(groups).map(([label, group]) => {
+    const likely = bestOf(group, (scores) => scores.likelihood?.[half]?.all.nats);
+    const molecular = bestOf(group, (scores) => scores.mcv?.poisson.value);
+    return [
+      label,
+      `${group.cells}${group.few ? " !" : ""}`,
+      nats(group.likelihood[half]?.all, 4),
+      nats(likely?.scores.likelihood?.[half]?.all, 4),
+      likely === undefined ? "-" : BASELINE_LABELS[likely.name],
+      interval(group.mcv?.poisson, 4),
+      interval(molecular?.scores.mcv?.poisson, 4),
+      molecular === undefined ? "-" : BASELINE_LABELS[molecular.name],
+    ];
+  });
+  const few = Object.values(groups).some((group) => group.few);
+  return `${tableText(header, rows, 1)}${few ? "\n! fewer than 20 cells: too few to conclude from" : ""}`;
+}
+
+type GroupBaseline = Pick<CountScores, "likelihood" | "mcv">;
+
+function bestOf(
+  { baselines }: CountGroup,
+  measure: (scores: GroupBaseline) => number | undefined,
+): { name: CountBaseline; scores: GroupBaseline } | undefined {
+  let best: { name: CountBaseline; scores: GroupBaseline; value: number } | undefined;
+  for (const name of COUNT_BASELINES) {
+    const scores = baselines[name];
+    const value = scores === undefined ? undefined : measure(scores);
+    if (scores === undefined || value === undefined) continue;
+    if (best === undefined || value < best.value) best = { name, scores, value };
+  }
+  return best;
+}
+
+function nats(value: Nats | undefined, digits: number): string {
+  return value === undefined ? "-" : interval({ ...value, value: value.nats }, digits);
+}
+
+/** "0.1981 (0.1938-0.2026)". */
+function interval(value: Interval | undefined, digits: number): string {
+  if (value === undefined) return "-";
+  return `${value.value.toFixed(digits)} (${value.low.toFixed(digits)}-${value.high.toFixed(digits)})`;
+}

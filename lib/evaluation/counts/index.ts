@@ -1,0 +1,24 @@
+export type { Interval } from "./bootstrap.js";
+export type { Calibration, ExpressedBin, PitScores, PitStratum } from "./calibration.js";
+export type { CountBase, CountCells } from "./count_cells.js";
+export { renderCountTable } from "./count_table.js";
+export { type EvaluateCountsOptions, evaluateCounts } from "./evaluate_counts.js";
+export type { HiddenScores } from "./hidden_entries.js";
+export { type HiddenGenes, hideGenes, type MaskedCells } from "./masked_cells.js";
+export type { OpenProblemsScores } from "./open_problems.js";
+export type { CountDenoiser, CountPredictor, QueryPredictions } from "./predictor.js";
+export {
+  type BaselineCountScores,
+  COUNT_BASELINES,
+  type CountBaseline,
+  type CountEvaluation,
+  type CountGroup,
+  type CountScores,
+  type CountVerdict,
+  type HiddenNats,
+  type LikelihoodByRatio,
+  type McvScores,
+  type Nats,
+  type PairedDifferences,
+} from "./scores.js";
+export { type ThinnedCells, thinCells } from "./thinning.js";
