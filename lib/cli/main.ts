@@ -10,7 +10,7 @@ import { convert } from "./convert.js";
 import { demo } from "./demo.js";
 import { devices } from "./devices.js";
 import { doctor } from "./doctor.js";
-import { evaluate } from "./evaluate.js";
+import { evaluate } from "./evaluate/evaluate.js";
 import { generate } from "./generate.js";
 import { impute } from "./impute.js";
 import { inspect } from "./inspect.js";

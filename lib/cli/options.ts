@@ -209,6 +209,19 @@ export const OPTIONS = {
   // Evaluation.
   ratios: numbers("shares of masked tokens", { min: 0.01, max: 0.99, default: [0.2, 0.5, 0.8] }),
 
+  thin: real("counts: share of the molecules kept for molecular cross-validation; 0 for none", {
+    min: 0,
+    max: 0.9,
+    default: 0.1,
+  }),
+  openProblems: flag("counts: give the two numbers of the Open Problems denoising benchmark, too"),
+  heldOutCells: whole("counts: held-out cells that are scored at most", { min: 1, max: 1e7, default: 1000 }),
+  trainingCells: whole("counts: training cells that baselines are fitted on at most", {
+    min: 2,
+    max: 1e7,
+    default: 10_000,
+  }),
+
   // All commands.
   config: text("FILE", "JSON file with any of these options; the command line wins"),
   json: flag("end the output with one JSON object on the last line"),

@@ -1,4 +1,5 @@
 import { checkChoice, checkNumber, DdscError } from "../base/errors.js";
+import { SUMMARY_EXTRAS } from "../counts/network_rows.js";
 import type { CountShape, DenoiserConfig } from "../native/types.js";
 
 /** The part of a model's shape that is a matter of choice; the rest follows from vocabulary and token strategy. */
@@ -40,8 +41,6 @@ export const presets: Readonly<Record<PresetName, ModelShape>> = {
 export const NON_VALUE_TOKENS = 3;
 /** Width of a cell's state in a model of counts, and of the summary of its visible genes. */
 export const STATE_WIDTH = 32;
-/** Numbers about the visible part of a cell that come with its summary. */
-export const SUMMARY_EXTRAS = 3;
 
 /**
  * The full shape of a model: a preset, changed where `changes` says so, for a strategy of `values` ranks and a gene

@@ -3,7 +3,7 @@ import { type RaggedBatch, splitBatch } from "../batching/index.js";
 import type { BatchLimit } from "../batching/limit.js";
 import { type CellConditions, happens } from "../conditions/cell_conditions.js";
 import type { CountBase } from "../counts/count_base.js";
-import { countRows } from "../model/count_rows.js";
+import { networkRows } from "../counts/network_rows.js";
 import { chooseQueries } from "../native/counts.js";
 import type { NativeCountLossInput } from "../native/types.js";
 import { CountTokens } from "../tokenizer/index.js";
@@ -99,7 +99,7 @@ export class CountTask implements TrainingTask {
     const isTotalGiven = (cell: number) =>
       happens(new RandomStream(seed, Purpose.drop, step, batch.cells[cell]), 0, draws.totalGiven);
     const total = Float32Array.from(chosen.total, (value, cell) => (isTotalGiven(cell) ? value : Number.NaN));
-    const rows = countRows(chosen, base, { ...told, total });
+    const rows = networkRows(chosen, base, { ...told, total });
     // The bound: measured / hidden times the sum over the hidden, divided by measured.
     const weight = new Float32Array(chosen.weight.length);
     let constant = 0;

@@ -1,7 +1,7 @@
 import { CountBase } from "../../lib/counts/count_base.js";
 import { DepthStatistics } from "../../lib/counts/depth_statistics.js";
 import { ratePosterior } from "../../lib/counts/posterior.js";
-import { countRows } from "../../lib/model/count_rows.js";
+import { networkRows } from "../../lib/counts/network_rows.js";
 import { NativeDenoiser } from "../../lib/native/denoiser.js";
 import type { DenoiserConfig, DType, NativeCountRows } from "../../lib/native/types.js";
 import { CountTokens } from "../../lib/tokenizer/index.js";
@@ -114,7 +114,7 @@ async function rowsOf(fixture: Fixture, base: CountBase): Promise<NativeCountRow
     visibleShare,
     hiddenShare: visibleShare.map((share) => 1 - share),
   };
-  return countRows(chosen, base, {
+  return networkRows(chosen, base, {
     total: total.map((value) => (value < 0 ? Number.NaN : value)),
     numbers: new Float32Array(0),
     labels: new Int32Array(0),

@@ -1,5 +1,6 @@
 import { checkKind } from "../../base/arguments.js";
 import { DdscError, wrongType } from "../../base/errors.js";
+import type { RaggedBatch } from "../../tokenizer/ragged_batch.js";
 
 /** Counts of some cells, sparse: what count models and their baselines are compared on. */
 export interface CountCells {
@@ -27,6 +28,34 @@ export interface CountBase {
   readonly meanDepth: number;
   /** a = mean^2 / variance of the training totals, > 0: how firmly a cell's depth is held to the mean. */
   readonly spread: number;
+}
+
+/**
+ * The cells of a batch of count tokens.
+ *
+ * @param panelGenes of the mapping that the batch was made with (`GeneMapping.panels`)
+ * @param labels group of each cell
+ */
+export function countCellsOf(
+  { offsets, genes, counts, panels, cells }: RaggedBatch,
+  panelGenes: readonly Int32Array[],
+  labels?: readonly (string | undefined)[],
+): CountCells {
+  const starts = new Int32Array(offsets.length);
+  const places: number[] = [];
+  for (let cell = 0; cell < cells.length; cell++) {
+    for (let token = offsets[cell] ?? 0; token < (offsets[cell + 1] ?? 0); token++)
+      if ((counts?.[token] ?? 0) > 0) places.push(token);
+    starts[cell + 1] = places.length;
+  }
+  return {
+    offsets: starts,
+    genes: Int32Array.from(places, (token) => genes[token] ?? 0),
+    counts: Int32Array.from(places, (token) => counts?.[token] ?? 0),
+    panels: panels ?? new Int32Array(cells.length),
+    panelGenes,
+    ...(labels === undefined ? {} : { labels }),
+  };
 }
 
 /** Number of cells. */

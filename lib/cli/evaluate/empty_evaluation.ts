@@ -1,9 +1,9 @@
-import { DdscError } from "../base/errors.js";
-import type { CellSelection } from "../data/select/selection.js";
-import { rowsWhere } from "../data/select/where.js";
-import type { CellSource } from "../data/sources/source.js";
-import type { TokenizerReport } from "../tokenizer/index.js";
-import { withThousands } from "./output.js";
+import { DdscError } from "../../base/errors.js";
+import type { CellSelection } from "../../data/select/selection.js";
+import { rowsWhere } from "../../data/select/where.js";
+import type { CellSource } from "../../data/sources/source.js";
+import type { TokenizerReport } from "../../tokenizer/index.js";
+import { withThousands } from "../output.js";
 
 /** What was asked for where nothing could be scored. */
 export interface EmptyEvaluation {

@@ -1,27 +1,28 @@
 import { join } from "node:path";
-import { DdscError } from "../base/errors.js";
-import { type RaggedBatch, streamCells } from "../batching/index.js";
-import type { CellSelection } from "../data/select/selection.js";
-import { missingColumn } from "../data/sources/frame.js";
-import { requireRawCounts } from "../data/sources/raw_counts.js";
-import type { CellSource } from "../data/sources/source.js";
-import { evaluate as evaluateModel, RankBaselines, renderGroups, renderTable } from "../evaluation/index.js";
-import { exists, findModel } from "../model/model_files.js";
+import { DdscError } from "../../base/errors.js";
+import { type RaggedBatch, streamCells } from "../../batching/index.js";
+import type { CellSelection } from "../../data/select/selection.js";
+import { missingColumn } from "../../data/sources/frame.js";
+import { requireRawCounts } from "../../data/sources/raw_counts.js";
+import type { CellSource } from "../../data/sources/source.js";
+import { evaluate as evaluateModel, RankBaselines, renderGroups, renderTable } from "../../evaluation/index.js";
+import { exists, findModel } from "../../model/model_files.js";
 import {
   addReport,
   describeReport,
   emptyReport,
   type TokenizedCells,
   type TokenizerReport,
-} from "../tokenizer/index.js";
-import { isSameData, openRunCells, recordData, requireRunData, selectionOf } from "../training/run_data.js";
-import { readRecord, TRAINING_FILE, type TrainingRecord } from "../training/state.js";
-import { checkExclusive, defineCommand } from "./command.js";
+} from "../../tokenizer/index.js";
+import { isSameData, openRunCells, recordData, requireRunData, selectionOf } from "../../training/run_data.js";
+import { readRecord, TRAINING_FILE, type TrainingRecord } from "../../training/state.js";
+import { checkExclusive, defineCommand } from "../command.js";
+import { evaluateCountModel } from "./evaluate_counts.js";
 import { explainEmpty } from "./empty_evaluation.js";
-import { DATA_OPTIONS, MODEL_OPTIONS, noteSource, openData, openModel, openRunData } from "./open.js";
-import { type Output, withThousands } from "./output.js";
-import { CellProgress } from "./progress.js";
-import { UsageError } from "./usage_error.js";
+import { DATA_OPTIONS, MODEL_OPTIONS, noteSource, openData, openModel, openRunData } from "../open.js";
+import { type Output, withThousands } from "../output.js";
+import { CellProgress } from "../progress.js";
+import { UsageError } from "../usage_error.js";
 
 /** `ddsc evaluate`: how well a model fills in cells it was not trained on, beside baselines. */
 export const evaluate = defineCommand({
@@ -40,6 +41,10 @@ Example: ddsc evaluate --model runs/a --json`,
     "where",
     "by",
     "ratios",
+    "thin",
+    "openProblems",
+    "heldOutCells",
+    "trainingCells",
     "seed",
     "batch",
     "batchTokens",
@@ -56,6 +61,25 @@ Example: ddsc evaluate --model runs/a --json`,
     // What a run was trained on, its model may be scored on.
     await requireRawCounts(source, options.allowFractional || record?.settings.allowFractional === true);
     const selection = { ...heldOut, ...both(heldOut.where, options.where) };
+    if (model.ofCounts) {
+      if (training === undefined) throw noTraining(options.model);
+      const { ratios, seed, thin, openProblems, heldOutCells, trainingCells, by, batchTokens } = options;
+      const result = await evaluateCountModel(
+        model,
+        {
+          heldOut: { source, selection },
+          training,
+          ...{ ratios, seed, thin, openProblems, heldOutCells, trainingCells, by, signal },
+          maxRows: batchTokens,
+          ...(by === undefined
+            ? {}
+            : { labelsOf: (from: CellSource, rows: Float64Array) => labelsFrom(from, by)(rows) }),
+        },
+        output,
+      );
+      noteSource(source, output);
+      return { model: options.model, data: source.name, ...result };
+    }
     const groups = options.by === undefined ? {} : { groupsOf: labelsFrom(source, options.by) };
     const cells = options.batch ?? DEFAULT_CELLS;
     const report = emptyReport();
@@ -98,6 +122,14 @@ Example: ddsc evaluate --model runs/a --json`,
     return { model: options.model, data: source.name, ...result };
   },
 });
+
+function noTraining(folder: string): DdscError {
+  return new DdscError(
+    "EVALUATION_EMPTY",
+    `${folder}: the cells that the model was trained on are not at hand, and a model of counts is scored beside baselines of them; give the run's data with --data, or put them back`,
+    { file: folder },
+  );
+}
 
 /** Cells that the network gets at a time where `--batch` is not given. */
 const DEFAULT_CELLS = 64;
