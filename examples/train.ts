@@ -4,7 +4,12 @@ import { Denoiser, GeneVocabulary, openCells, Trainer } from "ddsc";
 const [data = "cells.h5ad", folder = "runs/first", steps = "1000"] = process.argv.slice(2);
 
 using cells = await openCells(data);
-using model = await Denoiser.create({ preset: "nano", vocabulary: GeneVocabulary.from(cells) });
+using model = await Denoiser.create({
+  // Of ranks: what impute.ts and generate.ts work on.
+  values: "ranks",
+  preset: "nano",
+  vocabulary: GeneVocabulary.from(cells),
+});
 console.log(
   `${cells.cellCount} cells of ${cells.genes.length} genes; ${model.parameterCount} parameters on ${model.device}`,
 );

@@ -3,7 +3,8 @@ import { Purpose, RandomStream } from "../base/random.js";
 import { FIRST_RANK_TOKEN, type RaggedBatch, tokenizeRows } from "../batching/index.js";
 import { Denoiser } from "../model/denoiser.js";
 import { chooseWithoutReplacement } from "../tokenizer/choose.js";
-import { GeneVocabulary } from "../tokenizer/index.js";
+import { CountTokens, GeneVocabulary } from "../tokenizer/index.js";
+import { CLS_GENE } from "../tokenizer/ragged_batch.js";
 import { type OpProfile, profileStep, type StepProfile } from "../training/profile.js";
 import { defineCommand } from "./command.js";
 import { DATA_OPTIONS, describeDevice, openData } from "./open.js";
@@ -11,6 +12,7 @@ import type { OptionValues } from "./options.js";
 import { type Output, withThousands } from "./output.js";
 
 const NAMES = [
+  "values",
   "preset",
   "batch",
   "length",
@@ -28,6 +30,8 @@ const NAMES = [
 type Options = OptionValues<(typeof NAMES)[number]>;
 
 const DEFAULT_CELLS = 4;
+/** Largest count of cells that are made up. */
+const MOST_COUNT = 8;
 
 /** `ddsc profile`: where the time of a training step goes, beside what the machine can do. */
 export const profile = defineCommand({
@@ -65,7 +69,8 @@ async function subject(options: Options): Promise<{ readonly model: Denoiser; re
   if (options.data === undefined) {
     const ids = Array.from({ length: options.geneCount }, (_, gene) => `GENE${gene + 1}`);
     const model = await createModel(options, GeneVocabulary.fromIds(ids));
-    return { model, batch: inventedCells(options, model) };
+    const batch = model.ofCounts ? inventedCounts(options, model) : inventedRanks(options, model);
+    return { model, batch };
   }
   using source = await openData(options.data, options);
   const model = await createModel(options, GeneVocabulary.from(source));
@@ -84,12 +89,12 @@ async function subject(options: Options): Promise<{ readonly model: Denoiser; re
 }
 
 function createModel(options: Options, vocabulary: GeneVocabulary): Promise<Denoiser> {
-  const { preset, dropout, length, seed, forward, device, dtype } = options;
+  const { values, preset, dropout, length, seed, forward, device, dtype } = options;
   return Denoiser.create({
     vocabulary,
     preset,
     shape: { dropout },
-    diffusion: { meanMatching: 1 },
+    ...(values === "ranks" ? { values, diffusion: { meanMatching: 1 } } : {}),
     tokenizer: { maxLength: length, seed },
     seed,
     trainable: !forward,
@@ -99,8 +104,36 @@ function createModel(options: Options, vocabulary: GeneVocabulary): Promise<Deno
   });
 }
 
+/** Cells of so many random genes with counts, of all that the vocabulary has. */
+function inventedCounts({ batch, length, seed }: Options, model: Denoiser): RaggedBatch {
+  const cells = batch ?? DEFAULT_CELLS;
+  const { vocabulary } = model;
+  const specials = vocabulary.size - vocabulary.geneCount;
+  const expressed = Math.min(length - 1, vocabulary.geneCount);
+  const random = new RandomStream(seed, Purpose.simulate);
+  const tokens = new CountTokens();
+  const genes: number[] = [];
+  const counts: number[] = [];
+  for (let cell = 0; cell < cells; cell++) {
+    genes.push(CLS_GENE);
+    counts.push(0);
+    for (const place of chooseWithoutReplacement(vocabulary.geneCount, expressed, random)) {
+      genes.push(specials + place);
+      counts.push(1 + random.below(MOST_COUNT));
+    }
+  }
+  return {
+    offsets: Int32Array.from({ length: cells + 1 }, (_, cell) => cell * (expressed + 1)),
+    genes: Int32Array.from(genes),
+    tokens: Int32Array.from(counts, (count) => (count === 0 ? 0 : FIRST_RANK_TOKEN + tokens.valueOf(count))),
+    cells: Float64Array.from({ length: cells }, (_, cell) => cell),
+    counts: Int32Array.from(counts),
+    panels: new Int32Array(cells),
+  };
+}
+
 /** Cells of random genes and ranks, all of the same length. */
-function inventedCells({ batch, length, seed }: Options, model: Denoiser): RaggedBatch {
+function inventedRanks({ batch, length, seed }: Options, model: Denoiser): RaggedBatch {
   const cells = batch ?? DEFAULT_CELLS;
   const { geneVocabSize } = model.config;
   const specials = model.vocabulary.size - model.vocabulary.geneCount;

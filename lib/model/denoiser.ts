@@ -2,8 +2,10 @@ import { dirname, join } from "node:path";
 import { checkKind, checkOptions } from "../base/arguments.js";
 import { checkChoice, checkNumber, checkOptionNames, DdscError, wrongType } from "../base/errors.js";
 import { type Condition, conditionSizes } from "../conditions/condition.js";
+import type { CellSummary } from "../counts/cell_summary.js";
 import type { CountBase } from "../counts/count_base.js";
 import { type DiffusionConfig, diffusionFrom, requireCountDiffusion } from "../diffusion/index.js";
+import type { ChooseQueriesInput } from "../native/counts.js";
 import { NativeDenoiser } from "../native/denoiser.js";
 import type { DenoiserConfig, DType, ParameterInfo } from "../native/types.js";
 import {
@@ -135,6 +137,7 @@ export class Denoiser implements Disposable {
   /** Why "auto" took this device, in a few words; absent where it was asked for. */
   readonly deviceReason: string | undefined;
   #base: CountBase | undefined;
+  #summary: CellSummary | undefined;
 
   private constructor(
     description: ModelDescription,
@@ -243,7 +246,7 @@ export class Denoiser implements Disposable {
     }
     const path = await findModel(folder);
     const description = await readDescription(path);
-    const base =
+    const learnt =
       description.config.counts === undefined ? undefined : await readBase(path, description.config);
     checkVocabulary(path, description.tokenizer.vocabulary, options.vocabulary);
     const hasEma = await exists(join(path, ModelFile.ema));
@@ -261,7 +264,7 @@ export class Denoiser implements Disposable {
       },
     );
     return model.#orDispose(async () => {
-      if (base !== undefined) await model.setBase(base);
+      if (learnt !== undefined) await model.setBase(learnt.base, learnt.summary);
       if (trainable) {
         await readBuffers(model.native, weightsFile, ["weights"]);
         await readBuffers(model.native, emaFile, ["ema"]);
@@ -290,10 +293,27 @@ export class Denoiser implements Disposable {
     return this.#base;
   }
 
-  /** Gives a model of counts its base. Throws `MODEL_BASE` for one of another vocabulary, `MODEL_CONFIG` for a model of ranks. */
-  async setBase(base: CountBase): Promise<void> {
+  /** How the visible genes of a cell are summed up for a model of counts; absent until it was learnt, with the base. */
+  get summary(): CellSummary | undefined {
+    return this.#summary;
+  }
+
+  /** What `chooseQueries` sums up cells with; absent where the model reads no summary. */
+  get summaryInput(): ChooseQueriesInput["summary"] {
+    if (this.#base === undefined || this.#summary === undefined) return undefined;
+    const { genes, pool, ridge } = this.#summary;
+    const { size, meanDepth, spread } = this.#base;
+    return { genes, pool, ridge, size, meanDepth, spread };
+  }
+
+  /**
+   * Gives a model of counts its base and what sums up cells, both learnt from training cells. Throws `MODEL_BASE` for those of
+   * another vocabulary, `MODEL_CONFIG` for a model of ranks.
+   */
+  async setBase(base: CountBase, summary: CellSummary): Promise<void> {
     await this.native.setBase(base.share, base.size);
     this.#base = base;
+    this.#summary = summary;
   }
 
   /** For people: "cpu (avx512, 2 threads)", "cuda:0 (NVIDIA H200)". */
@@ -366,7 +386,8 @@ export class Denoiser implements Disposable {
   /** Writes the model's files, flushed, into an empty folder; for `save` and for checkpoints, which add to them. */
   async writeFiles(folder: string): Promise<void> {
     await writeDescription(folder, this);
-    if (this.#base !== undefined) await writeBase(folder, this.#base);
+    if (this.#base !== undefined && this.#summary !== undefined)
+      await writeBase(folder, this.#base, this.#summary);
     await writeBuffers(this.native, join(folder, ModelFile.weights), [{ buffer: "weights", prefix: "" }]);
     if (!this.trainable) return;
     await writeBuffers(this.native, join(folder, ModelFile.ema), [{ buffer: "ema", prefix: "" }]);

@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 import { checkChoice, DdscError } from "../base/errors.js";
 import { errorCode } from "../base/files.js";
 import { type Condition, conditionSizes, conditionsFrom } from "../conditions/condition.js";
+import { CellSummary } from "../counts/cell_summary.js";
 import { CountBase } from "../counts/count_base.js";
 import { type DiffusionConfig, diffusionFrom } from "../diffusion/index.js";
 import type { DenoiserConfig, DType } from "../native/types.js";
@@ -20,6 +21,8 @@ export const ModelFile = {
   vocabulary: "vocabulary.json",
   /** What a model of counts adds to its network: see `CountBase`. */
   base: "base.json",
+  /** How it sums up the visible genes of a cell: see `CellSummary`. */
+  summary: "summary.json",
   /** Weights under their published names. */
   weights: "model.safetensors",
   /** Their moving average, under the same names; absent where the model keeps none. */
@@ -123,24 +126,31 @@ export async function readDescription(folder: string): Promise<ModelDescription>
   }
 }
 
-/** Writes `base.json` into a new folder; errors of the file system come as they are. */
-export async function writeBase(folder: string, base: CountBase): Promise<void> {
+/** Writes `base.json` and `summary.json` into a new folder; errors of the file system come as they are. */
+export async function writeBase(folder: string, base: CountBase, summary: CellSummary): Promise<void> {
   await writeFlushed(join(folder, ModelFile.base), `${JSON.stringify(base)}\n`);
+  await writeFlushed(join(folder, ModelFile.summary), `${JSON.stringify(summary)}\n`);
 }
 
 /**
- * Reads `base.json` of a model of counts; undefined where the model was saved before its base was counted. Throws
- * `CHECKPOINT_CONFIG` for contents that are no base of this model.
+ * Reads `base.json` and `summary.json` of a model of counts; undefined where the model was saved before they were learnt. Throws
+ * `CHECKPOINT_CONFIG` for contents that are not of this model.
  */
-export async function readBase(folder: string, config: DenoiserConfig): Promise<CountBase | undefined> {
+export async function readBase(
+  folder: string,
+  config: DenoiserConfig,
+): Promise<{ readonly base: CountBase; readonly summary: CellSummary } | undefined> {
   const file = join(folder, ModelFile.base);
   if (!(await exists(file))) return undefined;
   const base = CountBase.fromJSON(await readJson(file), file);
-  if (base.share.length === config.geneVocabSize) return base;
-  throw configError(
-    file,
-    `it has ${base.share.length} genes where the model has ${config.geneVocabSize} gene ids`,
-  );
+  if (base.share.length !== config.geneVocabSize) {
+    throw configError(
+      file,
+      `it has ${base.share.length} genes where the model has ${config.geneVocabSize} gene ids`,
+    );
+  }
+  const summaryFile = join(folder, ModelFile.summary);
+  return { base, summary: CellSummary.fromJSON(await readJson(summaryFile), summaryFile) };
 }
 
 /** Decodes a file that holds a JSON object. Throws `CHECKPOINT_READ`, `CHECKPOINT_CONFIG`. */

@@ -1,9 +1,10 @@
+import { DdscError } from "../base/errors.js";
 import { Purpose, RandomStream } from "../base/random.js";
 import { type RaggedBatch, splitBatch } from "../batching/index.js";
 import type { BatchLimit } from "../batching/limit.js";
 import { type CellConditions, happens } from "../conditions/cell_conditions.js";
-import type { CountBase } from "../counts/count_base.js";
 import { networkRows } from "../counts/network_rows.js";
+import type { Denoiser } from "../model/denoiser.js";
 import { chooseQueries } from "../native/counts.js";
 import type { NativeCountLossInput } from "../native/types.js";
 import { CountTokens } from "../tokenizer/index.js";
@@ -12,7 +13,8 @@ import type { LossInputs, StepInput, TrainingTask } from "./task.js";
 
 /** What a training on counts knows of its cells and its model. */
 export interface CountTaskOptions {
-  readonly base: CountBase;
+  /** With its base. */
+  readonly model: Pick<Denoiser, "base" | "summaryInput">;
   /** Of the source's cells, by row. */
   readonly conditions: CellConditions;
   /** Gene ids that are measured, by panel. */
@@ -79,7 +81,9 @@ export class CountTask implements TrainingTask {
     uniforms: Float64Array,
     draws: Draws,
   ): Promise<{ readonly input: NativeCountLossInput; readonly constant: number }> {
-    const { base, conditions, panels, maxLength, queries } = this.#options;
+    const { model, conditions, panels, maxLength, queries } = this.#options;
+    const { base, summaryInput } = model;
+    if (base === undefined) throw noBase();
     const { seed, step } = draws;
     const measured = (cell: number) => panels[batch.panels?.[cell] ?? 0]?.length ?? 0;
     const hidden = Int32Array.from(uniforms, (uniform, cell) => 1 + Math.floor(uniform * measured(cell)));
@@ -92,6 +96,7 @@ export class CountTask implements TrainingTask {
       expressed: queries.expressed,
       evidence: maxLength - 1,
       ...thinningOf(batch, draws),
+      ...(summaryInput === undefined ? {} : { summary: summaryInput }),
       seed,
       step,
     });
@@ -114,6 +119,16 @@ export class CountTask implements TrainingTask {
     }
     return { input: { rows, answers: chosen.answers, weight }, constant };
   }
+}
+
+function noBase(): DdscError {
+  return new DdscError(
+    "MODEL_BASE",
+    "the model has no shares and sizes of genes yet: Trainer.fit counts them",
+    {
+      argument: "model",
+    },
+  );
 }
 
 /** What is drawn for a step's cells. */

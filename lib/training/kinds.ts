@@ -1,6 +1,6 @@
 import { type RaggedBatch, streamCells } from "../batching/index.js";
 import { CellConditions } from "../conditions/cell_conditions.js";
-import type { CountBase } from "../counts/count_base.js";
+import { CellSummary } from "../counts/cell_summary.js";
 import { DepthStatistics } from "../counts/depth_statistics.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { Denoiser } from "../model/denoiser.js";
@@ -12,6 +12,10 @@ import type { TrainedModel, TrainerSettings } from "./options.js";
 import { RankTask } from "./rank_task.js";
 import { type RunCells, selectionOf } from "./run_data.js";
 import type { TrainingTask } from "./task.js";
+import { tokensOfSome } from "./validation_cells.js";
+
+/** Training cells that cells are learnt to be summed up from, at most. */
+const SUMMARY_CELLS = 3000;
 
 /** What a model's settings depend on. */
 export function kindOf({ config, tokenizer }: Pick<ModelDescription, "config" | "tokenizer">): TrainedModel {
@@ -19,7 +23,7 @@ export function kindOf({ config, tokenizer }: Pick<ModelDescription, "config" | 
 }
 
 /** Options of `trainingTask`. */
-export interface TaskOptions extends Pick<TrainerSettings, "queries" | "maxLength"> {
+export interface TaskOptions extends Pick<TrainerSettings, "queries" | "maxLength" | "seed"> {
   readonly data: RunCells;
   readonly signal?: AbortSignal | undefined;
 }
@@ -32,15 +36,18 @@ export async function trainingTask(
   model: Denoiser,
   source: CellSource,
   tokenizer: CellTokenizer,
-  { queries, maxLength, data, signal }: TaskOptions,
+  { queries, maxLength, seed, data, signal }: TaskOptions,
 ): Promise<TrainingTask> {
   if (queries === null) return new RankTask(model);
   const conditions = await CellConditions.read(source, model.conditions);
   const { panels } = tokenizer.map(source);
   const selection = selectionOf(data, "train");
   const cells = streamCells(source, tokenizer, { selection, ...(signal === undefined ? {} : { signal }) });
-  const base = model.base ?? (await countBase(model, batchesOf(cells), panels));
-  return new CountTask({ base, conditions, panels, maxLength, queries });
+  if (model.base === undefined) {
+    const some = () => tokensOfSome(source, tokenizer, { selection, cells: SUMMARY_CELLS, seed });
+    await learnBase(model, { cells: batchesOf(cells), some, panels, seed, signal });
+  }
+  return new CountTask({ model, conditions, panels, maxLength, queries });
 }
 
 /**
@@ -55,9 +62,10 @@ export async function batchTask(
   if (queries === null) return new RankTask(model);
   const genes = model.vocabulary.entries.map(({ id }) => id).filter((id) => id >= SPECIAL_GENES.length);
   const panels = [Int32Array.from(genes)];
-  const base = model.base ?? (await countBase(model, [batch], panels));
+  if (model.base === undefined)
+    await learnBase(model, { cells: [batch], some: async () => batch, panels, seed: 0 });
   return new CountTask({
-    base,
+    model,
     conditions: CellConditions.none(model.conditions),
     panels,
     maxLength,
@@ -65,17 +73,28 @@ export async function batchTask(
   });
 }
 
-/** Counts the base of a model over cells, and gives it to the model. */
-async function countBase(
+/** Counts the base of a model over its training cells, learns from some of them how cells are summed up, and tells the model. */
+async function learnBase(
   model: Denoiser,
-  cells: Iterable<RaggedBatch> | AsyncIterable<RaggedBatch>,
-  panels: readonly Int32Array[],
-): Promise<CountBase> {
+  options: {
+    readonly cells: Iterable<RaggedBatch> | AsyncIterable<RaggedBatch>;
+    readonly some: () => Promise<RaggedBatch>;
+    readonly panels: readonly Int32Array[];
+    readonly seed: number;
+    readonly signal?: AbortSignal | undefined;
+  },
+): Promise<void> {
+  const { cells, some, panels, seed, signal } = options;
   const statistics = new DepthStatistics(model.config.geneVocabSize, panels);
   for await (const batch of cells) statistics.add(batch);
   const base = statistics.base();
-  await model.setBase(base);
-  return base;
+  const width = model.config.counts?.state ?? 0;
+  const summary = await CellSummary.learn([await some()], panels, base, {
+    width,
+    seed,
+    ...(signal === undefined ? {} : { signal }),
+  });
+  await model.setBase(base, summary);
 }
 
 async function* batchesOf(parts: AsyncIterable<TokenizedCells>): AsyncGenerator<RaggedBatch> {

@@ -7,7 +7,13 @@ import { requireRawCounts } from "../data/sources/raw_counts.js";
 import type { CellSource } from "../data/sources/source.js";
 import { Denoiser } from "../model/denoiser.js";
 import { workloadOf } from "../model/memory.js";
-import { addReport, CellTokenizer, CountTokens, emptyReport, type TokenizerReport } from "../tokenizer/index.js";
+import {
+  addReport,
+  CellTokenizer,
+  CountTokens,
+  emptyReport,
+  type TokenizerReport,
+} from "../tokenizer/index.js";
 import { loadOptimizer, saveCheckpoint } from "./checkpoint.js";
 import { countNotes } from "./count_notes.js";
 import { DivergenceWatch } from "./divergence.js";

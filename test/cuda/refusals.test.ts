@@ -112,7 +112,7 @@ describe("a GPU that fails", () => {
   const script = `
     import { Denoiser, GeneVocabulary } from "./lib/index.ts";
     const vocabulary = GeneVocabulary.fromIds(["A", "B", "C"]);
-    const make = (device) => Denoiser.create({ vocabulary, device, shape: { hidden: 32, heads: 2, blocks: 1 } });
+    const make = (device) => Denoiser.create({ values: "ranks", vocabulary, device, shape: { hidden: 32, heads: 2, blocks: 1 } });
     const codeOf = (work) => work().then(() => "done", ({ code }) => code);
     const model = await make("cuda");
     const read = () => codeOf(() => model.native.read("weights", 0, 4));

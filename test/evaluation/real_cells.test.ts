@@ -16,6 +16,7 @@ describe.skipIf(!existsSync(NEURONS))(
     it("give the baselines the scores that are known of them", async () => {
       using source = await openCells(NEURONS);
       using model = await Denoiser.create({
+        values: "ranks",
         vocabulary: GeneVocabulary.from(source),
         shape: { hidden: 8, blocks: 1, heads: 1, condDim: 2 },
         trainable: false,

@@ -9,6 +9,7 @@ import { GeneVocabulary, QuantileRanks } from "../../lib/tokenizer/index.js";
 const vocabulary = GeneVocabulary.fromIds(Array.from({ length: 57 }, (_, i) => `gene${i}`));
 /** The shape of the fixture `wide`. */
 const wide: DenoiserOptions = {
+  values: "ranks",
   vocabulary,
   shape: { hidden: 128, heads: 2, blocks: 1, condDim: 32, dropout: 0 },
 };
@@ -75,7 +76,7 @@ describe("Denoiser", () => {
   it("comes back from its folder with everything needed to use it", async () => {
     using model = await Denoiser.create({
       ...wide,
-      strategy: new QuantileRanks({ bins: 21 }),
+      values: new QuantileRanks({ bins: 21 }),
       diffusion: { meanMatching: 0.5, schedule: { kind: "cosine" } },
       tokenizer: { maxLength: 77, cls: false },
       dtype: "bf16",

@@ -15,7 +15,7 @@ export async function randomModel(
 ): Promise<Denoiser> {
   const model = await Denoiser.create({
     vocabulary: GeneVocabulary.fromIds(Array.from({ length: GENES }, (_, i) => `gene ${i}`)),
-    strategy: new QuantileRanks({ bins }),
+    values: new QuantileRanks({ bins }),
     shape: { hidden: 16, blocks: 1, heads: 2, condDim: 8, timeConditioning },
     diffusion,
     trainable: false,

@@ -8,6 +8,7 @@ import { smallModel, smallSource } from "./small_run.js";
 
 const source = smallSource();
 const description = Denoiser.describe({
+  values: "ranks",
   vocabulary: GeneVocabulary.from(source),
   shape: { hidden: 32, heads: 2, blocks: 4, condDim: 16 },
   tokenizer: { maxLength: 24 },

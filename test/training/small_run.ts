@@ -12,6 +12,7 @@ export function smallSource(seed = 0): MemorySource {
 /** A model that trains in milliseconds a step, dropout included. */
 export function smallModel(options: Partial<DenoiserOptions> = {}): Promise<Denoiser> {
   return Denoiser.create({
+    values: "ranks",
     vocabulary: GeneVocabulary.from(smallSource()),
     shape: { hidden: 32, heads: 2, blocks: 1, condDim: 16 },
     tokenizer: { maxLength: 24 },

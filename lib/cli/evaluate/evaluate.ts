@@ -5,7 +5,12 @@ import type { CellSelection } from "../../data/select/selection.js";
 import { missingColumn } from "../../data/sources/frame.js";
 import { requireRawCounts } from "../../data/sources/raw_counts.js";
 import type { CellSource } from "../../data/sources/source.js";
-import { evaluate as evaluateModel, RankBaselines, renderGroups, renderTable } from "../../evaluation/index.js";
+import {
+  evaluate as evaluateModel,
+  RankBaselines,
+  renderGroups,
+  renderTable,
+} from "../../evaluation/index.js";
 import { exists, findModel } from "../../model/model_files.js";
 import {
   addReport,
@@ -14,15 +19,21 @@ import {
   type TokenizedCells,
   type TokenizerReport,
 } from "../../tokenizer/index.js";
-import { isSameData, openRunCells, recordData, requireRunData, selectionOf } from "../../training/run_data.js";
+import {
+  isSameData,
+  openRunCells,
+  recordData,
+  requireRunData,
+  selectionOf,
+} from "../../training/run_data.js";
 import { readRecord, TRAINING_FILE, type TrainingRecord } from "../../training/state.js";
 import { checkExclusive, defineCommand } from "../command.js";
-import { evaluateCountModel } from "./evaluate_counts.js";
-import { explainEmpty } from "./empty_evaluation.js";
 import { DATA_OPTIONS, MODEL_OPTIONS, noteSource, openData, openModel, openRunData } from "../open.js";
 import { type Output, withThousands } from "../output.js";
 import { CellProgress } from "../progress.js";
 import { UsageError } from "../usage_error.js";
+import { explainEmpty } from "./empty_evaluation.js";
+import { evaluateCountModel } from "./evaluate_counts.js";
 
 /** `ddsc evaluate`: how well a model fills in cells it was not trained on, beside baselines. */
 export const evaluate = defineCommand({

@@ -9,7 +9,12 @@ import type { NativeCountStatistics } from "../../native/types.js";
 import { CountTokens } from "../../tokenizer/index.js";
 import { type CountCells, cellCount, measuredGenes } from "./count_cells.js";
 import type { HiddenGenes, MaskedCells } from "./masked_cells.js";
-import { type CountDenoiser, type CountPredictor, emptyPredictions, type QueryPredictions } from "./predictor.js";
+import {
+  type CountDenoiser,
+  type CountPredictor,
+  emptyPredictions,
+  type QueryPredictions,
+} from "./predictor.js";
 
 /** What the evaluation of a model of counts needs of it; `Denoiser` has it all. */
 export interface CountModel {
@@ -78,23 +83,27 @@ export class ModelPredictor implements CountPredictor, CountDenoiser {
     const found = emptyPredictions(answers.length);
     const cells = visibleCells(masked);
     const asked = { cells, hidden: masked.hidden, told: placesIn(this.#options.heldOut, masked.cells) };
-    await this.#ask({ ...asked, answers: answersOfHidden(masked, answers) }, signal, (first, end, genes, statistics, values) => {
-      const start = masked.hidden.offsets[first] ?? 0;
-      for (let cell = first; cell < end; cell++) {
-        // Of the cell's hidden genes, those that are asked about; both ascend.
-        let query = (masked.hidden.offsets[cell] ?? 0) - start;
-        for (let i = masked.queries.offsets[cell] ?? 0; i < (masked.queries.offsets[cell + 1] ?? 0); i++) {
-          while (genes[query] !== masked.queries.genes[i]) query++;
-          const value = values[query] ?? 0;
-          found.logProbability[i] = (statistics.logProbability[query] ?? 0) - (tokens.logWidth[value] ?? 0);
-          found.mean[i] = statistics.mean[query] ?? 0;
-          found.below[i] = statistics.below[query] ?? 0;
-          found.at[i] = Math.exp(statistics.logProbability[query] ?? 0);
-          found.expressed[i] = statistics.expressed[query] ?? 0;
-          query++;
+    await this.#ask(
+      { ...asked, answers: answersOfHidden(masked, answers) },
+      signal,
+      (first, end, genes, statistics, values) => {
+        const start = masked.hidden.offsets[first] ?? 0;
+        for (let cell = first; cell < end; cell++) {
+          // Of the cell's hidden genes, those that are asked about; both ascend.
+          let query = (masked.hidden.offsets[cell] ?? 0) - start;
+          for (let i = masked.queries.offsets[cell] ?? 0; i < (masked.queries.offsets[cell + 1] ?? 0); i++) {
+            while (genes[query] !== masked.queries.genes[i]) query++;
+            const value = values[query] ?? 0;
+            found.logProbability[i] = (statistics.logProbability[query] ?? 0) - (tokens.logWidth[value] ?? 0);
+            found.mean[i] = statistics.mean[query] ?? 0;
+            found.below[i] = statistics.below[query] ?? 0;
+            found.at[i] = Math.exp(statistics.logProbability[query] ?? 0);
+            found.expressed[i] = statistics.expressed[query] ?? 0;
+            query++;
+          }
         }
-      }
-    });
+      },
+    );
     return found;
   }
 
@@ -141,12 +150,22 @@ export class ModelPredictor implements CountPredictor, CountDenoiser {
   async #ask(
     { cells, hidden, told, answers }: Asked,
     signal: AbortSignal | undefined,
-    take: (first: number, end: number, genes: Int32Array, said: NativeCountStatistics, values: Int32Array) => void,
+    take: (
+      first: number,
+      end: number,
+      genes: Int32Array,
+      said: NativeCountStatistics,
+      values: Int32Array,
+    ) => void,
   ): Promise<void> {
     const { maxRows = MAX_ROWS } = this.#options;
     const { summaryInput, tokenizer, native, inferenceWeights } = this.#model;
     const lengthOf = (cell: number) =>
-      1 + (hidden.offsets[cell + 1] ?? 0) - (hidden.offsets[cell] ?? 0) + (cells.offsets[cell + 1] ?? 0) - (cells.offsets[cell] ?? 0);
+      1 +
+      (hidden.offsets[cell + 1] ?? 0) -
+      (hidden.offsets[cell] ?? 0) +
+      (cells.offsets[cell + 1] ?? 0) -
+      (cells.offsets[cell] ?? 0);
     const count = cellCount(cells);
     for (let first = 0, end = 0; first < count; first = end) {
       let length = 0;
