@@ -358,11 +358,15 @@ function checkAll(options: EvaluateCountsOptions): ReadonlyMap<string, number> {
   checkKind("model", model, "object");
   checkKind("model.predict", model.predict, "function");
   if (withoutConditions !== undefined) {
+    checkKind("withoutConditions", withoutConditions, "object");
     checkKind("withoutConditions.predict", withoutConditions.predict, "function");
   }
-  if (denoiser !== undefined) checkKind("denoiser.denoise", denoiser.denoise, "function");
+  if (denoiser !== undefined) {
+    checkKind("denoiser", denoiser, "object");
+    checkKind("denoiser.denoise", denoiser.denoise, "function");
+  }
   const { thin, seed, resamples, groups } = options;
-  if (typeof thin === "number") checkNumber("thin", thin, { min: 0.001, max: 0.999 });
+  if (thin !== undefined && thin !== null) checkNumber("thin", thin, { min: 0.001, max: 0.999 });
   checkNumber("seed", seed ?? 0, { min: 0, max: Number.MAX_SAFE_INTEGER - 1, integer: true });
   checkNumber("resamples", resamples ?? 1000, { min: 20, max: 100_000, integer: true });
   if (cellCount(heldOut) === 0 || cellCount(training) < 2) {
@@ -391,6 +395,7 @@ function checkMasks(
     (text) => [text, checkNumber("masks", Number(text), { min: 1e-6, max: 1 })] as const,
   );
   for (const [text] of ratios) {
+    checkKind(`masks.${text}`, masks[text], "object");
     const { offsets, genes } = masks[text] as HiddenGenes;
     checkKind(`masks.${text}.offsets`, offsets, "rows");
     checkKind(`masks.${text}.genes`, genes, "rows");

@@ -4,7 +4,7 @@ export type { CountBase, CountCells } from "./count_cells.js";
 export { renderCountTable } from "./count_table.js";
 export { type EvaluateCountsOptions, evaluateCounts } from "./evaluate_counts.js";
 export type { HiddenScores } from "./hidden_entries.js";
-export { type HiddenGenes, hideGenes, type MaskedCells } from "./masked_cells.js";
+export type { HiddenGenes, MaskedCells } from "./masked_cells.js";
 export type { OpenProblemsScores } from "./open_problems.js";
 export type { CountDenoiser, CountPredictor, QueryPredictions } from "./predictor.js";
 export {
@@ -21,4 +21,3 @@ export {
   type Nats,
   type PairedDifferences,
 } from "./scores.js";
-export { type ThinnedCells, thinCells } from "./thinning.js";
