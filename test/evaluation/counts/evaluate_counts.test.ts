@@ -1,10 +1,8 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import type { CountCells } from "../../../lib/evaluation/counts/count_cells.js";
+import type { EvaluateCountsOptions } from "../../../lib/evaluation/counts/count_options.js";
 import { renderCountTable } from "../../../lib/evaluation/counts/count_table.js";
-import {
-  type EvaluateCountsOptions,
-  evaluateCounts,
-} from "../../../lib/evaluation/counts/evaluate_counts.js";
+import { evaluateCounts } from "../../../lib/evaluation/counts/evaluate_counts.js";
 import { hideGenes } from "../../../lib/evaluation/counts/masked_cells.js";
 import type { CountEvaluation } from "../../../lib/evaluation/counts/scores.js";
 import { failure } from "../../data/support.js";
