@@ -2,8 +2,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it, vi } from "vitest";
+import { hideGenes } from "../lib/evaluation/counts/masked_cells.js";
 import * as ddsc from "../lib/index.js";
 import { recordData } from "../lib/training/run_data.js";
+import { baseOf, cellsOf, knowing, twoTypes } from "./evaluation/counts/support.js";
 import { smallModel, smallSource } from "./training/small_run.js";
 
 type Call = (...given: never[]) => unknown;
@@ -40,6 +42,24 @@ const evaluated = await ddsc.evaluate(model, [batch], {
   ratios: [0.5],
   groupsOf: async (cells) => Array.from(cells, () => "a"),
 });
+const countTruth = twoTypes(12, 6, 1);
+const countCells = cellsOf(countTruth.dense, countTruth.labels);
+const countModel = knowing(countTruth, baseOf(countTruth.dense));
+const countOptions: ddsc.EvaluateCountsOptions = {
+  model: countModel,
+  withoutConditions: countModel,
+  denoiser: countModel,
+  heldOut: countCells,
+  training: countCells,
+  base: baseOf(countTruth.dense),
+  masks: { "0.5": hideGenes(countCells, 0.5, 0) },
+  thin: 0.1,
+  openProblems: true,
+  groups: countTruth.labels,
+  resamples: 20,
+  seed: 0,
+  signal,
+};
 const record = await recordData(source, { where: null, heldOut: null });
 
 afterAll(async () => {
@@ -179,6 +199,11 @@ const entries: Readonly<Record<string, Entry>> = {
         signal,
       },
     ],
+  },
+  evaluateCounts: { call: ddsc.evaluateCounts as Call, given: [countOptions] },
+  renderCountTable: {
+    call: ddsc.renderCountTable as Call,
+    given: [await ddsc.evaluateCounts(countOptions), "cell type"],
   },
   renderGroups: { call: ddsc.renderGroups as Call, given: [evaluated.groups, "cell type"] },
   renderTable: { call: ddsc.renderTable as Call, given: [evaluated] },

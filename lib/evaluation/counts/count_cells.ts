@@ -120,6 +120,10 @@ export function checkCells(argument: string, cells: CountCells, base: CountBase)
     }
   }
   checkKind(`${argument}.panelGenes`, cells.panelGenes, "list");
+  for (const panel of cells.panelGenes) {
+    if (!(panel instanceof Int32Array)) throw wrongType(`${argument}.panelGenes`, panel, "Int32Arrays");
+  }
+  if (cells.labels !== undefined) checkKind(`${argument}.labels`, cells.labels, "list");
   const invalid = (what: string) => new DdscError("BATCH_INVALID", `${argument}: ${what}`, { argument });
   const { offsets, genes, counts, panels, panelGenes, labels } = cells;
   if (offsets.length !== panels.length + 1 || offsets[0] !== 0) {

@@ -1,4 +1,5 @@
 import { checkKind } from "../../base/arguments.js";
+import { DdscError } from "../../base/errors.js";
 import { tableText } from "../table.js";
 import type { Interval } from "./bootstrap.js";
 import {
@@ -15,11 +16,13 @@ import { BASELINE_LABELS } from "./verdict.js";
  * An evaluation of a count model for people: one table of the model and the baselines with 95% intervals, calibration, groups where
  * there are some, and the verdict.
  *
+ * Throws `ARGUMENT_TYPE`, `EVALUATION_EMPTY`.
+ *
  * @param by names what groups are by
  */
 export function renderCountTable(result: CountEvaluation, by = "group"): string {
-  checkKind("result", result, "object");
-  checkKind("result.baselines", result.baselines, "object");
+  checkResult(result);
+  checkKind("by", by, "text");
   const texts = Object.keys(result.likelihood);
   const half = texts.reduce((best, text) =>
     Math.abs(Number(text) - 0.5) < Math.abs(Number(best) - 0.5) ? text : best,
@@ -51,7 +54,7 @@ function likelihoodTable(texts: readonly string[], methods: readonly [string, Co
       name,
       ...texts.flatMap((text) => [
         nats(likelihood?.[text]?.all, 4),
-        likelihood?.[text]?.expressed?.nats.toFixed(3) ?? "-",
+        number(likelihood?.[text]?.expressed?.nats, 3),
       ]),
     ]);
   return tableText(header, rows, 1);
@@ -75,9 +78,9 @@ function otherTable(methods: readonly [string, CountScores][], half: string): st
       interval(mcv?.poisson, 4),
       interval(mcv?.mse, 3),
       interval(hidden?.mse, 3),
-      hidden?.pearson.value.toFixed(3) ?? "-",
-      hidden?.spearman.value.toFixed(3) ?? "-",
-      ...(published ? [openProblems?.mse.toFixed(4) ?? "-", openProblems?.poisson.toFixed(4) ?? "-"] : []),
+      number(hidden?.pearson?.value, 3),
+      number(hidden?.spearman?.value, 3),
+      ...(published ? [number(openProblems?.mse, 4), number(openProblems?.poisson, 4)] : []),
     ]);
   if (rows.length === 0) return "";
   const note = "* of log1p(CP10k): test molecules are noisy themselves, so this rewards not denoising";
@@ -153,8 +156,33 @@ function nats(value: Nats | undefined, digits: number): string {
   return value === undefined ? "-" : interval({ ...value, value: value.nats }, digits);
 }
 
+function number(value: number | undefined, digits: number): string {
+  return value?.toFixed(digits) ?? "-";
+}
+
 /** "0.1981 (0.1938-0.2026)". */
 function interval(value: Interval | undefined, digits: number): string {
   if (value === undefined) return "-";
   return `${value.value.toFixed(digits)} (${value.low.toFixed(digits)}-${value.high.toFixed(digits)})`;
+}
+
+function checkResult(result: CountEvaluation): void {
+  checkKind("result", result, "object");
+  const { likelihood, baselines, verdict, calibration } = result;
+  checkKind("result.likelihood", likelihood, "object");
+  checkKind("result.baselines", baselines, "object");
+  checkKind("result.verdict", verdict, "object");
+  checkKind("result.verdict.sentence", verdict.sentence, "text");
+  for (const name of ["mcv", "hidden", "openProblems", "withoutConditions", "groups"] as const) {
+    if (result[name] !== undefined) checkKind(`result.${name}`, result[name], "object");
+  }
+  if (Object.keys(likelihood).length === 0) {
+    throw new DdscError("EVALUATION_EMPTY", "result.likelihood names no share of hidden genes", {
+      argument: "result",
+    });
+  }
+  if (calibration === undefined) return;
+  checkKind("result.calibration", calibration, "object");
+  checkKind("result.calibration.strata", calibration.strata, "list");
+  checkKind("result.calibration.expressed", calibration.expressed, "list");
 }

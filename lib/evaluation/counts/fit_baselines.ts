@@ -81,7 +81,8 @@ export async function fitBaselines(
     Int32Array.from({ length: cells }, (_, cell) => cell),
   );
   const tuned = Math.max(1, Math.min(MOST_TUNING_CELLS, Math.floor(TUNING_SHARE * cells)));
-  const tuning = chooseCells(training, order.slice(0, tuned).sort());
+  const tuningPlaces = order.slice(0, tuned).sort();
+  const tuning = chooseCells(training, tuningPlaces);
   const others = chooseCells(training, order.slice(tuned).sort());
   const early = await fitMethods(others, base, options);
   const choices = new Map<string, Map<CountBaseline, MeanChoice>>();
@@ -101,7 +102,7 @@ export async function fitBaselines(
     marginals.set(text, await marginalWeight(others, base, chunks));
     await options.pause();
   }
-  const mcvChoices = await chooseForMcv(tuning, base, early, options);
+  const mcvChoices = await chooseForMcv(tuning, tuningPlaces, base, early, options);
   const final = await fitMethods(training, base, options);
   const hidden = new Map(
     [...options.ratios.keys()].map((text) => {
@@ -176,6 +177,7 @@ function methodsForMcv(
 
 async function chooseForMcv(
   tuning: CountCells,
+  places: Int32Array,
   base: CountBase,
   fitted: ReadonlyMap<string, Methods>,
   options: FitOptions,
@@ -186,7 +188,7 @@ async function chooseForMcv(
   // Another seed than that of the held-out cells: places of the two run from 0.
   const thinned = thinCells(tuning, thin, seed + 1);
   for (const [name, method] of methodsForMcv(fitted, base, options)) {
-    choices.set(name, await chooseByMcv(method, thinned, thinnedBase(base, thin), thin, options));
+    choices.set(name, await chooseByMcv(method, thinned, places, thinnedBase(base, thin), thin, options));
   }
   return choices;
 }

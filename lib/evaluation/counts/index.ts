@@ -1,10 +1,11 @@
 export type { Interval } from "./bootstrap.js";
 export type { Calibration, ExpressedBin, PitScores, PitStratum } from "./calibration.js";
 export type { CountBase, CountCells } from "./count_cells.js";
+export type { EvaluateCountsOptions } from "./count_options.js";
 export { renderCountTable } from "./count_table.js";
-export { type EvaluateCountsOptions, evaluateCounts } from "./evaluate_counts.js";
+export { evaluateCounts } from "./evaluate_counts.js";
 export type { HiddenScores } from "./hidden_entries.js";
-export { type HiddenGenes, hideGenes, type MaskedCells } from "./masked_cells.js";
+export type { HiddenGenes, MaskedCells } from "./masked_cells.js";
 export type { OpenProblemsScores } from "./open_problems.js";
 export type { CountDenoiser, CountPredictor, QueryPredictions } from "./predictor.js";
 export {
@@ -21,4 +22,3 @@ export {
   type Nats,
   type PairedDifferences,
 } from "./scores.js";
-export { type ThinnedCells, thinCells } from "./thinning.js";

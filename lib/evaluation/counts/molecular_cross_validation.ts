@@ -22,6 +22,8 @@ export interface KeptChunk {
   readonly masked: MaskedCells;
   readonly cells: CountCells;
   readonly first: number;
+  /** Places of the cells among all that were given, held-out or training ones. */
+  readonly places: Int32Array;
   readonly training: boolean;
 }
 
@@ -96,8 +98,8 @@ export function denoiserMethod(denoiser: CountDenoiser): McvMethod {
   return {
     settings: ["as it is"],
     takesOwnCount: false,
-    means: async ({ cells, first, training }, settings, signal) => {
-      const means = await denoiser.denoise(cells, { first, training }, signal);
+    means: async ({ cells, places, training }, settings, signal) => {
+      const means = await denoiser.denoise(cells, { places, training }, signal);
       return settings.map(() => means);
     },
   };
@@ -109,10 +111,15 @@ export function poissonDeviance(observed: number, expected: number): number {
   return 2 * (log - observed + expected);
 }
 
-/** Chooses setting, size factor and weight by the Poisson deviance of thinned training cells. */
+/**
+ * Chooses setting, size factor and weight by the Poisson deviance of thinned training cells.
+ *
+ * @param places of these cells among all training cells
+ */
 export async function chooseByMcv(
   method: McvMethod,
   cells: ThinnedCells,
+  places: Int32Array,
   base: CountBase,
   thin: number,
   options: { readonly pause: () => Promise<void>; readonly signal?: AbortSignal | undefined },
@@ -123,7 +130,7 @@ export async function chooseByMcv(
     factors.flatMap((sizeFactor) => WEIGHTS.map((weight) => ({ setting, sizeFactor, weight }))),
   );
   const sums = new Float64Array(choices.length);
-  for (const chunk of keptChunks(cells.kept, base, true)) {
+  for (const chunk of keptChunks(cells.kept, base, places)) {
     const found = await method.means(chunk, every, options.signal);
     const shares = depthTimesShare(chunk.masked, base);
     const kept = keptCounts(chunk.masked);
@@ -191,7 +198,7 @@ export async function crossValidate<Name extends string>(
       },
     ]),
   );
-  for (const chunk of keptChunks(cells.kept, base, false)) {
+  for (const chunk of keptChunks(cells.kept, base)) {
     const shares = depthTimesShare(chunk.masked, base);
     const kept = keptCounts(chunk.masked);
     const test = testCounts(cells.test, chunk);
@@ -274,7 +281,7 @@ function withOwnCounts(
   });
 }
 
-function* keptChunks(kept: CountCells, base: CountBase, training: boolean): Generator<KeptChunk> {
+function* keptChunks(kept: CountCells, base: CountBase, training?: Int32Array): Generator<KeptChunk> {
   const count = cellCount(kept);
   for (let first = 0; first < count; first += CHUNK) {
     const end = Math.min(count, first + CHUNK);
@@ -291,7 +298,8 @@ function* keptChunks(kept: CountCells, base: CountBase, training: boolean): Gene
         ...(kept.labels === undefined ? {} : { labels: kept.labels.slice(first, end) }),
       },
       first,
-      training,
+      places: training?.subarray(first, end) ?? Int32Array.from({ length: end - first }, (_, i) => first + i),
+      training: training !== undefined,
     };
   }
 }

@@ -33,12 +33,13 @@ export interface CountDenoiser {
    * Expected counts at the depth of the cells given, one for each measured gene of each cell, in the order of its panel, cells end
    * to end; none below 0.
    *
-   * @param where place of the first cell among those that are evaluated, and whether they are training cells instead, on which the
-   *   weight of depth times share is chosen (places are then of no use)
+   * @param cells kept molecules of some cells
+   * @param of which cells they are: places among the held-out cells, or among the training cells that were given (on these, the
+   *   weight of depth times share is chosen), for methods that look up more of a cell
    */
   denoise(
     cells: CountCells,
-    where: { readonly first: number; readonly training: boolean },
+    of: { readonly places: Int32Array; readonly training: boolean },
     signal?: AbortSignal,
   ): Promise<Float64Array>;
 }

@@ -145,13 +145,18 @@ export function knowing(truth: Truth, base: CountBase, tilt = 1): CountPredictor
   return {
     name: "truth",
     predict: (masked, answers) => predictor.predict(masked, answers),
-    async denoise(cells, { first, training }) {
+    // The weight of depth times share is chosen on training cells, whose depths it is not told: their totals stand for them.
+    async denoise(cells, { places, training }) {
       const means: number[] = [];
-      for (let cell = 0; cell < cells.panels.length; cell++) {
+      denseOf(cells).forEach((row, cell) => {
+        const total = row.reduce((sum, count) => sum + count, 0);
+        const shares = truth.shares[cells.labels?.[cell] === "even" ? 0 : 1]!;
         for (const gene of cells.panelGenes[cells.panels[cell]!]!) {
-          means.push(training ? base.meanDepth * base.share[gene]! : 0.9 * meanOf(first + cell, gene));
+          means.push(
+            training ? tilt * total * shares[gene - FIRST_GENE]! : 0.9 * meanOf(places[cell]!, gene),
+          );
         }
-      }
+      });
       return Float64Array.from(means);
     },
   };
