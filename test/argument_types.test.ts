@@ -34,7 +34,7 @@ describe("arguments of the wrong kind are refused by name", () => {
 
   it("new Trainer of no model, and fit on a path", async () => {
     expect(() => new Trainer(untyped(undefined))).toThrow("ARGUMENT_TYPE: expected a Denoiser for model");
-    using model = await Denoiser.create({ vocabulary, device: "cpu" });
+    using model = await Denoiser.create({ values: "ranks", vocabulary, device: "cpu" });
     const steps = new Trainer(model).fit(untyped<CellSource>("cells.h5ad"), { steps: 1 });
     await expect(steps.next()).rejects.toThrow(
       'ARGUMENT_TYPE: expected cells, such as await openCells(path), for source but received the text "cells.h5ad"',
@@ -44,7 +44,7 @@ describe("arguments of the wrong kind are refused by name", () => {
 
 describe("options that there are not are refused with the nearest there is", () => {
   it("of a trainer", async () => {
-    using model = await Denoiser.create({ vocabulary, device: "cpu" });
+    using model = await Denoiser.create({ values: "ranks", vocabulary, device: "cpu" });
     const options = untyped<TrainerOptions>({ learningrate: 4 });
     expect(() => new Trainer(model, options)).toThrow(
       'ARGUMENT_NAME_UNKNOWN: options of a trainer have no "learningrate" (did you mean "learningRate"?); they are folder, overwrite,',

@@ -95,7 +95,8 @@ const describing = {
   geneVocabSize: 50,
   diffusion: {},
   tokenizer: { maxLength: 24 },
-  strategy: tokenizer.strategy,
+  values: tokenizer.strategy,
+  conditions: [],
 };
 const workload = {
   batch: { cells: 2, tokens: 20, longest: 10, maskedShare: 0.5 },

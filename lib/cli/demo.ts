@@ -1,14 +1,17 @@
-import { Purpose, RandomStream } from "../base/random.js";
-import { FIRST_RANK_TOKEN, type RaggedBatch, tokenizeRows } from "../batching/index.js";
+import { tokenizeRows } from "../batching/index.js";
+import { CellConditions } from "../conditions/cell_conditions.js";
 import { splitCells } from "../data/select/split.js";
 import { MemorySource } from "../data/sources/memory.js";
 import { rowRange } from "../data/sources/parts.js";
 import { simulateCells } from "../data/sources/simulate.js";
 import type { CellSource } from "../data/sources/source.js";
 import { subsetSource } from "../data/sources/subset.js";
-import { evaluate, RankBaselines, renderTable } from "../evaluation/index.js";
+import { type CountCells, countCellsOf } from "../evaluation/counts/count_cells.js";
+import { answersOf, hideGenes, maskCells } from "../evaluation/counts/masked_cells.js";
+import { ModelPredictor, type SourceCells } from "../evaluation/counts/model_predictor.js";
+import { DEFAULT_RATIOS } from "../evaluation/evaluate.js";
+import { evaluateCounts, renderCountTable } from "../evaluation/index.js";
 import { Denoiser, type DenoiserOptions } from "../model/denoiser.js";
-import { inpaint } from "../sampling/index.js";
 import { GeneVocabulary } from "../tokenizer/index.js";
 import { formatDuration, ProgressDisplay } from "../training/progress.js";
 import { Trainer } from "../training/trainer.js";
@@ -17,22 +20,22 @@ import { describeDevice } from "./open.js";
 import { type Output, withThousands } from "./output.js";
 
 /** How much the demo does. `seconds` bounds the training on any machine. */
-const FULL = { cells: 3000, genes: 160, steps: 600, seconds: 120 };
-const SHORT = { cells: 300, genes: 60, steps: 20, seconds: 5 };
+const FULL = { cells: 3000, genes: 160, steps: 600, seconds: 90, resamples: 1000 };
+const SHORT = { cells: 300, genes: 60, steps: 20, seconds: 5, resamples: 100 };
 const HELD_OUT = 0.1;
 /** Steps that tell how fast the machine is, the first of which does not count; and the fewest to train for. */
 const TRIAL_STEPS = 4;
 const FEWEST_STEPS = 20;
 /** The share of the time that the steps are to fill. */
 const FILLED = 0.9;
-const LEARNING_RATE = 1e-3;
-/** Genes of one cell that are hidden and filled in at the end. */
-const HIDDEN_GENES = 10;
+/** Genes of one cell that are shown at the end. */
+const SHOWN_GENES = 10;
 
 /** `ddsc demo`: the whole way on simulated cells, with nothing to download. */
 export const demo = defineCommand({
   name: "demo",
-  summary: "simulate cells, train on them for about two minutes, evaluate, and fill in a cell",
+  summary:
+    "simulate cells, train on them for about two minutes, score the model beside baselines, and predict a cell",
   options: ["short", "seed", "device", "dtype"],
   required: [],
   run: async (options, { output, signal }) => {
@@ -71,37 +74,33 @@ export const demo = defineCommand({
     const { seconds } = size;
     const trained = await trainModel(model, training, { steps, seconds, seed, output, signal });
     output.line(
-      `   ${withThousands(trained.steps)} steps in ${formatDuration(trained.seconds)}, loss ${trained.loss.toFixed(3)}.`,
+      `   ${withThousands(trained.steps)} steps in ${formatDuration(trained.seconds)}, ${trained.loss.toFixed(3)} nats a gene.`,
     );
 
-    output.line("3. Cells the model has never seen, some of their ranks masked:");
+    output.line(
+      "3. Cells the model has never seen, a part of their genes hidden, beside what simple methods say of them:",
+    );
     output.line();
-    const seen = await allTokens(model, training);
-    const unseen = await allTokens(model, heldOut);
-    const scores = await evaluate(model, [unseen], {
-      seed,
-      signal,
-      baselines: await RankBaselines.fit([seen], model.strategy.values),
-    });
-    output.line(renderTable(scores));
+    const how = { seed, signal, resamples: size.resamples };
+    const { scores, predictor, cells } = await evaluateBoth(model, training, heldOut, how);
+    output.line(renderCountTable(scores));
     output.line();
 
-    output.line(`4. ${HIDDEN_GENES} genes of one such cell, hidden and filled in from the others:`);
+    output.line(`4. ${SHOWN_GENES} genes of one such cell, hidden and predicted from the others:`);
     output.line();
-    const filled = await fillOneCell(model, heldOut, { seed, signal });
+    const hidden = await predictOneCell(model, predictor, cells, { seed, signal });
     output.table([
-      ["gene", "true rank", "filled in", "probability", "expected"],
-      ...filled.map(({ gene, actual, rank, probability, expected }) => [
+      ["gene", "true count", "expected", "chance to be expressed"],
+      ...hidden.map(({ gene, actual, expected, expressed }) => [
         gene,
         String(actual),
-        String(rank),
-        probability.toFixed(2),
-        expected.toFixed(1),
+        expected.toFixed(2),
+        expressed.toFixed(2),
       ]),
     ]);
     output.line();
     output.line("Next: npx ddsc train --data cells.h5ad --out runs/first");
-    return { ...trained, evaluation: scores, filled };
+    return { ...trained, evaluation: scores, hidden };
   },
 });
 
@@ -118,7 +117,7 @@ async function affordableSteps(
 ): Promise<number> {
   const { steps, seconds, seed, signal } = options;
   using trial = await Denoiser.create(shape);
-  const trainer = new Trainer(trial, { seed, learningRate: LEARNING_RATE, validation: false });
+  const trainer = new Trainer(trial, { seed, validation: false });
   let fastest = Number.POSITIVE_INFINITY;
   for await (const step of trainer.fit(cells, { steps: TRIAL_STEPS, signal }))
     if (step.step > 1) fastest = Math.min(fastest, step.seconds);
@@ -138,7 +137,7 @@ async function trainModel(
   },
 ): Promise<{ readonly steps: number; readonly seconds: number; readonly loss: number }> {
   const { steps, seconds, seed, output, signal } = options;
-  const trainer = new Trainer(model, { seed, learningRate: LEARNING_RATE, validation: false });
+  const trainer = new Trainer(model, { seed, validation: false });
   const progress = output.progress ? new ProgressDisplay(process.stderr, steps, { seconds }) : undefined;
   let loss = Number.NaN;
   for await (const step of trainer.fit(cells, { steps, seconds, signal })) {
@@ -151,36 +150,57 @@ async function trainModel(
   return { steps: trainer.state.step, seconds: trainer.state.seconds, loss };
 }
 
-/** All cells of a source as tokens. */
-async function allTokens(model: Denoiser, source: CellSource): Promise<RaggedBatch> {
-  return (await tokenizeRows(source, model.tokenizer, rowRange(0, source.cellCount))).batch;
+/** Scores the model and its baselines on cells of another source. */
+async function evaluateBoth(
+  model: Denoiser,
+  training: CellSource,
+  heldOut: CellSource,
+  options: { readonly seed: number; readonly signal: AbortSignal; readonly resamples: number },
+) {
+  const seen = await allCells(model, training);
+  const cells = await allCells(model, heldOut);
+  const predictor = new ModelPredictor(model, { heldOut: cells.told, training: seen.told });
+  const ratios = DEFAULT_RATIOS.map((ratio) => [String(ratio), hideGenes(cells.counts, ratio, options.seed)]);
+  const scores = await evaluateCounts({
+    model: predictor,
+    denoiser: predictor,
+    heldOut: cells.counts,
+    training: seen.counts,
+    base: predictor.base,
+    masks: Object.fromEntries(ratios),
+    ...options,
+  });
+  return { scores, predictor, cells };
 }
 
-/** Hides some genes of the first cell of a source and fills in their most probable ranks. */
-async function fillOneCell(
+interface AllCells {
+  readonly counts: CountCells;
+  readonly told: SourceCells;
+}
+
+/** All cells of a source. */
+async function allCells(model: Denoiser, source: CellSource): Promise<AllCells> {
+  const { batch } = await tokenizeRows(source, model.tokenizer, rowRange(0, source.cellCount));
+  const told = { rows: batch.cells, conditions: CellConditions.none([]) };
+  return { counts: countCellsOf(batch, model.tokenizer.map(source).panels), told };
+}
+
+/** Hides half of the genes of the first cell, and says of some of them what the others tell: those of most counts, and others. */
+async function predictOneCell(
   model: Denoiser,
-  source: CellSource,
-  options: { readonly seed: number; readonly signal: AbortSignal },
+  predictor: ModelPredictor,
+  { counts }: AllCells,
+  { seed, signal }: { readonly seed: number; readonly signal: AbortSignal },
 ) {
-  const { batch } = await tokenizeRows(source, model.tokenizer, Int32Array.of(0));
-  const ranks = Int32Array.from(batch.tokens.keys()).filter(
-    (row) => (batch.tokens[row] as number) >= FIRST_RANK_TOKEN,
-  );
-  const hidden = new RandomStream(options.seed, Purpose.mask).shuffle(ranks).subarray(0, HIDDEN_GENES);
-  const keep = new Uint8Array(batch.tokens.length).fill(1);
-  for (const row of hidden) keep[row] = 0;
-  const { filled } = await inpaint(model, batch, {
-    keep,
-    sampler: { kind: "parallel", steps: 1 },
-    temperature: 0,
-    weights: model.inferenceWeights,
-    signal: options.signal,
-  });
-  return Array.from(filled.row, (row, i) => ({
-    gene: model.vocabulary.token(filled.gene[i] as number) ?? "",
-    actual: (batch.tokens[row] as number) - FIRST_RANK_TOKEN,
-    rank: filled.rank[i] as number,
-    probability: filled.probability[i] as number,
-    expected: filled.expectedRank[i] as number,
+  const masked = maskCells(counts, hideGenes(counts, 0.5, seed), 0, 1, predictor.base);
+  const answers = answersOf(counts, masked);
+  const { mean, expressed } = await predictor.predict(masked, answers, signal);
+  const byCount = [...answers.keys()].sort((a, b) => (answers[b] ?? 0) - (answers[a] ?? 0) || a - b);
+  const shown = [...byCount.slice(0, SHOWN_GENES / 2), ...byCount.slice(-SHOWN_GENES / 2)];
+  return shown.map((query) => ({
+    gene: model.vocabulary.token(masked.queries.genes[query] ?? 0) ?? "",
+    actual: answers[query] ?? 0,
+    expected: mean[query] ?? Number.NaN,
+    expressed: expressed[query] ?? Number.NaN,
   }));
 }

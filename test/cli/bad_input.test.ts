@@ -14,7 +14,7 @@ beforeAll(async () => {
   data = join(folder, "cells.h5ad");
   run = join(folder, "run");
   await writeStudy(data);
-  const trained = await ddsc("train", "--data", data, "--steps", "1", "--batch", "4", "--out", run);
+  const trained = await ddsc("train", "--values", "ranks", "--data", data, "--steps", "1", "--batch", "4", "--out", run);
   expect(trained.code).toBe(0);
 });
 afterAll(() => rm(folder, { recursive: true }));
@@ -72,7 +72,7 @@ describe("a wrong command line ends with exit code 2 and one line that names the
       "USAGE: expected a whole number >= 1 and <= 1000000000 for --steps but received 0",
     ],
     [["train", "--batch"], "USAGE: option '--batch <N>' argument missing"],
-    [["train", "--data", "x.h5ad"], "USAGE: train needs --out <PATH>"],
+    [["train", "--values", "ranks", "--data", "x.h5ad"], "USAGE: train needs --out <PATH>"],
     [["train", "--out", "x"], "USAGE: train needs --data <FILE>"],
     [["inspect"], "USAGE: missing required argument 'file'"],
     [
@@ -86,7 +86,7 @@ describe("a wrong command line ends with exit code 2 and one line that names the
 
   it("two batch sizes, a list without genes, a device that is not there", async () => {
     const out = join(folder, "never");
-    const train = ["train", "--data", data, "--out", out];
+    const train = ["train", "--values", "ranks", "--data", data, "--out", out];
     expectFailure(
       await ddsc(...train, "--batch", "4", "--batch-tokens", "512"),
       2,
@@ -126,7 +126,7 @@ describe("data that cannot be used ends with exit code 1 and one line that names
       [empty, "DATA_FORMAT"],
       [folder, "DATA_"],
     ] as const) {
-      const result = await ddsc("train", "--data", file, "--out", out);
+      const result = await ddsc("train", "--values", "ranks", "--data", file, "--out", out);
       expectFailure(result, 1, code);
       expect(result.stderr).toContain(file);
     }
@@ -134,7 +134,7 @@ describe("data that cannot be used ends with exit code 1 and one line that names
   });
 
   it("cells that are too large for a batch, or too small, in the words of the command line", async () => {
-    const train = ["train", "--data", data, "--out", join(folder, "small"), "--steps", "1"];
+    const train = ["train", "--values", "ranks", "--data", data, "--out", join(folder, "small"), "--steps", "1"];
     const { code, stderr } = await ddsc(...train, "--batch-tokens", "16");
     expect(code).toBe(1);
     expect(stderr).toMatch(/BATCH_TOKENS_TOO_FEW: .*; raise --batch-tokens or lower --max-length\n$/);
@@ -231,7 +231,7 @@ describe("a model that cannot be used ends with exit code 1 and one line that na
   ])("weights that PyTorch wrote are named as such: %s", async (_, bytes) => {
     const weights = join(folder, "model.ckpt");
     await writeFile(weights, bytes);
-    const result = await ddsc("train", "--data", data, "--out", join(folder, "never"), "--weights", weights);
+    const result = await ddsc("train", "--values", "ranks", "--data", data, "--out", join(folder, "never"), "--weights", weights);
     expectFailure(
       result,
       1,
@@ -241,7 +241,7 @@ describe("a model that cannot be used ends with exit code 1 and one line that na
   });
 
   it("weights to start from that are of another shape", async () => {
-    const words = ["train", "--data", data, "--out", join(folder, "never")];
+    const words = ["train", "--values", "ranks", "--data", data, "--out", join(folder, "never")];
     const result = await ddsc(...words, "--weights", "test/fixtures/deep.safetensors");
     expectFailure(result, 1, "CHECKPOINT_TENSORS");
     expect(await readdir(folder)).not.toContain("never");
@@ -276,13 +276,13 @@ describe("a place that cannot be written ends with exit code 1, one line and not
     const out = join(folder, "photos");
     await mkdir(out);
     await writeFile(join(out, "cat.jpg"), "");
-    expectFailure(await ddsc("train", "--data", data, "--out", out, "--overwrite"), 1, `FILE_EXISTS: ${out}`);
+    expectFailure(await ddsc("train", "--values", "ranks", "--data", data, "--out", out, "--overwrite"), 1, `FILE_EXISTS: ${out}`);
     expect(await readdir(out)).toEqual(["cat.jpg"]);
   });
 
   it("a path below a file", async () => {
     const below = join(data, "out");
-    const train = ["train", "--data", data, "--steps", "1", "--quiet", "--out", below];
+    const train = ["train", "--values", "ranks", "--data", data, "--steps", "1", "--quiet", "--out", below];
     expectFailure(await ddsc(...train), 1, "FILE_WRITE");
     const impute = ["impute", "--model", run, "--data", data, "--out", join(below, "x.h5ad")];
     expectFailure(await ddsc(...impute), 1, "FILE_WRITE");
