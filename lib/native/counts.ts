@@ -16,6 +16,22 @@ export interface CountCells {
   readonly panels?: Int32Array;
 }
 
+/** What cells are summarised with: a `CellSummary` and the statistics of depth that it was learnt with. */
+export interface SummaryPool {
+  /** Ids of the pooled genes, ascending. */
+  readonly genes: Int32Array;
+  /** Loadings, [pooled genes, width]. */
+  readonly pool: Float32Array;
+  /** [width] */
+  readonly ridge: Float64Array;
+  /** `CountBase.size`, [gene vocabulary]. */
+  readonly size: Float64Array;
+  /** `CountBase.meanDepth` */
+  readonly meanDepth: number;
+  /** `CountBase.spread` */
+  readonly spread: number;
+}
+
 /** What `chooseQueries` chooses from, and how much. */
 export interface ChooseQueriesInput {
   /** Cells with counts and panels. */
@@ -39,6 +55,8 @@ export interface ChooseQueriesInput {
    * kept.
    */
   readonly thin?: Float32Array;
+  /** What to summarise the visible genes with. Absent: they are not. */
+  readonly summary?: SummaryPool;
   /** A whole number below 2^53. */
   readonly seed: number;
   /** A whole number below 2^44. */
@@ -75,6 +93,8 @@ export interface CountRows {
   readonly counts: Int32Array;
   /** 1 / P(this gene is asked about, given the hidden ones), [queries]. */
   readonly weight: Float32Array;
+  /** u: summary of each cell's visible genes, [cells, width]; where it was asked for. */
+  readonly summary?: Float32Array;
 }
 
 /** The addon's functions, as they are exported. */
@@ -108,11 +128,19 @@ interface CountAddon {
  * - genes with count 0: all, or one each of `zeros` strata: by descending share they are cut into runs of sums of
  *   sqrt(share) that are as equal as can be, none empty; all genes of a run are equally likely; weight the genes of the run.
  *
+ * Summary. Of the visible pooled genes, zeros too, with the (thinned) count x of a gene, its mean m = e * share at the estimated
+ * depth e = (V + spread) / (S + spread / meanDepth), and f the visible pooled genes over all pooled genes:
+ *
+ *   u[j] = sum of r * pool[gene, j] / (f + ridge[j]),   r = (x - m) / sqrt(m + m^2 / size + 1e-3) within -5..5
+ *
+ * A pooled gene that the cell does not measure is like a hidden one, and so is evidence that was too much. A cell's summary is
+ * the same, to the last bit, in any batch; it is 0 where all pooled genes are hidden.
+ *
  * Throws `ARGUMENT_RANGE` for options out of range or not fitting the cells (they name the cell by its place in the batch),
  * `BATCH_INVALID` for a batch without counts and panels or with genes that its panel does not have.
  */
 export async function chooseQueries(input: ChooseQueriesInput): Promise<CountRows> {
-  const { batch, panels, share, zeros, expressed, evidence, hidden, hide, thin } = input;
+  const { batch, panels, share, zeros, expressed, evidence, hidden, hide, thin, summary } = input;
   checkStream(input.seed, input.step);
   for (const [name, limit] of Object.entries({ zeros, expressed, evidence })) {
     if (limit !== Number.POSITIVE_INFINITY) checkNumber(name, limit, { min: 0, integer: true });
@@ -126,6 +154,7 @@ export async function chooseQueries(input: ChooseQueriesInput): Promise<CountRow
     share,
     ...(hide === undefined ? { hidden } : { hide: { ...hide } }),
     ...(thin === undefined ? {} : { thin }),
+    ...(summary === undefined ? {} : { summary: { ...summary } }),
     zeros,
     expressed,
     evidence,

@@ -33,6 +33,17 @@ data::CountCells countCells(const Field& batch) {
   return cells;
 }
 
+data::SummaryPool summaryPool(const Field& summary) {
+  data::SummaryPool pool;
+  pool.genes = int32s(summary["genes"]);
+  pool.pool = borrowed<Napi::Float32Array>(summary["pool"], napi_float32_array);
+  pool.ridge = borrowed<Napi::Float64Array>(summary["ridge"], napi_float64_array);
+  pool.size = borrowed<Napi::Float64Array>(summary["size"], napi_float64_array);
+  pool.meanDepth = summary["meanDepth"].number();
+  pool.spread = summary["spread"].number();
+  return pool;
+}
+
 /// A call and the arrays that it reads, which JavaScript keeps as they are until it has ended.
 struct Choosing {
   data::CountCells cells;
@@ -61,12 +72,13 @@ struct Choosing {
     options.evidence = most(input["evidence"]);
     if (!input["thin"].missing())
       options.keep = borrowed<Napi::Float32Array>(input["thin"], napi_float32_array);
+    if (!input["summary"].missing()) options.summary = summaryPool(input["summary"]);
     options.seed = input["seed"].natural();
     options.step = input["step"].natural();
   }
 };
 
-Napi::Value rowsObject(Napi::Env env, const data::CountRows& rows) {
+Napi::Value rowsObject(Napi::Env env, const data::CountRows& rows, bool summarised) {
   Napi::Object result = Napi::Object::New(env);
   result.Set("offsets", toArray(env, rows.offsets));
   result.Set("keys", toArray(env, rows.keys));
@@ -81,6 +93,7 @@ Napi::Value rowsObject(Napi::Env env, const data::CountRows& rows) {
   result.Set("answers", toArray(env, rows.answers));
   result.Set("counts", toArray(env, rows.counts));
   result.Set("weight", toArray(env, rows.weight));
+  if (summarised) result.Set("summary", toArray(env, rows.summary));
   return result;
 }
 
@@ -91,7 +104,9 @@ Napi::Value chooseQueries(const Napi::CallbackInfo& info) {
     return Job<data::CountRows>::start(
         info.Env(), [call] { return data::chooseQueries(call->cells, call->panels, call->options); },
         // Holds the call, so that its reference to JavaScript is dropped on this thread.
-        [call](Napi::Env env, data::CountRows& rows) { return rowsObject(env, rows); });
+        [call](Napi::Env env, data::CountRows& rows) {
+          return rowsObject(env, rows, call->options.summary.has_value());
+        });
   });
 }
 

@@ -58,6 +58,7 @@ class Chooser {
  public:
   Chooser(const CountCells& cells, std::span<const GenePanel> panels, const QueryOptions& options)
       : cells_(cells), options_(options), panels_(panels), prepared_(panels.size()) {
+    if (options.summary) summarizer_.emplace(*options.summary, options.share);
     rows_.offsets.push_back(0);
     reserve();
   }
@@ -76,6 +77,7 @@ class Chooser {
     const SharesSeen seen = panel_->sharesSeen(hiding_);
     rows_.visibleShare.push_back(seen.visible);
     rows_.hiddenShare.push_back(seen.hidden);
+    summarise(cell);
     askExpressed();
     askZeros();
     addQueries();
@@ -97,6 +99,7 @@ class Chooser {
     rows_.answers.reserve(queries);
     rows_.counts.reserve(queries);
     rows_.weight.reserve(queries);
+    if (summarizer_) rows_.summary.reserve(cells * summarizer_->width());
   }
 
   std::int32_t valueOf(std::int32_t count) const {
@@ -217,6 +220,20 @@ class Chooser {
     rows_.genes.push_back(gene);
   }
 
+  void summarise(std::size_t cell) {
+    if (!summarizer_) return;
+    const std::int32_t number = cells_.panels[cell];
+    if (number != summarised_) {
+      summarizer_->usePanel(panels_[static_cast<std::size_t>(number)].genes);
+      summarised_ = number;
+    }
+    countAt_.resize(std::max(countAt_.size(), panel_->size()), 0);
+    for (const Expressed& gene : expressed_) countAt_[gene.place] = gene.count;
+    const VisibleCell visible{hiding_, countAt_, rows_.visibleTotal.back(), rows_.visibleShare.back()};
+    summarizer_->add(visible, rows_.summary);
+    for (const Expressed& gene : expressed_) countAt_[gene.place] = 0;
+  }
+
   /// From here on, hidden in `hiding_` are only genes without counts.
   void askExpressed() {
     asked_.assign((panel_->size() + 63) / 64, 0);
@@ -277,6 +294,8 @@ class Chooser {
   std::span<const GenePanel> panels_;
   std::vector<std::optional<PreparedPanel>> prepared_;
   const CountValues values_;
+  std::optional<CellSummarizer> summarizer_;
+  std::int32_t summarised_ = -1;  // the panel that it is ready for
   CountRows rows_;
   // Of the cell at hand.
   const PreparedPanel* panel_ = nullptr;

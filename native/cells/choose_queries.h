@@ -8,6 +8,8 @@
 #include <span>
 #include <vector>
 
+#include "cells/cell_summary.h"
+
 namespace ddsc::data {
 
 /// The genes that some cells measure.
@@ -38,6 +40,7 @@ struct QueryOptions {
   std::size_t zeros = 0, expressed = 0;  // hidden genes without and with counts that are asked about at most
   std::size_t evidence = 0;              // visible genes that have a row at most
   std::optional<std::span<const float>> keep;  // [cells] chance of every molecule to be kept; none: all are
+  std::optional<SummaryPool> summary;          // none: cells are not summarised
   std::uint64_t seed = 0, step = 0;
 };
 
@@ -53,6 +56,7 @@ struct CountRows {
   std::vector<double> visibleTotal, visibleShare, hiddenShare;
   std::vector<std::int32_t> answers, counts;  // [queries] value and count
   std::vector<float> weight;                  // [queries] 1 / P(this gene is asked about, if it is hidden)
+  std::vector<float> summary;  // [cells, width of the pool] see CellSummarizer; empty without one
 };
 
 /// Chooses. Throws BATCH_INVALID where the cells contradict themselves or their panels, ARGUMENT_RANGE where
