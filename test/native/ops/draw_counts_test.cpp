@@ -87,7 +87,6 @@ CountRows alike(std::int32_t count, double mean, double size) {
   p.share[0] = mean / 5000;
   p.size[0] = size;
   p.depth = {5000, 5000};
-  p.makeTable();
   std::fill(p.gene.begin(), p.gene.end(), 0);
   p.tilt.fill(0);
   return p;
