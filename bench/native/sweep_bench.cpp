@@ -1,5 +1,6 @@
 // What the ops around the matrix products cost at hidden 512 and 4096 tokens, half of them masked. Their
 // limit is memory: the bytes counted are those that must be read or written once.
+#include <string>
 #include <vector>
 
 #include "bench/native/bench.h"
@@ -163,37 +164,63 @@ DDSC_BENCH("losses, 6400 rows: ranks 54 wide, counts 180 wide with a base") {
   constexpr std::int64_t kGenes = 20'000;
   const CountValues counts;
   const std::vector<double> share(kGenes, 1.0 / kGenes), size(kGenes, 0.7), depth(kCells, 5000);
-  const std::vector<double> table = countTable(counts, {size.data(), kGenes});
-  std::vector<std::int32_t> gene;
-  for (std::int64_t row = 0; row < rows; ++row)
+  const std::vector<float> logSize(kGenes, 0.1f);
+  // Every row asks for a gene of its own.
+  std::vector<std::int32_t> gene, place;
+  for (std::int64_t row = 0; row < rows; ++row) {
     gene.push_back(static_cast<std::int32_t>(row * 7919 % kGenes));
-  const CountBase base{counts.middle(),
-                       counts.logWidth(),
-                       {table.data(), static_cast<std::int64_t>(table.size())},
-                       {share.data(), kGenes},
-                       {size.data(), kGenes},
-                       {depth.data(), kCells},
-                       {gene.data(), rows},
-                       cells.cell,
-                       zeros.span()};
+    place.push_back(static_cast<std::int32_t>(row * 3989 % rows));
+  }
+  std::vector<double> sizes(ones.size()), table(ones.size() * static_cast<std::size_t>(counts.values()));
+  std::vector<double> slope(table.size());
+  const auto spanOf = [](auto& of) { return Span{of.data(), static_cast<std::int64_t>(of.size())}; };
+  CountTable tables{.middle = counts.middle(),
+                    .fixed = counts.fixed(),
+                    .size = spanOf(size),
+                    .logSize = spanOf(logSize),
+                    .genes = spanOf(gene),
+                    .sizes = spanOf(sizes),
+                    .table = spanOf(table),
+                    .slope = {}};
+  const double tableBytes = static_cast<double>(table.size() * sizeof(double));
+  context.measure({.bytes = tableBytes}, [&] { backend->run(tables); }, "table of 6400 genes");
+  tables.slope = spanOf(slope);
+  context.measure({.bytes = 2 * tableBytes}, [&] { backend->run(tables); }, "table and slopes");
+  const CountBase base{.middle = counts.middle(),
+                       .share = spanOf(share),
+                       .depth = spanOf(depth),
+                       .sizes = spanOf(sizes),
+                       .table = spanOf(table),
+                       .slope = spanOf(slope),
+                       .gene = spanOf(gene),
+                       .cell = cells.cell,
+                       .place = spanOf(place),
+                       .tilt = zeros.span()};
   const std::int64_t width = counts.values() + 3;
   const Array logits(*backend, rows, width);
   const double read = logits.bytes() + static_cast<double>(rows * counts.values()) * sizeof(double);
+  const Array dlogSize(*backend, 1, rows);
+  CountLoss op{.logits = logits.matrix(),
+               .base = base,
+               .target = {target.data(), rows},
+               .weight = {ones.data(), rows},
+               .loss = loss.span(),
+               .logProbability = logProbability.span(),
+               .dlogits = {},
+               .dtilt = dtilt.span(),
+               .logSize = spanOf(logSize),
+               .dlogSize = {}};
   for (const DType type : {DType::f32, DType::bf16}) {
     const Array dlogits(*backend, rows, width, type);
+    op.dlogits = dlogits.matrix();
+    const std::string of = type == DType::f32 ? "counts" : "counts, bf16";
+    op.base.slope = {};
+    op.dlogSize = {};
+    context.measure({.bytes = read + dlogits.bytes()}, [&] { backend->run(op); }, of);
+    op.base.slope = base.slope;
+    op.dlogSize = dlogSize.span();
     context.measure(
-        {.bytes = read + dlogits.bytes()},
-        [&] {
-          backend->run(CountLoss{.logits = logits.matrix(),
-                                 .base = base,
-                                 .target = {target.data(), rows},
-                                 .weight = {ones.data(), rows},
-                                 .loss = loss.span(),
-                                 .logProbability = logProbability.span(),
-                                 .dlogits = dlogits.matrix(),
-                                 .dtilt = dtilt.span()});
-        },
-        type == DType::f32 ? "counts" : "counts, bf16");
+        {.bytes = read + tableBytes + dlogits.bytes()}, [&] { backend->run(op); }, of + " and sizes");
   }
   std::vector<std::int32_t> values(ones.size()), drawn(ones.size());
   context.measure(

@@ -28,17 +28,24 @@ struct CountRow {
 };
 
 DDSC_INLINE RowBase baseOf(const CountBase& base, std::int64_t row) {
-  const std::int64_t gene = base.gene[row];
-  return rowBase(static_cast<double>(base.tilt[row]), base.depth[base.cell[row]] * base.share[gene],
-                 base.size[gene]);
+  return rowBase(static_cast<double>(base.tilt[row]), base.depth[base.cell[row]] * base.share[base.gene[row]],
+                 base.sizes[base.place[row]]);
 }
 
-/// Asks for the table of a row that is worked on next: genes come in no order that the processor could guess.
-DDSC_INLINE void prefetchTable(const CountBase& base, std::int64_t row) {
+/// Where a row of base.table or base.slope begins.
+DDSC_INLINE const double* ofPlace(const Span<const double>& table, const CountBase& base, std::int64_t row) {
+  return table.data + static_cast<std::int64_t>(base.place[row]) * base.middle.size;
+}
+
+/// Asks for what a row that is worked on next reads: genes come in no order that the processor could guess.
+DDSC_INLINE void prefetchTables(const CountBase& base, std::int64_t row) {
   constexpr std::int64_t kLine = 64 / sizeof(double);
   const std::int64_t count = base.middle.size;
-  const double* table = base.table.data + static_cast<std::int64_t>(base.gene[row]) * count;
+  const double* table = ofPlace(base.table, base, row);
   for (std::int64_t i = 0; i < count; i += kLine) __builtin_prefetch(table + i);
+  if (!base.slope) return;
+  const double* slope = ofPlace(base.slope, base, row);
+  for (std::int64_t i = 0; i < count; i += kLine) __builtin_prefetch(slope + i);
 }
 
 /// body(row, memory) for each row of a base, in parallel.
@@ -49,7 +56,7 @@ DDSC_INLINE void eachCountRow(Context& context, const CountBase& base, const Bod
       context, base.gene.size, kRowsPerTask, [&](std::int64_t first, std::int64_t last, int worker) {
         const CountRow memory(context.scratch.worker(worker, CountRow::bytes(base.middle.size)), base);
         for (std::int64_t row = first; row < last; ++row) {
-          if (row + 1 < last) prefetchTable(base, row + 1);
+          if (row + 1 < last) prefetchTables(base, row + 1);
           body(row, memory);
         }
       });
@@ -59,7 +66,7 @@ DDSC_INLINE void eachCountRow(Context& context, const CountBase& base, const Bod
 DDSC_INLINE CountSums countSums(const CountBase& base, const RowBase& of, const float* logits,
                                 std::int64_t row, const CountRow& out) {
   const std::int64_t count = base.middle.size, whole = count / kBlock * kBlock;
-  const double* table = base.table.data + static_cast<std::int64_t>(base.gene[row]) * count;
+  const double* table = ofPlace(base.table, base, row);
   double *x = out.x, *e = out.e;
   const D perRow = allOf(of.perRow), perCount = allOf(of.perCount);
   eachDoubles(whole, [&](std::int64_t i) {

@@ -1,8 +1,9 @@
 #pragma once
-// Vectors of double, by the compiler's own vector types: sums, differences, products and comparisons alone,
-// none contracted, so that every instruction set has the same bits. Rows of doubles are worked on in blocks
-// of eight, what the widest vectors hold, whatever the instruction set: a sum keeps eight interleaved sums,
-// so that its order is the same everywhere. For files of cpu/ops/ only (compiled once per instruction set).
+// Vectors of double, by the compiler's own vector types: sums, differences, products, quotients and
+// comparisons alone, none contracted, so that every instruction set has the same bits. Rows of doubles are
+// worked on in blocks of eight, what the widest vectors hold, whatever the instruction set: a sum keeps eight
+// interleaved sums, so that its order is the same everywhere. For files of cpu/ops/ only (compiled once per
+// instruction set).
 
 #include <cstdint>
 
@@ -36,6 +37,11 @@ DDSC_INLINE D allOf(double a) { return {a - DoubleVector{}}; }
 DDSC_INLINE D operator+(D a, D b) { return {a.v + b.v}; }
 DDSC_INLINE D operator-(D a, D b) { return {a.v - b.v}; }
 DDSC_INLINE D operator*(D a, D b) { return {a.v * b.v}; }
+DDSC_INLINE D operator/(D a, D b) { return {a.v / b.v}; }
+DDSC_INLINE D operator+(D a, double b) { return {a.v + b}; }
+DDSC_INLINE D operator-(D a, double b) { return {a.v - b}; }
+DDSC_INLINE D operator*(D a, double b) { return {a.v * b}; }
+DDSC_INLINE D operator/(double a, D b) { return {a / b.v}; }
 /// a where x < y, b elsewhere.
 DDSC_INLINE D ifLess(D x, D y, D a, D b) { return {x.v < y.v ? a.v : b.v}; }
 
@@ -76,6 +82,48 @@ DDSC_INLINE D exponential(D x) {
   D power;
   __builtin_memcpy(&power, &bits, sizeof power);
   return ifLess(x, lowest, allOf(0.0), p * power);
+}
+
+/// A positive number as 2^exponent fraction, fraction from sqrt(1/2) on and below sqrt(2).
+struct Scaled {
+  D exponent, fraction;
+};
+DDSC_INLINE Scaled scaled(D x) {
+  constexpr std::uint64_t kOne = 0x3FF0000000000000, kRootHalf = 0x3FE6A09E00000000;
+  constexpr std::uint64_t kMantissa = 0x000FFFFFFFFFFFFF;
+  constexpr double kTwo52 = 4503599627370496;  // a whole number in the lowest bits of its own
+  BitsVector bits;
+  __builtin_memcpy(&bits, &x, sizeof bits);
+  bits += kOne - kRootHalf;
+  const BitsVector whole = (bits >> 52u) | 0x4330000000000000;
+  bits = (bits & kMantissa) + kRootHalf;
+  Scaled s;
+  __builtin_memcpy(&s.exponent, &whole, sizeof whole);
+  s.exponent = s.exponent - (kTwo52 + 1023);
+  __builtin_memcpy(&s.fraction, &bits, sizeof bits);
+  return s;
+}
+
+/// exponent ln 2 + log(1 + f), sqrt(1/2) <= 1 + f < sqrt(2): log(1 + f) = 2 atanh(q) with q = f / (2 + f), by
+/// its series to q^19, the next below 2^-55, as f - f^2 / 2 and a small rest.
+DDSC_INLINE D logarithmOfScaled(D exponent, D f) {
+  const D q = f / (f + 2.0), square = q * q, half = f * f * 0.5;
+  D rest = square * (2.0 / 19);
+  for (int power = 17; power > 1; power -= 2) rest = (rest + 2.0 / power) * square;
+  const D small = q * (half + rest) + exponent * 1.90821492927058770002e-10;
+  return exponent * 6.93147180369123816490e-01 + (f - (half - small));
+}
+
+/// log x within 2 ulp, x a positive normal number.
+DDSC_INLINE D logarithm(D x) {
+  const Scaled s = scaled(x);
+  return logarithmOfScaled(s.exponent, s.fraction - 1.0);
+}
+
+/// log(1 + x) within 2 ulp, x >= 0 and finite.
+DDSC_INLINE D logarithm1p(D x) {
+  const Scaled s = scaled(x + 1.0);
+  return logarithmOfScaled(s.exponent, ifLess(s.exponent, allOf(0.5), x, s.fraction - 1.0));
 }
 
 /// Doubles that make whole blocks.

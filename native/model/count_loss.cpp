@@ -29,13 +29,19 @@ StagedLoss Model::stageCounts(Workspace& memory, const CountLossInput& input, bo
   staged.source = input.source;
   staged.denoiser = prepareCounts(input.rows, config(), parameters_.layout(), train, memory);
   staged.target = input.answers;
+  std::vector<std::int32_t> genes;
   for (std::size_t cell = 0; cell < input.rows.keys.size(); ++cell) {
-    const std::int32_t rows = input.rows.batch.offsets[cell + 1] - input.rows.batch.offsets[cell];
-    staged.rowCell.insert(staged.rowCell.end(), static_cast<std::size_t>(rows - input.rows.keys[cell]),
+    const std::int32_t first = input.rows.batch.offsets[cell] + input.rows.keys[cell];
+    const std::int32_t end = input.rows.batch.offsets[cell + 1];
+    staged.rowCell.insert(staged.rowCell.end(), static_cast<std::size_t>(end - first),
                           static_cast<std::int32_t>(cell));
+    genes.insert(genes.end(), input.rows.batch.genes.begin() + first, input.rows.batch.genes.begin() + end);
   }
+  const QueryGenes asked(genes);
   CountLoss& loss = staged.countLoss;
-  loss.base = countTables_.base(staged.denoiser, memory.upload(input.rows.depth), {});
+  staged.askedGenes = memory.upload(asked.genes);
+  loss.base =
+      countTables_.base({}, staged.denoiser, memory.upload(asked.place), memory.upload(input.rows.depth), {});
   loss.firstValue = kFirstValue;
   loss.target = memory.upload(staged.target);
   loss.weight = memory.upload(input.weight);
@@ -51,6 +57,10 @@ Model::LossResults Model::countLoss(const StagedLoss& staged, const DenoiserActi
   const std::int64_t queries = staged.sums.maskedTokens;
   CountLoss loss = staged.countLoss;
   loss.logits = activations.logits;
+  const CountTable table = countTables_.table(staged.askedGenes, false, workspace_);
+  loss.base.middle = table.middle;
+  loss.base.sizes = table.sizes;
+  loss.base.table = table.table;
   loss.base.tilt = activations.state.tilt;
   loss.gradientScale = static_cast<float>(gradientScale);
   loss.loss = workspace_.span<float>(queries);
@@ -59,6 +69,7 @@ Model::LossResults Model::countLoss(const StagedLoss& staged, const DenoiserActi
     loss.dlogits = workspace_.matrix(queries, config().vocabSize, compute_);
     loss.dtilt = workspace_.span<float>(queries);
   }
+  backend_->run(table);
   backend_->run(loss);
   return {loss.loss, {}, loss.logProbability, {}, {loss.dlogits, loss.dtilt}};
 }

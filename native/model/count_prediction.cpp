@@ -67,7 +67,10 @@ CountBase CountPrediction::base() const {
   DenoiserInput in;
   in.counts.queryGenes = w.upload(genes_);
   in.counts.queryCells = ragged_.upload(w);
-  return model_->countTables_.base(in, w.upload(depth_), tiltView());
+  const QueryGenes asked(genes_);
+  const CountTable table = model_->countTables_.table(w.upload(asked.genes), false, w);
+  model_->backend().run(table);
+  return model_->countTables_.base(table, in, w.upload(asked.place), w.upload(depth_), tiltView());
 }
 
 CountPrediction::Statistics CountPrediction::statistics(const std::vector<std::int32_t>& target,

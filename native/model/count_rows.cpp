@@ -1,5 +1,6 @@
 #include "model/count_rows.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -199,10 +200,9 @@ void CountTables::set(const std::vector<double>& share, const std::vector<double
                   "gene id " + std::to_string(gene) + ": the share must be at least 0 and the size above 0");
   }
   const auto ids = static_cast<std::int64_t>(genes);
-  const std::vector<double> table = countTable(values_, {size.data(), ids});
   const std::int64_t values = values_.values();
-  // One piece: middles, log widths, shares, sizes, the table; then the bounds of values.
-  const std::int64_t doubles = 2 * values + 2 * ids + ids * values;
+  // One piece: middles, what no gene changes, shares, sizes; then the bounds of values.
+  const std::int64_t doubles = 2 * values + 2 * ids;
   memory_ = {};
   memory_ = Buffer(*backend_, static_cast<std::size_t>(doubles) * sizeof(double) +
                                   static_cast<std::size_t>(values + 1) * sizeof(std::int32_t));
@@ -214,26 +214,53 @@ void CountTables::set(const std::vector<double>& share, const std::vector<double
     return span;
   };
   shared_.middle = put(values_.middle().data, values);
-  shared_.logWidth = put(values_.logWidth().data, values);
-  shared_.share = put(share.data(), ids);
+  shared_.fixed = put(values_.fixed().data, values);
+  share_ = put(share.data(), ids);
   shared_.size = put(size.data(), ids);
-  shared_.table = put(table.data(), ids * values);
   auto* bounds = reinterpret_cast<std::int32_t*>(next);
   backend_->upload(bounds, values_.bounds().data,
                    static_cast<std::size_t>(values + 1) * sizeof(std::int32_t));
   low_ = {bounds, values + 1};
 }
 
-CountBase CountTables::base(const DenoiserInput& input, Span<const double> depth,
-                            Span<const float> tilt) const {
-  require(shared_.table.data != nullptr, "MODEL_BASE",
+QueryGenes::QueryGenes(const std::vector<std::int32_t>& ofQueries) : genes(ofQueries) {
+  std::sort(genes.begin(), genes.end());
+  genes.erase(std::unique(genes.begin(), genes.end()), genes.end());
+  for (const std::int32_t gene : ofQueries)
+    place.push_back(
+        static_cast<std::int32_t>(std::lower_bound(genes.begin(), genes.end(), gene) - genes.begin()));
+}
+
+void CountTables::requireSet() const {
+  require(share_.data != nullptr, "MODEL_BASE",
           "the model has no shares and sizes of genes yet: they are counted over the training cells");
-  CountBase base = shared_;
-  base.depth = depth;
-  base.gene = input.counts.queryGenes;
-  base.cell = input.counts.queryCells.cell;
-  base.tilt = tilt;
-  return base;
+}
+
+CountTable CountTables::table(Span<const std::int32_t> genes, bool slopes, Workspace& w) const {
+  requireSet();
+  CountTable table = shared_;
+  const std::int64_t entries = genes.size * values_.values();
+  table.genes = genes;
+  table.sizes = w.span<double>(genes.size);
+  table.table = w.span<double>(entries);
+  if (slopes) table.slope = w.span<double>(entries);
+  return table;
+}
+
+CountBase CountTables::base(const CountTable& table, const DenoiserInput& input,
+                            Span<const std::int32_t> place, Span<const double> depth,
+                            Span<const float> tilt) const {
+  requireSet();
+  return {.middle = table.middle,
+          .share = share_,
+          .depth = depth,
+          .sizes = table.sizes,
+          .table = table.table,
+          .slope = table.slope,
+          .gene = input.counts.queryGenes,
+          .cell = input.counts.queryCells.cell,
+          .place = place,
+          .tilt = tilt};
 }
 
 }  // namespace ddsc

@@ -30,6 +30,13 @@ void check(const CountRows& rows, const DenoiserConfig& config);
 DenoiserInput prepareCounts(const CountRows& rows, const DenoiserConfig& config,
                             const ParameterLayout& layout, bool train, Workspace& workspace);
 
+/// The distinct genes of queries, ascending, and the place of each query's gene among them.
+struct QueryGenes {
+  std::vector<std::int32_t> genes, place;
+
+  explicit QueryGenes(const std::vector<std::int32_t>& ofQueries);
+};
+
 /// The part of the base that is the same for all cells, in the backend's memory.
 class CountTables {
  public:
@@ -40,17 +47,24 @@ class CountTables {
   void set(const std::vector<double>& share, const std::vector<double>& size, const DenoiserConfig& config);
   /// Bytes held.
   std::size_t bytes() const { return memory_.bytes(); }
-  /// The base of a pass's queries. Throws Error MODEL_BASE where `set` was not called.
-  CountBase base(const DenoiserInput& input, Span<const double> depth, Span<const float> tilt) const;
+  /// The table of these genes, with room for it; `slopes`: for gradients. Throws Error MODEL_BASE where `set`
+  /// was not called.
+  CountTable table(Span<const std::int32_t> genes, bool slopes, Workspace& workspace) const;
+  /// The base of a pass's queries, by a table of their genes. Throws as `table`.
+  CountBase base(const CountTable& table, const DenoiserInput& input, Span<const std::int32_t> place,
+                 Span<const double> depth, Span<const float> tilt) const;
   const CountValues& values() const { return values_; }
   /// [values + 1], see DrawCounts::low.
   Span<const std::int32_t> low() const { return low_; }
 
  private:
+  void requireSet() const;
+
   Backend* backend_;
   CountValues values_;
   Buffer memory_;
-  CountBase shared_;
+  CountTable shared_;
+  Span<const double> share_;
   Span<const std::int32_t> low_;
 };
 

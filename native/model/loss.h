@@ -79,9 +79,10 @@ struct StagedLoss {
   DenoiserInput denoiser;
   DiffusionLoss loss;  // what it reads, of ranks or of counts; logits and results come later
   CountLoss countLoss;
-  Grouping byToken, byGene;    // for training
-  InputSlot* slot = nullptr;   // where Model::stage put it; none: in the call's own memory
-  std::shared_ptr<void> hold;  // of the slot
+  Span<const std::int32_t> askedGenes;  // of counts: distinct
+  Grouping byToken, byGene;             // for training
+  InputSlot* slot = nullptr;            // where Model::stage put it; none: in the call's own memory
+  std::shared_ptr<void> hold;           // of the slot
 };
 
 /// A loss that the device may still be working on.

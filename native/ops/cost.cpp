@@ -38,12 +38,13 @@ double rotaryBytes(const Op& op, double width) {
   return 2 * half * static_cast<double>(std::max(op.cells.longest, op.keys.longest)) * sizeof(float);
 }
 
-/// A base, with a row of the table for each row.
-double baseBytes(const CountBase& base) {
-  const double genes = static_cast<double>(base.size.size), rows = static_cast<double>(base.gene.size);
-  const double values = static_cast<double>(base.middle.size);
-  return bytesOf(base.middle, base.depth, base.gene, base.cell, base.tilt) +
-         std::min(genes, rows) * (values + 2) * sizeof(double);
+/// A base, with a row of the table for each row, and one of the slopes where they are read.
+double baseBytes(const CountBase& base, bool slopes = false) {
+  const double rows = static_cast<double>(base.gene.size), values = static_cast<double>(base.middle.size);
+  const double shares = std::min(static_cast<double>(base.share.size), rows);
+  const double places = std::min(static_cast<double>(base.sizes.size), rows);
+  return bytesOf(base.middle, base.depth, base.gene, base.cell, base.place, base.tilt) +
+         (shares + places * (1 + (slopes ? 2 : 1) * values)) * sizeof(double);
 }
 
 /// Operations for each value of each row.
@@ -158,13 +159,23 @@ Cost cost(const DrawTokens& op) {
                                        bytesOf(op.reveal, op.stay, op.sigma, op.probability)};
 }
 
+Cost cost(const CountTable& op) {
+  // A far value's logarithm 28 and series 14, what joins them 10; its slope 10. Near values, which have two
+  // logarithms, the longer series and the product of eight factors, are few.
+  const double each = op.slope ? 62 : 52, genes = static_cast<double>(op.genes.size);
+  return {each * genes * static_cast<double>(op.middle.size),
+          bytesOf(op.middle, op.fixed, op.genes, op.sizes, op.table, op.slope) +
+              genes * (sizeof(double) + (op.logSize ? sizeof(float) : 0))};
+}
+
 // Base and sum 4, maximum 1, exponential of the distance 2, sum 1.
 constexpr double kCountSoftmax = 8;
 
 Cost cost(const CountLoss& op) {
-  // Of the gradient 1, of the expectation 3.
-  const double each = kCountSoftmax + (op.dlogits ? 1 : 0) + (op.dtilt ? 3 : 0);
-  return {perValue(op.base, each), baseBytes(op.base) +
+  // Of the gradient 1, of the expectation 3, of the sizes' 6.
+  const double each = kCountSoftmax + (op.dlogits ? 1 : 0) + (op.dtilt ? 3 : 0) + (op.dlogSize ? 6 : 0);
+  const double ofSizes = op.dlogSize ? bytesOf(op.dlogSize) + bytesOf(op.base.gene) : 0;  // a logSize a row
+  return {perValue(op.base, each), baseBytes(op.base, static_cast<bool>(op.dlogSize)) + ofSizes +
                                        bytesOf(op.logits, op.target, op.weight, op.loss, op.logProbability) +
                                        bytesOf(op.dlogits, op.dtilt)};
 }

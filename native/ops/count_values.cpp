@@ -36,28 +36,13 @@ CountValues::CountValues(std::int32_t exact, std::int32_t perOctave, std::int32_
     high_.push_back(high);
     middle_.push_back((static_cast<double>(low) + static_cast<double>(high)) / 2);
     logWidth_.push_back(std::log(static_cast<double>(high - low + 1)));
+    fixed_.push_back(logWidth_.back() - logGamma(middle_.back() + 1));
   }
 }
 
 std::int32_t CountValues::valueOf(std::int64_t count) const {
   const auto last = bounds_.end() - 1;  // it only bounds the last value
   return static_cast<std::int32_t>(std::upper_bound(bounds_.begin(), last, count) - bounds_.begin()) - 1;
-}
-
-std::vector<double> countTable(const CountValues& counts, Span<const double> size) {
-  const Span<const double> middle = counts.middle(), logWidth = counts.logWidth();
-  std::vector<double> ofCounts;  // of every gene
-  for (std::int64_t value = 0; value < middle.size; ++value)
-    ofCounts.push_back(logWidth[value] - logGamma(middle[value] + 1));
-  std::vector<double> table;
-  table.reserve(static_cast<std::size_t>(size.size * middle.size));
-  for (std::int64_t gene = 0; gene < size.size; ++gene) {
-    const double ofSize = logGamma(size[gene]);
-    for (std::int64_t value = 0; value < middle.size; ++value)
-      table.push_back(logGamma(middle[value] + size[gene]) - ofSize +
-                      ofCounts[static_cast<std::size_t>(value)]);
-  }
-  return table;
 }
 
 }  // namespace ddsc

@@ -1,5 +1,5 @@
 #pragma once
-// Counts as values, the tokens of count models, and the part of their base that depends on a gene alone.
+// Counts as values, the tokens of count models, and the part of their base that depends on no gene.
 
 #include <cstdint>
 #include <vector>
@@ -27,16 +27,14 @@ class CountValues {
   Span<const double> middle() const { return {middle_.data(), values()}; }
   /// [values] log of how many counts a value stands for.
   Span<const double> logWidth() const { return {logWidth_.data(), values()}; }
+  /// [values] logWidth - lgamma(middle + 1): of CountTable, what no gene changes.
+  Span<const double> fixed() const { return {fixed_.data(), values()}; }
   /// The value that stands for `count`, which is at least 0.
   std::int32_t valueOf(std::int64_t count) const;
 
  private:
   std::vector<std::int32_t> bounds_, high_;
-  std::vector<double> middle_, logWidth_;
+  std::vector<double> middle_, logWidth_, fixed_;
 };
-
-/// CountBase::table [genes, values] of the genes' sizes, all above 0: lgamma(middle + size) - lgamma(size) -
-/// lgamma(middle + 1) + logWidth, the part of a negative binomial's log-probability that no mean changes.
-std::vector<double> countTable(const CountValues& counts, Span<const double> size);
 
 }  // namespace ddsc

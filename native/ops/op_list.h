@@ -30,6 +30,7 @@
   use(DiffusionLoss, "loss")                    \
   use(TokenStatistics, "statistics")            \
   use(DrawTokens, "draw")                       \
+  use(CountTable, "count table")                \
   use(CountLoss, "count loss")                  \
   use(CountStatistics, "count statistics")      \
   use(DrawCounts, "draw counts")                \

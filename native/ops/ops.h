@@ -295,18 +295,35 @@ struct DrawTokens {
 
 // ---------------------------------------------------------------------------------------------- counts
 
+/// Largest logarithm of a learnt size over a counted one, both ways.
+inline constexpr float kMostLogSize = 5;
+
+/// Of the genes asked about in a pass, the parts of their negative binomials that no mean changes: with the
+/// size r = size[gene] * exp(clamp(logSize[gene], -5, 5)) and psi the derivative of lgamma,
+///   table[i, k] = lgamma(middle[k] + r) - lgamma(r) - lgamma(middle[k] + 1) + logWidth[k],
+///   slope[i, k] = d table[i, k] / d log r = r (psi(middle[k] + r) - psi(r)).
+/// In float64, for r from 1e-300 to 1e30; the error is some 1e-15 of lgamma(middle + r) and of fixed.
+struct CountTable {
+  Span<const double> middle, fixed;  // [values] ascending; logWidth[k] - lgamma(middle[k] + 1)
+  Span<const double> size;           // [genes], as counted
+  Span<const float> logSize;         // [genes] before the clamp, or empty: sizes as counted
+  Span<const std::int32_t> genes;    // [n]
+  Span<double> sizes, table, slope;  // [n] r; [n, values]; [n, values] or empty
+  bool operator==(const CountTable&) const = default;
+};
+
 /// Negative binomials of genes at a cell's depth, which count models add to the network's logits. Row i has
-/// the mean m = max(1e-8, depth[cell] * share[gene] * exp(clamp(tilt, -6, 6))) and the size r = size[gene];
+/// the mean m = max(1e-8, depth[cell] * share[gene] * exp(clamp(tilt, -6, 6))) and the size r = sizes[place];
 /// the log-probability of value k is
-///   table[gene, k] - r log1p(m / r) - middle[k] log1p(r / m),
-/// in float64, where table[gene, k] = lgamma(middle + r) - lgamma(r) - lgamma(middle + 1) + logWidth[k].
+///   table[place, k] - r log1p(m / r) - middle[k] log1p(r / m),
+/// in float64, with sizes, table and slope as CountTable makes them of the pass's genes.
 struct CountBase {
-  Span<const double> middle, logWidth;  // [values], middle of each value's bin of counts; log of its width
-  Span<const double> table;             // [genes, values]
-  Span<const double> share, size;       // [genes]
-  Span<const double> depth;             // [cells]
-  Span<const std::int32_t> gene, cell;  // [rows], cells ascending
-  Span<const float> tilt;               // [rows], before the clamp
+  Span<const double> middle;                   // [values], middle of each value's bin of counts
+  Span<const double> share;                    // [genes]
+  Span<const double> depth;                    // [cells]
+  Span<const double> sizes, table, slope;      // [n]; [n, values]; [n, values] or empty: for dlogSize alone
+  Span<const std::int32_t> gene, cell, place;  // [rows], cells ascending; the gene's place among the n
+  Span<const float> tilt;                      // [rows], before the clamp
   bool operator==(const CountBase&) const = default;
 };
 
@@ -318,7 +335,9 @@ inline constexpr float kMostTilt = 6;
 ///   logProbability = log p(target),  loss = -weight * logProbability,
 ///   dlogits = gradientScale * weight * (p - 1[target]), 0 in all other columns,
 ///   dtilt = gradientScale * weight * -r / (r + m) * (middle[target] - E_p[middle]), 0 where the tilt or the
-///   mean is clamped.
+///   mean is clamped,
+///   dlogSize = gradientScale * weight * -(D[target] - E_p[D]), D[k] = slope[place, k] - r middle[k] / (r +
+///   m) (what is the same for all k cancels), 0 where the gene's logSize is clamped.
 /// Neither p nor the base is stored. Log-probabilities keep their relative accuracy near 0: what is not the
 /// largest term is summed by itself (log1p).
 struct CountLoss {
@@ -331,6 +350,8 @@ struct CountLoss {
   Span<float> loss, logProbability;  // [rows]
   Matrix dlogits;                    // [rows, V] T, or empty
   Span<float> dtilt;                 // [rows], with dlogits
+  Span<const float> logSize;         // [genes] as CountTable read it; with dlogSize
+  Span<float> dlogSize;              // [rows], with dlogits and base.slope, or empty
   bool operator==(const CountLoss&) const = default;
 };
 

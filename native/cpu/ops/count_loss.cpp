@@ -31,6 +31,22 @@ void writeGradient(const CountLoss& op, std::int64_t row, double scale, const Co
   fillWithZeros(gradient + end, op.dlogits.cols - end);
 }
 
+/// E_p[D] - D[target] of CountLoss, with `per` the derivative's share of the middles.
+double sizeMoment(const CountBase& base, std::int64_t row, std::int64_t target, double per,
+                  const CountSums& sums, const CountRow& memory) {
+  const std::int64_t values = base.middle.size, whole = values / kBlock * kBlock;
+  const double* slope = ofPlace(base.slope, base, row);
+  const double ofTarget = slope[target], middle = memory.middle[target];
+  const D ofTargets = allOf(ofTarget), middles = allOf(middle);
+  double moment = sumOfDoubles(whole, [&](std::int64_t i) {
+    return loadDoubles(memory.e + i) *
+           ((loadDoubles(slope + i) - ofTargets) - (loadDoubles(memory.middle + i) - middles) * per);
+  });
+  for (std::int64_t i = whole; i < values; ++i)
+    moment += memory.e[i] * ((slope[i] - ofTarget) - (memory.middle[i] - middle) * per);
+  return moment / sums.total();
+}
+
 void lossOfRow(const CountLoss& op, std::int64_t row, const CountRow& memory) {
   const std::int64_t target = op.target[row];
   const RowBase base = baseOf(op.base, row);
@@ -46,6 +62,11 @@ void lossOfRow(const CountLoss& op, std::int64_t row, const CountRow& memory) {
       return loadDoubles(memory.e + i) * (loadDoubles(memory.middle + i) - middle);
     });
     op.dtilt[row] = static_cast<float>(scale * base.perTilt * (moment / sums.total()));
+  }
+  if (op.dlogSize) {
+    const bool moves = movesSize(op.logSize[op.base.gene[row]]);
+    op.dlogSize[row] =
+        moves ? static_cast<float>(scale * sizeMoment(op.base, row, target, base.perSize, sums, memory)) : 0;
   }
   if (!op.dlogits) return;
   if (op.dlogits.type == DType::f32) {

@@ -10,8 +10,12 @@ namespace {
 struct LossInput {
   CountInput counts;
   Global<const std::int32_t> targets;
-  Global<const float> weight;
+  Global<const float> weight, logSize;
   double gradientScale;
+};
+
+struct LossOutput {
+  Global<float> loss, logProbability, dtilt, dlogSize;
 };
 
 template <class T>
@@ -33,8 +37,7 @@ DDSC_DEVICE void writeGradient(const CountRow& row, const CountSums& sums, std::
 /// Three blocks at a time: left to itself, the compiler takes four and spills.
 template <class T>
 DDSC_KERNEL(kRowThreads, 3)
-countLossOfRows(LossInput in, Global<float> loss, Global<float> logProbability, Rows<T> dlogits,
-                Global<float> dtilt) {
+countLossOfRows(LossInput in, LossOutput out, Rows<T> dlogits) {
   const std::int64_t index = rowOfWarp();
   if (index >= in.counts.logits.rows) return;
   const CountRow row(in.counts, index);
@@ -44,14 +47,25 @@ countLossOfRows(LossInput in, Global<float> loss, Global<float> logProbability, 
   const double scale = in.gradientScale * weight;
   if (laneIndex() == 0) {
     const double logP = sums.logProbability(row.x(target));
-    loss[index] = static_cast<float>(-weight * logP);
-    logProbability[index] = static_cast<float>(logP);
+    out.loss[index] = static_cast<float>(-weight * logP);
+    out.logProbability[index] = static_cast<float>(logP);
   }
-  if (dtilt.data != nullptr) {
-    const double middle = row.middle[target];
-    const double moment = sumOverValues(row, sums, [middle](double of) { return of - middle; });
+  const double middle = row.middle[target];
+  if (out.dtilt.data != nullptr) {
+    const double moment =
+        sumOverValues(row, sums, [&](std::int64_t value) { return row.middle[value] - middle; });
     if (laneIndex() == 0)
-      dtilt[index] = static_cast<float>(scale * row.base.perTilt * (moment / sums.total()));
+      out.dtilt[index] = static_cast<float>(scale * row.base.perTilt * (moment / sums.total()));
+  }
+  if (out.dlogSize.data != nullptr) {
+    const double* slope = in.counts.slope.data + in.counts.place[index] * row.values;
+    const double ofTarget = slope[target], per = row.base.perSize;
+    const double moment = sumOverValues(row, sums, [&](std::int64_t value) {
+      return (slope[value] - ofTarget) - (row.middle[value] - middle) * per;
+    });
+    const bool moves = movesSize(in.logSize[in.counts.gene[index]]);
+    if (laneIndex() == 0)
+      out.dlogSize[index] = moves ? static_cast<float>(scale * (moment / sums.total())) : 0.0f;
   }
   if (dlogits.data != nullptr)
     writeGradient<T>(row, sums, in.counts.firstValue, target, scale, dlogits[index]);
@@ -61,12 +75,13 @@ countLossOfRows(LossInput in, Global<float> loss, Global<float> logProbability, 
 
 void run(Context& context, const CountLoss& op) {
   const LossInput input{countInput(op.logits, op.firstValue, op.base), globalOf(op.target),
-                        globalOf(op.weight), static_cast<double>(op.gradientScale)};
+                        globalOf(op.weight), globalOf(op.logSize), static_cast<double>(op.gradientScale)};
+  const LossOutput output{globalOf(op.loss), globalOf(op.logProbability), globalOf(op.dtilt),
+                          globalOf(op.dlogSize)};
   withElementType(op.dlogits.type, [&](auto element) {
     using T = decltype(element);
-    launch<countLossOfRows<T>>(context.stream, "countLoss", warpPerRow(op.logits.rows), input,
-                               globalOf(op.loss), globalOf(op.logProbability), rowsOf<T>(op.dlogits),
-                               globalOf(op.dtilt));
+    launch<countLossOfRows<T>>(context.stream, "countLoss", warpPerRow(op.logits.rows), input, output,
+                               rowsOf<T>(op.dlogits));
   });
 }
 

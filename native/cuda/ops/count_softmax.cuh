@@ -11,15 +11,16 @@ namespace ddsc::cuda {
 struct CountInput {
   Rows<const float> logits;
   std::int64_t firstValue, values;
-  Global<const double> middle, table, share, size, depth;
-  Global<const std::int32_t> gene, cell;
+  Global<const double> middle, share, depth, sizes, table, slope;
+  Global<const std::int32_t> gene, cell, place;
   Global<const float> tilt;
 };
 
 inline CountInput countInput(const ConstMatrix& logits, std::int64_t firstValue, const CountBase& base) {
-  return {rowsOf<float>(logits), firstValue,           base.middle.size,    globalOf(base.middle),
-          globalOf(base.table),  globalOf(base.share), globalOf(base.size), globalOf(base.depth),
-          globalOf(base.gene),   globalOf(base.cell),  globalOf(base.tilt)};
+  return {rowsOf<float>(logits), firstValue,           base.middle.size,     globalOf(base.middle),
+          globalOf(base.share),  globalOf(base.depth), globalOf(base.sizes), globalOf(base.table),
+          globalOf(base.slope),  globalOf(base.gene),  globalOf(base.cell),  globalOf(base.place),
+          globalOf(base.tilt)};
 }
 
 /// A row's x, value by value.
@@ -32,9 +33,9 @@ struct CountRow {
   DDSC_DEVICE CountRow(const CountInput& in, std::int64_t row)
       : logits{in.logits[row].data + in.firstValue, in.values},
         middle(in.middle),
-        table{in.table.data + in.gene[row] * in.values, in.values},
+        table{in.table.data + in.place[row] * in.values, in.values},
         base(rowBase(static_cast<double>(in.tilt[row]), in.depth[in.cell[row]] * in.share[in.gene[row]],
-                     in.size[in.gene[row]])),
+                     in.sizes[in.place[row]])),
         values(in.values) {}
 
   DDSC_DEVICE double x(std::int64_t value) const {
@@ -80,12 +81,11 @@ DDSC_DEVICE CountSums countSums(const CountRow& row) {
   return sums;
 }
 
-/// The warp's sum of e times term(middle of the value), in every lane.
+/// The warp's sum of e times term(value), in every lane.
 template <class Term>
 DDSC_DEVICE double sumOverValues(const CountRow& row, const CountSums& sums, const Term& term) {
   double sum = 0;
-  eachValue(row.values,
-            [&](std::int64_t value) { sum += row.exponential(value, sums) * term(row.middle[value]); });
+  eachValue(row.values, [&](std::int64_t value) { sum += row.exponential(value, sums) * term(value); });
   return warpSum(sum);
 }
 

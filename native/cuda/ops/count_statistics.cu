@@ -29,11 +29,14 @@ DDSC_DEVICE void describeCount(const CountRow& row, const CountSums& sums, std::
     out.expressed[index] = static_cast<float>(sums.othersOf(0, row.exponential(0, sums)));
   const bool withVariance = out.variance.data != nullptr;
   if (out.mean.data == nullptr && !withVariance) return;
-  const double mean = sumOverValues(row, sums, [](double middle) { return middle; }) / sums.total();
+  const double mean =
+      sumOverValues(row, sums, [&](std::int64_t value) { return row.middle[value]; }) / sums.total();
   if (out.mean.data != nullptr && laneIndex() == 0) out.mean[index] = static_cast<float>(mean);
   if (!withVariance) return;
-  const double squares =
-      sumOverValues(row, sums, [mean](double middle) { return (middle - mean) * (middle - mean); });
+  const double squares = sumOverValues(row, sums, [&](std::int64_t value) {
+    const double distance = row.middle[value] - mean;
+    return distance * distance;
+  });
   if (laneIndex() == 0) out.variance[index] = static_cast<float>(squares / sums.total());
 }
 

@@ -88,20 +88,51 @@ DDSC_TEST("a count loss reads a row of its base's table for each row, but no mor
   const auto some = [&](std::int64_t count) { return Span<const double>{doubles.data(), count}; };
   CountLoss op;
   op.logits = logits.view();
-  op.base = {some(177), some(177),     some(std::int64_t{1000} * 177), some(1000), some(1000), some(4), rows,
-             rows,      numbers.span()};
+  op.base = {.middle = some(177),
+             .share = some(1000),
+             .depth = some(4),
+             .sizes = some(1000),
+             .table = some(std::int64_t{1000} * 177),
+             .slope = some(std::int64_t{1000} * 177),
+             .gene = rows,
+             .cell = rows,
+             .place = rows,
+             .tilt = numbers.span()};
   op.target = rows;
   op.weight = op.loss = op.logProbability = numbers.span();
-  const double base = 8 * (177 + 4) + 4 * 3 * 6;
+  const double base = 8 * (177 + 4) + 4 * 4 * 6;
   const double without = 4 * (6 * 180 + 4 * 6);
   checkClose(cost(op).bytes, base + 8 * 6 * 179 + without, 0);
   checkClose(cost(op).flops, 8 * 6 * 177, 0);
   op.dlogits = dlogits.view();
   op.dtilt = numbers.span();
-  checkClose(cost(op).bytes, base + 8 * 6 * 179 + without + 2 * 6 * 180 + 4 * 6, 0);
-  op.base.table = some(std::int64_t{2} * 177);
-  op.base.share = op.base.size = some(2);
-  checkClose(cost(op).bytes, base + 8 * 2 * 179 + without + 2 * 6 * 180 + 4 * 6, 0);
+  const double with = without + 2 * 6 * 180 + 4 * 6;
+  checkClose(cost(op).bytes, base + 8 * 6 * 179 + with, 0);
+  op.base.share = some(2);
+  op.base.sizes = some(3);
+  checkClose(cost(op).bytes, base + 8 * (2 + 3 * 178) + with, 0);
+  op.logSize = op.dlogSize = numbers.span();
+  checkClose(cost(op).bytes, base + 8 * (2 + 3 * 355) + with + 4 * 2 * 6, 0);
+}
+
+DDSC_TEST("a table of counts is written once, its slopes where they are wanted") {
+  std::vector<double> doubles(20 * 177);
+  const std::vector<std::int32_t> ids(20, 1);
+  const Tensor logSize(1, 100);
+  const Span<double> all{doubles.data(), 20 * 177};
+  CountTable op{.middle = all.part(0, 177),
+                .fixed = all.part(0, 177),
+                .size = all.part(0, 100),
+                .logSize = {},
+                .genes = {ids.data(), 20},
+                .sizes = all.part(0, 20),
+                .table = all,
+                .slope = {}};
+  const double bytes = 8 * 2 * 177 + 4 * 20 + 8 * 20 + 8 * 20 + 8 * 20 * 177;
+  checkClose(cost(op).bytes, bytes, 0);
+  op.slope = all;
+  op.logSize = {logSize.view().as<float>(), 100};
+  checkClose(cost(op).bytes, bytes + 8 * 20 * 177 + 4 * 20, 0);
 }
 
 DDSC_TEST("no more of an embedding table is read than there are tokens") {

@@ -6,12 +6,12 @@ namespace ddsc::test {
 namespace {
 
 struct Results {
-  Tensor loss, logProbability, dlogits, dtilt;
+  Tensor loss, logProbability, dlogits, dtilt, dlogSize;
 };
 
 Results lossesOf(Backend& backend, CountRows& p, DType type, float gradientScale = 1) {
   Results r{Tensor(1, p.rows()), Tensor(1, p.rows()), Tensor(p.rows(), p.logits.cols(), type, 2),
-            Tensor(1, p.rows())};
+            Tensor(1, p.rows()), Tensor(1, p.rows())};
   r.dlogits.fill(3);
   backend.run(CountLoss{.logits = p.logits.view(),
                         .base = p.base(),
@@ -22,7 +22,9 @@ Results lossesOf(Backend& backend, CountRows& p, DType type, float gradientScale
                         .loss = r.loss.span(),
                         .logProbability = r.logProbability.span(),
                         .dlogits = r.dlogits.view(),
-                        .dtilt = r.dtilt.span()});
+                        .dtilt = r.dtilt.span(),
+                        .logSize = {p.logSize.data(), static_cast<std::int64_t>(p.logSize.size())},
+                        .dlogSize = r.dlogSize.span()});
   r.dlogits.checkGaps();
   return r;
 }
@@ -37,14 +39,19 @@ void checkRow(const CountRows& p, const Results& r, std::int64_t row, long doubl
   checkEach(static_cast<long double>(r.logProbability.at(0, row)), logP[target], tolerance);
   checkEach(static_cast<long double>(r.loss.at(0, row)), -weight * logP[target], tolerance);
 
-  long double others = 0, moment = 0, magnitude = 0;
+  const long double size = p.sizeOf(row), mean = p.meanOf(row, p.tiltOf(row));
+  const long double share = size / (size + mean),
+                    middle = p.counts.middle()[static_cast<std::int64_t>(target)];
+  long double others = 0, moment = 0, magnitude = 0, sizeMoment = 0, sizeMagnitude = 0;
   for (std::size_t value = 0; value < logP.size(); ++value) {
     const long double probability = std::exp(logP[value]);
     const auto at = static_cast<std::int64_t>(value);
-    const long double distance = p.counts.middle()[static_cast<std::int64_t>(target)] -
-                                 static_cast<long double>(p.counts.middle()[at]);
+    const long double distance = middle - static_cast<long double>(p.counts.middle()[at]);
     moment += probability * distance;
     magnitude += probability * std::abs(distance);
+    const long double slope = size * (digamma(middle + size) - digamma(middle - distance + size));
+    sizeMoment += probability * (slope - share * distance);
+    sizeMagnitude += probability * (std::abs(slope) + share * std::abs(distance));
     if (value == target) continue;
     others += probability;
     checkEach(static_cast<long double>(r.dlogits.at(row, p.firstValue + at)),
@@ -57,11 +64,15 @@ void checkRow(const CountRows& p, const Results& r, std::int64_t row, long doubl
     if (col < p.firstValue || col >= p.firstValue + p.counts.values())
       checkEqual(r.dlogits.at(row, col), 0.0f);
 
-  const long double size = p.sizeOf(row), mean = p.meanOf(row, p.tiltOf(row));
   const bool moves = std::abs(p.tiltOf(row)) <= 6 && mean > 1e-8L;
-  const long double slope = moves ? -gradientScale * weight * size / (size + mean) : 0;
+  const long double slope = moves ? -gradientScale * weight * share : 0;
   checkEach(static_cast<long double>(r.dtilt.at(0, row)), slope * moment, tolerance,
             std::abs(slope) * magnitude);
+  // What cancels loses the last bits of its doubles.
+  const long double scale = std::abs(p.logSizeOf(row)) <= 5 ? -gradientScale * weight : 0;
+  checkClose(static_cast<double>(static_cast<long double>(r.dlogSize.at(0, row)) - scale * sizeMoment), 0,
+             static_cast<double>(
+                 std::abs(scale) * (tolerance * std::abs(sizeMoment) + 1e-13L * sizeMagnitude) + 1.5e-38L));
 }
 
 const CountValues kFew(3, 2, 60);  // not whole vectors
@@ -112,12 +123,50 @@ const PerInstructionSet differences(
     },
     {DType::f32});
 
+const PerInstructionSet sizeDifferences(
+    "the count loss' gradient by log size agrees with the differences of the loss, also near zero",
+    [](Backend& backend, DType) {
+      CountRows p({300, 300}, 2);
+      const Results r = lossesOf(backend, p, DType::f32);
+      int compared = 0;
+      for (std::int64_t row = 0; row < p.rows(); ++row) {
+        if (std::abs(p.logSizeOf(row)) >= 5) continue;
+        const std::size_t target = p.targetOf(row);
+        const auto weight = static_cast<long double>(p.weight.at(0, row));
+        const auto logP = [&](long double step) {
+          return p.logProbabilities(row, p.logitsOf(row), p.tiltOf(row), p.logSizeOf(row) + step)[target];
+        };
+        const long double step = 1e-5L;
+        const long double expected = weight * (logP(-step) - logP(step)) / (2 * step);
+        checkEach(static_cast<long double>(r.dlogSize.at(0, row)), expected, 1e-5L, 1e-3L);
+        ++compared;
+      }
+      check(compared > 200, "too few rows were compared");
+    },
+    {DType::f32});
+
+const PerInstructionSet sizeClamps("a clamped logarithm of a size has no gradient, and one at the clamp has",
+                                   [](Backend& backend, DType) {
+                                     for (const float logSize :
+                                          {-1000.0f, -5.001f, -5.0f, 4.9f, 5.0f, 5.001f, 1000.0f}) {
+                                       CountRows p({2}, 1);
+                                       p.gene = {14, 14};
+                                       p.target = {3, 0};
+                                       p.logSize[14] = logSize;
+                                       const Results r = lossesOf(backend, p, DType::f32);
+                                       for (std::int64_t row = 0; row < 2; ++row) {
+                                         checkEqual(r.dlogSize.at(0, row) == 0, std::abs(logSize) > 5);
+                                         check(std::isfinite(r.loss.at(0, row)), "the loss is not finite");
+                                       }
+                                     }
+                                   },
+                                   {DType::f32});
+
 /// One row of a gene of this mean and size, with logits of 0.
 CountRows untrained(double mean, double size, std::int32_t target) {
   CountRows p({1}, 0);
   p.share[0] = mean / p.depth[0];
   p.size[0] = size;
-  p.makeTable();
   p.gene[0] = 0;
   p.target[0] = target;
   p.tilt.set(0, 0, 0);
@@ -179,7 +228,9 @@ const PerInstructionSet lossOnly("the count loss is the same when no gradient is
                                                          .loss = loss.span(),
                                                          .logProbability = logProbability.span(),
                                                          .dlogits = {},
-                                                         .dtilt = {}});
+                                                         .dtilt = {},
+                                                         .logSize = {},
+                                                         .dlogSize = {}});
                                    checkSameBits(loss.values(), with.loss.values());
                                    checkSameBits(logProbability.values(), with.logProbability.values());
                                  },
@@ -208,7 +259,7 @@ DDSC_TEST("the count loss has the same bits with any number of threads and any i
       for (const DType type : {DType::f32, DType::bf16}) {
         CountRows p({70, 1, 50}, 4);
         const Results r = lossesOf(*backend, p, type);
-        for (const Tensor* tensor : {&r.loss, &r.logProbability, &r.dlogits, &r.dtilt})
+        for (const Tensor* tensor : {&r.loss, &r.logProbability, &r.dlogits, &r.dtilt, &r.dlogSize})
           for (const float value : tensor->values()) all.push_back(value);
       }
       if (expected.empty()) expected = all;

@@ -1,4 +1,4 @@
-// The values of counts and the table of their negative binomials. No backend has a part in it.
+// The values of counts. No backend has a part in it.
 #include "ops/count_values.h"
 
 #include <cmath>
@@ -52,32 +52,15 @@ DDSC_TEST("values of counts refuse what would not be ascending bins") {
   checkThrows<Error>([] { CountValues(64, 8, 63); }, "top");
 }
 
-/// log of the negative binomial's probability of k without its mean's part, by products of the definition:
-/// Gamma(k + r) / (Gamma(r) k!) = product over i < k of (r + i) / (i + 1).
-double logCoefficient(double size, std::int32_t k) {
-  long double sum = 0;
-  for (std::int32_t i = 0; i < k; ++i)
-    sum += std::log((static_cast<long double>(size) + i) / (static_cast<long double>(i) + 1));
-  return static_cast<double>(sum);
-}
-
-DDSC_TEST("the table holds the negative binomial's coefficients, for sizes from 0.01 to 100") {
+DDSC_TEST("what no gene changes of a value is its bin's log width over the factorial of its middle") {
   const CountValues counts;
-  const std::vector<double> size = {0.01, 0.3, 1, 7.5, 100};
-  const std::vector<double> table = countTable(counts, {size.data(), 5});
-  checkEqual(table.size(), std::size_t{5 * 177});
-  for (std::size_t gene = 0; gene < size.size(); ++gene)
-    for (std::int32_t value = 0; value < counts.values(); ++value) {
-      const double middle = counts.middle()[value];
-      if (middle > 70'000 || std::floor(middle) < middle) continue;  // products of whole counts
-      const double expected =
-          logCoefficient(size[gene], static_cast<std::int32_t>(middle)) + counts.logWidth()[value];
-      checkClose(table[gene * 177 + static_cast<std::size_t>(value)], expected, 1e-9);
-    }
-  for (std::size_t gene = 0; gene < size.size(); ++gene) checkClose(table[gene * 177], 0, 0);
+  for (std::int32_t value = 0; value < counts.values(); ++value) {
+    const long double k = counts.middle()[value];
+    checkClose(counts.fixed()[value], static_cast<double>(counts.logWidth()[value] - std::lgamma(k + 1)),
+               1e-15 * static_cast<double>(std::lgamma(k + 2)));
+  }
+  checkClose(counts.fixed()[3], -std::log(6.0), 1e-15);
 }
-
-DDSC_TEST("no gene has an empty table") { checkEqual(countTable(CountValues(), {}).size(), std::size_t{0}); }
 
 }  // namespace
 }  // namespace ddsc::test

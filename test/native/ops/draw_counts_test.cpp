@@ -87,7 +87,6 @@ CountRows alike(std::int32_t count, double mean, double size) {
   p.share[0] = mean / 5000;
   p.size[0] = size;
   p.depth = {5000, 5000};
-  p.makeTable();
   std::fill(p.gene.begin(), p.gene.end(), 0);
   p.tilt.fill(0);
   return p;
@@ -149,6 +148,40 @@ const PerInstructionSet frequencies(
         }
         checkFrequencies(byValue, ofValues, kDraws);
         checkFrequencies(byCount, ofCounts, kDraws);
+      }
+    },
+    {DType::f32});
+
+const PerInstructionSet steep(
+    "counts within a bin far from the mean are drawn by its shape, for sizes as large as can be learnt",
+    [](Backend& backend, DType) {
+      struct Shape {
+        double mean;
+        std::int32_t count;
+      };
+      const double size = 100 * std::exp(5.0);
+      // Neighbours' ratios, from one end of the bin to the other, multiply to more and to less than doubles
+      // hold.
+      for (const Shape& shape :
+           {Shape{1e6, 12'000}, Shape{3e7, 1 << 20}, Shape{5, 200'000}, Shape{9e4, 90'000}}) {
+        CountRows p = alike(64, shape.mean, size);
+        const std::int64_t value = p.counts.valueOf(shape.count);
+        for (std::int64_t row = 0; row < p.rows(); ++row) p.logits.set(row, p.firstValue + value, 1e8f);
+        const Reals within = withinBin(p, 0, value);
+        const Draws draws = draw(backend, p, 3, 8);
+        const Ragged cells = p.cells.view();
+        int known = 0;
+        for (std::int64_t row = 0; row < p.rows(); ++row) {
+          const Stream stream(3, Purpose::draw, 8, cells.cellIndex[cells.cell[row]]);
+          const PhiloxBlock block = philox(stream, static_cast<std::uint32_t>(cells.position[row]));
+          const auto at = static_cast<std::size_t>(row);
+          checkEqual(draws.values[at], value);
+          const std::int64_t offset = inverse(within, uniform53(block.word[2], block.word[3]));
+          if (offset < 0) continue;
+          checkEqual(draws.counts[at], p.counts.low()[value] + offset);
+          ++known;
+        }
+        check(known > 60, "too few draws were compared");
       }
     },
     {DType::f32});

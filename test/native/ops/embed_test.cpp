@@ -91,6 +91,27 @@ const PerInstructionSet gradient(
     },
     {DType::f32});
 
+const PerInstructionSet oneColumn(
+    "a gradient of one column, without tokens, adds each gene's rows to its number",
+    [](Backend& backend, DType) {
+      for (const std::int64_t rows : {0, 1, 500}) {
+        const auto genes = someIds(2, rows, kGenes);
+        const Groups byGene(genes);
+        Tensor dx = Tensor::random(5, 1, rows), table = Tensor::random(7, 1, kGenes);
+        std::vector<double> expected = table.doubles();
+        for (std::int64_t row = 0; row < rows; ++row)
+          expected[static_cast<std::size_t>(genes[static_cast<std::size_t>(row)])] +=
+              static_cast<double>(dx.at(0, row));
+        backend.run(EmbedGradient{{dx.span().data, rows, 1, 1, DType::f32},
+                                  {},
+                                  byGene.view(),
+                                  {},
+                                  {table.span().data, kGenes, 1, 1, DType::f32}});
+        checkAgainst(table.values(), expected, 1e-6);
+      }
+    },
+    {DType::f32});
+
 DDSC_TEST("the embedding's gradient has the same bits with any number of threads") {
   checkThreadsAgree([](Backend& backend) { return tableGradients(backend, 700, 136); });
 }
