@@ -45,6 +45,9 @@ import { StepsAhead } from "./steps_ahead.js";
 import type { TrainingTask } from "./task.js";
 import { type ValidationResult, Validator } from "./validation.js";
 
+/** A training is not ended for want of better validations within so many steps. */
+const FEWEST_STALE_STEPS = 100;
+
 /**
  * Trains a model on a source of cells. With a folder, the run can be stopped in any way, a kill included, and resumed:
  * it ends with the same weights, bit for bit, as if it had never stopped (on a machine of the same kind).
@@ -282,7 +285,7 @@ export class Trainer {
     if (validation === null || best === null || patience === 0) return false;
     // What comes before the end of the warm-up says little.
     const since = validatedStep - Math.max(best.step, schedule.warmup);
-    return since >= patience * interval(validation.every, steps ?? undefined);
+    return since >= Math.max(FEWEST_STALE_STEPS, patience * interval(validation.every, steps ?? undefined));
   }
 
   /** The result of a validation where one is due (or `wanted`) and none was made at this step; undefined if aborted. */

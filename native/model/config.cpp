@@ -14,7 +14,8 @@ void check(const DenoiserConfig& c) {
   good(c.heads >= 1 && c.hidden % c.heads == 0, "heads must divide hidden");
   good(c.headDim() % 2 == 0 && c.headDim() <= 256, "hidden / heads must be even and at most 256");
   good(c.condDim >= 1 && c.condDim <= 16384, "condDim must be 1 to 16,384");
-  good(c.state >= 0 && c.state <= 1024 && c.state <= c.hidden, "state must be 0 to 1,024, and at most hidden");
+  good(c.state >= 0 && c.state <= 1024 && c.state <= c.hidden,
+       "state must be 0 to 1,024, and at most hidden");
   good(!c.ofCounts() || c.values() == CountValues().values(),
        "a model of counts has 177 values (vocabSize 180)");
   good(c.ofCounts() || c.conditions.empty(), "a model of ranks takes no conditions");

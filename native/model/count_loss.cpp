@@ -57,10 +57,14 @@ Model::LossResults Model::countLoss(const StagedLoss& staged, const DenoiserActi
   const std::int64_t queries = staged.sums.maskedTokens;
   CountLoss loss = staged.countLoss;
   loss.logits = activations.logits;
-  const CountTable table = countTables_.table(staged.askedGenes, false, workspace_);
+  const ParameterLayout& names = parameters_.layout();
+  const bool learnsSizes = train && config().learntSizes;
+  CountTable table = countTables_.table(staged.askedGenes, learnsSizes, workspace_);
+  if (config().learntSizes) table.logSize = parameters_.vector(names.logSize, staged.source);
   loss.base.middle = table.middle;
   loss.base.sizes = table.sizes;
   loss.base.table = table.table;
+  loss.base.slope = table.slope;
   loss.base.tilt = activations.state.tilt;
   loss.gradientScale = static_cast<float>(gradientScale);
   loss.loss = workspace_.span<float>(queries);
@@ -69,8 +73,21 @@ Model::LossResults Model::countLoss(const StagedLoss& staged, const DenoiserActi
     loss.dlogits = workspace_.matrix(queries, config().vocabSize, compute_);
     loss.dtilt = workspace_.span<float>(queries);
   }
+  if (learnsSizes) {
+    loss.logSize = table.logSize;
+    loss.dlogSize = workspace_.span<float>(queries);
+  }
   backend_->run(table);
   backend_->run(loss);
+  if (learnsSizes) {
+    const Matrix dsizes = parameters_.gradient(names.logSize);
+    // A table of one column: a row for each gene.
+    backend_->at("sizes").run(EmbedGradient{{loss.dlogSize.data, queries, 1, 1, DType::f32},
+                                            staged.denoiser.counts.byQueryGene,
+                                            {},
+                                            {dsizes.data, config().geneVocabSize, 1, 1, DType::f32},
+                                            {}});
+  }
   return {loss.loss, {}, loss.logProbability, {}, {loss.dlogits, loss.dtilt}};
 }
 

@@ -18,6 +18,13 @@ std::vector<std::int32_t> queryRowsOf(const CountRows& rows) {
   return queries;
 }
 
+std::vector<std::int32_t> queryGenesOf(const CountRows& rows) {
+  std::vector<std::int32_t> genes;
+  for (const std::int32_t row : queryRowsOf(rows))
+    genes.push_back(rows.batch.genes[static_cast<std::size_t>(row)]);
+  return genes;
+}
+
 template <class T>
 std::vector<T> downloaded(Backend& backend, const T* from, std::int64_t count) {
   std::vector<T> values(static_cast<std::size_t>(count));
@@ -28,11 +35,15 @@ std::vector<T> downloaded(Backend& backend, const T* from, std::int64_t count) {
 }  // namespace
 
 CountPrediction::CountPrediction(std::shared_ptr<Model> model, const CountRows& rows)
-    : model_(std::move(model)), ragged_(HostRagged(rows.batch), queryRowsOf(rows)), depth_(rows.depth) {
-  for (const std::int32_t row : queryRowsOf(rows))
-    genes_.push_back(rows.batch.genes[static_cast<std::size_t>(row)]);
+    : model_(std::move(model)),
+      ragged_(HostRagged(rows.batch), queryRowsOf(rows)),
+      genes_(queryGenesOf(rows)),
+      asked_(genes_),
+      depth_(rows.depth) {
   const std::int64_t floats = queries() * (vocabSize() + 1) + rows.batch.cells() * model_->config().state;
   if (floats > 0) memory_ = Buffer(model_->backend(), static_cast<std::size_t>(floats) * sizeof(float));
+  const std::size_t doubles = asked_.genes.size() * static_cast<std::size_t>(model_->config().values() + 1);
+  if (doubles > 0) tableMemory_ = Buffer(model_->backend(), doubles * sizeof(double));
 }
 
 std::int64_t CountPrediction::vocabSize() const { return model_->config().vocabSize; }
@@ -62,15 +73,21 @@ std::vector<float> CountPrediction::state() const {
   return downloaded(model_->backend(), stateView().as<float>(), stateView().rows * stateView().cols);
 }
 
+CountTable CountPrediction::table() const {
+  const auto genes = static_cast<std::int64_t>(asked_.genes.size());
+  CountTable table = model_->countTables_.shared();
+  double* memory = tableMemory_.as<double>();
+  table.sizes = {memory, genes};
+  table.table = {memory + genes, genes * model_->config().values()};
+  return table;
+}
+
 CountBase CountPrediction::base() const {
   Workspace& w = model_->workspace_;
   DenoiserInput in;
   in.counts.queryGenes = w.upload(genes_);
   in.counts.queryCells = ragged_.upload(w);
-  const QueryGenes asked(genes_);
-  const CountTable table = model_->countTables_.table(w.upload(asked.genes), false, w);
-  model_->backend().run(table);
-  return model_->countTables_.base(table, in, w.upload(asked.place), w.upload(depth_), tiltView());
+  return model_->countTables_.base(table(), in, w.upload(asked_.place), w.upload(depth_), tiltView());
 }
 
 CountPrediction::Statistics CountPrediction::statistics(const std::vector<std::int32_t>& target,
@@ -142,10 +159,14 @@ std::shared_ptr<CountPrediction> Model::predictCounts(const CountRows& rows, Wei
   DenoiserInput in = prepareCounts(rows, config(), parameters_.layout(), false, workspace_);
   in.cancelled = cancelled_;
   parameters_.prepare(source);
+  CountTable table = prediction->table();
+  table.genes = workspace_.upload(prediction->asked_.genes);
+  if (config().learntSizes) table.logSize = parameters_.vector(parameters_.layout().logSize, source);
   backend_->runAsOne([&] {
     const DenoiserActivations a = denoiser_.forward(parameters_, source, in, Keep::nothing, workspace_);
     backend_->run(Convert{a.state.z, prediction->stateView()});
     if (prediction->queries() == 0) return;
+    backend_->run(table);
     backend_->run(Convert{a.logits, prediction->logitsView()});
     const std::int64_t queries = prediction->queries();
     backend_->run(Convert{{a.state.tilt.data, 1, queries, queries, DType::f32},

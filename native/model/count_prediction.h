@@ -43,14 +43,17 @@ class CountPrediction {
   Matrix logitsView() const;
   Span<float> tiltView() const;
   Matrix stateView() const;
-  /// The base of the queries, in the model's workspace.
+  /// The table of the queries' genes, in memory of its own: the sizes are those of when the network ran.
+  CountTable table() const;
+  /// The base of the queries; what else it reads is in the model's workspace.
   CountBase base() const;
 
   std::shared_ptr<Model> model_;
   HostRagged ragged_;  // of the queries
   std::vector<std::int32_t> genes_;
+  QueryGenes asked_;
   std::vector<double> depth_;
-  Buffer memory_;
+  Buffer memory_, tableMemory_;
 };
 
 }  // namespace ddsc

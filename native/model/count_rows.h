@@ -47,6 +47,11 @@ class CountTables {
   void set(const std::vector<double>& share, const std::vector<double>& size, const DenoiserConfig& config);
   /// Bytes held.
   std::size_t bytes() const { return memory_.bytes(); }
+  /// A table of no genes yet, for who has room for one. Throws Error MODEL_BASE where `set` was not called.
+  const CountTable& shared() const {
+    requireSet();
+    return shared_;
+  }
   /// The table of these genes, with room for it; `slopes`: for gradients. Throws Error MODEL_BASE where `set`
   /// was not called.
   CountTable table(Span<const std::int32_t> genes, bool slopes, Workspace& workspace) const;

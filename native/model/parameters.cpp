@@ -170,7 +170,8 @@ std::vector<const Parameter*> ParameterLayout::all() const {
   for (std::size_t i = 1; i < numbers.size(); ++i) add(numbers[i]);
   list.insert(list.end(), {&factor, &cellState, &cellStateBias});
   if (!logSize.name.empty()) list.push_back(&logSize);
-  if (!summaryIn.name.empty()) list.insert(list.end(), {&summaryIn, &summaryInBias, &summaryOut, &summaryOutBias});
+  if (!summaryIn.name.empty())
+    list.insert(list.end(), {&summaryIn, &summaryInBias, &summaryOut, &summaryOutBias});
   for (const Parameter& table : labelTables) list.push_back(&table);
   return list;
 }
