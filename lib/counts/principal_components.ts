@@ -193,7 +193,7 @@ interface Eigen {
 
 const MOST_SWEEPS = 60;
 /** An element beside the diagonal of less, relative to the matrix, is 0. */
-const ROTATION_TOLERANCE = 1e-15;
+const ROTATION_TOLERANCE = 1e-13;
 
 /** Of a symmetric matrix by Jacobi's rotations (Golub and Van Loan, "Matrix computations", 8.5). */
 async function symmetricEigen(symmetric: Float64Array, size: number, signal?: AbortSignal): Promise<Eigen> {
@@ -228,17 +228,17 @@ function rotate(a: Float64Array, vectors: Float64Array, size: number, p: number,
   const tangent = (tau >= 0 ? 1 : -1) / (Math.abs(tau) + Math.sqrt(1 + tau * tau));
   const cosine = 1 / Math.sqrt(1 + tangent * tangent);
   const sine = tangent * cosine;
-  const turn = (numbers: Float64Array, first: number, second: number, step: number) => {
-    for (let k = 0; k < size; k++) {
-      const [i, j] = [first + k * step, second + k * step];
-      const [x, y] = [numbers[i] as number, numbers[j] as number];
-      numbers[i] = cosine * x - sine * y;
-      numbers[j] = sine * x + cosine * y;
-    }
-  };
-  turn(a, p, q, size);
-  turn(a, p * size, q * size, 1);
-  turn(vectors, p * size, q * size, 1);
+  for (let k = 0; k < size; k++) turn(a, k * size + p, k * size + q, cosine, sine);
+  for (let k = 0; k < size; k++) turn(a, p * size + k, q * size + k, cosine, sine);
+  for (let k = 0; k < size; k++) turn(vectors, p * size + k, q * size + k, cosine, sine);
+}
+
+/** Turns the numbers at i and j in their plane. */
+function turn(numbers: Float64Array, i: number, j: number, cosine: number, sine: number): void {
+  const x = numbers[i] as number;
+  const y = numbers[j] as number;
+  numbers[i] = cosine * x - sine * y;
+  numbers[j] = sine * x + cosine * y;
 }
 
 /** The first `width` components: the basis turned by the eigenvectors, with fixed signs. */
