@@ -74,13 +74,19 @@ CountLossInput countBatchOf(const BatchShape& shape, const DenoiserConfig& confi
   require(shape.tokens - shape.masked >= shape.cells, "ARGUMENT_RANGE",
           "every cell of counts has one row at least that is no query");
   const auto cells = static_cast<std::size_t>(shape.cells);
-  std::int64_t queries = shape.masked;
+  // No two queries ask for one gene where there are enough: tables are then as large as they can be.
+  std::int64_t queries = shape.masked, queryGene = 0, keyGene = shape.masked;
   for (std::size_t cell = 0; cell < cells; ++cell) {
     const std::int32_t first = rows.batch.offsets[cell], end = rows.batch.offsets[cell + 1];
     const std::int64_t own = std::min<std::int64_t>(queries, end - first - 1);
     queries -= own;
     rows.keys.push_back(static_cast<std::int32_t>(end - first - own));
     std::fill(rows.batch.tokens.begin() + end - own, rows.batch.tokens.begin() + end, config.maskToken());
+    for (std::int32_t row = first; row < end; ++row) {
+      const std::int64_t number = row < end - own ? keyGene++ : queryGene++;
+      rows.batch.genes[static_cast<std::size_t>(row)] =
+          static_cast<std::int32_t>(number % config.geneVocabSize);
+    }
   }
   rows.hidden.assign(cells, 1);
   rows.measured.assign(cells, static_cast<std::int32_t>(config.geneVocabSize));

@@ -3,9 +3,9 @@
 // GPU's threads: Real is a double, or has + - * / with its own and with doubles, logarithm and logarithm1p.
 // Forced inline as core/views.h says.
 //
-// The series is good from 8 on, so it is taken at r + 8, and Gamma(x) = Gamma(x + 8) / (x (x + 1) .. (x +
-// 7)). Differences of large logarithms are taken as logarithms of ratios, log1p((x - y) / y), whose error is
-// relative to themselves: a slope is r times such a difference of some 1 / r.
+// The series is good from 8 on, so it is taken at r + 8: Gamma(x) is Gamma(x + 8) over the product of x to
+// x + 7. Differences of large logarithms are taken as logarithms of ratios, log1p((x - y) / y), whose error
+// is relative to themselves: a slope is r times such a difference of some 1 / r.
 
 #include <math.h>
 
