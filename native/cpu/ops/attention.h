@@ -3,8 +3,8 @@
 // rotary embedding, and the order in which cells are taken.
 
 #include "cpu/context.h"
-#include "cpu/ops/gemm_kernel.h"
-#include "cpu/ops/gemm_pack.h"
+#include "cpu/gemm/gemm_kernel.h"
+#include "cpu/gemm/gemm_pack.h"
 
 namespace ddsc::cpu::DDSC_ISA {
 

@@ -6,8 +6,8 @@
 //   outᵀ = vᵀ Pᵀ.
 // What is multiplied is rounded to bf16 (rotated q and k, exponentials); sums, softmax and scale are float32.
 
+#include "cpu/gemm/gemm_bf16_kernel.h"
 #include "cpu/ops/attention.h"
-#include "cpu/ops/gemm_bf16_kernel.h"
 
 #if defined(DDSC_PAIR_UNITS)
 

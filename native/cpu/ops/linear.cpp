@@ -3,7 +3,7 @@
 // the activation's derivative, accumulation into the gradient, rounding to bf16. None of them costs a pass
 // over memory of its own.
 
-#include "cpu/ops/gemm_bf16.h"
+#include "cpu/gemm/gemm_bf16.h"
 #include "cpu/ops/kernels.h"
 #include "cpu/ops/linear_epilogue.h"
 

@@ -3,7 +3,7 @@
 // time, and what an op asks for is asked once a row. Results larger than the second-level caches go past them
 // (nobody reads them there, and a line that is written whole need not be fetched first).
 
-#include "cpu/ops/gemm.h"
+#include "cpu/gemm/gemm.h"
 
 namespace ddsc::cpu::DDSC_ISA {
 

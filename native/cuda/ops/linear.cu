@@ -6,8 +6,8 @@
 #include "cuda/cublaslt/products.h"
 #include "cuda/launch.cuh"
 #include "cuda/ops/kernels.h"
-#include "cuda/ops/product_bf16.cuh"
-#include "cuda/ops/product_float.cuh"
+#include "cuda/product/product_bf16.cuh"
+#include "cuda/product/product_float.cuh"
 #include "ops/gpu_scratch.h"
 
 namespace ddsc::cuda {

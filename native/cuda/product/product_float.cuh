@@ -3,7 +3,7 @@
 // parity and for the conditioning network, which stays float32: fused multiply-adds in float32, steps
 // ascending, sixteen at a time.
 
-#include "cuda/ops/product.cuh"
+#include "cuda/product/product.cuh"
 
 namespace ddsc::cuda {
 

@@ -7,11 +7,11 @@
 //     into the second-level cache, and a chunk of B's panel stays in the first while A's panels pass;
 //   - the epilogue of a finished tile runs, and the next sweep of A is packed, while tiles are multiplied.
 
-#include "cpu/ops/gemm.h"
-#include "cpu/ops/gemm_bf16_kernel.h"
+#include "cpu/gemm/gemm.h"
+#include "cpu/gemm/gemm_bf16_kernel.h"
 
 #if defined(DDSC_PAIR_UNITS)
-#include "cpu/ops/gemm_bf16_packing.h"
+#include "cpu/gemm/gemm_bf16_packing.h"
 #endif
 
 namespace ddsc::cpu::DDSC_ISA {

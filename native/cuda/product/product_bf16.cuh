@@ -3,7 +3,7 @@
 // through a ring of shared memory that asynchronous copies fill ahead (as CUTLASS does for sm_80). Chunks of
 // eight elements are permuted within a tile so that neither the copies nor ldmatrix meet a bank twice.
 
-#include "cuda/ops/product.cuh"
+#include "cuda/product/product.cuh"
 
 namespace ddsc::cuda {
 

@@ -7,7 +7,7 @@
 // Steps past the end of the sum are zero in both operands; rows past the edge hold repeated rows or zeros
 // that only reach results nobody stores.
 
-#include "cpu/ops/gemm_pack.h"
+#include "cpu/gemm/gemm_pack.h"
 #include "cpu/simd.h"
 
 namespace ddsc::cpu::DDSC_ISA {

@@ -2,8 +2,8 @@
 // What a product of bf16 pairs (gemm_bf16.h) packs: B whole and at once, A sweep by sweep. For levels that
 // have a unit for pairs.
 
-#include "cpu/ops/gemm_bf16_blocking.h"
-#include "cpu/ops/gemm_pack_pairs.h"
+#include "cpu/gemm/gemm_bf16_blocking.h"
+#include "cpu/gemm/gemm_pack_pairs.h"
 
 namespace ddsc::cpu::DDSC_ISA {
 

@@ -1,8 +1,8 @@
 #pragma once
 // How a product of bf16 pairs (gemm_bf16.h) is cut up. For levels that have a unit for pairs.
 
-#include "cpu/ops/gemm.h"
-#include "cpu/ops/gemm_bf16_kernel.h"
+#include "cpu/gemm/gemm.h"
+#include "cpu/gemm/gemm_bf16_kernel.h"
 
 namespace ddsc::cpu::DDSC_ISA {
 

@@ -5,8 +5,8 @@
 // number of steps alone, never on how C was split, so results do not depend on the number of threads.
 
 #include "cpu/context.h"
-#include "cpu/ops/gemm_kernel.h"
-#include "cpu/ops/gemm_pack.h"
+#include "cpu/gemm/gemm_kernel.h"
+#include "cpu/gemm/gemm_pack.h"
 
 namespace ddsc::cpu::DDSC_ISA {
 

@@ -6,7 +6,7 @@
 //   neither       DDSC_PAIR_UNITS is not defined, and there is nothing here.
 // Both sum step by step from what C holds, so the cuts of a sum do not show in its result.
 
-#include "cpu/ops/gemm_kernel.h"
+#include "cpu/gemm/gemm_kernel.h"
 
 #if defined(__AMX_BF16__) || defined(DDSC_EMULATED_TILES)
 #define DDSC_TILES
@@ -14,7 +14,7 @@
 #endif
 #if defined(DDSC_TILES) || defined(__AVX512BF16__)
 #define DDSC_PAIR_UNITS
-#include "cpu/ops/gemm_pack_pairs.h"
+#include "cpu/gemm/gemm_pack_pairs.h"
 #endif
 
 namespace ddsc::cpu::DDSC_ISA {
