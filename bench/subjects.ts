@@ -108,7 +108,14 @@ async function forward(options: SubjectOptions, lengths: Int32Array): Promise<Su
 async function inpaint(options: SubjectOptions, lengths: Int32Array): Promise<Subject> {
   const { preset, device, dtype, genes, samplingSteps } = options;
   const vocabulary = GeneVocabulary.fromIds(Array.from({ length: genes - 3 }, (_, gene) => `gene ${gene}`));
-  const model = await Denoiser.create({ values: "ranks", preset, device, dtype, vocabulary, trainable: false });
+  const model = await Denoiser.create({
+    values: "ranks",
+    preset,
+    device,
+    dtype,
+    vocabulary,
+    trainable: false,
+  });
   const batch = halfMasked(benchBatch(lengths, genes), maskToken(model));
   return {
     device: model.device,
