@@ -76,7 +76,7 @@ export const OPTIONS = {
   learningRate: real("peak learning rate", {
     min: 1e-9,
     max: 1,
-    defaultText: "2e-3; of ranks 3e-4",
+    defaultText: "2e-3 for nano, less for wider models; of ranks 3e-4",
   }),
   warmup: whole("steps of linear warm-up", {
     min: 0,

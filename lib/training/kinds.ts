@@ -19,7 +19,7 @@ const SUMMARY_CELLS = 3000;
 
 /** What a model's settings depend on. */
 export function kindOf({ config, tokenizer }: Pick<ModelDescription, "config" | "tokenizer">): TrainedModel {
-  return { maxLength: tokenizer.maxLength, ofCounts: config.counts !== undefined };
+  return { maxLength: tokenizer.maxLength, ofCounts: config.counts !== undefined, hidden: config.hidden };
 }
 
 /** Options of `trainingTask`. */

@@ -13,7 +13,7 @@ export interface TrainerOptions {
   readonly folder?: string;
   /** Whether a run that `folder` holds is replaced, other files in it left alone; default false. */
   readonly overwrite?: boolean;
-  /** Highest learning rate of AdamW, > 0; default 3e-4, for models of counts 2e-3. */
+  /** Highest learning rate of AdamW, > 0; default 3e-4, for models of counts 2e-3 * 128 / width, at most 2e-3. */
   readonly learningRate?: number;
   /**
    * How the rate runs. Default: for a given number of steps a cosine down to 5% of the rate, else constant; either
@@ -191,11 +191,16 @@ export interface TrainedModel {
   /** Tokens a cell at most, cls included. */
   readonly maxLength: number;
   readonly ofCounts: boolean;
+  /** Width D of the residual stream. */
+  readonly hidden: number;
 }
 
 /** Defaults that differ between the kinds of models; those of counts were measured: see docs/training.md. */
 const RANK_DEFAULTS = { learningRate: 3e-4, weightDecay: 0, ema: 0.9999, patience: 0 };
-const COUNT_DEFAULTS = { learningRate: 2e-3, weightDecay: 0.01, ema: 0.995, patience: 5 };
+const COUNT_DEFAULTS = { weightDecay: 0.01, ema: 0.995, patience: 5 };
+/** Learning rate of a model of counts of the width of preset nano; wider ones learn in proportion more slowly. */
+const NANO_RATE = 2e-3;
+const NANO_WIDTH = 128;
 const QUERY_DEFAULTS: QuerySettings = {
   zeros: 64,
   expressed: 256,
@@ -213,7 +218,8 @@ export function trainerSettings(options: TrainerOptions, model: TrainedModel): T
   checkOptions(options, OPTION_KINDS);
   if (options.validation !== false) checkOptions(options, { validation: "object" });
   const { validation = {}, checkpoint = {} } = options;
-  const defaults = model.ofCounts ? COUNT_DEFAULTS : RANK_DEFAULTS;
+  const countRate = Math.min(NANO_RATE, (NANO_RATE * NANO_WIDTH) / model.hidden);
+  const defaults = model.ofCounts ? { learningRate: countRate, ...COUNT_DEFAULTS } : RANK_DEFAULTS;
   if (validation !== false && validation.fraction !== undefined && validation.where !== undefined) {
     throw new DdscError(
       "ARGUMENT_CONFLICT",

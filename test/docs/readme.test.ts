@@ -63,6 +63,7 @@ describe("the README's tour", () => {
       "inspect",
       "train",
       "evaluate",
+      "train",
       "impute",
       "generate",
     ]);
