@@ -1,7 +1,7 @@
 import { CountBase } from "../../lib/counts/count_base.js";
 import { DepthStatistics } from "../../lib/counts/depth_statistics.js";
-import { ratePosterior } from "../../lib/counts/posterior.js";
 import { networkRows } from "../../lib/counts/network_rows.js";
+import { ratePosterior } from "../../lib/counts/posterior.js";
 import { NativeDenoiser } from "../../lib/native/denoiser.js";
 import type { DenoiserConfig, DType, NativeCountRows } from "../../lib/native/types.js";
 import { CountTokens } from "../../lib/tokenizer/index.js";
@@ -51,11 +51,7 @@ function configOf(fixture: Fixture): DenoiserConfig {
   };
 }
 
-async function compareTokens(
-  fixture: Fixture,
-  tokens: CountTokens,
-  comparisons: Comparisons,
-): Promise<void> {
+async function compareTokens(fixture: Fixture, tokens: CountTokens, comparisons: Comparisons): Promise<void> {
   comparisons.add("tokens.low", "exact", tokens.low, await fixture.integers("tokens.low"));
   comparisons.add("tokens.high", "exact", tokens.high, await fixture.integers("tokens.high"));
   const counts = await fixture.integers("tokens.encode_counts");

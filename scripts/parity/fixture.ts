@@ -52,7 +52,11 @@ export class Fixture {
     return this.#checked(name, await this.#source.readIntegers(name), length);
   }
 
-  #checked<T extends Float32Array | Float64Array | Int32Array>(name: string, values: T, length = values.length): T {
+  #checked<T extends Float32Array | Float64Array | Int32Array>(
+    name: string,
+    values: T,
+    length = values.length,
+  ): T {
     if (values.length === length) return values;
     throw notAFixture(this.file, `tensor "${name}" has ${values.length} values instead of ${length}`);
   }
