@@ -17,6 +17,8 @@ class CountPrediction {
 
   std::int64_t queries() const { return static_cast<std::int64_t>(genes_.size()); }
   std::int64_t vocabSize() const;
+  /// Of the backend's memory, held as long as this lives.
+  std::size_t bytes() const { return memory_.bytes() + tableMemory_.bytes(); }
   /// Of the network alone, [queries, vocabSize].
   std::vector<float> logits() const;
   /// Before the clamp, [queries].

@@ -36,6 +36,20 @@ void checkLabels(const CountRows& rows, const DenoiserConfig& config) {
   }
 }
 
+void checkNumbers(const CountRows& rows, const DenoiserConfig& config) {
+  const std::size_t cells = rows.keys.size();
+  for (std::size_t i = 0; i < rows.numbers.size(); ++i) {
+    const std::size_t conditions = rows.numbers.size() / cells;
+    if (std::isinf(rows.numbers[i]))
+      fail("number " + std::to_string(i % conditions) + " of cell " + std::to_string(i / conditions) +
+           " must be finite, or NaN where it is not given");
+  }
+  for (std::size_t i = 0; i < rows.summary.size(); ++i)
+    if (!std::isfinite(rows.summary[i]))
+      fail("the summary of cell " + std::to_string(i / static_cast<std::size_t>(config.summary)) +
+           " must be finite");
+}
+
 /// The numbers that a pass is told, by map: NaN where one is not given.
 std::vector<std::vector<float>> numbersOf(const CountRows& rows, const ParameterLayout& layout) {
   const std::size_t cells = rows.keys.size(), conditions = layout.numbers.size() - kOwnNumbers;
@@ -121,6 +135,8 @@ void check(const CountRows& rows, const DenoiserConfig& config) {
   if (rows.summary.size() != cells * static_cast<std::size_t>(config.summary))
     fail("summary must have " + std::to_string(config.summary) + " numbers a cell");
   checkLabels(rows, config);
+  checkNumbers(rows, config);
+  const auto isAmount = [](float number) { return number >= 0 && std::isfinite(number); };
   for (std::size_t cell = 0; cell < cells; ++cell) {
     const std::string name = "cell " + std::to_string(cell);
     const std::int32_t first = rows.batch.offsets[cell], end = rows.batch.offsets[cell + 1];
@@ -128,8 +144,9 @@ void check(const CountRows& rows, const DenoiserConfig& config) {
       fail(name + " must have 1 key row at least, and no more than it has rows");
     if (rows.hidden[cell] < 0 || rows.measured[cell] < 1 || rows.hidden[cell] > rows.measured[cell])
       fail(name + " must have 1 measured gene at least, and no more hidden ones than measured");
-    if (!(rows.visibleTotal[cell] >= 0) || !(rows.visibleShare[cell] >= 0) || rows.total[cell] < 0)
-      fail(name + ": totals and shares must be at least 0");
+    if (!isAmount(rows.visibleTotal[cell]) || !isAmount(rows.visibleShare[cell]) ||
+        !(std::isnan(rows.total[cell]) || isAmount(rows.total[cell])))
+      fail(name + ": totals and shares must be finite and at least 0");
     if (!(rows.depth[cell] >= 0) || !std::isfinite(rows.depth[cell]))
       fail(name + ": the depth must be finite and at least 0");
     for (std::int32_t row = first; row < end; ++row) {

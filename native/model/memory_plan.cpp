@@ -74,7 +74,7 @@ CountLossInput countBatchOf(const BatchShape& shape, const DenoiserConfig& confi
   require(shape.tokens - shape.masked >= shape.cells, "ARGUMENT_RANGE",
           "every cell of counts has one row at least that is no query");
   const auto cells = static_cast<std::size_t>(shape.cells);
-  // No two queries ask for one gene where there are enough: tables are then as large as they can be.
+  // No two rows have one gene or value where there are enough: tables and groups are then as large as can be.
   std::int64_t queries = shape.masked, queryGene = 0, keyGene = shape.masked;
   for (std::size_t cell = 0; cell < cells; ++cell) {
     const std::int32_t first = rows.batch.offsets[cell], end = rows.batch.offsets[cell + 1];
@@ -83,9 +83,13 @@ CountLossInput countBatchOf(const BatchShape& shape, const DenoiserConfig& confi
     rows.keys.push_back(static_cast<std::int32_t>(end - first - own));
     std::fill(rows.batch.tokens.begin() + end - own, rows.batch.tokens.begin() + end, config.maskToken());
     for (std::int32_t row = first; row < end; ++row) {
-      const std::int64_t number = row < end - own ? keyGene++ : queryGene++;
-      rows.batch.genes[static_cast<std::size_t>(row)] =
-          static_cast<std::int32_t>(number % config.geneVocabSize);
+      const auto at = static_cast<std::size_t>(row);
+      const bool isKey = row < end - own;
+      if (isKey)
+        rows.batch.tokens[at] =
+            row == first ? 0 : static_cast<std::int32_t>(kFirstValue + keyGene % config.values());
+      rows.batch.genes[at] =
+          static_cast<std::int32_t>((isKey ? keyGene++ : queryGene++) % config.geneVocabSize);
     }
   }
   rows.hidden.assign(cells, 1);
@@ -94,9 +98,12 @@ CountLossInput countBatchOf(const BatchShape& shape, const DenoiserConfig& confi
     told->assign(cells, 0);
   rows.depth.assign(cells, 1);
   rows.summary.assign(cells * static_cast<std::size_t>(config.summary), 0);
-  for (const std::int64_t labels : config.conditions) {
-    if (labels == 0) rows.numbers.insert(rows.numbers.end(), cells, 0.0f);
-    if (labels > 0) rows.labels.insert(rows.labels.end(), cells, 1);
+  for (std::size_t cell = 0; cell < cells; ++cell) {
+    for (const std::int64_t labels : config.conditions) {
+      if (labels == 0) rows.numbers.push_back(0);
+      if (labels > 0)
+        rows.labels.push_back(static_cast<std::int32_t>(1 + cell % static_cast<std::size_t>(labels)));
+    }
   }
   input.answers.assign(static_cast<std::size_t>(shape.masked), 0);
   input.weight.assign(static_cast<std::size_t>(shape.masked), 1);
@@ -117,8 +124,8 @@ MemoryPlan planMemory(const DenoiserConfig& config, DType compute, const Workloa
     if (training) {
       train(*model, workload, input);
     } else {
-      for (int call = 0; call < 2; ++call) model->predictCounts(input.rows, WeightSource::weights);
-      results = static_cast<std::size_t>(workload.batch.masked * (config.vocabSize + 1)) * sizeof(float);
+      for (int call = 0; call < 2; ++call)
+        results = model->predictCounts(input.rows, WeightSource::weights)->bytes();
     }
   } else {
     LossInput input = batchOf(workload.batch, config);

@@ -51,6 +51,7 @@ DenoiserInput Model::prepare(const CellBatch& batch, const std::vector<std::int3
 std::shared_ptr<Prediction> Model::predict(const CellBatch& batch, const std::vector<float>& conditioning,
                                            std::vector<std::int32_t> rows, bool allMasked,
                                            WeightSource source) {
+  require(!config().ofCounts(), "MODEL_CONFIG", "this model is of counts: it takes rows of counts");
   check(batch, config());
   workspace_.reset();
   const HostRagged whole(batch);

@@ -1,7 +1,7 @@
 # The conformance tests and benchmarks: ddsc_checks is all of them. Each source is compiled once for all programs.
 
 # What every backend passes, with main() and helpers. A program that has it says what it runs on: CPU or GPU.
-set(cpu_only "/(cost_test|count_values_test|harness_test|masking_test|memory_plan_test|model_instruction_sets_test|profile_test)\\.cpp$")
+set(cpu_only "/(cost_test|count_values_test|harness_test|masking_test|(count_)?memory_plan_test|model_instruction_sets_test|profile_test)\\.cpp$")
 file(GLOB shared_tests CONFIGURE_DEPENDS test/native/*.cpp test/native/ops/*.cpp test/native/model/*.cpp)
 set(cpu_tests ${shared_tests})
 list(FILTER cpu_tests INCLUDE REGEX "${cpu_only}")
