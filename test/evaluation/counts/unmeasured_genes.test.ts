@@ -67,7 +67,7 @@ describe("genes of a model that other data do not have", () => {
     const known = await predict(whole, missing.hidden);
     expect([...zeros.own]).toEqual([...missing.own]);
     expect([...known.own]).toEqual([...missing.own]);
-    const total = (means: Float64Array | Float32Array) => means.reduce((sum, one) => sum + one, 0);
+    const total = (means: Float64Array) => means.reduce((sum, one) => sum + one, 0);
     // Zeros of genes that are expressed make a cell look shallow.
     expect(total(zeros.mean)).toBeLessThan(0.9 * total(missing.mean));
     expect(Math.abs(total(missing.mean) / total(known.mean) - 1)).toBeLessThan(0.1);
