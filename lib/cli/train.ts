@@ -3,6 +3,7 @@ import { learnConditions } from "../conditions/learn.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { DiffusionConfig } from "../diffusion/index.js";
 import { Denoiser, type DenoiserOptions } from "../model/denoiser.js";
+import type { LoadedWeights } from "../model/going_on.js";
 import { findModelFile, ModelFile, readDescription } from "../model/model_files.js";
 import { describeReport, GeneVocabulary } from "../tokenizer/index.js";
 import type { FitEnd } from "../training/fit.js";
@@ -164,6 +165,9 @@ async function begin(options: Options, context: CommandContext) {
     const memory = await checkMemory(Denoiser.describe(modelOptions), source, training, options.device);
     const model = await Denoiser.create(modelOptions);
     try {
+      const { weights } = options;
+      if (weights !== undefined)
+        context.output.line(describeWeights(weights, await model.loadWeights(weights)));
       return { trainer: new Trainer(model, training), source, memory };
     } catch (error) {
       model[Symbol.dispose]();
@@ -217,7 +221,7 @@ function denoiserOptions(
 ): DenoiserOptions {
   const { values, preset, dropout, timeConditioning, maxLength, includeUnexpressed, minGenes, seed } =
     options;
-  const { device, dtype, weights } = options;
+  const { device, dtype } = options;
   const other = (values === "counts" ? OF_RANKS : OF_COUNTS).find(given);
   if (other !== undefined) {
     throw new UsageError(
@@ -234,7 +238,6 @@ function denoiserOptions(
     seed,
     ...(device === undefined ? {} : { device }),
     ...(dtype === undefined ? {} : { dtype }),
-    ...(weights === undefined ? {} : { weights }),
   };
 }
 
@@ -290,6 +293,27 @@ function querySettings({ zeros, thinning, conditionDrop }: Options): Partial<Que
     ...(thinning === undefined ? {} : { thinning }),
     ...(conditionDrop === undefined ? {} : { conditionDrop }),
   };
+}
+
+/** Labels that are named in a line at most. */
+const SOME_LABELS = 5;
+
+/** Says what a model has from the weights that it goes on from, and what of it is new. */
+function describeWeights(from: string, loaded: LoadedWeights): string {
+  const { knownGenes, newGenes, leftGenes, newConditions, leftConditions, newLabels } = loaded;
+  const parts = [`${withThousands(knownGenes)} genes known`];
+  if (newGenes.length > 0) parts.push(`${withThousands(newGenes.length)} new`);
+  if (leftGenes.length > 0) parts.push(`${withThousands(leftGenes.length)} left out`);
+  for (const condition of new Set(newLabels.map((label) => label.condition))) {
+    const labels = newLabels.filter((label) => label.condition === condition).map(({ label }) => label);
+    const more = labels.length > SOME_LABELS ? ", ..." : "";
+    parts.push(
+      `${withThousands(labels.length)} new of condition ${condition} (${labels.slice(0, SOME_LABELS).join(", ")}${more})`,
+    );
+  }
+  if (newConditions.length > 0) parts.push(`new conditions: ${newConditions.join(", ")}`);
+  if (leftConditions.length > 0) parts.push(`left out conditions: ${leftConditions.join(", ")}`);
+  return `from   ${from}: ${parts.join("; ")}`;
 }
 
 function describeRun({ model, state }: Trainer, source: CellSource, output: Output): void {

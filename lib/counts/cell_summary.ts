@@ -156,6 +156,33 @@ export class CellSummary {
     return { genes, pool, ridge, size: base.size, meanDepth: base.meanDepth, spread: base.spread };
   }
 
+  /**
+   * The same summary over the ids of another vocabulary: a pooled gene that it does not have is as one that no cell measures, for
+   * which f, the share of pooled genes that a cell shows, must count it still. With P pooled genes of which K are left, that is
+   * pool and ridge times P / K (sum r pool / (n / P + ridge), n visible ones of K).
+   * @param ids the other vocabulary's id of a gene by this one's; no id twice
+   * @returns undefined where no pooled gene is left
+   */
+  withGenes(ids: ReadonlyMap<number, number>): CellSummary | undefined {
+    const rows = Array.from(this.genes, (gene, row) => ({ row, id: ids.get(gene) ?? -1 }))
+      .filter(({ id }) => id >= 0)
+      .sort((a, b) => a.id - b.id);
+    if (rows.length === 0) return undefined;
+    const { width, pool } = this;
+    const scale = this.genes.length / rows.length;
+    const kept = new Float32Array(rows.length * width);
+    for (const [place, { row }] of rows.entries())
+      kept.set(
+        pool.subarray(row * width, (row + 1) * width).map((loading) => loading * scale),
+        place * width,
+      );
+    return new CellSummary({
+      genes: Int32Array.from(rows, ({ id }) => id),
+      pool: kept,
+      ridge: this.ridge.map((one) => one * scale),
+    });
+  }
+
   /** Plain JSON from which `fromJSON` makes the same summary again, to the last bit; nine digits tell every float32. */
   toJSON(): CellSummaryJson {
     return {

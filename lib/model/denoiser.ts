@@ -7,7 +7,7 @@ import type { CountBase } from "../counts/count_base.js";
 import { type DiffusionConfig, diffusionFrom, requireCountDiffusion } from "../diffusion/index.js";
 import type { ChooseQueriesInput } from "../native/counts.js";
 import { NativeDenoiser } from "../native/denoiser.js";
-import type { DenoiserConfig, DType, ParameterInfo } from "../native/types.js";
+import type { DenoiserConfig, DType, ParameterBuffer, ParameterInfo } from "../native/types.js";
 import {
   CellTokenizer,
   type CellTokenizerOptions,
@@ -19,6 +19,7 @@ import {
 import { type ModelShape, modelConfig, type PresetName } from "./config.js";
 import { chooseDevice } from "./device.js";
 import { writeFolder } from "./folder.js";
+import { type LoadedWeights, matchModels, NOTHING_NEW } from "./going_on.js";
 import {
   exists,
   findModel,
@@ -26,10 +27,10 @@ import {
   holdsModel,
   type ModelDescription,
   ModelFile,
-  readBase,
   readDescription,
-  writeBase,
+  readLearnt,
   writeDescription,
+  writeLearnt,
 } from "./model_files.js";
 import { readBuffers, writeBuffers } from "./weights.js";
 
@@ -123,8 +124,6 @@ export interface LoadOptions {
  */
 export class Denoiser implements Disposable {
   readonly config: DenoiserConfig;
-  /** What cells are given to be; empty for a model of ranks. */
-  readonly conditions: readonly Condition[];
   readonly diffusion: DiffusionConfig;
   readonly tokenizer: CellTokenizer;
   readonly dtype: DType;
@@ -136,6 +135,7 @@ export class Denoiser implements Disposable {
   readonly native: NativeDenoiser;
   /** Why "auto" took this device, in a few words; absent where it was asked for. */
   readonly deviceReason: string | undefined;
+  #conditions: readonly Condition[];
   #base: CountBase | undefined;
   #summary: CellSummary | undefined;
 
@@ -149,7 +149,7 @@ export class Denoiser implements Disposable {
     },
   ) {
     this.config = description.config;
-    this.conditions = description.conditions;
+    this.#conditions = description.conditions;
     this.diffusion = description.diffusion;
     this.tokenizer = description.tokenizer;
     this.dtype = description.dtype;
@@ -227,8 +227,9 @@ export class Denoiser implements Disposable {
       profile: options.profile ?? false,
     });
     return model.#orDispose(async () => {
-      if (options.weights === undefined) await model.native.initialise(seed);
-      else await model.loadWeights(options.weights);
+      // What the weights do not know starts fresh.
+      await model.native.initialise(seed);
+      if (options.weights !== undefined) await model.loadWeights(options.weights);
     });
   }
 
@@ -246,8 +247,7 @@ export class Denoiser implements Disposable {
     }
     const path = await findModel(folder);
     const description = await readDescription(path);
-    const learnt =
-      description.config.counts === undefined ? undefined : await readBase(path, description.config);
+    const { base, summary } = await readLearnt(path, description.config);
     checkVocabulary(path, description.tokenizer.vocabulary, options.vocabulary);
     const hasEma = await exists(join(path, ModelFile.ema));
     const wanted = options.weights ?? (hasEma ? "ema" : "weights");
@@ -264,12 +264,18 @@ export class Denoiser implements Disposable {
       },
     );
     return model.#orDispose(async () => {
-      if (learnt !== undefined) await model.setBase(learnt.base, learnt.summary);
+      model.#summary = summary;
+      if (base !== undefined && summary !== undefined) await model.setBase(base, summary);
       if (trainable) {
         await readBuffers(model.native, weightsFile, ["weights"]);
         await readBuffers(model.native, emaFile, ["ema"]);
       } else await readBuffers(model.native, wanted === "ema" ? emaFile : weightsFile, ["weights"]);
     });
+  }
+
+  /** What cells are given to be; empty for a model of ranks. `loadWeights` gives numbers the units that the weights know. */
+  get conditions(): readonly Condition[] {
+    return this.#conditions;
   }
 
   get vocabulary(): GeneVocabulary {
@@ -293,7 +299,10 @@ export class Denoiser implements Disposable {
     return this.#base;
   }
 
-  /** How the visible genes of a cell are summed up for a model of counts; absent until it was learnt, with the base. */
+  /**
+   * How the visible genes of a cell are summed up for a model of counts; absent until it was learnt, with the base, or taken over by
+   * `loadWeights`.
+   */
   get summary(): CellSummary | undefined {
     return this.#summary;
   }
@@ -352,24 +361,35 @@ export class Denoiser implements Disposable {
   }
 
   /**
-   * Takes all weights (and the moving average) from a safetensors file with the published names, with or without
+   * Takes weights (and with them the moving average) from a safetensors file with the published names, with or without
    * `backbone.`, or from the folder of a saved model or of a run (its best checkpoint): the trained weights, not their
-   * moving average. Nothing is changed unless every parameter is there and fits. Throws `CHECKPOINT_READ`,
-   * `CHECKPOINT_CORRUPT`, `CHECKPOINT_DTYPE`, `CHECKPOINT_TENSORS` naming each tensor that is missing or misshapen, and
-   * `CHECKPOINT_VOCABULARY` for a folder's model of other genes.
+   * moving average. Nothing is changed unless everything fits that has to.
    *
-   * @returns names in the file that are no parameter of the model and were ignored
+   * A file must hold every parameter. A folder's model may have other genes and conditions: what it knows of this model's genes
+   * (found as `GeneVocabulary.match` does), of its conditions of the same name and kind, and of their labels is taken, bit for bit,
+   * with how it sums up cells and the units of its numbers. Genes, conditions and labels that are new keep the values that they
+   * have: a fresh start in `create`. The base is not taken: training counts that of its own cells.
+   *
+   * Throws `CHECKPOINT_READ`, `CHECKPOINT_CORRUPT`, `CHECKPOINT_DTYPE`, `CHECKPOINT_CONFIG`, `CHECKPOINT_TENSORS` naming each tensor
+   * that is missing or misshapen, or where weights of ranks are for a model of counts or the reverse, and `CHECKPOINT_VOCABULARY` for a
+   * folder's model that knows none of the genes.
    */
-  async loadWeights(path: string): Promise<{ readonly ignored: readonly string[] }> {
+  async loadWeights(path: string): Promise<LoadedWeights> {
     checkKind("path", path, "text");
     const file = await findModelFile(path, ModelFile.weights);
-    if (file !== path) {
-      const saved = await GeneVocabulary.load(join(dirname(file), ModelFile.vocabulary));
-      checkVocabulary(path, saved, this.vocabulary);
+    const into: readonly ParameterBuffer[] = this.trainable ? ["weights", "ema"] : ["weights"];
+    if (file === path) {
+      const ignored = await readBuffers(this.native, file, into);
+      const { geneCount: knownGenes } = this.vocabulary;
+      return { ...NOTHING_NEW, ignored, knownGenes };
     }
-    return {
-      ignored: await readBuffers(this.native, file, this.trainable ? ["weights", "ema"] : ["weights"]),
-    };
+    const saved = await readDescription(dirname(file));
+    const { summary } = await readLearnt(dirname(file), saved.config);
+    const { sourceOf, genes, conditions, report } = matchModels(saved, this, path);
+    const ignored = await readBuffers(this.native, file, into, { sourceOf });
+    this.#conditions = conditions;
+    this.#summary = summary?.withGenes(genes) ?? this.#summary;
+    return { ...report, ignored };
   }
 
   /**
@@ -386,8 +406,7 @@ export class Denoiser implements Disposable {
   /** Writes the model's files, flushed, into an empty folder; for `save` and for checkpoints, which add to them. */
   async writeFiles(folder: string): Promise<void> {
     await writeDescription(folder, this);
-    if (this.#base !== undefined && this.#summary !== undefined)
-      await writeBase(folder, this.#base, this.#summary);
+    await writeLearnt(folder, { base: this.#base, summary: this.#summary });
     await writeBuffers(this.native, join(folder, ModelFile.weights), [{ buffer: "weights", prefix: "" }]);
     if (!this.trainable) return;
     await writeBuffers(this.native, join(folder, ModelFile.ema), [{ buffer: "ema", prefix: "" }]);

@@ -126,22 +126,33 @@ export async function readDescription(folder: string): Promise<ModelDescription>
   }
 }
 
-/** Writes `base.json` and `summary.json` into a new folder; errors of the file system come as they are. */
-export async function writeBase(folder: string, base: CountBase, summary: CellSummary): Promise<void> {
-  await writeFlushed(join(folder, ModelFile.base), `${JSON.stringify(base)}\n`);
-  await writeFlushed(join(folder, ModelFile.summary), `${JSON.stringify(summary)}\n`);
+/** What a model of counts has learnt beside its weights. */
+export interface LearntParts {
+  /** Absent until it was counted. */
+  readonly base?: CountBase | undefined;
+  /** Absent until it was learnt; a model that goes on from another one's weights has that one's before it has a base. */
+  readonly summary?: CellSummary | undefined;
+}
+
+/** Writes `base.json` and `summary.json`, as far as there are any, into a new folder; errors of the file system come as they are. */
+export async function writeLearnt(folder: string, { base, summary }: LearntParts): Promise<void> {
+  if (base !== undefined) await writeFlushed(join(folder, ModelFile.base), `${JSON.stringify(base)}\n`);
+  if (summary !== undefined)
+    await writeFlushed(join(folder, ModelFile.summary), `${JSON.stringify(summary)}\n`);
 }
 
 /**
- * Reads `base.json` and `summary.json` of a model of counts; undefined where the model was saved before they were learnt. Throws
- * `CHECKPOINT_CONFIG` for contents that are not of this model.
+ * Reads `base.json` and `summary.json`, of which a model has neither where it is of ranks or was saved before they were learnt.
+ * Throws `CHECKPOINT_CONFIG` for contents that are not of this model, `CHECKPOINT_READ` for a base without a summary.
  */
-export async function readBase(
-  folder: string,
-  config: DenoiserConfig,
-): Promise<{ readonly base: CountBase; readonly summary: CellSummary } | undefined> {
+export async function readLearnt(folder: string, config: DenoiserConfig): Promise<LearntParts> {
+  if (config.counts === undefined) return {};
   const file = join(folder, ModelFile.base);
-  if (!(await exists(file))) return undefined;
+  const summaryFile = join(folder, ModelFile.summary);
+  const hasBase = await exists(file);
+  if (!hasBase && !(await exists(summaryFile))) return {};
+  const summary = CellSummary.fromJSON(await readJson(summaryFile), summaryFile);
+  if (!hasBase) return { summary };
   const base = CountBase.fromJSON(await readJson(file), file);
   if (base.share.length !== config.geneVocabSize) {
     throw configError(
@@ -149,8 +160,7 @@ export async function readBase(
       `it has ${base.share.length} genes where the model has ${config.geneVocabSize} gene ids`,
     );
   }
-  const summaryFile = join(folder, ModelFile.summary);
-  return { base, summary: CellSummary.fromJSON(await readJson(summaryFile), summaryFile) };
+  return { base, summary };
 }
 
 /** Decodes a file that holds a JSON object. Throws `CHECKPOINT_READ`, `CHECKPOINT_CONFIG`. */

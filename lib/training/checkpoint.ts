@@ -32,6 +32,6 @@ export async function saveCheckpoint(run: RunFolder, model: Denoiser, record: Tr
 /** Reads the optimizer's moments of a checkpoint into a model; see `readBuffers` for errors. */
 export async function loadOptimizer(checkpoint: string, model: Denoiser): Promise<void> {
   for (const { buffer, prefix } of MOMENTS) {
-    await readBuffers(model.native, join(checkpoint, OPTIMIZER_FILE), [buffer], prefix);
+    await readBuffers(model.native, join(checkpoint, OPTIMIZER_FILE), [buffer], { prefix });
   }
 }

@@ -73,7 +73,10 @@ export async function batchTask(
   });
 }
 
-/** Counts the base of a model over its training cells, learns from some of them how cells are summed up, and tells the model. */
+/**
+ * Counts the base of a model over its training cells, learns from some of them how cells are summed up, and tells the model. A
+ * summary that the model has from the weights it goes on from stays: they were learnt with its components.
+ */
 async function learnBase(
   model: Denoiser,
   options: {
@@ -89,11 +92,13 @@ async function learnBase(
   for await (const batch of cells) statistics.add(batch);
   const base = statistics.base();
   const width = model.config.counts?.state ?? 0;
-  const summary = await CellSummary.learn([await some()], panels, base, {
-    width,
-    seed,
-    ...(signal === undefined ? {} : { signal }),
-  });
+  const summary =
+    model.summary ??
+    (await CellSummary.learn([await some()], panels, base, {
+      width,
+      seed,
+      ...(signal === undefined ? {} : { signal }),
+    }));
   await model.setBase(base, summary);
 }
 

@@ -66,7 +66,7 @@ export class Trainer {
   readonly #notes: string[] = [];
   /** The last validation of this call of `fit`. */
   #validation: ValidationResult | undefined;
-  /** Nats a gene of a model of counts before its first step: of the negative binomial alone. */
+  /** Nats a gene of a model of counts before the first step: of the negative binomial alone, unless it was trained before. */
   #untrained: number | undefined;
   #busy = false;
 
@@ -168,6 +168,8 @@ export class Trainer {
     const beginning = await this.#begin(source, options.steps);
     const tokenizer = this.#tokenizer();
     await this.#reserve(source, tokenizer);
+    // Only a model that was trained, or begins with the weights of one, has learnt how cells are summed up.
+    const goesOn = this.model.summary !== undefined;
     const task = await trainingTask(this.model, source, tokenizer, {
       ...this.settings,
       data: beginning.data,
@@ -190,7 +192,7 @@ export class Trainer {
         const run = { data, seed: this.settings.seed, heldOut: validator.cells, loss };
         this.#notes.push(
           ...(this.model.ofCounts
-            ? countNotes(this.#state, loss, this.#untrained)
+            ? countNotes(this.#state, loss, this.#untrained, goesOn)
             : await marginalNotes(source, tokenizer, run)),
         );
       }
@@ -271,7 +273,7 @@ export class Trainer {
     return { step, ...outcome, learningRate, seconds, tokensPerSecond: outcome.tokens / seconds, epoch };
   }
 
-  /** Measures what the base alone gives, before a model of counts learns more. */
+  /** Measures what a model of counts begins with: the base alone, where it is new. */
   async #validateUntrained({ validator, signal }: Session): Promise<void> {
     if (!this.model.ofCounts || this.#state.step > 0) return;
     const result = await unlessAborted(signal, async () => validator?.run(signal));

@@ -361,6 +361,59 @@ describe("what is learnt of cells to summarise them", () => {
     expect([...unmeasured]).toEqual([...hidden].map((u) => expect.closeTo(u, 5)));
   });
 
+  it("is the same number for number over another vocabulary, whose missing genes are unmeasured ones", async () => {
+    const genes = 40;
+    const base = baseOf(genes);
+    const summary = poolOf(
+      genesFrom(0, genes).filter((gene) => gene % 3 !== 0),
+      8,
+    );
+    // Every second gene, in the reverse order.
+    const kept = genesFrom(0, genes).filter((gene) => gene % 2 === 0);
+    const ids = new Map(Array.from(kept, (gene, i) => [gene, 3 + kept.length - 1 - i]));
+    const own = summary.withGenes(ids)!;
+    expect(own.genes).toHaveLength(summary.genes.filter((gene) => gene % 2 === 0).length);
+    const counts = Array.from({ length: genes }, (_, i) => (kept.includes(i + 3) ? (i * 7) % 5 : 0));
+    const moved = (values: ArrayLike<number>) => {
+      const list = [values[0]!, values[1]!, values[2]!, ...new Array<number>(kept.length)];
+      for (const [gene, id] of ids) list[id] = values[gene]!;
+      return list;
+    };
+    const otherBase = new CountBase({
+      share: Float64Array.from(moved(base.share)),
+      size: Float64Array.from(moved(base.size)),
+      meanDepth: base.meanDepth,
+      spread: base.spread,
+    });
+    const ask = (
+      pool: SummaryPool,
+      share: Float64Array,
+      panel: Int32Array,
+      cell: readonly number[],
+      hide: number,
+    ) =>
+      chooseQueries({
+        batch: cellsOf([cell]),
+        panels: [panel],
+        share,
+        hide: { offsets: Int32Array.of(0, 1), genes: Int32Array.of(hide) },
+        ...{ zeros: ALL, expressed: ALL, evidence: ALL, seed: 1, step: 1, summary: pool },
+      });
+    const hidden = kept[3]!;
+    const before = await ask(summary.poolWith(base), base.share, kept, counts, hidden);
+    const after = await ask(
+      own.poolWith(otherBase),
+      otherBase.share,
+      genesFrom(0, kept.length),
+      moved([0, 0, 0, ...counts]).slice(3),
+      ids.get(hidden)!,
+    );
+    for (const [j, u] of before.summary!.entries()) expect(after.summary![j]).toBeCloseTo(u, 4);
+    expect(before.summary!.some((u) => Math.abs(u) > 0.1)).toBe(true);
+    expect(summary.withGenes(new Map(Array.from(summary.genes, (gene) => [gene, gene])))).toEqual(summary);
+    expect(summary.withGenes(new Map())).toBeUndefined();
+  });
+
   it("is saved as plain JSON and read back to the last bit", async () => {
     const summary = await CellSummary.learn([batch], panels, base, { seed: 1 });
     const text = JSON.stringify(summary);
