@@ -201,6 +201,8 @@ export interface NativeUpdateOptions {
   readonly maxNorm: number;
   /** Optimizer step, from 1. */
   readonly step: number;
+  /** Factor on the learning rate of a model of counts' state: factors, sizes and what reads the summary. Default 1. */
+  readonly stateRate?: number;
 }
 
 export interface NativeStatistics {

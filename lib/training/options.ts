@@ -69,7 +69,7 @@ export interface TrainerOptions {
   readonly patience?: number;
 }
 
-/** What a model of counts is asked about and told in training. */
+/** What a model of counts is asked about and told in training, and how fast its state learns. */
 export interface QuerySettings {
   /** Hidden genes with a count of 0 that are asked about, a cell, at most; weighted to stand for all. Default 64. */
   readonly zeros: number;
@@ -82,6 +82,8 @@ export interface QuerySettings {
   readonly thinning: number;
   /** Share of the cells that are told their whole total, 0..1; the others estimate it from what is visible. Default 0.25. */
   readonly totalGiven: number;
+  /** Factor on the learning rate of the cell's state: the genes' factors and sizes, and what reads the summary; default 3. */
+  readonly stateRate: number;
   /** Chance that a condition of a cell is left out, so that the model knows cells without it, too; 0..1, default 0.2. */
   readonly conditionDrop: number;
 }
@@ -206,6 +208,7 @@ const QUERY_DEFAULTS: QuerySettings = {
   expressed: 256,
   thinning: 0,
   totalGiven: 0.25,
+  stateRate: 3,
   conditionDrop: 0.2,
 };
 
@@ -288,13 +291,17 @@ function querySettings(
       { argument: "queries" },
     );
   }
-  const { zeros, expressed, thinning, totalGiven, conditionDrop } = { ...QUERY_DEFAULTS, ...options };
+  const { zeros, expressed, thinning, totalGiven, stateRate, conditionDrop } = {
+    ...QUERY_DEFAULTS,
+    ...options,
+  };
   const most = { min: 1, max: 2 ** 20, integer: true };
   return {
     zeros: checkNumber("queries.zeros", zeros, most),
     expressed: checkNumber("queries.expressed", expressed, most),
     thinning: checkNumber("queries.thinning", thinning, { min: 0, max: 0.99 }),
     totalGiven: checkNumber("queries.totalGiven", totalGiven, { min: 0, max: 1 }),
+    stateRate: checkNumber("queries.stateRate", stateRate, { min: 0, max: 1000 }),
     conditionDrop: checkNumber("queries.conditionDrop", conditionDrop, { min: 0, max: 1 }),
   };
 }

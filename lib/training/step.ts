@@ -89,7 +89,8 @@ export async function trainStep(
     if (!Number.isFinite(loss)) throw notFinite("loss", loss, step);
     const { beta1, beta2, epsilon, weightDecay, clip: maxNorm } = settings;
     const emaDecay = Math.min(settings.ema, (1 + step) / (10 + step));
-    const adamw = { learningRate, beta1, beta2, epsilon, weightDecay, emaDecay, maxNorm, step };
+    const stateRate = settings.queries?.stateRate ?? 1;
+    const adamw = { learningRate, beta1, beta2, epsilon, weightDecay, emaDecay, maxNorm, step, stateRate };
     const { gradientNorm, applied } = await native.update(adamw);
     if (!applied) throw notFinite("gradient norm", gradientNorm, step);
     return {

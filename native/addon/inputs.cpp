@@ -149,9 +149,16 @@ Prediction::DrawOptions drawOptions(const Field& value) {
 }
 
 ParameterStore::UpdateOptions updateOptions(const Field& value) {
-  return {value["learningRate"].number(), value["beta1"].number(),       value["beta2"].number(),
-          value["epsilon"].number(),      value["weightDecay"].number(), value["emaDecay"].number(),
-          value["maxNorm"].number(),      value["step"].integer()};
+  const Field stateRate = value["stateRate"];
+  return {value["learningRate"].number(),
+          value["beta1"].number(),
+          value["beta2"].number(),
+          value["epsilon"].number(),
+          value["weightDecay"].number(),
+          value["emaDecay"].number(),
+          value["maxNorm"].number(),
+          value["step"].integer(),
+          stateRate.missing() ? 1.0 : stateRate.number()};
 }
 
 Activations activations(const Field& recompute) {

@@ -123,6 +123,8 @@ void ParameterLayout::placeCounts(const DenoiserConfig& c, Placer& placer) {
   numbers = {time, numberMap(placer, "depth_map", cond), numberMap(placer, "seen_map", cond),
              numberMap(placer, "total_map", cond)};
   nullRow = {-1, -1, -1, 0};
+  placer.align();
+  stateBegin = placer.end();
   factor = placer.matrix("factor.weight", c.geneVocabSize, c.state, Start::zero);
   cellState = placer.matrix("cell_state.weight", c.state, d, Start::uniform, fanIn(d));
   cellStateBias = placer.vector("cell_state.bias", c.state, Start::uniform, fanIn(d));
@@ -133,6 +135,8 @@ void ParameterLayout::placeCounts(const DenoiserConfig& c, Placer& placer) {
     summaryOut = placer.matrix("summary.2.weight", c.state, d, Start::uniform, fanIn(d) / 2);
     summaryOutBias = placer.vector("summary.2.bias", c.state, Start::zero);
   }
+  placer.align();
+  stateEnd = placer.end();
   for (std::size_t i = 0; i < c.conditions.size(); ++i)
     if (c.conditions[i] == 0) numbers.push_back(numberMap(placer, "conditions." + std::to_string(i), cond));
 
@@ -230,23 +234,30 @@ ParameterStore::PendingUpdate ParameterStore::start(const UpdateOptions& o) {
   const Span<double> squares{squares_.as<double>(), 1};
   backend_->run(SumOfSquares{gradient, squares});
 
-  AdamW op;
-  op.weights = {weights_.as<float>(), layout_.size};
-  op.firstMoment = {firstMoment_.as<float>(), layout_.size};
-  op.secondMoment = {secondMoment_.as<float>(), layout_.size};
-  op.gradient = gradient;
-  op.ema = {ema_.as<float>(), layout_.size};
-  if (compute_ == DType::bf16) op.copy = {copy_.as<bf16>(), layout_.size};
-  op.squares = squares;
-  op.learningRate = o.learningRate;
-  op.beta1 = o.beta1;
-  op.beta2 = o.beta2;
-  op.epsilon = o.epsilon;
-  op.weightDecay = o.weightDecay;
-  op.emaDecay = o.emaDecay;
-  op.maxNorm = o.maxNorm;
-  op.step = o.step;
-  backend_->run(op);
+  const auto update = [&](std::int64_t begin, std::int64_t end, double learningRate) {
+    if (begin == end) return;
+    const std::int64_t count = end - begin;
+    AdamW op;
+    op.weights = {weights_.as<float>() + begin, count};
+    op.firstMoment = {firstMoment_.as<float>() + begin, count};
+    op.secondMoment = {secondMoment_.as<float>() + begin, count};
+    op.gradient = gradient.part(begin, count);
+    op.ema = {ema_.as<float>() + begin, count};
+    if (compute_ == DType::bf16) op.copy = {copy_.as<bf16>() + begin, count};
+    op.squares = squares;
+    op.learningRate = learningRate;
+    op.beta1 = o.beta1;
+    op.beta2 = o.beta2;
+    op.epsilon = o.epsilon;
+    op.weightDecay = o.weightDecay;
+    op.emaDecay = o.emaDecay;
+    op.maxNorm = o.maxNorm;
+    op.step = o.step;
+    backend_->run(op);
+  };
+  update(0, layout_.stateBegin, o.learningRate);
+  update(layout_.stateBegin, layout_.stateEnd, o.learningRate * o.stateRate);
+  update(layout_.stateEnd, layout_.size, o.learningRate);
   emaCopyStale_ = true;
   ++version_;
 

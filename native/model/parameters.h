@@ -61,6 +61,8 @@ struct ParameterLayout {
   Parameter factor, cellState, cellStateBias;
   Parameter summaryIn, summaryInBias, summaryOut, summaryOutBias;  // where there is a summary
   Parameter logSize;                                               // where sizes are learnt
+  // The floats of the state: factors, sizes, summary. They learn at a rate of their own.
+  std::int64_t stateBegin = 0, stateEnd = 0;
 
   /// Every named parameter once, in the order of the published state dict.
   std::vector<const Parameter*> all() const;
@@ -90,6 +92,7 @@ class ParameterStore {
   struct UpdateOptions {
     double learningRate, beta1, beta2, epsilon, weightDecay, emaDecay, maxNorm;
     std::int64_t step;
+    double stateRate = 1;  // factor on the learning rate of the state, in a model of counts
   };
   struct UpdateResult {
     double gradientNorm;
