@@ -18,7 +18,20 @@ beforeAll(async () => {
   data = join(folder, "cells.h5ad");
   run = join(folder, "run");
   await writeStudy(data);
-  trained = await ddsc("train", "--values", "ranks", "--data", data, "--steps", "3", "--batch", "8", "--out", run, "--json");
+  trained = await ddsc(
+    "train",
+    "--values",
+    "ranks",
+    "--data",
+    data,
+    "--steps",
+    "3",
+    "--batch",
+    "8",
+    "--out",
+    run,
+    "--json",
+  );
 });
 afterAll(() => rm(folder, { recursive: true }));
 
@@ -68,7 +81,19 @@ describe("ddsc train", () => {
       const out = join(folder, "too-large");
       const cells = join(folder, `${preset}.h5ad`);
       await ddsc("convert", "--simulate", "100", "--simulated-genes", "60", "--out", cells);
-      const words = ["train", "--values", "ranks", "--data", cells, "--preset", preset, "--batch", "64", "--out", out];
+      const words = [
+        "train",
+        "--values",
+        "ranks",
+        "--data",
+        cells,
+        "--preset",
+        preset,
+        "--batch",
+        "64",
+        "--out",
+        out,
+      ];
       const child = start(words, {
         NODE_OPTIONS: `--import ${join(import.meta.dirname, "little_memory.mjs")}`,
       });
@@ -86,7 +111,17 @@ describe("ddsc train", () => {
   });
 
   it("refuses a folder that holds a run, without --resume or --overwrite", async () => {
-    const { code, stderr } = await ddsc("train", "--values", "ranks", "--data", data, "--steps", "3", "--out", run);
+    const { code, stderr } = await ddsc(
+      "train",
+      "--values",
+      "ranks",
+      "--data",
+      data,
+      "--steps",
+      "3",
+      "--out",
+      run,
+    );
     expect(code).toBe(1);
     expect(stderr).toMatch(/^ddsc: RUN_EXISTS: .*--resume.*--overwrite.*\n$/);
   });
@@ -95,7 +130,17 @@ describe("ddsc train", () => {
     const project = join(folder, "project");
     await mkdir(join(project, "src"), { recursive: true });
     await copyFile(data, join(project, "cells.h5ad"));
-    const words = ["train", "--values", "ranks", "--data", join(project, "cells.h5ad"), "--steps", "1", "--batch", "8"];
+    const words = [
+      "train",
+      "--values",
+      "ranks",
+      "--data",
+      join(project, "cells.h5ad"),
+      "--steps",
+      "1",
+      "--batch",
+      "8",
+    ];
     for (const more of [[], ["--overwrite"]]) {
       const refused = await ddsc(...words, "--out", project, ...more);
       expect(refused.stderr).toMatch(/^ddsc: FILE_EXISTS: .*project: holds "cells.h5ad" and no run/);
@@ -119,7 +164,19 @@ describe("ddsc train", () => {
 
   it("leaves no run behind that could not begin", async () => {
     const out = join(folder, "failed");
-    const words = ["train", "--values", "ranks", "--data", data, "--steps", "1", "--batch", "8", "--out", out];
+    const words = [
+      "train",
+      "--values",
+      "ranks",
+      "--data",
+      data,
+      "--steps",
+      "1",
+      "--batch",
+      "8",
+      "--out",
+      out,
+    ];
     for (const condition of [
       ["--where", "cell_type = 'none'"],
       ["--holdout", "library_size > 0"],
@@ -155,7 +212,19 @@ describe("ddsc train", () => {
 
   it("saves and exits with 130 at Ctrl-C, and goes on from there with --resume", async () => {
     const stopped = join(folder, "stopped");
-    const words = ["train", "--values", "ranks", "--data", data, "--batch", "4", "--validation", "0", "--out", stopped];
+    const words = [
+      "train",
+      "--values",
+      "ranks",
+      "--data",
+      data,
+      "--batch",
+      "4",
+      "--validation",
+      "0",
+      "--out",
+      stopped,
+    ];
     const child = start([...words, "--steps", "100000", "--checkpoint-every", "100000"]);
     child.stderr.once("data", () => child.kill("SIGINT"));
     const first = await ended(child);
@@ -314,7 +383,19 @@ describe("ddsc evaluate", () => {
 
   it("says which condition left no cell to score", async () => {
     const out = join(folder, "conditioned");
-    const train = ["train", "--values", "ranks", "--data", data, "--steps", "1", "--batch", "8", "--out", out];
+    const train = [
+      "train",
+      "--values",
+      "ranks",
+      "--data",
+      data,
+      "--steps",
+      "1",
+      "--batch",
+      "8",
+      "--out",
+      out,
+    ];
     const own = "cell_type in ('type-0', 'type-1', 'type-2')";
     await ddsc(...train, "--where", own, "--holdout", "cell_type = 'type-1'");
     const refused = async (...words: string[]) => {
@@ -564,7 +645,18 @@ describe("conditions on cells", () => {
   it("choose what is trained on and what is held out, and are remembered", async () => {
     const out = join(folder, "chosen");
     const words = ["--where", "library_size > 0", "--holdout", "cell_type = 'type-3'", "--batch", "8"];
-    const trained = await ddsc("train", "--values", "ranks", "--data", data, ...words, "--steps", "2", "--out", out);
+    const trained = await ddsc(
+      "train",
+      "--values",
+      "ranks",
+      "--data",
+      data,
+      ...words,
+      "--steps",
+      "2",
+      "--out",
+      out,
+    );
     expect(trained.code).toBe(0);
     const { data: record } = JSON.parse(await readFile(join(out, "last", "training.json"), "utf8"));
     expect(record.where).toBe("library_size > 0");
