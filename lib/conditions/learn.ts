@@ -159,7 +159,7 @@ class Seen {
     if (rare.length > 0) {
       const some = rare.slice(0, 3).map((label) => `"${label}"`);
       notes.push(
-        `condition ${name}: ${rare.length === 1 ? `${some[0]} has one cell` : `${rare.length} labels have one cell each (${some.join(", ")}${rare.length > 3 ? ", ..." : ""})`}: nothing can be learnt about it; join it with another, or leave such cells out with --where`,
+        `condition ${name}: ${rare.length === 1 ? `${some[0]} has one cell` : `${rare.length} labels have one cell each (${some.join(", ")}${rare.length > 3 ? ", ..." : ""})`}: nothing can be learnt about it; join it with another, or take such cells out of the file (ddsc convert --where)`,
       );
     }
     return { kind: "labels", name, labels };

@@ -150,7 +150,22 @@ export async function readBase(
     );
   }
   const summaryFile = join(folder, ModelFile.summary);
-  return { base, summary: CellSummary.fromJSON(await readJson(summaryFile), summaryFile) };
+  const summary = CellSummary.fromJSON(await readJson(summaryFile), summaryFile);
+  const width = config.counts?.state ?? 0;
+  if (summary.ridge.length !== width) {
+    throw configError(
+      summaryFile,
+      `it sums cells up in ${summary.ridge.length} numbers where the model reads ${width}`,
+    );
+  }
+  const last = summary.genes.at(-1) ?? 0;
+  if (last >= config.geneVocabSize) {
+    throw configError(
+      summaryFile,
+      `it has gene id ${last} where the model has ${config.geneVocabSize} gene ids`,
+    );
+  }
+  return { base, summary };
 }
 
 /** Decodes a file that holds a JSON object. Throws `CHECKPOINT_READ`, `CHECKPOINT_CONFIG`. */

@@ -105,7 +105,9 @@ describe("learnConditions", () => {
 
   it("notes labels of one cell, by name where they are few", async () => {
     expect((await learn("rare")).notes).toEqual([
-      expect.stringMatching(/^condition rare: "y" has one cell: nothing can be learnt about it; .*--where$/),
+      expect.stringMatching(
+        /^condition rare: "y" has one cell: nothing can be learnt about it; .*--where\)$/,
+      ),
     ]);
     expect((await learn("rarer")).notes).toEqual([
       expect.stringContaining('condition rarer: 4 labels have one cell each ("q", "r", "s", ...)'),

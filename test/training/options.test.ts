@@ -45,7 +45,13 @@ describe("trainer options", () => {
 
   it("of counts take some of the queries' settings and keep the others' defaults", () => {
     const { queries } = trainerSettings({ queries: { zeros: 8, thinning: 0.5 } }, counts);
-    expect(queries).toEqual({ zeros: 8, expressed: 256, thinning: 0.5, totalGiven: 0.25, conditionDrop: 0.2 });
+    expect(queries).toEqual({
+      zeros: 8,
+      expressed: 256,
+      thinning: 0.5,
+      totalGiven: 0.25,
+      conditionDrop: 0.2,
+    });
   });
 
   it("refuse queries for a model of ranks, and say what to make instead", () => {

@@ -32,7 +32,9 @@ describe("validation", () => {
     const first = await validator.run();
     expect(await validator.run()).toEqual(first);
     const inOne = { ...options, limit: { kind: "tokens", tokens: 1e6 } } as const;
-    const { nll } = await (await Validator.create(model, new RankTask(model), source, model.tokenizer, inOne)).run();
+    const { nll } = await (
+      await Validator.create(model, new RankTask(model), source, model.tokenizer, inOne)
+    ).run();
     expect(nll).toBeCloseTo(first.nll, 6);
   });
 
@@ -50,9 +52,13 @@ describe("validation", () => {
   it("takes so many cells and always the same", async () => {
     using model = await smallModel();
     const few = { ...options, cells: 9 };
-    const one = await (await Validator.create(model, new RankTask(model), source, model.tokenizer, few)).run();
+    const one = await (
+      await Validator.create(model, new RankTask(model), source, model.tokenizer, few)
+    ).run();
     expect(one.cells).toBe(9);
-    expect(await (await Validator.create(model, new RankTask(model), source, model.tokenizer, few)).run()).toEqual(one);
+    expect(
+      await (await Validator.create(model, new RankTask(model), source, model.tokenizer, few)).run(),
+    ).toEqual(one);
   });
 
   it("takes cells of its selection alone, from few parts or many", async () => {
@@ -73,14 +79,15 @@ describe("validation", () => {
     using plain = await smallModel();
     using matching = await smallModel({ diffusion: { meanMatching: 5 } });
     const nll = async (model: typeof plain) =>
-      (await (await Validator.create(model, new RankTask(model), source, model.tokenizer, options)).run()).nll;
+      (await (await Validator.create(model, new RankTask(model), source, model.tokenizer, options)).run())
+        .nll;
     expect(await nll(matching)).toBe(await nll(plain));
   });
 
   it("says that no held-out cell can be used", async () => {
     using model = await smallModel({ tokenizer: { minGenes: 1000 } });
-    await expect(Validator.create(model, new RankTask(model), source, model.tokenizer, options)).rejects.toThrow(
-      /DATA_NO_CELLS.*no held-out cell/,
-    );
+    await expect(
+      Validator.create(model, new RankTask(model), source, model.tokenizer, options),
+    ).rejects.toThrow(/DATA_NO_CELLS.*no held-out cell/);
   });
 });
