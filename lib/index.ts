@@ -22,6 +22,20 @@ export {
   streamRows,
   tokenizeRows,
 } from "./batching/index.js";
+export { CellConditions, type ToldConditions } from "./conditions/cell_conditions.js";
+export type { Condition, LabelCondition, NumberCondition } from "./conditions/condition.js";
+export { type LearntConditions, learnConditions } from "./conditions/learn.js";
+export {
+  CellSummary,
+  type CellSummaryJson,
+  type LearnSummaryOptions,
+  SUMMARY_WIDTH,
+} from "./counts/cell_summary.js";
+export { CountBase, type CountBaseJson } from "./counts/count_base.js";
+export { DepthStatistics } from "./counts/depth_statistics.js";
+export { type ChosenRows, networkRows, type ToldCells } from "./counts/network_rows.js";
+export { type RatePosterior, ratePosterior } from "./counts/posterior.js";
+export { type SplitCounts, thinCounts } from "./counts/thin_counts.js";
 export {
   type H5adContents,
   type H5adStream,
@@ -43,7 +57,14 @@ export { summaryText } from "./data/report/summary_text.js";
 export type { CellSelection, HeldOut } from "./data/select/selection.js";
 export { type CellSplit, type SplitOptions, splitCells } from "./data/select/split.js";
 export { rowsWhere, WhereFilter } from "./data/select/where.js";
-export type { CellBlock, Gene, MetadataColumn, MetadataOptions, OpenOptions } from "./data/sources/cells.js";
+export type {
+  CellBlock,
+  Gene,
+  MeasuredPanels,
+  MetadataColumn,
+  MetadataOptions,
+  OpenOptions,
+} from "./data/sources/cells.js";
 export { ConcatenatedSource } from "./data/sources/concatenate.js";
 export type { FileDescriptor, MemoryCells, SourceDescriptor } from "./data/sources/descriptor.js";
 export type { CategoricalColumn, Column, Frame } from "./data/sources/frame.js";
@@ -74,14 +95,25 @@ export {
   machineMemory,
 } from "./model/memory.js";
 export type { ModelDescription } from "./model/model_files.js";
+export {
+  type ChooseQueriesInput,
+  type CountCells as CountBatch,
+  type CountRows,
+  chooseQueries,
+  type SummaryPool,
+} from "./native/counts.js";
 export { nativeCuda as cudaState, nativeDevices as devices } from "./native/denoiser.js";
 export type {
+  CountShape,
   CpuDevice,
   CudaState,
   DenoiserConfig,
   DeviceMemory,
   DType,
   GpuDevice,
+  NativeCountPrediction as CountPrediction,
+  NativeCountRows as NetworkRows,
+  NativeCountStatistics as CountStatistics,
   NativeDevice as Device,
   NativeLimits as DeviceLimits,
   NativeNoise as Noise,
@@ -95,6 +127,7 @@ export type { LearningRateOption, LearningRateSchedule } from "./training/learni
 export { estimateTrainingMemory, type TrainingMemory } from "./training/memory.js";
 export type {
   CheckpointOptions,
+  QuerySettings,
   TrainerOptions,
   TrainerSettings,
   ValidationOptions,

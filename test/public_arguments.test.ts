@@ -2,7 +2,6 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it, vi } from "vitest";
-import { hideGenes } from "../lib/evaluation/counts/masked_cells.js";
 import * as ddsc from "../lib/index.js";
 import { recordData } from "../lib/training/run_data.js";
 import { baseOf, cellsOf, knowing, twoTypes } from "./evaluation/counts/support.js";
@@ -52,7 +51,7 @@ const countOptions: ddsc.EvaluateCountsOptions = {
   heldOut: countCells,
   training: countCells,
   base: baseOf(countTruth.dense),
-  masks: { "0.5": hideGenes(countCells, 0.5, 0) },
+  masks: { "0.5": ddsc.hideGenes(countCells, 0.5, 0) },
   thin: 0.1,
   openProblems: true,
   groups: countTruth.labels,
@@ -60,10 +59,48 @@ const countOptions: ddsc.EvaluateCountsOptions = {
   seed: 0,
   signal,
 };
+const countVocabulary = ddsc.GeneVocabulary.from(source);
+const countTokenizer = new ddsc.CellTokenizer({
+  vocabulary: countVocabulary,
+  strategy: new ddsc.CountTokens(),
+});
+const { panels } = countTokenizer.map(source);
+const { batch: countBatch } = await ddsc.tokenizeRows(source, countTokenizer, rows);
+const statistics = new ddsc.DepthStatistics(countVocabulary.size, panels);
+statistics.add(countBatch);
+const base = statistics.base();
+const { conditions: learnt } = await ddsc.learnConditions(source, ["cell_type"]);
+const told = await ddsc.CellConditions.read(source, learnt);
+const choosing = {
+  batch: countBatch,
+  panels,
+  share: base.share,
+  hidden: Int32Array.of(3, 2, 1),
+  zeros: 4,
+  expressed: 4,
+  evidence: 20,
+  seed: 0,
+  step: 0,
+};
+const chosen = await ddsc.chooseQueries(choosing);
+const total = new Float32Array(3).fill(Number.NaN);
+const someCells = ddsc.countCellsOf(countBatch, panels);
+const predicting = await ddsc.Denoiser.create({
+  vocabulary: countVocabulary,
+  shape: { hidden: 32, heads: 2, blocks: 1 },
+});
+const summary = await ddsc.CellSummary.learn([countBatch], panels, base, {
+  seed: 0,
+  width: predicting.config.counts!.state,
+});
+await predicting.setBase(base, summary);
+const sourceCells = { rows: countBatch.cells, conditions: ddsc.CellConditions.none([]) };
+const predictor = new ddsc.ModelPredictor(predicting, { heldOut: sourceCells, training: sourceCells });
 const record = await recordData(source, { where: null, heldOut: null });
 
 afterAll(async () => {
   model[Symbol.dispose]();
+  predicting[Symbol.dispose]();
   await rm(root, { recursive: true });
 });
 
@@ -108,7 +145,7 @@ const workload = {
   device: "cpu",
 };
 
-/** Every function and class that lib/model, lib/batching, lib/sampling, lib/training and lib/evaluation make public. */
+/** Every function and class that some folders make public; the last test says which. */
 const entries: Readonly<Record<string, Entry>> = {
   BatchLoader: {
     call: (...given) =>
@@ -216,6 +253,56 @@ const entries: Readonly<Record<string, Entry>> = {
     call: ddsc.profileStep as Call,
     given: [model, batch, { work: "forward", repeats: 1, signal }],
   },
+  learnConditions: { call: ddsc.learnConditions as Call, given: [source, ["cell_type"]] },
+  "CellConditions.none": { call: ddsc.CellConditions.none as Call, given: [learnt] },
+  "CellConditions.read": { call: ddsc.CellConditions.read as Call, given: [source, learnt] },
+  "cellConditions.of": {
+    call: told.of.bind(told) as Call,
+    given: [Float64Array.of(0, 1), { chance: 0.5, seed: 0, step: 1 }],
+  },
+  CountBase: {
+    call: (parts) => new ddsc.CountBase(parts),
+    given: [{ share: base.share, size: base.size, meanDepth: 10, spread: 2 }],
+  },
+  "CountBase.fromJSON": { call: ddsc.CountBase.fromJSON as Call, given: [base.toJSON(), "base.json"] },
+  CellSummary: {
+    call: (parts) => new ddsc.CellSummary(parts),
+    given: [{ genes: summary.genes, pool: summary.pool, ridge: summary.ridge }],
+  },
+  "CellSummary.learn": {
+    call: ddsc.CellSummary.learn as Call,
+    given: [[countBatch], panels, base, { width: 2, seed: 0, signal }],
+  },
+  "CellSummary.fromJSON": {
+    call: ddsc.CellSummary.fromJSON as Call,
+    given: [summary.toJSON(), "summary.json"],
+  },
+  DepthStatistics: {
+    call: (...given) => new ddsc.DepthStatistics(...(given as unknown as [number, Int32Array[]])),
+    given: [countVocabulary.size, panels],
+  },
+  "depthStatistics.add": {
+    call: (given) => new ddsc.DepthStatistics(countVocabulary.size, panels).add(given),
+    given: [countBatch],
+  },
+  chooseQueries: { call: ddsc.chooseQueries as Call, given: [choosing] },
+  networkRows: {
+    call: ddsc.networkRows as Call,
+    given: [chosen, base, { ...told.of(countBatch.cells), total }],
+  },
+  ratePosterior: { call: ddsc.ratePosterior as Call, given: [2, 3, 1] },
+  thinCounts: { call: ddsc.thinCounts as Call, given: [countBatch, 0.5, 0] },
+  countCellsOf: { call: ddsc.countCellsOf as Call, given: [countBatch, panels, ["a", "b", "c"]] },
+  hideGenes: { call: ddsc.hideGenes as Call, given: [someCells, 0.5, 0] },
+  ModelPredictor: {
+    call: (...given) =>
+      new ddsc.ModelPredictor(...(given as unknown as [ddsc.CountModel, ddsc.ModelPredictorOptions])),
+    given: [predicting, { heldOut: sourceCells, training: sourceCells, maxRows: 100 }],
+  },
+  "modelPredictor.denoise": {
+    call: predictor.denoise.bind(predictor) as Call,
+    given: [someCells, { places: Int32Array.of(0, 1, 2), training: false }, signal],
+  },
   openRunCells: { call: ddsc.openRunCells as Call, given: [record] },
   splitRunCells: { call: ddsc.splitRunCells as Call, given: [record, source] },
   readRecord: { call: ddsc.readRecord as Call, given: [join(root, "run")] },
@@ -305,6 +392,11 @@ describe("the table of public functions", () => {
   it("names every function that these folders make public", async () => {
     const folders = await Promise.all([
       import("../lib/batching/index.js"),
+      import("../lib/conditions/cell_conditions.js"),
+      import("../lib/conditions/learn.js"),
+      import("../lib/counts/index.js"),
+      import("../lib/counts/network_rows.js"),
+      import("../lib/counts/posterior.js"),
       import("../lib/evaluation/index.js"),
       import("../lib/model/denoiser.js"),
       import("../lib/model/memory.js"),

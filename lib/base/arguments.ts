@@ -11,6 +11,13 @@ const KINDS = {
   object: [isObject, "an object"],
   options: [isObject, "an object of options"],
   list: [(value: unknown) => Array.isArray(value), "an array"],
+  texts: [
+    (value: unknown) => Array.isArray(value) && value.every((each) => typeof each === "string"),
+    "an array of texts",
+  ],
+  integers: [(value: unknown) => value instanceof Int32Array, "an Int32Array"],
+  floats: [(value: unknown) => value instanceof Float32Array, "a Float32Array"],
+  doubles: [(value: unknown) => value instanceof Float64Array, "a Float64Array"],
   numbers: [
     (value: unknown) => Array.isArray(value) || (ArrayBuffer.isView(value) && "length" in value),
     "an array of numbers",
@@ -23,6 +30,24 @@ const KINDS = {
   tokenizer: [(value: unknown) => has(value, "tokenize"), "a CellTokenizer"],
   /** A `RaggedBatch`. */
   batch: [isBatch, "a batch of offsets, genes and tokens (Int32Array) and cells (Float64Array)"],
+  /** `GeneMapping.panels`. */
+  panels: [
+    (value: unknown) => Array.isArray(value) && value.every((each) => each instanceof Int32Array),
+    "an array of the gene ids (Int32Array) of each panel, such as tokenizer.map(cells).panels,",
+  ],
+  /** A `CountBase`. */
+  base: [
+    (value: unknown) => has(value, "estimateDepth"),
+    "a CountBase, such as new DepthStatistics(...).base(),",
+  ],
+  /** Several `Condition`. */
+  conditions: [
+    (value: unknown) =>
+      Array.isArray(value) && value.every((each) => isObject(each) && "kind" in each && "name" in each),
+    "an array of conditions, such as those of learnConditions,",
+  ],
+  /** A `CellConditions`. */
+  told: [(value: unknown) => has(value, "of"), "a CellConditions, such as CellConditions.none([]),"],
   batches: [
     (value: unknown) => has(value, Symbol.iterator) || has(value, Symbol.asyncIterator),
     "batches to go through",
@@ -62,8 +87,10 @@ function has(value: unknown, method: PropertyKey): boolean {
 
 function isBatch(value: unknown): boolean {
   if (!isObject(value)) return false;
-  const { offsets, genes, tokens, cells } = value as Readonly<Record<string, unknown>>;
+  const { offsets, genes, tokens, cells, counts, panels } = value as Readonly<Record<string, unknown>>;
   return (
-    [offsets, genes, tokens].every((array) => array instanceof Int32Array) && cells instanceof Float64Array
+    [offsets, genes, tokens].every((array) => array instanceof Int32Array) &&
+    cells instanceof Float64Array &&
+    [counts, panels].every((array) => array === undefined || array instanceof Int32Array)
   );
 }

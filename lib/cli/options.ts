@@ -209,7 +209,7 @@ export const OPTIONS = {
   // Evaluation.
   ratios: numbers("shares of masked tokens", { min: 0.01, max: 0.99, default: [0.2, 0.5, 0.8] }),
 
-  thin: real("counts: share of the molecules kept for molecular cross-validation; 0 for none", {
+  thin: real("counts: share of the molecules that molecular cross-validation tests on; 0 for none", {
     min: 0,
     max: 0.9,
     default: 0.1,

@@ -1,13 +1,15 @@
+import { checkKind, checkOptions } from "../base/arguments.js";
+import { checkNumber, DdscError } from "../base/errors.js";
 import { Purpose, RandomStream } from "../base/random.js";
 import type { CellSource } from "../data/sources/source.js";
 import { type Condition, labelNumber, scaledNumber } from "./condition.js";
-import { metadataOf } from "./learn.js";
+import { isMissing, metadataOf } from "./learn.js";
 
 /** What the network is told of some cells; see `NativeCountRows`. */
 export interface ToldConditions {
-  /** [cells, label conditions]: label + 1; 0: none. */
+  /** Label + 1, or 0 for none, [cells, label conditions]. */
   readonly labels: Int32Array;
-  /** [cells, number conditions], in standard units; NaN: none. */
+  /** In standard units, or NaN for none, [cells, number conditions]. */
   readonly numbers: Float32Array;
 }
 
@@ -24,6 +26,7 @@ export class CellConditions {
 
   /** Cells that are told nothing. */
   static none(conditions: readonly Condition[]): CellConditions {
+    checkKind("conditions", conditions, "conditions");
     return new CellConditions(
       conditions,
       conditions.map(() => new Int32Array(0)),
@@ -32,9 +35,11 @@ export class CellConditions {
 
   /**
    * Reads the conditions' columns. Throws `DATA_MISSING_COLUMN`, and `CONDITION_LABEL_UNKNOWN`, `CONDITION_NUMBER` for a value
-   * that the model cannot be told.
+   * that the model cannot be told, with its file and row.
    */
   static async read(source: CellSource, conditions: readonly Condition[]): Promise<CellConditions> {
+    checkKind("source", source, "cells");
+    checkKind("conditions", conditions, "conditions");
     const columns = conditions.map(({ kind }) =>
       kind === "labels"
         ? new Int32Array(source.cellCount)
@@ -47,7 +52,7 @@ export class CellConditions {
         for (const [i, condition] of conditions.entries()) {
           const into = columns[i];
           const values: Iterable<unknown> = table.getChild(condition.name) ?? [];
-          if (into !== undefined) tell(condition, values, into.subarray(row));
+          if (into !== undefined) tell(condition, values, into.subarray(row), { file: source.name, row });
         }
         row += table.numRows;
       }
@@ -63,6 +68,11 @@ export class CellConditions {
     rows: Float64Array,
     drop?: { readonly chance: number; readonly seed: number; readonly step: number },
   ): ToldConditions {
+    checkKind("rows", rows, "doubles");
+    if (drop !== undefined) {
+      checkOptions(drop);
+      checkNumber("chance", drop.chance, { min: 0, max: 1 });
+    }
     const kinds = this.conditions.map(({ kind }) => kind);
     const labelCount = kinds.filter((kind) => kind === "labels").length;
     const labels = new Int32Array(rows.length * labelCount);
@@ -90,22 +100,40 @@ export function happens(stream: RandomStream, place: number, chance: number): bo
   return stream.wordAt(place) < chance * 2 ** 32;
 }
 
-function tell(condition: Condition, values: Iterable<unknown>, into: Int32Array | Float32Array): void {
+function tell(
+  condition: Condition,
+  values: Iterable<unknown>,
+  into: Int32Array | Float32Array,
+  first: { readonly file: string; readonly row: number },
+): void {
   const known = new Map<unknown, number>();
   let row = -1;
   for (const value of values) {
     row++;
-    if (value === null || value === undefined) continue;
+    if (isMissing(value)) continue;
     let told = known.get(value);
     if (told === undefined) {
-      told =
-        condition.kind === "labels"
-          ? labelNumber(condition, String(value))
-          : Number.isNaN(Number(value))
-            ? Number.NaN
-            : scaledNumber(condition, Number(value));
+      told = toldFor(condition, value, { file: first.file, row: first.row + row });
       if (known.size < 65_536) known.set(value, told);
     }
     into[row] = told;
+  }
+}
+
+function toldFor(
+  condition: Condition,
+  value: unknown,
+  { file, row }: { readonly file: string; readonly row: number },
+): number {
+  try {
+    return condition.kind === "labels"
+      ? labelNumber(condition, String(value))
+      : scaledNumber(condition, typeof value === "string" ? Number.NaN : Number(value));
+  } catch (error) {
+    if (!(error instanceof DdscError)) throw error;
+    const text =
+      typeof value === "string" && condition.kind === "number" ? `"${value}" is no number` : undefined;
+    const problem = text === undefined ? error.text : `${condition.name}: ${text}; give numbers`;
+    throw new DdscError(error.code, `${file}: row ${row}: ${problem}`, { ...error.place, file, row });
   }
 }

@@ -1,4 +1,5 @@
 import type { Table } from "apache-arrow";
+import { checkKind } from "../base/arguments.js";
 import { DdscError } from "../base/errors.js";
 import { didYouMean } from "../base/suggest.js";
 import type { MetadataColumn } from "../data/sources/cells.js";
@@ -40,6 +41,8 @@ export async function learnConditions(
   source: CellSource,
   specifications: readonly string[],
 ): Promise<LearntConditions> {
+  checkKind("source", source, "cells");
+  checkKind("specifications", specifications, "texts");
   const wanted = specifications.map((text) => wantedFrom(text, source));
   const twice = wanted.find(({ name }, i) => wanted.findIndex((other) => other.name === name) < i);
   if (twice !== undefined) throw badSpecification(`the condition ${twice.name} is given twice; give it once`);
@@ -63,6 +66,11 @@ export async function* metadataOf(
 ): AsyncGenerator<Table, void, undefined> {
   for (const { first, end } of rowSpans(source.partBounds, SPAN_CELLS))
     yield await source.metadata({ columns, rows: rowRange(first, end) });
+}
+
+/** Whether a cell has no value in a column: tables of numbers write that as NaN. */
+export function isMissing(value: unknown): boolean {
+  return value === null || value === undefined || Number.isNaN(value);
 }
 
 function wantedFrom(text: string, source: CellSource): Wanted {
@@ -112,7 +120,7 @@ class Seen {
 
   add(values: Iterable<unknown>, kind: Wanted["kind"]): void {
     for (const value of values) {
-      if (value === null || value === undefined) continue;
+      if (isMissing(value)) continue;
       this.#count++;
       if (kind === "labels") {
         const label = String(value);
@@ -151,7 +159,7 @@ class Seen {
     if (rare.length > 0) {
       const some = rare.slice(0, 3).map((label) => `"${label}"`);
       notes.push(
-        `condition ${name}: ${rare.length === 1 ? `${some[0]} has one cell` : `${rare.length} labels have one cell each (${some.join(", ")}${rare.length > 3 ? ", ..." : ""})`}: nothing can be learnt about it; join it with another, or leave such cells out with --where`,
+        `condition ${name}: ${rare.length === 1 ? `${some[0]} has one cell` : `${rare.length} labels have one cell each (${some.join(", ")}${rare.length > 3 ? ", ..." : ""})`}: nothing can be learnt about it; join it with another, or take such cells out of the file (ddsc convert --where)`,
       );
     }
     return { kind: "labels", name, labels };

@@ -1,3 +1,4 @@
+import { checkKind } from "../base/arguments.js";
 import { DdscError } from "../base/errors.js";
 import { Purpose, RandomStream } from "../base/random.js";
 import { END_GENE, type RaggedBatch } from "../tokenizer/ragged_batch.js";
@@ -37,7 +38,9 @@ export class CellSample {
   }
 
   /** Takes in the cells of a batch. Throws `BATCH_INVALID` for one without counts and panels. */
-  add({ offsets, genes, counts, panels, cells }: RaggedBatch): void {
+  add(batch: RaggedBatch): void {
+    checkKind("batches", batch, "batch");
+    const { offsets, genes, counts, panels, cells } = batch;
     if (counts === undefined || panels === undefined) {
       throw new DdscError(
         "BATCH_INVALID",

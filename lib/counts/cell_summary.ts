@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import { checkKind } from "../base/arguments.js";
+import { checkKind, checkOptions } from "../base/arguments.js";
 import { checkNumber, DdscError } from "../base/errors.js";
 import type { SummaryPool } from "../native/counts.js";
 import { END_GENE, type RaggedBatch } from "../tokenizer/ragged_batch.js";
@@ -59,6 +59,10 @@ export class CellSummary {
     readonly pool: Float32Array;
     readonly ridge: Float64Array;
   }) {
+    checkKind("parts", parts, "object");
+    checkKind("genes", parts.genes, "integers");
+    checkKind("pool", parts.pool, "floats");
+    checkKind("ridge", parts.ridge, "doubles");
     const problem = problemOf(parts);
     if (problem !== undefined)
       throw new DdscError("ARGUMENT_RANGE", `summary of cells: ${problem}`, { argument: "parts" });
@@ -95,7 +99,9 @@ export class CellSummary {
     options: LearnSummaryOptions,
   ): Promise<CellSummary> {
     checkKind("batches", batches, "batches");
-    checkKind("options", options, "options");
+    checkKind("panels", panels, "panels");
+    checkKind("base", base, "base");
+    checkOptions(options, { signal: "signal" });
     const { seed, signal } = options;
     const width = checkNumber("width", options.width ?? SUMMARY_WIDTH, { min: 1, max: 1024, integer: true });
     checkNumber("seed", seed, { min: 0, max: Number.MAX_SAFE_INTEGER, integer: true });

@@ -1,3 +1,4 @@
+import { checkKind } from "../base/arguments.js";
 import { DdscError } from "../base/errors.js";
 
 /** The saved form of a `CountBase`: JSON writes doubles so that they are read as they were. */
@@ -36,6 +37,9 @@ export class CountBase {
     readonly meanDepth: number;
     readonly spread: number;
   }) {
+    checkKind("parts", parts, "object");
+    checkKind("share", parts.share, "doubles");
+    checkKind("size", parts.size, "doubles");
     const problem = problemOf(parts);
     if (problem !== undefined)
       throw new DdscError("ARGUMENT_RANGE", `statistics of counts: ${problem}`, { argument: "parts" });

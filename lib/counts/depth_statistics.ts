@@ -1,3 +1,4 @@
+import { checkKind } from "../base/arguments.js";
 import { checkNumber, DdscError } from "../base/errors.js";
 import { END_GENE, type RaggedBatch } from "../tokenizer/ragged_batch.js";
 import { CountBase } from "./count_base.js";
@@ -39,11 +40,13 @@ export class DepthStatistics {
    */
   constructor(vocabularySize: number, panels: readonly Int32Array[]) {
     this.#size = checkNumber("vocabularySize", vocabularySize, { min: END_GENE + 1, integer: true });
+    checkKind("panels", panels, "panels");
     this.#panels = panels;
   }
 
   /** Takes in the cells of a batch. Throws `BATCH_INVALID` for one without counts or with panels that there are not. */
   add(batch: RaggedBatch): void {
+    checkKind("batch", batch, "batch");
     const { offsets, genes, counts, panels, cells } = batch;
     if (counts === undefined || panels === undefined) {
       throw new DdscError(

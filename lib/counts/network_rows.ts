@@ -1,3 +1,4 @@
+import { checkKind } from "../base/arguments.js";
 import type { ToldConditions } from "../conditions/cell_conditions.js";
 import type { CountRows } from "../native/counts.js";
 import type { NativeCountRows } from "../native/types.js";
@@ -20,6 +21,12 @@ export const SUMMARY_EXTRAS = 3;
  * what the whole total leaves (`CountBase`).
  */
 export function networkRows(chosen: ChosenRows, base: CountBase, told: ToldCells): NativeCountRows {
+  checkKind("chosen", chosen, "object");
+  for (const name of ["visibleTotal", "visibleShare", "hiddenShare"] as const)
+    checkKind(name, chosen[name], "doubles");
+  checkKind("base", base, "base");
+  checkKind("told", told, "object");
+  checkKind("told.total", told.total, "floats");
   const { offsets, genes, tokens, cells, keys, hidden, measured, visibleTotal, visibleShare } = chosen;
   const depth = Float64Array.from(visibleTotal, (visible, cell) => {
     const total = told.total[cell] ?? Number.NaN;

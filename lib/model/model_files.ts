@@ -152,6 +152,7 @@ export async function readLearnt(folder: string, config: DenoiserConfig): Promis
   const hasBase = await exists(file);
   if (!hasBase && !(await exists(summaryFile))) return {};
   const summary = CellSummary.fromJSON(await readJson(summaryFile), summaryFile);
+  checkSummary(summaryFile, summary, config);
   if (!hasBase) return { summary };
   const base = CountBase.fromJSON(await readJson(file), file);
   if (base.share.length !== config.geneVocabSize) {
@@ -161,6 +162,17 @@ export async function readLearnt(folder: string, config: DenoiserConfig): Promis
     );
   }
   return { base, summary };
+}
+
+function checkSummary(file: string, { ridge, genes }: CellSummary, config: DenoiserConfig): void {
+  const width = config.counts?.state ?? 0;
+  if (ridge.length !== width) {
+    throw configError(file, `it sums cells up in ${ridge.length} numbers where the model reads ${width}`);
+  }
+  const last = genes.at(-1) ?? 0;
+  if (last >= config.geneVocabSize) {
+    throw configError(file, `it has gene id ${last} where the model has ${config.geneVocabSize} gene ids`);
+  }
 }
 
 /** Decodes a file that holds a JSON object. Throws `CHECKPOINT_READ`, `CHECKPOINT_CONFIG`. */

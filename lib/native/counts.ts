@@ -1,4 +1,5 @@
 /** The typed door to the addon's functions that make of cells what count models read. */
+import { checkKind, checkOptions } from "../base/arguments.js";
 import { checkNumber, DdscError } from "../base/errors.js";
 import { callAddon } from "./addon.js";
 
@@ -140,6 +141,10 @@ interface CountAddon {
  * `BATCH_INVALID` for a batch without counts and panels or with genes that its panel does not have.
  */
 export async function chooseQueries(input: ChooseQueriesInput): Promise<CountRows> {
+  checkOptions(input, { summary: "object", hide: "object" });
+  checkKind("batch", input.batch, "object");
+  checkKind("panels", input.panels, "panels");
+  checkKind("share", input.share, "doubles");
   const { batch, panels, share, zeros, expressed, evidence, hidden, hide, thin, summary } = input;
   checkStream(input.seed, input.step);
   for (const [name, limit] of Object.entries({ zeros, expressed, evidence })) {

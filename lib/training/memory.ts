@@ -8,6 +8,7 @@ import type { ModelDescription } from "../model/model_files.js";
 import type { CellTokenizer } from "../tokenizer/index.js";
 import { kindOf } from "./kinds.js";
 import { type TrainerOptions, type TrainerSettings, trainerSettings } from "./options.js";
+import { runTokenizer } from "./tokenizer.js";
 
 /** What a training is expected to hold at most, in bytes of the device's memory. */
 export interface TrainingMemory extends MemoryEstimate {
@@ -35,7 +36,7 @@ export async function estimateTrainingMemory(
   checkKind("model", model, "model");
   checkKind("source", source, "cells");
   const settings = trainerSettings(options, kindOf(model));
-  const batch = await largestBatch(source, model.tokenizer, settings);
+  const batch = await largestBatch(source, runTokenizer(model.tokenizer, settings), settings);
   const { recompute, accumulation, validation } = settings;
   const memory = await estimateMemory(model.config, {
     batch,

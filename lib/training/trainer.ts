@@ -7,13 +7,7 @@ import { requireRawCounts } from "../data/sources/raw_counts.js";
 import type { CellSource } from "../data/sources/source.js";
 import { Denoiser } from "../model/denoiser.js";
 import { workloadOf } from "../model/memory.js";
-import {
-  addReport,
-  CellTokenizer,
-  CountTokens,
-  emptyReport,
-  type TokenizerReport,
-} from "../tokenizer/index.js";
+import { addReport, type CellTokenizer, emptyReport, type TokenizerReport } from "../tokenizer/index.js";
 import { loadOptimizer, saveCheckpoint } from "./checkpoint.js";
 import { countNotes } from "./count_notes.js";
 import { DivergenceWatch } from "./divergence.js";
@@ -43,6 +37,7 @@ import { initialState, readRecord, type TrainingState } from "./state.js";
 import { trainStep } from "./step.js";
 import { StepsAhead } from "./steps_ahead.js";
 import type { TrainingTask } from "./task.js";
+import { runTokenizer } from "./tokenizer.js";
 import { type ValidationResult, Validator } from "./validation.js";
 
 /** A training is not ended for want of better validations within so many steps. */
@@ -166,7 +161,7 @@ export class Trainer {
     requireEnough(source);
     await requireRawCounts(source, this.settings.allowFractional);
     const beginning = await this.#begin(source, options.steps);
-    const tokenizer = this.#tokenizer();
+    const tokenizer = runTokenizer(this.model.tokenizer, this.settings);
     await this.#reserve(source, tokenizer);
     // Only a model that was trained, or begins with the weights of one, has learnt how cells are summed up.
     const goesOn = this.model.summary !== undefined;
@@ -333,23 +328,6 @@ export class Trainer {
     return where === null
       ? { kind: "fraction", fraction, seed: this.settings.seed }
       : { kind: "where", where };
-  }
-
-  #tokenizer(): CellTokenizer {
-    const { vocabulary, cls, selection, includeUnexpressed, minGenes } = this.model.tokenizer;
-    const { maxLength, seed, allowFractional } = this.settings;
-    const strategy =
-      this.model.ofCounts && allowFractional ? new CountTokens({ allowFractional }) : this.model.strategy;
-    return new CellTokenizer({
-      vocabulary,
-      strategy,
-      cls,
-      selection,
-      includeUnexpressed,
-      minGenes,
-      maxLength,
-      seed,
-    });
   }
 
   /** Takes the memory of the largest batch at once. */

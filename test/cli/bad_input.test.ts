@@ -14,7 +14,19 @@ beforeAll(async () => {
   data = join(folder, "cells.h5ad");
   run = join(folder, "run");
   await writeStudy(data);
-  const trained = await ddsc("train", "--values", "ranks", "--data", data, "--steps", "1", "--batch", "4", "--out", run);
+  const trained = await ddsc(
+    "train",
+    "--values",
+    "ranks",
+    "--data",
+    data,
+    "--steps",
+    "1",
+    "--batch",
+    "4",
+    "--out",
+    run,
+  );
   expect(trained.code).toBe(0);
 });
 afterAll(() => rm(folder, { recursive: true }));
@@ -134,7 +146,17 @@ describe("data that cannot be used ends with exit code 1 and one line that names
   });
 
   it("cells that are too large for a batch, or too small, in the words of the command line", async () => {
-    const train = ["train", "--values", "ranks", "--data", data, "--out", join(folder, "small"), "--steps", "1"];
+    const train = [
+      "train",
+      "--values",
+      "ranks",
+      "--data",
+      data,
+      "--out",
+      join(folder, "small"),
+      "--steps",
+      "1",
+    ];
     const { code, stderr } = await ddsc(...train, "--batch-tokens", "16");
     expect(code).toBe(1);
     expect(stderr).toMatch(/BATCH_TOKENS_TOO_FEW: .*; raise --batch-tokens or lower --max-length\n$/);
@@ -231,7 +253,17 @@ describe("a model that cannot be used ends with exit code 1 and one line that na
   ])("weights that PyTorch wrote are named as such: %s", async (_, bytes) => {
     const weights = join(folder, "model.ckpt");
     await writeFile(weights, bytes);
-    const result = await ddsc("train", "--values", "ranks", "--data", data, "--out", join(folder, "never"), "--weights", weights);
+    const result = await ddsc(
+      "train",
+      "--values",
+      "ranks",
+      "--data",
+      data,
+      "--out",
+      join(folder, "never"),
+      "--weights",
+      weights,
+    );
     expectFailure(
       result,
       1,
@@ -276,7 +308,11 @@ describe("a place that cannot be written ends with exit code 1, one line and not
     const out = join(folder, "photos");
     await mkdir(out);
     await writeFile(join(out, "cat.jpg"), "");
-    expectFailure(await ddsc("train", "--values", "ranks", "--data", data, "--out", out, "--overwrite"), 1, `FILE_EXISTS: ${out}`);
+    expectFailure(
+      await ddsc("train", "--values", "ranks", "--data", data, "--out", out, "--overwrite"),
+      1,
+      `FILE_EXISTS: ${out}`,
+    );
     expect(await readdir(out)).toEqual(["cat.jpg"]);
   });
 

@@ -18,7 +18,20 @@ afterAll(() => rm(folder, { recursive: true }));
 
 /** Trains a little; the run is in the folder `name`. */
 function train(file: string, name: string, ...words: readonly string[]) {
-  return ddsc("train", "--values", "ranks", "--data", file, "--steps", "2", "--batch", "8", "--out", join(folder, name), ...words);
+  return ddsc(
+    "train",
+    "--values",
+    "ranks",
+    "--data",
+    file,
+    "--steps",
+    "2",
+    "--batch",
+    "8",
+    "--out",
+    join(folder, name),
+    ...words,
+  );
 }
 
 /** Writes a file of these cells and genes in which every count is 1. */

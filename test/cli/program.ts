@@ -3,6 +3,8 @@ import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { writeH5ad } from "../../lib/data/anndata/h5ad_write.js";
+import { openCells } from "../../lib/data/open/open_cells.js";
+import type { CellBlock } from "../../lib/data/sources/cells.js";
 import { MemorySource } from "../../lib/data/sources/memory.js";
 import { simulateCells } from "../../lib/data/sources/simulate.js";
 import type { SimulateOptions } from "../../lib/data/sources/simulation.js";
@@ -75,4 +77,10 @@ export async function writeStudy(path: string, options: SimulateOptions = {}): P
     var: source.var,
     X: { kind: "csr", offsets: cells.offsets, columns: cells.geneColumns, values: cells.counts },
   });
+}
+
+/** All values of a matrix of an .h5ad file, row-major, as far as they are above 0. */
+export async function countsIn(file: string, layer?: string): Promise<CellBlock> {
+  using source = await openCells(file, layer === undefined ? {} : { layer });
+  return await source.read(Int32Array.from({ length: source.cellCount }, (_, row) => row));
 }

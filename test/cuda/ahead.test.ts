@@ -3,7 +3,7 @@ import { tokenizeRows } from "../../lib/batching/index.js";
 import type { Denoiser } from "../../lib/model/denoiser.js";
 import { StagedBatch } from "../../lib/native/denoiser.js";
 import type { NativeLoss, NativeLossInput } from "../../lib/native/types.js";
-import { lossInputs } from "../../lib/training/step.js";
+import { RankTask } from "../../lib/training/rank_task.js";
 import { Trainer } from "../../lib/training/trainer.js";
 import { smallModel, smallOptions, smallSource, weightsOf } from "../training/small_run.js";
 import { emulated } from "./emulated.js";
@@ -14,14 +14,15 @@ Object.assign(process.env, emulated());
 const source = smallSource();
 
 /** Micro-batches of 3, 5, 4 and 5 cells. */
-async function severalInputs(model: Denoiser): Promise<NativeLossInput[]> {
+async function severalInputs(model: Denoiser): Promise<readonly NativeLossInput[]> {
   const batches = [];
   let row = 0;
   for (const cells of [3, 5, 4, 5]) {
     const rows = Int32Array.from({ length: cells }, () => row++);
     batches.push((await tokenizeRows(source, model.tokenizer, rows)).batch);
   }
-  return lossInputs(model, batches, { seed: 2, step: 1 });
+  const { inputs } = await new RankTask(model).stepInput(batches, { seed: 2, step: 1 });
+  return inputs as readonly NativeLossInput[];
 }
 
 const OPTIONS = { gradientScale: 0.01, dropoutSeed: 7, step: 1 };

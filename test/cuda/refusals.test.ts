@@ -93,7 +93,17 @@ describe("a library for products", () => {
 describe("a GPU with too little memory", () => {
   it("is found out before a training starts", async () => {
     const out = join(folder, "run");
-    const training = ["train", "--values", "ranks", "--data", data, "--device", "cuda", "--out", out] as const;
+    const training = [
+      "train",
+      "--values",
+      "ranks",
+      "--data",
+      data,
+      "--device",
+      "cuda",
+      "--out",
+      out,
+    ] as const;
     const { code, stderr } = await onGpu("memory=16", ...training, "--preset", "small");
     expect(code).toBe(1);
     expect(stderr).toMatch(/^ddsc: TRAIN_MEMORY: .* and cuda:0 has 0\.02 GiB; try .*--preset\n$/);

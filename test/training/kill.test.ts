@@ -9,7 +9,7 @@ import { Purpose, RandomStream } from "../../lib/base/random.js";
 
 const program = fileURLToPath(new URL("run_child.ts", import.meta.url));
 const STEPS = 24;
-const KILLS = 6;
+const KILLS = { ranks: 6, counts: 3 } as const;
 
 let root: string;
 beforeEach(async () => {
@@ -20,8 +20,12 @@ afterEach(async () => {
 });
 
 /** Runs the training program to its end, or kills it `delay` ms after its `lines`-th line. Whether it got to the end. */
-async function run(folder: string, kill?: { lines: number; delay: number }): Promise<boolean> {
-  const child = spawn(process.execPath, ["--import", "tsx", program, folder, String(STEPS)], {
+async function run(
+  folder: string,
+  values: keyof typeof KILLS,
+  kill?: { lines: number; delay: number },
+): Promise<boolean> {
+  const child = spawn(process.execPath, ["--import", "tsx", program, folder, String(STEPS), values], {
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
@@ -53,6 +57,9 @@ async function outcome(folder: string) {
     training,
     progress,
     files: (await readdir(folder)).sort(),
+    counted: await Promise.all(
+      ["base.json", "summary.json"].map((name) => read(name).then(String, () => "")),
+    ),
     best: String(await readFile(join(folder, "best", "training.json"))).match(/"step": \d+/)?.[0],
     weights: (await read("model.safetensors")).toString("base64"),
     ema: (await read("ema.safetensors")).toString("base64"),
@@ -65,25 +72,29 @@ async function outcome(folder: string) {
 }
 
 describe("a training that is killed", () => {
-  it("ends with the same weights, bit for bit, as one never stopped, whenever it is killed and resumed", {
-    timeout: 300_000,
-  }, async () => {
-    const whole = join(root, "whole");
-    expect(await run(whole)).toBe(true);
-    const expected = await outcome(whole);
-    expect(expected.progress.step).toBe(STEPS);
-    expect(expected.losses.map(({ step }) => step)).toEqual(Array.from({ length: STEPS }, (_, i) => i + 1));
+  it.each(["ranks", "counts"] as const)(
+    "ends with the same weights, bit for bit, as one never stopped, whenever it is killed and resumed (%s)",
+    {
+      timeout: 300_000,
+    },
+    async (values) => {
+      const whole = join(root, "whole");
+      expect(await run(whole, values)).toBe(true);
+      const expected = await outcome(whole);
+      expect(expected.progress.step).toBe(STEPS);
+      expect(expected.losses.map(({ step }) => step)).toEqual(Array.from({ length: STEPS }, (_, i) => i + 1));
 
-    const seed = Date.now();
-    const random = new RandomStream(seed, Purpose.draw);
-    const killed = join(root, "killed");
-    const kills: string[] = [];
-    let done = false;
-    for (let attempt = 0; !done; attempt++) {
-      const kill = { lines: 1 + random.below(7), delay: random.below(60) };
-      kills.push(`${kill.lines} lines + ${kill.delay} ms`);
-      done = await run(killed, attempt < KILLS ? kill : undefined);
-    }
-    expect(await outcome(killed), `seed ${seed}, killed after ${kills.join(", ")}`).toEqual(expected);
-  });
+      const seed = Date.now();
+      const random = new RandomStream(seed, Purpose.draw);
+      const killed = join(root, "killed");
+      const kills: string[] = [];
+      let done = false;
+      for (let attempt = 0; !done; attempt++) {
+        const kill = { lines: 1 + random.below(7), delay: random.below(60) };
+        kills.push(`${kill.lines} lines + ${kill.delay} ms`);
+        done = await run(killed, values, attempt < KILLS[values] ? kill : undefined);
+      }
+      expect(await outcome(killed), `seed ${seed}, killed after ${kills.join(", ")}`).toEqual(expected);
+    },
+  );
 });

@@ -26,6 +26,7 @@ describe("estimateTrainingMemory", () => {
       limit: { kind: "tokens", tokens: 200 },
       lengthBuckets: true,
       maxLength: 24,
+      queries: null,
     });
     expect(expected).toMatchObject({ tokens: 200, longest: Math.max(...lengths), maskedShare: 1 });
     expect(expected.cells).toBeGreaterThanOrEqual(Math.ceil(200 / Math.max(...lengths)));
@@ -39,6 +40,7 @@ describe("estimateTrainingMemory", () => {
         limit,
         lengthBuckets,
         maxLength: 24,
+        queries: null,
       });
       await using loader = new BatchLoader(source, description.tokenizer, {
         limit,

@@ -1,9 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { interval, optionsOf, trainerSettings } from "../../lib/training/options.js";
 
+const ranks = { maxLength: 1024, ofCounts: false } as const;
+const counts = { maxLength: 1024, ofCounts: true } as const;
+
 describe("trainer options", () => {
-  it("have the published defaults", () => {
-    expect(trainerSettings({}, 1024)).toEqual({
+  it("of ranks have the published defaults", () => {
+    expect(trainerSettings({}, ranks)).toEqual({
       learningRate: 3e-4,
       schedule: null,
       beta1: 0.9,
@@ -24,7 +27,47 @@ describe("trainer options", () => {
       where: null,
       validation: { fraction: 0.1, where: null, every: null, cells: 512 },
       checkpoint: { every: null, keep: 2 },
+      queries: null,
+      patience: 0,
     });
+  });
+
+  it("of counts have the measured defaults, and those of ranks for all else", () => {
+    expect(trainerSettings({}, counts)).toEqual({
+      ...trainerSettings({}, ranks),
+      learningRate: 2e-3,
+      weightDecay: 0.01,
+      ema: 0.995,
+      patience: 5,
+      queries: { zeros: 64, expressed: 256, thinning: 0, totalGiven: 0.25, conditionDrop: 0.2 },
+    });
+  });
+
+  it("of counts take some of the queries' settings and keep the others' defaults", () => {
+    const { queries } = trainerSettings({ queries: { zeros: 8, thinning: 0.5 } }, counts);
+    expect(queries).toEqual({
+      zeros: 8,
+      expressed: 256,
+      thinning: 0.5,
+      totalGiven: 0.25,
+      conditionDrop: 0.2,
+    });
+  });
+
+  it("refuse queries for a model of ranks, and say what to make instead", () => {
+    expect(() => trainerSettings({ queries: {} }, ranks)).toThrow(
+      /ARGUMENT_CONFLICT: queries are for models of counts; .* make a model of counts/,
+    );
+  });
+
+  it.each([
+    [{ zeros: 0 }, "queries.zeros"],
+    [{ expressed: 1.5 }, "queries.expressed"],
+    [{ thinning: 1 }, "queries.thinning"],
+    [{ totalGiven: -0.1 }, "queries.totalGiven"],
+    [{ conditionDrop: Number.NaN }, "queries.conditionDrop"],
+  ])("refuse the queries %o by name", (queries, name) => {
+    expect(() => trainerSettings({ queries }, counts)).toThrow(new RegExp(`ARGUMENT_RANGE.*${name}`));
   });
 
   it.each([
@@ -41,8 +84,11 @@ describe("trainer options", () => {
       },
     ],
   ] as const)("come back whole from the settings saved for %o", (options) => {
-    const settings = trainerSettings(options, 1024);
-    expect(trainerSettings(optionsOf(JSON.parse(JSON.stringify(settings))), 9)).toEqual(settings);
+    for (const model of [ranks, counts]) {
+      const settings = trainerSettings(options, model);
+      const again = optionsOf(JSON.parse(JSON.stringify(settings)));
+      expect(trainerSettings(again, { ...model, maxLength: 9 })).toEqual(settings);
+    }
   });
 
   it.each([
@@ -57,17 +103,17 @@ describe("trainer options", () => {
     [{ checkpoint: { keep: 0 } }, /checkpoint.keep/],
     [{ seed: -1 }, /seed/],
   ])("refuse %o by name", (options, name) => {
-    expect(() => trainerSettings(options, 1024)).toThrow(/ARGUMENT_RANGE/);
-    expect(() => trainerSettings(options, 1024)).toThrow(name);
+    expect(() => trainerSettings(options, ranks)).toThrow(/ARGUMENT_RANGE/);
+    expect(() => trainerSettings(options, ranks)).toThrow(name);
   });
 
   it("refuse a batch size in cells and in tokens at once", () => {
-    expect(() => trainerSettings({ batchCells: 1, batchTokens: 1 }, 1024)).toThrow(/BATCH_SIZE_TWICE/);
+    expect(() => trainerSettings({ batchCells: 1, batchTokens: 1 }, ranks)).toThrow(/BATCH_SIZE_TWICE/);
   });
 
   it("refuse a share and a condition of held-out cells at once", () => {
     const options = { validation: { fraction: 0.1, where: "drug = 'x'" } };
-    expect(() => trainerSettings(options, 1024)).toThrow(/ARGUMENT_CONFLICT/);
+    expect(() => trainerSettings(options, ranks)).toThrow(/ARGUMENT_CONFLICT/);
   });
 
   it("validate and save ten times in a short run, every 500 steps in a long one", () => {

@@ -4,7 +4,7 @@ import { DdscError } from "../../lib/base/errors.js";
 import type { LoadedBatch } from "../../lib/batching/index.js";
 import type { Denoiser } from "../../lib/model/denoiser.js";
 import { emptyReport } from "../../lib/tokenizer/index.js";
-import { stepInput } from "../../lib/training/step.js";
+import { RankTask } from "../../lib/training/rank_task.js";
 import { StepsAhead } from "../../lib/training/steps_ahead.js";
 import { smallModel } from "./small_run.js";
 
@@ -53,8 +53,10 @@ const settled = async () => {
 };
 
 let model: Denoiser;
+let task: RankTask;
 beforeEach(async () => {
   model = await smallModel();
+  task = new RankTask(model);
 });
 afterEach(() => model[Symbol.dispose]());
 
@@ -62,17 +64,16 @@ describe("StepsAhead", () => {
   it("gives each step what it would have computed on alone, and where the data goes on after it", async () => {
     const loader = new SlowLoader();
     loader.ready = 8;
-    await using steps = new StepsAhead(model, loader, OPTIONS);
+    await using steps = new StepsAhead(task, loader, OPTIONS);
     for (let step = 1; step <= 4; step++) {
       const loaded = await steps.take();
       const batches = [batch(2 * step - 2), batch(2 * step - 1)];
-      const expected = stepInput(
-        model,
+      const expected = await task.stepInput(
         batches.map((one) => one.batch),
         { seed: 3, step },
       );
       expect(loaded).toMatchObject(expected);
-      expect(loaded.tokens - loaded.validTokens).toBe(2);
+      expect(loaded.tokens - loaded.divisor).toBe(2);
       expect(loaded.position).toEqual({ epoch: 0, window: 0, batch: 2 * step });
       expect(loaded.epoch).toBe(batches[1]!.epoch);
       expect(loaded.report).toMatchObject({ cells: 2, tokens: loaded.tokens });
@@ -82,7 +83,7 @@ describe("StepsAhead", () => {
   it("has asked for the next step when one begins, and never for more than the last one needs", async () => {
     const loader = new SlowLoader();
     loader.ready = 100;
-    await using steps = new StepsAhead(model, loader, OPTIONS);
+    await using steps = new StepsAhead(task, loader, OPTIONS);
     expect(loader.asked).toBe(0);
     const asked: number[] = [];
     for (let step = 1; step <= 4; step++) {
@@ -98,7 +99,7 @@ describe("StepsAhead", () => {
     const loader = new SlowLoader();
     loader.ready = 3;
     const stage = vi.spyOn(model.native, "stage");
-    await using steps = new StepsAhead(model, loader, OPTIONS);
+    await using steps = new StepsAhead(task, loader, OPTIONS);
     expect((await steps.take()).staged).toBeUndefined();
     await settled();
     expect(stage).not.toHaveBeenCalled();
@@ -125,7 +126,7 @@ describe("StepsAhead", () => {
     loader.ready = 8;
     const stage = vi.spyOn(model.native, "stage");
     {
-      await using steps = new StepsAhead(model, loader, OPTIONS);
+      await using steps = new StepsAhead(task, loader, OPTIONS);
       await steps.take();
       await settled();
       steps.stageNext(model.native);
@@ -140,7 +141,7 @@ describe("StepsAhead", () => {
     const loader = new SlowLoader();
     loader.ready = 8;
     loader.damaged = 3;
-    await using steps = new StepsAhead(model, loader, OPTIONS);
+    await using steps = new StepsAhead(task, loader, OPTIONS);
     await steps.take();
     await settled();
     steps.stageNext(model.native);
@@ -163,7 +164,7 @@ describe("StepsAhead", () => {
       close: () => loader.close(),
     };
     {
-      await using steps = new StepsAhead(model, counting, OPTIONS);
+      await using steps = new StepsAhead(task, counting, OPTIONS);
       await steps.take();
       await settled();
       expect(reading).toBe(2);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { RankTask } from "../../lib/training/rank_task.js";
 import { Validator } from "../../lib/training/validation.js";
 import { tokensOfSome } from "../../lib/training/validation_cells.js";
 import { smallModel, smallSource } from "./small_run.js";
@@ -15,7 +16,7 @@ describe("validation", () => {
   it("gives a model that knows nothing the NLL of a uniform guess", async () => {
     using model = await smallModel();
     const { nll, crossEntropy, cells, tokens } = await (
-      await Validator.create(model, source, model.tokenizer, options)
+      await Validator.create(model, new RankTask(model), source, model.tokenizer, options)
     ).run();
     // The bound is exact for it: the integral of weight(t) * masked(t) * log 53 over t is log 53.
     expect(crossEntropy).toBeCloseTo(Math.log(53), 5);
@@ -27,17 +28,19 @@ describe("validation", () => {
 
   it("gives the same weights the same result, bit for bit, however the cells are batched", async () => {
     using model = await smallModel();
-    const validator = await Validator.create(model, source, model.tokenizer, options);
+    const validator = await Validator.create(model, new RankTask(model), source, model.tokenizer, options);
     const first = await validator.run();
     expect(await validator.run()).toEqual(first);
     const inOne = { ...options, limit: { kind: "tokens", tokens: 1e6 } } as const;
-    const { nll } = await (await Validator.create(model, source, model.tokenizer, inOne)).run();
+    const { nll } = await (
+      await Validator.create(model, new RankTask(model), source, model.tokenizer, inOne)
+    ).run();
     expect(nll).toBeCloseTo(first.nll, 6);
   });
 
   it("measures the moving average, not the weights", async () => {
     using model = await smallModel();
-    const validator = await Validator.create(model, source, model.tokenizer, options);
+    const validator = await Validator.create(model, new RankTask(model), source, model.tokenizer, options);
     const before = await validator.run();
     const bias = Float32Array.from({ length: 54 }, (_, token) => (token === 2 ? 3 : 0));
     await model.writeParameter("output_layer.linear.bias", bias);
@@ -49,9 +52,13 @@ describe("validation", () => {
   it("takes so many cells and always the same", async () => {
     using model = await smallModel();
     const few = { ...options, cells: 9 };
-    const one = await (await Validator.create(model, source, model.tokenizer, few)).run();
+    const one = await (
+      await Validator.create(model, new RankTask(model), source, model.tokenizer, few)
+    ).run();
     expect(one.cells).toBe(9);
-    expect(await (await Validator.create(model, source, model.tokenizer, few)).run()).toEqual(one);
+    expect(
+      await (await Validator.create(model, new RankTask(model), source, model.tokenizer, few)).run(),
+    ).toEqual(one);
   });
 
   it("takes cells of its selection alone, from few parts or many", async () => {
@@ -72,14 +79,15 @@ describe("validation", () => {
     using plain = await smallModel();
     using matching = await smallModel({ diffusion: { meanMatching: 5 } });
     const nll = async (model: typeof plain) =>
-      (await (await Validator.create(model, source, model.tokenizer, options)).run()).nll;
+      (await (await Validator.create(model, new RankTask(model), source, model.tokenizer, options)).run())
+        .nll;
     expect(await nll(matching)).toBe(await nll(plain));
   });
 
   it("says that no held-out cell can be used", async () => {
     using model = await smallModel({ tokenizer: { minGenes: 1000 } });
-    await expect(Validator.create(model, source, model.tokenizer, options)).rejects.toThrow(
-      /DATA_NO_CELLS.*no held-out cell/,
-    );
+    await expect(
+      Validator.create(model, new RankTask(model), source, model.tokenizer, options),
+    ).rejects.toThrow(/DATA_NO_CELLS.*no held-out cell/);
   });
 });

@@ -32,7 +32,7 @@ import { DATA_OPTIONS, MODEL_OPTIONS, noteSource, openData, openModel, openRunDa
 import { type Output, withThousands } from "../output.js";
 import { CellProgress } from "../progress.js";
 import { UsageError } from "../usage_error.js";
-import { explainEmpty } from "./empty_evaluation.js";
+import { type EmptyEvaluation, explainEmpty } from "./empty_evaluation.js";
 import { evaluateCountModel } from "./evaluate_counts.js";
 
 /** `ddsc evaluate`: how well a model fills in cells it was not trained on, beside baselines. */
@@ -70,7 +70,8 @@ Example: ddsc evaluate --model runs/a --json`,
     using model = await openModel(options, output);
     const { source, heldOut, training } = await chooseCells(record, given, own, options.model);
     // What a run was trained on, its model may be scored on.
-    await requireRawCounts(source, options.allowFractional || record?.settings.allowFractional === true);
+    const allowFractional = options.allowFractional || record?.settings.allowFractional === true;
+    await requireRawCounts(source, allowFractional);
     const selection = { ...heldOut, ...both(heldOut.where, options.where) };
     if (model.ofCounts) {
       if (training === undefined) throw noTraining(options.model);
@@ -81,13 +82,17 @@ Example: ddsc evaluate --model runs/a --json`,
           heldOut: { source, selection },
           training,
           ...{ ratios, seed, thin, openProblems, heldOutCells, trainingCells, by, signal },
-          maxRows: batchTokens,
+          ...{ allowFractional, maxRows: batchTokens },
           ...(by === undefined
             ? {}
             : { labelsOf: (from: CellSource, rows: Float64Array) => labelsFrom(from, by)(rows) }),
         },
         output,
-      );
+      ).catch(async (error: unknown) => {
+        throw (
+          (await explain(error, { source, heldOut, where: options.where, report: emptyReport() })) ?? error
+        );
+      });
       noteSource(source, output);
       return { model: options.model, data: source.name, ...result };
     }
@@ -116,8 +121,7 @@ Example: ddsc evaluate --model runs/a --json`,
       ...(baselines === undefined ? {} : { baselines }),
       ...(options.batchTokens === undefined ? {} : { maxTokens: options.batchTokens }),
     }).catch(async (error: unknown) => {
-      if (!(error instanceof DdscError && error.code === "EVALUATION_EMPTY")) throw error;
-      throw (await explainEmpty({ source, heldOut, where: options.where, report })) ?? error;
+      throw (await explain(error, { source, heldOut, where: options.where, report })) ?? error;
     });
     progress.clear();
     noteSource(source, output);
@@ -133,6 +137,11 @@ Example: ddsc evaluate --model runs/a --json`,
     return { model: options.model, data: source.name, ...result };
   },
 });
+
+/** What to say in place of an `EVALUATION_EMPTY` where a condition left no cell; undefined for any other error. */
+async function explain(error: unknown, asked: EmptyEvaluation): Promise<DdscError | undefined> {
+  return error instanceof DdscError && error.code === "EVALUATION_EMPTY" ? explainEmpty(asked) : undefined;
+}
 
 function noTraining(folder: string): DdscError {
   return new DdscError(

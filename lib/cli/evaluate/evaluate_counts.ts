@@ -1,3 +1,4 @@
+import { DdscError } from "../../base/errors.js";
 import { CellConditions } from "../../conditions/cell_conditions.js";
 import type { CellSelection } from "../../data/select/selection.js";
 import type { CellSource } from "../../data/sources/source.js";
@@ -6,6 +7,7 @@ import { type CountEvaluation, evaluateCounts, renderCountTable } from "../../ev
 import { hideGenes } from "../../evaluation/counts/masked_cells.js";
 import { ModelPredictor, type SourceCells } from "../../evaluation/counts/model_predictor.js";
 import type { Denoiser } from "../../model/denoiser.js";
+import { runTokenizer } from "../../training/tokenizer.js";
 import { tokensOfSome } from "../../training/validation_cells.js";
 import { type Output, withThousands } from "../output.js";
 
@@ -30,10 +32,15 @@ export interface CountEvaluationOptions {
   readonly labelsOf?: (source: CellSource, rows: Float64Array) => Promise<readonly string[]>;
   readonly by: string | undefined;
   readonly maxRows: number | undefined;
+  /** Whether counts that are no whole numbers are rounded. */
+  readonly allowFractional: boolean;
   readonly signal: AbortSignal;
 }
 
-/** Scores a model of counts beside the baselines, prints the table and the verdict, and returns the scores. */
+/**
+ * Scores a model of counts beside the baselines, prints the table and the verdict, and returns the scores. Throws
+ * `EVALUATION_EMPTY` where no cell is left to score, and as `evaluateCounts`.
+ */
 export async function evaluateCountModel(
   model: Denoiser,
   options: CountEvaluationOptions,
@@ -41,6 +48,11 @@ export async function evaluateCountModel(
 ): Promise<CountEvaluation> {
   const { ratios, seed, thin, openProblems, by, signal, maxRows } = options;
   const heldOut = await readCells(model, options.heldOut, options.heldOutCells, options);
+  if (cellCount(heldOut.cells) === 0) {
+    throw new DdscError("EVALUATION_EMPTY", `${options.heldOut.source.name}: there is no cell to score`, {
+      file: options.heldOut.source.name,
+    });
+  }
   const training = await readCells(model, options.training, options.trainingCells, options);
   const rows = maxRows === undefined ? {} : { maxRows };
   const told = { heldOut: heldOut.told, training: training.told, ...rows };
@@ -78,10 +90,12 @@ async function readCells(
   model: Denoiser,
   { source, selection }: ChosenSource,
   cells: number,
-  { seed, labelsOf }: Pick<CountEvaluationOptions, "seed" | "labelsOf">,
+  { seed, labelsOf, allowFractional }: Pick<CountEvaluationOptions, "seed" | "labelsOf" | "allowFractional">,
 ): Promise<{ readonly cells: CountCells; readonly told: SourceCells }> {
-  const batch = await tokensOfSome(source, model.tokenizer, { selection, cells, seed });
-  const { panels } = model.tokenizer.map(source);
+  const { maxLength } = model.tokenizer;
+  const tokenizer = runTokenizer(model.tokenizer, { maxLength, seed, allowFractional });
+  const batch = await tokensOfSome(source, tokenizer, { selection, cells, seed });
+  const { panels } = tokenizer.map(source);
   const conditions = await CellConditions.read(source, model.conditions);
   const labels = await labelsOf?.(source, batch.cells);
   return { cells: countCellsOf(batch, panels, labels), told: { rows: batch.cells, conditions } };

@@ -37,10 +37,14 @@ export interface CountBase {
  * @param labels group of each cell
  */
 export function countCellsOf(
-  { offsets, genes, counts, panels, cells }: RaggedBatch,
+  batch: RaggedBatch,
   panelGenes: readonly Int32Array[],
   labels?: readonly (string | undefined)[],
 ): CountCells {
+  checkKind("batch", batch, "batch");
+  checkKind("panelGenes", panelGenes, "panels");
+  if (labels !== undefined) checkKind("labels", labels, "list");
+  const { offsets, genes, counts, panels, cells } = batch;
   const starts = new Int32Array(offsets.length);
   const places: number[] = [];
   for (let cell = 0; cell < cells.length; cell++) {
@@ -111,18 +115,31 @@ export function chooseCells(cells: CountCells, chosen: Int32Array): CountCells {
   };
 }
 
-/** Throws `ARGUMENT_TYPE` or `BATCH_INVALID` unless cells are whole, over genes that the base knows. */
-export function checkCells(argument: string, cells: CountCells, base: CountBase): void {
+/** Throws `ARGUMENT_TYPE` unless cells have their arrays, and `BATCH_INVALID` where a cell's panel is none of them. */
+export function checkCellArrays(argument: string, cells: CountCells): void {
   checkKind(argument, cells, "object");
   for (const name of ["offsets", "genes", "counts", "panels"] as const) {
     if (!(cells[name] instanceof Int32Array)) {
       throw wrongType(`${argument}.${name}`, cells[name], "an Int32Array");
     }
   }
-  checkKind(`${argument}.panelGenes`, cells.panelGenes, "list");
-  for (const panel of cells.panelGenes) {
-    if (!(panel instanceof Int32Array)) throw wrongType(`${argument}.panelGenes`, panel, "Int32Arrays");
+  checkKind(`${argument}.panelGenes`, cells.panelGenes, "panels");
+  const { panels, panelGenes } = cells;
+  for (const [cell, panel] of panels.entries()) {
+    if (panelGenes[panel] !== undefined) continue;
+    throw new DdscError(
+      "BATCH_INVALID",
+      `${argument}: cell ${cell} is of panel ${panel}, which there is not`,
+      {
+        argument,
+      },
+    );
   }
+}
+
+/** Throws `ARGUMENT_TYPE` or `BATCH_INVALID` unless cells are whole, over genes that the base knows. */
+export function checkCells(argument: string, cells: CountCells, base: CountBase): void {
+  checkCellArrays(argument, cells);
   if (cells.labels !== undefined) checkKind(`${argument}.labels`, cells.labels, "list");
   const invalid = (what: string) => new DdscError("BATCH_INVALID", `${argument}: ${what}`, { argument });
   const { offsets, genes, counts, panels, panelGenes, labels } = cells;
@@ -148,8 +165,7 @@ export function checkCells(argument: string, cells: CountCells, base: CountBase)
     return known;
   });
   for (let cell = 0; cell < panels.length; cell++) {
-    const known = measured[panels[cell] as number];
-    if (known === undefined) throw invalid(`cell ${cell} is of panel ${panels[cell]}, which there is not`);
+    const known = measured[panels[cell] as number] as Uint8Array;
     let last = -1;
     for (let i = offsets[cell] as number; i < (offsets[cell + 1] as number); i++) {
       const gene = genes[i] as number;

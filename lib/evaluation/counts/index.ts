@@ -1,11 +1,17 @@
 export type { Interval } from "./bootstrap.js";
 export type { Calibration, ExpressedBin, PitScores, PitStratum } from "./calibration.js";
-export type { CountBase, CountCells } from "./count_cells.js";
+export { type CountBase as GeneStatistics, type CountCells, countCellsOf } from "./count_cells.js";
 export type { EvaluateCountsOptions } from "./count_options.js";
 export { renderCountTable } from "./count_table.js";
 export { evaluateCounts } from "./evaluate_counts.js";
 export type { HiddenScores } from "./hidden_entries.js";
-export type { HiddenGenes, MaskedCells } from "./masked_cells.js";
+export { type HiddenGenes, hideGenes, type MaskedCells } from "./masked_cells.js";
+export {
+  type CountModel,
+  ModelPredictor,
+  type ModelPredictorOptions,
+  type SourceCells,
+} from "./model_predictor.js";
 export type { OpenProblemsScores } from "./open_problems.js";
 export type { CountDenoiser, CountPredictor, QueryPredictions } from "./predictor.js";
 export {

@@ -1,6 +1,6 @@
-import { DdscError } from "../../base/errors.js";
+import { checkNumber, DdscError } from "../../base/errors.js";
 import { Purpose, RandomStream } from "../../base/random.js";
-import { type CountBase, type CountCells, cellCount, measuredGenes } from "./count_cells.js";
+import { type CountBase, type CountCells, cellCount, checkCellArrays, measuredGenes } from "./count_cells.js";
 
 /** Which genes of each cell are hidden. */
 export interface HiddenGenes {
@@ -50,6 +50,9 @@ export function estimatedDepth(masked: MaskedCells, cell: number, base: CountBas
  * Decided by the stream `Purpose.hide` of the seed at the cell's place.
  */
 export function hideGenes(cells: CountCells, ratio: number, seed: number): HiddenGenes {
+  checkCellArrays("cells", cells);
+  checkNumber("ratio", ratio, { min: 0, max: 1 });
+  checkNumber("seed", seed, { min: 0, max: Number.MAX_SAFE_INTEGER, integer: true });
   const chosen = Array.from(cells.panels, (_, cell) => {
     const measured = measuredGenes(cells, cell);
     const hidden = Math.min(measured.length, Math.max(1, Math.round(ratio * measured.length)));

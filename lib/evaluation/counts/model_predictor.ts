@@ -1,3 +1,4 @@
+import { checkKind, checkOptions } from "../../base/arguments.js";
 import { DdscError } from "../../base/errors.js";
 import type { CellConditions } from "../../conditions/cell_conditions.js";
 import type { CountBase } from "../../counts/count_base.js";
@@ -7,7 +8,7 @@ import { type ChooseQueriesInput, chooseQueries } from "../../native/counts.js";
 import type { NativeDenoiser } from "../../native/denoiser.js";
 import type { NativeCountStatistics } from "../../native/types.js";
 import { CountTokens } from "../../tokenizer/index.js";
-import { type CountCells, cellCount, measuredGenes } from "./count_cells.js";
+import { type CountCells, cellCount, checkCellArrays, measuredGenes } from "./count_cells.js";
 import type { HiddenGenes, MaskedCells } from "./masked_cells.js";
 import {
   type CountDenoiser,
@@ -61,6 +62,8 @@ export class ModelPredictor implements CountPredictor, CountDenoiser {
 
   /** Throws `MODEL_BASE` for a model that was never trained. */
   constructor(model: CountModel, options: ModelPredictorOptions) {
+    checkKind("model", model, "object");
+    checkOptions(options);
     const { base } = model;
     if (base === undefined) {
       throw new DdscError(
@@ -113,9 +116,14 @@ export class ModelPredictor implements CountPredictor, CountDenoiser {
    */
   async denoise(
     cells: CountCells,
-    { places, training }: { readonly places: Int32Array; readonly training: boolean },
+    of: { readonly places: Int32Array; readonly training: boolean },
     signal?: AbortSignal,
   ): Promise<Float64Array> {
+    checkCellArrays("cells", cells);
+    checkKind("of", of, "object");
+    const { places, training } = of;
+    checkKind("places", places, "integers");
+    if (signal !== undefined) checkKind("signal", signal, "signal");
     const { training: trained, heldOut } = this.#options;
     const told = placesIn(training ? trained : heldOut, places);
     const starts = startsOf(cells);

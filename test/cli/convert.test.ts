@@ -1,0 +1,71 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { openCells } from "../../lib/data/open/open_cells.js";
+import { ddsc, writeStudy } from "./program.js";
+
+let folder: string;
+let data: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "ddsc-cli-"));
+  data = join(folder, "cells.h5ad");
+  await writeStudy(data);
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+describe("ddsc convert", () => {
+  it("says what of a file it does not write", async () => {
+    const layered = fileURLToPath(new URL("../fixtures/h5ad/csr.h5ad", import.meta.url));
+    const out = join(folder, "plain.h5ad");
+    const { code, stderr } = await ddsc("convert", layered, "--layer", "counts", "--out", out);
+    expect(code).toBe(0);
+    expect(stderr).toContain("not in the output: X, raw, uns (study)");
+    expect((await ddsc("convert", out, "--out", join(folder, "again.h5ad"))).stderr).not.toContain(
+      "not in the output",
+    );
+  });
+
+  it("writes chosen cells as Parquet files, which are inspected and trained on like any", async () => {
+    const shards = join(folder, "shards");
+    const converted = await ddsc("convert", data, "--out", shards, "--cells-per-file", "20", "--json");
+    expect(converted.json()).toMatchObject({ out: shards, cells: 60, files: 3 });
+    const inspected = await ddsc("inspect", shards, "--json");
+    expect(inspected.json()).toMatchObject({ cells: 60, genes: 24 });
+    const trained = await ddsc(
+      "train",
+      "--data",
+      shards,
+      "--batch",
+      "8",
+      "--steps",
+      "2",
+      "--out",
+      join(folder, "sharded"),
+    );
+    expect(trained.code).toBe(0);
+    const again = await ddsc("convert", data, "--out", shards);
+    expect(again.stderr).toMatch(/^ddsc: FILE_EXISTS: .*is not empty/);
+  });
+
+  it("simulates cells, and goes back to .h5ad", async () => {
+    const simulated = join(folder, "simulated");
+    await ddsc("convert", "--simulate", "50", "--simulated-genes", "20", "--out", simulated);
+    const back = join(folder, "simulated.h5ad");
+    const condition = ["--where", "cell_type = 'type-0'"];
+    const { code } = await ddsc("convert", simulated, "--out", back, ...condition);
+    expect(code).toBe(0);
+    using source = await openCells(back);
+    expect(source.genes).toHaveLength(20);
+    expect(new Set((await source.metadata()).getChild("cell_type"))).toEqual(new Set(["type-0"]));
+  });
+
+  it("needs cells from one place", async () => {
+    const none = await ddsc("convert", "--out", join(folder, "none"));
+    expect(none.stderr).toMatch(/^ddsc: USAGE: convert needs a file of cells, or --simulate/);
+    const two = await ddsc("convert", data, "--simulate", "5", "--out", join(folder, "none"));
+    expect(two.stderr).toMatch(/^ddsc: USAGE: a file and --simulate exclude each other/);
+  });
+});

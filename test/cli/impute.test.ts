@@ -1,0 +1,145 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { writeH5ad } from "../../lib/data/anndata/h5ad_write.js";
+import { openCells } from "../../lib/data/open/open_cells.js";
+import { framesOf } from "../../lib/data/sources/frames.js";
+import { countsIn, ddsc, writeStudy } from "./program.js";
+
+let folder: string;
+let data: string;
+let run: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "ddsc-cli-"));
+  data = join(folder, "cells.h5ad");
+  run = join(folder, "run");
+  await writeStudy(data);
+  await ddsc(
+    "train",
+    "--values",
+    "ranks",
+    "--data",
+    data,
+    "--steps",
+    "3",
+    "--batch",
+    "8",
+    "--out",
+    run,
+    "--json",
+  );
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+describe("ddsc impute", () => {
+  it("fills in genes without a count and keeps all others, with rank, expected rank and probability", async () => {
+    const out = join(folder, "filled.h5ad");
+    const { code, json } = await ddsc("impute", "--model", run, "--data", data, "--out", out, "--json");
+    expect(code).toBe(0);
+    const before = await countsIn(data);
+    const after = await countsIn(out);
+    const [cells, genes] = [60, 24];
+    expect(json()).toMatchObject({ cells, entries: cells * genes - before.counts.length });
+    expect(after.counts.length).toBe(cells * genes);
+    const filled = new Map(
+      Array.from(after.columns, (gene, i) => [`${Math.floor(i / genes)} ${gene}`, after.counts[i]]),
+    );
+    for (let cell = 0; cell < cells; cell++) {
+      for (let i = before.offsets[cell]!; i < before.offsets[cell + 1]!; i++) {
+        expect(filled.get(`${cell} ${before.columns[i]}`)).toBe(before.counts[i]);
+      }
+    }
+    using source = await openCells(data);
+    using written = await openCells(out);
+    expect((await framesOf(written)).obs).toEqual((await framesOf(source)).obs);
+    // Counts that were filled in may be fractional.
+    const words = ["--data", out, "--allow-fractional", "--mask-fraction", "0.5"];
+    words.push("--out", join(folder, "twice.h5ad"));
+    const again = await ddsc("impute", "--model", run, ...words);
+    expect(again.stderr).toContain(
+      "not in the output: layers (expected_rank, probability, rank), uns (ddsc)",
+    );
+  });
+
+  it("fills in listed genes alone, in parts where cells are longer than --max-length", async () => {
+    const out = join(folder, "listed.h5ad");
+    const words = [
+      "impute",
+      "--model",
+      run,
+      "--data",
+      data,
+      "--out",
+      out,
+      "--genes",
+      "GENE03,GENE11",
+      "--fill",
+      "listed",
+    ];
+    const { code, json } = await ddsc(...words, "--max-length", "8", "--json");
+    expect(code).toBe(0);
+    expect(json()).toMatchObject({ entries: 120 });
+  });
+
+  it("passes on cells that have every gene asked for, also where they are the whole batch or the whole file", async () => {
+    // The first cell has both genes, the second neither, the third one of them.
+    const some = join(folder, "some.h5ad");
+    const zeros = [24 + 3, 24 + 11, 48 + 3];
+    const named = (index: readonly string[]) => ({ index, indexName: "_index", columns: new Map() });
+    await writeH5ad(some, {
+      obs: named(["both", "neither", "one"]),
+      var: named(Array.from({ length: 24 }, (_, gene) => `GENE${String(gene).padStart(2, "0")}`)),
+      X: {
+        kind: "csr",
+        offsets: Int32Array.of(0, 24, 46, 69),
+        columns: Int32Array.from({ length: 72 }, (_, i) => i)
+          .filter((i) => !zeros.includes(i))
+          .map((i) => i % 24),
+        values: Float32Array.from({ length: 69 }, (_, i) => 1 + (i % 5)),
+      },
+    });
+    for (const batch of ["1", "64"]) {
+      const out = join(folder, `some-${batch}.h5ad`);
+      const words = ["--model", run, "--data", some, "--out", out, "--genes", "GENE03,GENE11"];
+      const { code, json, stderr } = await ddsc("impute", ...words, "--batch", batch, "--json");
+      expect(stderr).toBe("");
+      expect(code).toBe(0);
+      expect(json()).toMatchObject({ cells: 3, entries: 3, skippedCells: 0 });
+      const [before, after] = [await countsIn(some), await countsIn(out)];
+      expect([...after.offsets]).toEqual([0, 24, 48, 72]);
+      expect([...after.counts.subarray(0, 24)]).toEqual([...before.counts.subarray(0, 24)]);
+    }
+    const out = join(folder, "untouched.h5ad");
+    const words = ["--model", run, "--data", some, "--out", out, "--genes", "GENE05"];
+    const { code, stdout, json } = await ddsc("impute", ...words, "--json");
+    expect(code).toBe(0);
+    expect(stdout).toContain("untouched.h5ad: 3 cells as they are; there was nothing to fill in");
+    expect(json()).toMatchObject({ cells: 3, entries: 0 });
+    expect([...(await countsIn(out)).counts]).toEqual([...(await countsIn(some)).counts]);
+  });
+
+  it("tells how well hidden ranks are filled in", async () => {
+    const out = join(folder, "hidden.h5ad");
+    const { json } = await ddsc(
+      "impute",
+      "--model",
+      run,
+      "--data",
+      data,
+      "--out",
+      out,
+      "--mask-fraction",
+      "0.3",
+      "--json",
+    );
+    const { entries, check } = json() as unknown as {
+      entries: number;
+      check: { known: number; accuracy: number };
+    };
+    expect(check.known).toBe(entries);
+    expect(check.accuracy).toBeGreaterThanOrEqual(0);
+    expect(check.accuracy).toBeLessThanOrEqual(1);
+  });
+});
