@@ -4,6 +4,7 @@
 #include <limits>
 #include <utility>
 
+#include "test/native/harness.h"
 #include "test/native/model/small_model.h"
 #include "test/native/support.h"
 
@@ -184,6 +185,21 @@ CountLossInput chosen(const CountLossInput& whole, const std::vector<std::size_t
 const std::vector<CountCell>& unlikeCells() {
   static const std::vector<CountCell> cells = {{20, 9}, {0, 7}, {13, 1}, {31, 0}, {0, 0}, {1, 60}, {70, 33}};
   return cells;
+}
+
+const std::vector<CountCell>& fewUnlikeCells() {
+  static const std::vector<CountCell> cells = {{6, 5}, {0, 7}, {13, 1}, {9, 0}, {0, 0}, {1, 8}};
+  return onGpu() ? cells : unlikeCells();
+}
+
+bool onGpu() { return threadsUnderTest().size() == 1; }
+
+void checkSame(std::span<const float> actual, std::span<const float> expected, DType type,
+               std::source_location where) {
+  if (onGpu())
+    checkRelative(actual, expected, type == DType::f32 ? 1e-5 : 0.02, where);
+  else
+    checkSameBits(actual, expected, where);
 }
 
 }  // namespace ddsc::test

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <source_location>
+#include <span>
 #include <vector>
 
 #include "model/model.h"
@@ -44,7 +46,17 @@ CountLossInput chosen(
       return true;
     });
 
+/// Whether the backend under test is a GPU, which on the emulator is slow.
+bool onGpu();
+
+/// Fails unless both hold the same bits or, on a GPU, whose library picks its kernels by the shape, the same
+/// numbers but for rounding in `type`.
+void checkSame(std::span<const float> actual, std::span<const float> expected, DType type = DType::f32,
+               std::source_location where = std::source_location::current());
+
 /// Cells that differ in all that cells can: none of evidence, one query, no query, neither, many.
 const std::vector<CountCell>& unlikeCells();
+/// The same; fewer rows on a GPU.
+const std::vector<CountCell>& fewUnlikeCells();
 
 }  // namespace ddsc::test

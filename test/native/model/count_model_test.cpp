@@ -63,7 +63,7 @@ DDSC_TEST("what is said of a query does not depend on the other queries, nor on 
         const std::vector<std::vector<float>> part = said(*model, chosen(whole, cells, config, keeps));
         const std::vector<std::size_t> queries = queriesOf(cells, keeps);
         checkEqual(part.size(), queries.size());
-        for (std::size_t i = 0; i < queries.size(); ++i) checkSameBits(part[i], expected[queries[i]]);
+        for (std::size_t i = 0; i < queries.size(); ++i) checkSame(part[i], expected[queries[i]], type);
       };
       checkPart({0, 1, 2, 3, 4, 5, 6}, third);
       checkPart({5}, one);
@@ -85,10 +85,10 @@ DDSC_TEST("the state of a cell does not depend on its queries, nor on the cells 
   const auto width = static_cast<std::ptrdiff_t>(config.state);
   checkEqual(expected.size(), unlikeCells().size() * static_cast<std::size_t>(width));
   const auto none = [](std::size_t, std::int32_t) { return false; };
-  checkSameBits(states(chosen(whole, {0, 1, 2, 3, 4, 5, 6}, config, none)), expected);
+  checkSame(states(chosen(whole, {0, 1, 2, 3, 4, 5, 6}, config, none)), expected);
   for (std::size_t cell = 0; cell < unlikeCells().size(); ++cell) {
     const auto from = expected.begin() + static_cast<std::ptrdiff_t>(cell) * width;
-    checkSameBits(states(chosen(whole, {cell}, config)), std::vector<float>(from, from + width));
+    checkSame(states(chosen(whole, {cell}, config)), std::vector<float>(from, from + width));
   }
 }
 
@@ -98,9 +98,10 @@ DDSC_TEST("dropout and losses of a cell of counts do not depend on the cells bes
     const auto model = countModel(config);
     const CountLossInput whole = countInput(unlikeCells(), config);
     const LossSums together = model->accumulate(whole, 1.0, {4, 2});
+    const double tolerance = onGpu() ? 1e-5 : 1e-9;
     for (std::size_t cell = 0; cell < unlikeCells().size(); ++cell) {
       const LossSums alone = model->accumulate(chosen(whole, {cell}, config), 1.0, {4, 2});
-      checkClose(alone.cellLoss.front(), together.cellLoss[cell], 1e-9 * (1 + together.cellLoss[cell]));
+      checkClose(alone.cellLoss.front(), together.cellLoss[cell], tolerance * (1 + together.cellLoss[cell]));
     }
     const LossSums other = model->accumulate(whole, 1.0, {4, 3});
     check(std::abs(other.loss - together.loss) > 1e-3, "another step has the same dropout");
@@ -120,7 +121,7 @@ DDSC_TEST("dropout of a row depends on its place in the cell, not on the queries
   const LossSums all = model->accumulate(whole, 1.0, {4, 2}),
                  few = model->accumulate(chosen(whole, {0, 1}, config, first), 1.0, {4, 2});
   for (std::size_t cell = 0; cell < 2; ++cell)
-    checkClose(few.cellLoss[cell], all.cellLoss[cell], 1e-9 * (1 + all.cellLoss[cell]));
+    checkClose(few.cellLoss[cell], all.cellLoss[cell], (onGpu() ? 1e-5 : 1e-9) * (1 + all.cellLoss[cell]));
 }
 
 /// log p of all values under a negative binomial, normalised over values.

@@ -3,6 +3,7 @@
 
 #include "cpu/cpu_backend.h"
 #include "test/native/harness.h"
+#include "test/native/model/count_model.h"
 #include "test/native/model/small_model.h"
 #include "test/native/support.h"
 
@@ -26,6 +27,23 @@ DDSC_TEST("blocks computed again give the same gradient to the last bit, dropout
       config.timeConditioning = true;
       checkSameBits(gradient(config, type, Activations::recompute),
                     gradient(config, type, Activations::keep));
+    }
+  }
+}
+
+DDSC_TEST("blocks of a count model computed again give the same gradient to the last bit, dropout included") {
+  for (const DType type : {DType::f32, DType::bf16}) {
+    for (const std::int64_t blocks : {1, 2, 3, 5}) {
+      DenoiserConfig config = countConfig();
+      config.blocks = blocks;
+      config.dropout = 0.3;
+      const CountLossInput input = countInput(fewUnlikeCells(), config);
+      const auto gradientBy = [&](Activations activations) {
+        const auto model = countModel(config, type, 2);
+        model->accumulate(input, 0.7, {9, 3}, activations);
+        return buffer(*model, "gradient");
+      };
+      checkSameBits(gradientBy(Activations::recompute), gradientBy(Activations::keep));
     }
   }
 }
