@@ -339,7 +339,7 @@ describe("notes of a training on counts", () => {
   const best = { step: 200, nll: 1 };
 
   it("say that nothing was learnt where the best is no better than the base", () => {
-    expect(countNotes({ best: { step: 10, nll: 1.2 }, validatedStep: 100 }, 1.3, 1.2)).toEqual([
+    expect(countNotes({ best: { step: 10, nll: 1.2 }, validatedStep: 100 }, 1.3, 1.2, false)).toEqual([
       expect.stringContaining(
         "1.2000 nats a gene in validation, where the negative binomial at each cell's depth",
       ),
@@ -347,7 +347,7 @@ describe("notes of a training on counts", () => {
   });
 
   it("say that it over-fits where the last validation is well above the best", () => {
-    expect(countNotes({ best, validatedStep: 900 }, 1.02, 1.5)).toEqual([
+    expect(countNotes({ best, validatedStep: 900 }, 1.02, 1.5, false)).toEqual([
       expect.stringMatching(
         /^the model over-fits: validation was 1\.0000 nats a gene at step 200 and 1\.0200 at step 900/,
       ),
@@ -355,9 +355,9 @@ describe("notes of a training on counts", () => {
   });
 
   it("say nothing otherwise, nor of an untrained model that was not measured", () => {
-    expect(countNotes({ best, validatedStep: 900 }, 1.004, 1.5)).toEqual([]);
-    expect(countNotes({ best, validatedStep: 900 }, 1, undefined)).toEqual([]);
-    expect(countNotes({ best: null, validatedStep: 0 }, 1, undefined)).toEqual([]);
+    expect(countNotes({ best, validatedStep: 900 }, 1.004, 1.5, false)).toEqual([]);
+    expect(countNotes({ best, validatedStep: 900 }, 1, undefined, false)).toEqual([]);
+    expect(countNotes({ best: null, validatedStep: 0 }, 1, undefined, false)).toEqual([]);
   });
 
   it("come of a training that over-fits", async () => {

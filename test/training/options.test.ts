@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { interval, optionsOf, trainerSettings } from "../../lib/training/options.js";
 
-const ranks = { maxLength: 1024, ofCounts: false } as const;
-const counts = { maxLength: 1024, ofCounts: true } as const;
+const ranks = { maxLength: 1024, ofCounts: false, hidden: 128 } as const;
+const counts = { maxLength: 1024, ofCounts: true, hidden: 128 } as const;
 
 describe("trainer options", () => {
   it("of ranks have the published defaults", () => {

@@ -24,7 +24,7 @@ const data = { where: null, heldOut };
 
 /** Gives a model the base and the summary of a source's training cells. */
 export async function learnBase(model: Denoiser, source: MemorySource): Promise<void> {
-  const settings = trainerSettings({}, { maxLength: model.tokenizer.maxLength, ofCounts: true });
+  const settings = trainerSettings({}, { maxLength: model.tokenizer.maxLength, ofCounts: true, hidden: 128 });
   await trainingTask(model, source, model.tokenizer, { ...settings, data });
 }
 
@@ -42,7 +42,7 @@ export async function taskOf(
       : CellConditions.none(model.conditions),
     panels: model.tokenizer.map(source).panels,
     maxLength: model.tokenizer.maxLength,
-    queries: { zeros: 64, expressed: 256, thinning: 0, totalGiven: 0.25, conditionDrop: 0.2, ...queries },
+    queries: { zeros: 64, expressed: 256, thinning: 0, totalGiven: 0.25, stateRate: 3, conditionDrop: 0.2, ...queries },
   });
 }
 
