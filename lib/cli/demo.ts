@@ -74,7 +74,7 @@ export const demo = defineCommand({
     const { seconds } = size;
     const trained = await trainModel(model, training, { steps, seconds, seed, output, signal });
     output.line(
-      `   ${withThousands(trained.steps)} steps in ${formatDuration(trained.seconds)}, ${trained.loss.toFixed(3)} nats a gene.`,
+      `   ${withThousands(trained.steps)} ${trained.steps === 1 ? "step" : "steps"} in ${formatDuration(trained.seconds)}, ${trained.loss.toFixed(3)} nats a gene.`,
     );
 
     output.line(

@@ -67,9 +67,10 @@ describe("ddsc inspect, devices and demo", () => {
   it("goes the whole way in the short demo", async () => {
     const { code, stdout, json } = await ddsc("demo", "--short", "--json");
     expect(code).toBe(0);
-    for (const part of ["Simulated", "Training", "most frequent rank", "true rank"])
+    for (const part of ["Simulated", "Training", "kNN smoothing", "true count", "chance to be expressed"])
       expect(stdout).toContain(part);
-    expect((json() as unknown as { filled: unknown[] }).filled).toHaveLength(10);
+    expect(json()).toMatchObject({ evaluation: { verdict: expect.anything() } });
+    expect((json() as unknown as { hidden: unknown[] }).hidden).toHaveLength(10);
   });
 
   it("prints nothing but the object with --json and --quiet", async () => {

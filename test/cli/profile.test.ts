@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 const size = ["--preset", "nano", "--batch", "2", "--length", "16", "--gene-count", "50"];
-const small = [...size, "--repeats", "1", "--device", "cpu"];
+const small = ["--values", "ranks", ...size, "--repeats", "1", "--device", "cpu"];
 
 describe("ddsc profile", () => {
   it("prints a table of the ops of a training step, with the whole in its last line, and as JSON", async () => {

@@ -90,11 +90,14 @@ describe("the examples", () => {
     expect((await ended(first)).stdout).toMatch(/^steps 0 to \d of 6; ended by time\n$/);
     const second = await ended(start("resume", data, stopped, "6", "3600"));
     expect(second.stdout).toMatch(/^steps \d to 6 of 6; ended by steps\n$/);
+    const whole = join(folder, "whole");
+    const never = await ended(start("resume", data, whole, "6", "3600"));
+    expect(never.stdout).toBe("steps 0 to 6 of 6; ended by steps\n");
     const weights = async (of: string) => {
       using model = await Denoiser.load(join(of, "last"));
       return model.readParameter(model.parameters[0]!.name);
     };
-    expect(await weights(stopped)).toEqual(await weights(run));
+    expect(await weights(stopped)).toEqual(await weights(whole));
   });
 });
 
