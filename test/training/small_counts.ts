@@ -42,7 +42,15 @@ export async function taskOf(
       : CellConditions.none(model.conditions),
     panels: model.tokenizer.map(source).panels,
     maxLength: model.tokenizer.maxLength,
-    queries: { zeros: 64, expressed: 256, thinning: 0, totalGiven: 0.25, stateRate: 3, conditionDrop: 0.2, ...queries },
+    queries: {
+      zeros: 64,
+      expressed: 256,
+      thinning: 0,
+      totalGiven: 0.25,
+      stateRate: 3,
+      conditionDrop: 0.2,
+      ...queries,
+    },
   });
 }
 
