@@ -82,7 +82,7 @@ describe("a training on counts", () => {
   it("begins at the negative binomial of each gene and falls below it on held-out cells", async () => {
     using model = await smallCountModel();
     const trainer = new Trainer(model, {
-      learningRate: 5e-3,
+      learningRate: 2e-3,
       batchCells: 32,
       worker: false,
       seed: 11,

@@ -39,7 +39,7 @@ describe("trainer options", () => {
       weightDecay: 0.01,
       ema: 0.995,
       patience: 5,
-      queries: { zeros: 64, expressed: 256, thinning: 0, totalGiven: 0.25, conditionDrop: 0.2 },
+      queries: { zeros: 64, expressed: 256, thinning: 0, totalGiven: 0.25, stateRate: 3, conditionDrop: 0.2 },
     });
   });
 
@@ -50,6 +50,7 @@ describe("trainer options", () => {
       expressed: 256,
       thinning: 0.5,
       totalGiven: 0.25,
+      stateRate: 3,
       conditionDrop: 0.2,
     });
   });
