@@ -1,4 +1,4 @@
-"""Writes test/fixtures/open_problems.json: python scripts/open_problems_reference.py
+"""Writes test/evaluation/counts/open_problems.json: python scripts/open_problems_reference.py
 
 Inputs and the two numbers of the denoising benchmark of Open Problems in Single-Cell Analysis, in numpy, as
 openproblems-bio/task_denoising defines them in src/metrics/mse/script.py and src/metrics/poisson/script.py (commit bda85e2): counts
@@ -41,7 +41,7 @@ def main():
         "mse": mse(test.astype(float), denoised),
         "poisson": poisson(test.astype(float), denoised, train.sum()),
     }
-    path = pathlib.Path(__file__).parent.parent / "test" / "fixtures" / "open_problems.json"
+    path = pathlib.Path(__file__).parent.parent / "test" / "evaluation" / "counts" / "open_problems.json"
     path.write_text(json.dumps(result) + "\n")
 
 

@@ -105,7 +105,7 @@ describe("Poisson deviance", () => {
 });
 
 it("the two numbers of Open Problems are those of its definitions in numpy, to 1e-9", () => {
-  const path = new URL("../../fixtures/open_problems.json", import.meta.url);
+  const path = new URL("./open_problems.json", import.meta.url);
   const reference: {
     test: number[][];
     denoised: number[][];
