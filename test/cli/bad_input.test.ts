@@ -1,33 +1,17 @@
 import { spawnSync } from "node:child_process";
-import { copyFile, cp, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { copyFile, cp, mkdir, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ddsc, type Ended, ended, start, writeStudy } from "./program.js";
+import { ddsc, type Ended, ended, start, trainRanks, writeStudy } from "./program.js";
 
 let folder: string;
 let data: string;
 let run: string;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "ddsc-bad-"));
-  data = join(folder, "cells.h5ad");
-  run = join(folder, "run");
-  await writeStudy(data);
-  const trained = await ddsc(
-    "train",
-    "--values",
-    "ranks",
-    "--data",
-    data,
-    "--steps",
-    "1",
-    "--batch",
-    "4",
-    "--out",
-    run,
-  );
-  expect(trained.code).toBe(0);
+  const made = await trainRanks(1, 4);
+  ({ folder, data, run } = made);
+  expect(made.trained.code).toBe(0);
 });
 afterAll(() => rm(folder, { recursive: true }));
 

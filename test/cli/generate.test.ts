@@ -1,33 +1,15 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openCells } from "../../lib/data/open/open_cells.js";
-import { countsIn, ddsc, writeStudy } from "./program.js";
+import { countsIn, ddsc, trainRanks } from "./program.js";
 
 let folder: string;
 let data: string;
 let run: string;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "ddsc-cli-"));
-  data = join(folder, "cells.h5ad");
-  run = join(folder, "run");
-  await writeStudy(data);
-  await ddsc(
-    "train",
-    "--values",
-    "ranks",
-    "--data",
-    data,
-    "--steps",
-    "3",
-    "--batch",
-    "8",
-    "--out",
-    run,
-    "--json",
-  );
+  ({ folder, data, run } = await trainRanks());
 });
 afterAll(() => rm(folder, { recursive: true }));
 

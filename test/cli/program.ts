@@ -1,5 +1,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { readdirSync, statSync } from "node:fs";
+import { mkdtemp } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { writeH5ad } from "../../lib/data/anndata/h5ad_write.js";
@@ -77,6 +79,25 @@ export async function writeStudy(path: string, options: SimulateOptions = {}): P
     var: source.var,
     X: { kind: "csr", offsets: cells.offsets, columns: cells.geneColumns, values: cells.counts },
   });
+}
+
+/** A folder with a small study, and a model of ranks that was trained on it for a few steps; the caller removes `folder`. */
+export interface SmallRun {
+  readonly folder: string;
+  readonly data: string;
+  readonly run: string;
+  readonly trained: Ended;
+}
+
+/** Makes one. */
+export async function trainRanks(steps = 3, batch = 8): Promise<SmallRun> {
+  const folder = await mkdtemp(join(tmpdir(), "ddsc-cli-"));
+  const data = join(folder, "cells.h5ad");
+  const run = join(folder, "run");
+  await writeStudy(data);
+  const size = ["--steps", String(steps), "--batch", String(batch)];
+  const trained = await ddsc("train", "--values", "ranks", "--data", data, ...size, "--out", run, "--json");
+  return { folder, data, run, trained };
 }
 
 /** All values of a matrix of an .h5ad file, row-major, as far as they are above 0. */

@@ -1,8 +1,7 @@
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ddsc, type Ended, ended, start, writeStudy } from "./program.js";
+import { ddsc, type Ended, ended, start, trainRanks, writeStudy } from "./program.js";
 
 let folder: string;
 let data: string;
@@ -10,24 +9,7 @@ let run: string;
 let trained: Ended;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "ddsc-cli-"));
-  data = join(folder, "cells.h5ad");
-  run = join(folder, "run");
-  await writeStudy(data);
-  trained = await ddsc(
-    "train",
-    "--values",
-    "ranks",
-    "--data",
-    data,
-    "--steps",
-    "3",
-    "--batch",
-    "8",
-    "--out",
-    run,
-    "--json",
-  );
+  ({ folder, data, run, trained } = await trainRanks());
 });
 afterAll(() => rm(folder, { recursive: true }));
 
