@@ -11,7 +11,7 @@ import type { Condition } from "./condition.js";
 const SPAN_CELLS = 65_536;
 /** A column of more values names cells rather than conditions. */
 const MOST_LABELS = 10_000;
-/** Below so many values a column of whole numbers may well be names. */
+/** A label of fewer cells is told of: nothing can be learnt about it. */
 const FEW_CELLS = 2;
 
 /** A condition as asked for: the column, and how it is to be taken. */

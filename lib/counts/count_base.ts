@@ -82,7 +82,7 @@ export class CountBase {
    * share S, drawn to the mean depth the more the less is visible.
    */
   estimateDepth(visibleTotal: number, visibleShare: number): number {
-    return (visibleTotal + this.spread) / (visibleShare + this.spread / this.meanDepth);
+    return estimateDepth(this, visibleTotal, visibleShare);
   }
 
   /**
@@ -124,4 +124,13 @@ function problemOf(parts: {
 
 function isNumbers(value: unknown): value is readonly number[] {
   return Array.isArray(value) && value.every((item) => typeof item === "number");
+}
+
+/** `CountBase.estimateDepth`, for who has the two statistics alone. */
+export function estimateDepth(
+  { spread, meanDepth }: Pick<CountBase, "spread" | "meanDepth">,
+  visibleTotal: number,
+  visibleShare: number,
+): number {
+  return (visibleTotal + spread) / (visibleShare + spread / meanDepth);
 }

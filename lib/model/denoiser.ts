@@ -309,10 +309,7 @@ export class Denoiser implements Disposable {
 
   /** What `chooseQueries` sums up cells with; absent where the model reads no summary. */
   get summaryInput(): ChooseQueriesInput["summary"] {
-    if (this.#base === undefined || this.#summary === undefined) return undefined;
-    const { genes, pool, ridge } = this.#summary;
-    const { size, meanDepth, spread } = this.#base;
-    return { genes, pool, ridge, size, meanDepth, spread };
+    return this.#base && this.#summary?.poolWith(this.#base);
   }
 
   /**

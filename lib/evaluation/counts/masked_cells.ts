@@ -1,5 +1,6 @@
 import { checkNumber, DdscError } from "../../base/errors.js";
 import { Purpose, RandomStream } from "../../base/random.js";
+import { estimateDepth } from "../../counts/count_base.js";
 import { type CountBase, type CountCells, cellCount, checkCellArrays, measuredGenes } from "./count_cells.js";
 
 /** Which genes of each cell are hidden. */
@@ -38,11 +39,7 @@ export interface MaskedCells {
 
 /** Depth of a masked cell, L = (V + a) / (S + a / mean depth): its total as the visible genes tell it. */
 export function estimatedDepth(masked: MaskedCells, cell: number, base: CountBase): number {
-  const { spread, meanDepth } = base;
-  return (
-    ((masked.visibleTotal[cell] as number) + spread) /
-    ((masked.visibleShare[cell] as number) + spread / meanDepth)
-  );
+  return estimateDepth(base, masked.visibleTotal[cell] as number, masked.visibleShare[cell] as number);
 }
 
 /**

@@ -1,7 +1,7 @@
-import type { MeanMethod } from "./baselines/mean_method.js";
+import { baseMeans, type MeanMethod } from "./baselines/mean_method.js";
 import { type CountBase, type CountCells, cellCount, measuredGenes } from "./count_cells.js";
 import { CP10K } from "./hidden_entries.js";
-import { askAll, estimatedDepth, type MaskedCells } from "./masked_cells.js";
+import { askAll, type MaskedCells } from "./masked_cells.js";
 import { type OpenProblemsScores, OpenProblemsTotals } from "./open_problems.js";
 import type { CountDenoiser } from "./predictor.js";
 import type { ThinnedCells } from "./thinning.js";
@@ -132,7 +132,7 @@ export async function chooseByMcv(
   const sums = new Float64Array(choices.length);
   for (const chunk of keptChunks(cells.kept, base, places)) {
     const found = await method.means(chunk, every, options.signal);
-    const shares = depthTimesShare(chunk.masked, base);
+    const shares = baseMeans(chunk.masked, base);
     const kept = keptCounts(chunk.masked);
     const test = testCounts(cells.test, chunk);
     let place = 0;
@@ -199,7 +199,7 @@ export async function crossValidate<Name extends string>(
     ]),
   );
   for (const chunk of keptChunks(cells.kept, base)) {
-    const shares = depthTimesShare(chunk.masked, base);
+    const shares = baseMeans(chunk.masked, base);
     const kept = keptCounts(chunk.masked);
     const test = testCounts(cells.test, chunk);
     for (const [name, { method, choice }] of methods) {
@@ -302,19 +302,6 @@ function* keptChunks(kept: CountCells, base: CountBase, training?: Int32Array): 
       training: training !== undefined,
     };
   }
-}
-
-/** Depth times share of every measured gene; above 0 even in a cell of which nothing was kept. */
-function depthTimesShare(masked: MaskedCells, base: CountBase): Float64Array {
-  const { offsets, genes } = masked.queries;
-  const shares = new Float64Array(genes.length);
-  for (let cell = 0; cell < masked.cells.length; cell++) {
-    const depth = estimatedDepth(masked, cell, base);
-    for (let i = offsets[cell] as number; i < (offsets[cell + 1] as number); i++) {
-      shares[i] = depth * (base.share[genes[i] as number] as number);
-    }
-  }
-  return shares;
 }
 
 function keptCounts({ queries, visibleOffsets, visibleGenes, visibleCounts }: MaskedCells): Float64Array {
