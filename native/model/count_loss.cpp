@@ -29,15 +29,13 @@ StagedLoss Model::stageCounts(Workspace& memory, const CountLossInput& input, bo
   staged.source = input.source;
   staged.denoiser = prepareCounts(input.rows, config(), parameters_.layout(), train, memory);
   staged.target = input.answers;
-  std::vector<std::int32_t> genes;
   for (std::size_t cell = 0; cell < input.rows.keys.size(); ++cell) {
     const std::int32_t first = input.rows.batch.offsets[cell] + input.rows.keys[cell];
     const std::int32_t end = input.rows.batch.offsets[cell + 1];
     staged.rowCell.insert(staged.rowCell.end(), static_cast<std::size_t>(end - first),
                           static_cast<std::int32_t>(cell));
-    genes.insert(genes.end(), input.rows.batch.genes.begin() + first, input.rows.batch.genes.begin() + end);
   }
-  const QueryGenes asked(genes);
+  const QueryGenes asked(input.rows.queryGenes());
   CountLoss& loss = staged.countLoss;
   staged.askedGenes = memory.upload(asked.genes);
   loss.base =

@@ -9,22 +9,6 @@ namespace ddsc {
 
 namespace {
 
-std::vector<std::int32_t> queryRowsOf(const CountRows& rows) {
-  std::vector<std::int32_t> queries;
-  for (std::size_t cell = 0; cell < rows.keys.size(); ++cell)
-    for (std::int32_t row = rows.batch.offsets[cell] + rows.keys[cell]; row < rows.batch.offsets[cell + 1];
-         ++row)
-      queries.push_back(row);
-  return queries;
-}
-
-std::vector<std::int32_t> queryGenesOf(const CountRows& rows) {
-  std::vector<std::int32_t> genes;
-  for (const std::int32_t row : queryRowsOf(rows))
-    genes.push_back(rows.batch.genes[static_cast<std::size_t>(row)]);
-  return genes;
-}
-
 template <class T>
 std::vector<T> downloaded(Backend& backend, const T* from, std::int64_t count) {
   std::vector<T> values(static_cast<std::size_t>(count));
@@ -36,8 +20,8 @@ std::vector<T> downloaded(Backend& backend, const T* from, std::int64_t count) {
 
 CountPrediction::CountPrediction(std::shared_ptr<Model> model, const CountRows& rows)
     : model_(std::move(model)),
-      ragged_(HostRagged(rows.batch), queryRowsOf(rows)),
-      genes_(queryGenesOf(rows)),
+      ragged_(HostRagged(rows.batch), rows.queryRows()),
+      genes_(rows.queryGenes()),
       asked_(genes_),
       depth_(rows.depth) {
   const std::int64_t floats = queries() * (vocabSize() + 1) + rows.batch.cells() * model_->config().state;

@@ -119,6 +119,20 @@ std::int64_t CountRows::queries() const {
   return batch.rows() - keyRows;
 }
 
+std::vector<std::int32_t> CountRows::queryRows() const {
+  std::vector<std::int32_t> rows;
+  for (std::size_t cell = 0; cell < keys.size(); ++cell)
+    for (std::int32_t row = batch.offsets[cell] + keys[cell]; row < batch.offsets[cell + 1]; ++row)
+      rows.push_back(row);
+  return rows;
+}
+
+std::vector<std::int32_t> CountRows::queryGenes() const {
+  std::vector<std::int32_t> genes;
+  for (const std::int32_t row : queryRows()) genes.push_back(batch.genes[static_cast<std::size_t>(row)]);
+  return genes;
+}
+
 void check(const CountRows& rows, const DenoiserConfig& config) {
   require(config.ofCounts(), "MODEL_CONFIG", "this model is of ranks: it takes no rows of counts");
   check(rows.batch, config);
@@ -161,7 +175,8 @@ void check(const CountRows& rows, const DenoiserConfig& config) {
 DenoiserInput prepareCounts(const CountRows& rows, const DenoiserConfig& config,
                             const ParameterLayout& layout, bool train, Workspace& w) {
   const auto cells = static_cast<std::size_t>(rows.batch.cells());
-  std::vector<std::int32_t> keyRows, queryRows, clsRows, selected, clsPlaces, queryPlaces, queryGenes;
+  const std::vector<std::int32_t> queryRows = rows.queryRows(), queryGenes = rows.queryGenes();
+  std::vector<std::int32_t> keyRows, clsRows, selected, clsPlaces, queryPlaces;
   for (std::size_t cell = 0; cell < cells; ++cell) {
     const std::int32_t first = rows.batch.offsets[cell], end = rows.batch.offsets[cell + 1];
     clsRows.push_back(first);
@@ -169,8 +184,6 @@ DenoiserInput prepareCounts(const CountRows& rows, const DenoiserConfig& config,
     selected.push_back(first);
     for (std::int32_t row = first; row < first + rows.keys[cell]; ++row) keyRows.push_back(row);
     for (std::int32_t row = first + rows.keys[cell]; row < end; ++row) {
-      queryRows.push_back(row);
-      queryGenes.push_back(rows.batch.genes[static_cast<std::size_t>(row)]);
       queryPlaces.push_back(static_cast<std::int32_t>(selected.size()));
       selected.push_back(row);
     }

@@ -21,6 +21,9 @@ struct CountRows {
   std::vector<float> summary;  // [cells, summary] of the visible genes, where the model reads one
 
   std::int64_t queries() const;
+  /// [queries] rows of the batch, ascending, and their genes.
+  std::vector<std::int32_t> queryRows() const;
+  std::vector<std::int32_t> queryGenes() const;
 };
 
 /// Throws Error BATCH_INVALID naming the cell or row that cannot be.

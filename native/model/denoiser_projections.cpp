@@ -29,6 +29,8 @@ void Denoiser::projectBackward(std::size_t index, const ParameterStore& p, const
   const LinearBackward linear{*backend_, p, false};
   const std::int64_t d = config_.hidden;
   if (!config_.ofCounts()) {
+    // The gradients of queries, keys and values are columns of one matrix, of which those of the queries come
+    // first.
     const Matrix& dquery = attention.dquery;
     return linear("qkv", {dquery.data, dquery.rows, 3 * d, dquery.stride, dquery.type}, s.normed1, names.qkv,
                   nullptr, dnormed);

@@ -3,24 +3,11 @@
 
 #include "core/random.h"
 #include "cpu/count_softmax.h"
+#include "cpu/inverse_cdf.h"
 #include "cpu/ops/kernels.h"
 
 namespace ddsc::cpu::DDSC_ISA {
 namespace {
-
-/// The first value at which the running sum passes `point`; if rounding lets none, the last of positive
-/// weight; -1 if there is none.
-std::int64_t invert(const double* weights, std::int64_t count, double point) {
-  double running = 0;
-  std::int64_t last = -1;
-  for (std::int64_t i = 0; i < count; ++i) {
-    if (!(weights[i] > 0)) continue;
-    running += weights[i];
-    last = i;
-    if (running > point) break;
-  }
-  return last;
-}
 
 void drawRow(const DrawCounts& op, std::int64_t row, const CountRow& memory) {
   const RowBase base = baseOf(op.base, row);
@@ -28,7 +15,9 @@ void drawRow(const DrawCounts& op, std::int64_t row, const CountRow& memory) {
   const Stream stream(op.seed, Purpose::draw, op.step, op.rows.cellIndex[op.rows.cell[row]]);
   const PhiloxBlock block = philox(stream, static_cast<std::uint32_t>(op.rows.position[row]));
   const double point = uniform53(block.word[0], block.word[1]) * sums.total();
-  const std::int64_t value = point >= 0 ? invert(memory.e, op.base.middle.size, point) : -1;
+  const std::int64_t values = op.base.middle.size;
+  const std::int64_t drawn = point >= 0 ? invert(memory.e, values, point) : values;
+  const std::int64_t value = drawn < values ? drawn : -1;
   op.values[row] = static_cast<std::int32_t>(value);
   op.counts[row] =
       value < 0 ? -1

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "core/random.h"
+#include "cpu/inverse_cdf.h"
 #include "cpu/ops/kernels.h"
 #include "cpu/sweep.h"
 #include "cpu/value_softmax.h"
@@ -22,20 +23,6 @@ double exponentiate(const float* values, std::int64_t count, double maximum, dou
     total += weights[i];
   }
   return total;
-}
-
-/// The first i at which the running sum of the weights passes `point`; if rounding lets none, the last of
-/// positive weight; `count` if there is none.
-std::int64_t invert(const double* weights, std::int64_t count, double point) {
-  double running = 0;
-  std::int64_t last = count;
-  for (std::int64_t i = 0; i < count; ++i) {
-    if (!(weights[i] > 0)) continue;
-    running += weights[i];
-    last = i;
-    if (running > point) break;
-  }
-  return last;
 }
 
 void drawRow(const DrawTokens& op, std::int64_t row, double* weights) {
