@@ -3,7 +3,7 @@ import { basename, join } from "node:path";
 import { Table, type Vector } from "apache-arrow";
 import { checkNumber, DdscError } from "../../base/errors.js";
 import { fileWriteError, makeFolders, writeFileAtomic } from "../../base/files.js";
-import { writeH5adCells } from "../anndata/h5ad_write.js";
+import { type StreamedRows, writeAnnData } from "../anndata/write.js";
 import { TahoeShardWriter } from "../parquet/write.js";
 import { readBlocks } from "../sources/blocks.js";
 import type { MetadataColumn } from "../sources/cells.js";
@@ -63,19 +63,27 @@ export async function convertCells(
   options: ConvertOptions = {},
 ): Promise<Conversion> {
   await refuseOwnFiles(source, out);
-  return out.endsWith(".h5ad") ? writeAnnData(source, out, options) : writeShards(source, out, options);
+  return out.endsWith(".h5ad") ? writeWhole(source, out, options) : writeShards(source, out, options);
 }
 
-async function writeAnnData(source: CellSource, out: string, options: ConvertOptions): Promise<Conversion> {
-  const { signal, onProgress } = options;
-  await writeH5adCells(out, {
+async function writeWhole(source: CellSource, out: string, options: ConvertOptions): Promise<Conversion> {
+  await writeAnnData(out, {
     ...(await framesOf(source)),
-    blocks: readBlocks(source, {
-      ...(signal === undefined ? {} : { signal }),
-      ...(onProgress === undefined ? {} : { onProgress }),
-    }),
+    matrices: { X: { kind: "csr", type: "float32" } },
+    rows: sparseRows(source, options),
   });
   return { cells: source.cellCount, genes: source.genes.length, files: 1, kept: 0, notes: [] };
+}
+
+async function* sparseRows(
+  source: CellSource,
+  { signal, onProgress }: ConvertOptions,
+): AsyncGenerator<StreamedRows, void, undefined> {
+  const blocks = readBlocks(source, {
+    ...(signal === undefined ? {} : { signal }),
+    ...(onProgress === undefined ? {} : { onProgress }),
+  });
+  for await (const { offsets, columns, counts } of blocks) yield { X: { offsets, columns, values: counts } };
 }
 
 async function writeShards(source: CellSource, folder: string, options: ConvertOptions): Promise<Conversion> {
