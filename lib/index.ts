@@ -102,9 +102,10 @@ export {
   type CountCells as CountBatch,
   type CountRows,
   chooseQueries,
+  type GeneLists,
   type SummaryPool,
 } from "./native/counts.js";
-export { nativeCuda as cudaState, nativeDevices as devices } from "./native/denoiser.js";
+export { CountPrediction, nativeCuda as cudaState, nativeDevices as devices } from "./native/denoiser.js";
 export type {
   CountShape,
   CpuDevice,
@@ -113,7 +114,6 @@ export type {
   DeviceMemory,
   DType,
   GpuDevice,
-  NativeCountPrediction as CountPrediction,
   NativeCountRows as NetworkRows,
   NativeCountStatistics as CountStatistics,
   NativeDevice as Device,

@@ -33,6 +33,14 @@ export interface SummaryPool {
   readonly spread: number;
 }
 
+/** Gene ids of each cell, cells end to end. */
+export interface GeneLists {
+  /** [cells + 1] */
+  readonly offsets: Int32Array;
+  /** Ascending within a cell. */
+  readonly genes: Int32Array;
+}
+
 /** What `chooseQueries` chooses from, and how much. */
 export interface ChooseQueriesInput {
   /** Cells with counts and panels. */
@@ -43,12 +51,17 @@ export interface ChooseQueriesInput {
   readonly share: Float64Array;
   /** How many of a cell's measured genes are hidden, 1 .. all of them. [cells] */
   readonly hidden?: Int32Array;
-  /** Which genes are hidden, in place of `hidden`: ids, ascending within a cell, one at least. */
-  readonly hide?: { readonly offsets: Int32Array; readonly genes: Int32Array };
-  /** Hidden genes with count 0 that are asked about, a cell at most; Infinity for all. */
-  readonly zeros: number;
-  /** Hidden genes with a count above 0 that are asked about, a cell at most; Infinity for all. */
-  readonly expressed: number;
+  /** Which genes are hidden, in place of `hidden`: ids, ascending within a cell, one at least (with `ask`: or none). */
+  readonly hide?: GeneLists;
+  /**
+   * Which of the genes that `hide` names are asked about, each with weight 1, in place of a choice by `zeros` and `expressed`:
+   * ids, ascending within a cell.
+   */
+  readonly ask?: GeneLists;
+  /** Hidden genes with count 0 that are asked about, a cell at most; default Infinity: all. */
+  readonly zeros?: number;
+  /** Hidden genes with a count above 0 that are asked about, a cell at most; default Infinity: all. */
+  readonly expressed?: number;
   /** Visible genes with a count above 0 that have a row, a cell at most; Infinity for all. */
   readonly evidence: number;
   /**
@@ -116,6 +129,8 @@ interface CountAddon {
  * hidden. So the hidden genes of a smaller n are hidden for a greater one, and what else is in the batch or the panel
  * changes no gene's word. With `hide` they are given.
  *
+ * With `ask` the queries are given, too, each with weight 1, and a cell may hide nothing.
+ *
  * Evidence. Visible genes with a count above 0. Where they are more than `evidence`, those of the smallest pairs become
  * hidden as well: they count as such in `hidden`, `visibleTotal` and the shares, and are never asked about.
  *
@@ -141,11 +156,12 @@ interface CountAddon {
  * `BATCH_INVALID` for a batch without counts and panels or with genes that its panel does not have.
  */
 export async function chooseQueries(input: ChooseQueriesInput): Promise<CountRows> {
-  checkOptions(input, { summary: "object", hide: "object" });
+  checkOptions(input, { summary: "object", hide: "object", ask: "object" });
   checkKind("batch", input.batch, "object");
   checkKind("panels", input.panels, "panels");
   checkKind("share", input.share, "doubles");
-  const { batch, panels, share, zeros, expressed, evidence, hidden, hide, thin, summary } = input;
+  const { batch, panels, share, evidence, hidden, hide, ask, thin, summary } = input;
+  const { zeros = Number.POSITIVE_INFINITY, expressed = Number.POSITIVE_INFINITY } = input;
   checkStream(input.seed, input.step);
   for (const [name, limit] of Object.entries({ zeros, expressed, evidence })) {
     if (limit !== Number.POSITIVE_INFINITY) checkNumber(name, limit, { min: 0, integer: true });
@@ -158,6 +174,7 @@ export async function chooseQueries(input: ChooseQueriesInput): Promise<CountRow
     orders: panels.map((panel) => orderOf(share, panel)),
     share,
     ...(hide === undefined ? { hidden } : { hide: { ...hide } }),
+    ...(ask === undefined ? {} : { ask: { ...ask } }),
     ...(thin === undefined ? {} : { thin }),
     ...(summary === undefined ? {} : { summary: { ...summary } }),
     zeros,

@@ -1,5 +1,5 @@
 /** The typed door to the addon's models and devices. */
-import { DdscError } from "../base/errors.js";
+import { checkNumber, DdscError, wrongType } from "../base/errors.js";
 import { callAddon } from "./addon.js";
 import type {
   AnyNativeLossInput,
@@ -9,7 +9,6 @@ import type {
   DeviceMemory,
   DType,
   NativeBatch,
-  NativeCountPrediction,
   NativeCountRows,
   NativeCountStatistics,
   NativeDenoiserOptions,
@@ -49,14 +48,75 @@ interface AddonPrediction {
   dispose(): void;
 }
 
-/** A prediction of counts as the addon gives it; see NativeCountPrediction. */
+/** A prediction of counts as the addon gives it. */
 interface AddonCountPrediction {
   logits(): Promise<Float32Array>;
   tilt(): Promise<Float32Array>;
   state(): Promise<Float32Array>;
   statistics(targets: Int32Array | null, logProbabilities: boolean): Promise<NativeCountStatistics>;
+  guide(without: AddonCountPrediction, gamma: number): Promise<void>;
   draw(seed: number, step: number): Promise<{ values: Int32Array; counts: Int32Array }>;
   dispose(): void;
+}
+
+/** What a model of counts says about the queries of some cells, kept in native memory. */
+export class CountPrediction implements Disposable {
+  readonly #native: AddonCountPrediction;
+  readonly #run: <T>(call: () => Promise<T>) => Promise<T>;
+
+  /** Made by `NativeDenoiser.predictCounts`. */
+  constructor(native: AddonCountPrediction, run: <T>(call: () => Promise<T>) => Promise<T>) {
+    this.#native = native;
+    this.#run = run;
+  }
+
+  /** Of the network alone, [queries, V], row-major. */
+  logits(): Promise<Float32Array> {
+    return this.#run(() => this.#native.logits());
+  }
+
+  /** factor . z before the clamp, [queries]. */
+  tilt(): Promise<Float32Array> {
+    return this.#run(() => this.#native.tilt());
+  }
+
+  /** z of each cell, [cells, state]. */
+  state(): Promise<Float32Array> {
+    return this.#run(() => this.#native.state());
+  }
+
+  /** What it says of each query. `targets` are values, [queries]. */
+  statistics(
+    options: { readonly targets?: Int32Array; readonly logProbabilities?: boolean } = {},
+  ): Promise<NativeCountStatistics> {
+    const { targets, logProbabilities = false } = options;
+    return this.#run(() => this.#native.statistics(targets ?? null, logProbabilities));
+  }
+
+  /**
+   * Classifier-free guidance (Ho and Salimans, "Classifier-free diffusion guidance", 2022) before clamp, base and softmax: logits
+   * and tilts become those of `without` + gamma times (these less those). From then on this says what is guided; `without`, the same
+   * queries of the same model without conditions, stays as it is. Throws `ARGUMENT_TYPE`, `ARGUMENT_RANGE` for a prediction of another
+   * model, `BATCH_INVALID` for other queries.
+   */
+  guide(without: CountPrediction, gamma: number): Promise<void> {
+    checkNumber("gamma", gamma, { min: -100, max: 100 });
+    if (!(without instanceof CountPrediction)) throw wrongType("without", without, "what predictCounts gave");
+    return this.#run(() => this.#native.guide(without.#native, gamma));
+  }
+
+  /** A value and an integer count of each query, named by (seed, step, cell, row); -1 where the network says nothing finite. */
+  draw({ seed, step }: { readonly seed: number; readonly step: number }): Promise<{
+    readonly values: Int32Array;
+    readonly counts: Int32Array;
+  }> {
+    return this.#run(() => this.#native.draw(seed, step));
+  }
+
+  /** Frees the native memory. */
+  [Symbol.dispose](): void {
+    this.#native.dispose();
+  }
 }
 
 /** A model's options as the addon takes them. */
@@ -321,21 +381,13 @@ export class NativeDenoiser implements Disposable {
     rows: NativeCountRows,
     options: { readonly weights?: "weights" | "ema" } = {},
     signal?: AbortSignal,
-  ): Promise<NativeCountPrediction> {
+  ): Promise<CountPrediction> {
     const { weights = "weights" } = options;
     const raw = await this.#run(
       (cancellation) => this.#native.predictCounts(rows, weights, cancellation),
       signal,
     );
-    return {
-      logits: () => this.#run(() => raw.logits()),
-      tilt: () => this.#run(() => raw.tilt()),
-      state: () => this.#run(() => raw.state()),
-      statistics: ({ targets, logProbabilities = false } = {}) =>
-        this.#run(() => raw.statistics(targets ?? null, logProbabilities)),
-      draw: ({ seed, step }) => this.#run(() => raw.draw(seed, step)),
-      [Symbol.dispose]: () => raw.dispose(),
-    };
+    return new CountPrediction(raw, (call) => this.#run(call));
   }
 
   /**

@@ -148,26 +148,6 @@ export interface NativeCountStatistics {
   readonly logProbabilities: Float32Array;
 }
 
-/** What a model of counts says about the queries of some cells, kept in native memory. */
-export interface NativeCountPrediction extends Disposable {
-  /** Of the network alone, [queries, V], row-major. */
-  logits(): Promise<Float32Array>;
-  /** factor . z before the clamp, [queries]. */
-  tilt(): Promise<Float32Array>;
-  /** z of each cell, [cells, state]. */
-  state(): Promise<Float32Array>;
-  /** `targets` are values, [queries]. */
-  statistics(options?: {
-    readonly targets?: Int32Array;
-    readonly logProbabilities?: boolean;
-  }): Promise<NativeCountStatistics>;
-  /** A value and an integer count of each query, named by (seed, step, cell, row). */
-  draw(options: { readonly seed: number; readonly step: number }): Promise<{
-    readonly values: Int32Array;
-    readonly counts: Int32Array;
-  }>;
-}
-
 /**
  * Sums over the masked, valid tokens of a call (of counts: over the queries, `maskedTokens` of them; cells are its
  * `validTokens`, and nothing is counted as `correct`), weighted as asked, not divided by anything.

@@ -67,6 +67,8 @@ struct Choosing {
     } else {
       options.hide = {int32s(input["hide"]["offsets"]), int32s(input["hide"]["genes"])};
     }
+    if (!input["ask"].missing())
+      options.ask = {int32s(input["ask"]["offsets"]), int32s(input["ask"]["genes"])};
     options.zeros = most(input["zeros"]);
     options.expressed = most(input["expressed"]);
     options.evidence = most(input["evidence"]);

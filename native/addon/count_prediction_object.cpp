@@ -9,6 +9,7 @@ Napi::Function CountPredictionObject::define(Napi::Env env) {
                       InstanceMethod<&CountPredictionObject::values<&CountPrediction::tilt>>("tilt"),
                       InstanceMethod<&CountPredictionObject::values<&CountPrediction::state>>("state"),
                       InstanceMethod<&CountPredictionObject::statistics>("statistics"),
+                      InstanceMethod<&CountPredictionObject::guide>("guide"),
                       InstanceMethod<&CountPredictionObject::draw>("draw"),
                       InstanceMethod<&CountPredictionObject::dispose>("dispose")});
 }
@@ -25,6 +26,13 @@ Napi::Object CountPredictionObject::make(Napi::Env env, std::shared_ptr<ModelThr
 const std::shared_ptr<CountPrediction>& CountPredictionObject::prediction() const {
   require(prediction_ != nullptr, "MODEL_DISPOSED", "this prediction was disposed; predict again");
   return prediction_;
+}
+
+CountPredictionObject* CountPredictionObject::from(const Napi::Value& value) {
+  if (!value.IsObject()) return nullptr;
+  const Napi::Object object = value.As<Napi::Object>();
+  const Napi::Function constructor = value.Env().GetInstanceData<EnvironmentData>()->countPrediction.Value();
+  return object.InstanceOf(constructor) ? Unwrap(object) : nullptr;
 }
 
 template <auto read>
@@ -54,6 +62,20 @@ Napi::Value CountPredictionObject::statistics(const Napi::CallbackInfo& info) {
           result.Set("logProbabilities", toArray(env, s.logProbabilities));
           return result;
         });
+  });
+}
+
+Napi::Value CountPredictionObject::guide(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const CountPredictionObject* null = from(argument(info, 0, "null").value);
+    require(null != nullptr, "ARGUMENT_TYPE", "expected a prediction of counts for null");
+    require(null->thread_ == thread_, "ARGUMENT_RANGE", "null is a prediction of another model");
+    const float gamma = static_cast<float>(argument(info, 1, "gamma").number());
+    auto work = [held = prediction(), without = null->prediction(), gamma](Model&) {
+      held->guide(*without, gamma);
+      return Nothing{};
+    };
+    return thread_->start(info.Env(), std::move(work), undefined);
   });
 }
 

@@ -101,6 +101,8 @@ class PredictionObject final : public Napi::ObjectWrap<PredictionObject> {
 class CountPredictionObject final : public Napi::ObjectWrap<CountPredictionObject> {
  public:
   static Napi::Function define(Napi::Env env);
+  /// Null for any other value.
+  static CountPredictionObject* from(const Napi::Value& value);
   /// A JavaScript object for a prediction of counts.
   static Napi::Object make(Napi::Env env, std::shared_ptr<ModelThread> thread,
                            std::shared_ptr<CountPrediction> prediction);
@@ -112,6 +114,7 @@ class CountPredictionObject final : public Napi::ObjectWrap<CountPredictionObjec
   template <auto read>
   Napi::Value values(const Napi::CallbackInfo& info);
   Napi::Value statistics(const Napi::CallbackInfo& info);
+  Napi::Value guide(const Napi::CallbackInfo& info);
   Napi::Value draw(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
 

@@ -78,8 +78,12 @@ class Chooser {
     rows_.visibleShare.push_back(seen.visible);
     rows_.hiddenShare.push_back(seen.hidden);
     summarise(cell);
-    askExpressed();
-    askZeros();
+    if (options_.ask) {
+      askGiven(cell, *options_.ask);
+    } else {
+      askExpressed();
+      askZeros();
+    }
     addQueries();
     rows_.offsets.push_back(static_cast<std::int32_t>(rows_.tokens.size()));
   }
@@ -93,7 +97,9 @@ class Chooser {
     std::size_t most = 0;
     for (const GenePanel& panel : panels_) most = std::max(most, panel.genes.size());
     const std::size_t queries =
-        std::min(cells * std::min(most, options_.zeros + options_.expressed), std::size_t{1} << 20);
+        options_.ask
+            ? options_.ask->genes.size()
+            : std::min(cells * std::min(most, options_.zeros + options_.expressed), std::size_t{1} << 20);
     for (std::vector<std::int32_t>* rows : {&rows_.tokens, &rows_.genes})
       rows->reserve(cells_.genes.size() + queries);
     rows_.answers.reserve(queries);
@@ -160,22 +166,31 @@ class Chooser {
   }
 
   std::size_t hideGiven(std::size_t cell, const GeneLists& lists) {
-    const std::int32_t first = lists.offsets[cell], end = lists.offsets[cell + 1];
-    if (first < 0 || first >= end || static_cast<std::size_t>(end) > lists.genes.size())
-      fail("ARGUMENT_RANGE", cell, "hide names none of its genes");
     hideWords_ = {};
     hiding_.assign(panel_->size(), kVisible);
+    const std::size_t hidden =
+        eachGiven(cell, lists, "hide", [&](std::uint32_t place) { hiding_[place] = kHidden; });
+    if (hidden == 0 && !options_.ask) fail("ARGUMENT_RANGE", cell, "hide names none of its genes");
+    return hidden;
+  }
+
+  /// Calls use(place in the panel) for the genes that a list names of a cell; returns how many they are.
+  template <class Use>
+  std::size_t eachGiven(std::size_t cell, const GeneLists& lists, const std::string& list, const Use& use) {
+    const std::int32_t first = lists.offsets[cell], end = lists.offsets[cell + 1];
+    if (first < 0 || first > end || static_cast<std::size_t>(end) > lists.genes.size())
+      fail("ARGUMENT_RANGE", cell, "the offsets of " + list + " lie outside its genes");
     std::int32_t before = -1;
     for (const std::int32_t gene :
          lists.genes.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(end - first))) {
       const std::int64_t place = panel_->placeOf(gene);
       if (place < 0 || gene <= before) {
         fail("ARGUMENT_RANGE", cell,
-             "hide names gene id " + std::to_string(gene) +
+             list + " names gene id " + std::to_string(gene) +
                  (place < 0 ? ", which it does not measure" : " after a greater one, or twice"));
       }
       before = gene;
-      hiding_[static_cast<std::size_t>(place)] = kHidden;
+      use(static_cast<std::uint32_t>(place));
     }
     return static_cast<std::size_t>(end - first);
   }
@@ -234,11 +249,27 @@ class Chooser {
     for (const Expressed& gene : expressed_) countAt_[gene.place] = 0;
   }
 
-  /// From here on, hidden in `hiding_` are only genes without counts.
-  void askExpressed() {
+  void askGiven(std::size_t cell, const GeneLists& lists) {
+    beginAsking();
+    for (const Expressed& gene : expressed_) countAt_[gene.place] = gene.count;
+    eachGiven(cell, lists, "ask", [&](std::uint32_t place) {
+      // Evidence beyond the limit cannot be asked about: its count is known.
+      if (hiding_[place] != kHidden)
+        fail("ARGUMENT_RANGE", cell,
+             "ask names gene id " + std::to_string(panel_->geneAt(place)) + ", which is not hidden");
+      ask(place, 1);
+    });
+  }
+
+  void beginAsking() {
     asked_.assign((panel_->size() + 63) / 64, 0);
     weight_.resize(panel_->size());
     countAt_.resize(std::max(countAt_.size(), panel_->size()), 0);
+  }
+
+  /// From here on, hidden in `hiding_` are only genes without counts.
+  void askExpressed() {
+    beginAsking();
     keyed_.clear();
     for (const Expressed& gene : expressed_) {
       if (hiding_[gene.place] == kHidden) {
@@ -320,6 +351,9 @@ CountRows chooseQueries(const CountCells& cells, std::span<const GenePanel> pane
   require(cells.panels.size() == count, "BATCH_INVALID", "the batch does not have a panel a cell");
   require(options.hide ? options.hide->offsets.size() == count + 1 : options.hidden.size() == count,
           "ARGUMENT_RANGE", "hidden, or hide in its place, must say of each cell which genes to hide");
+  require(!options.ask || options.hide, "ARGUMENT_RANGE", "ask needs hide, of which it names some");
+  require(!options.ask || options.ask->offsets.size() == count + 1, "ARGUMENT_RANGE",
+          "ask must say of each cell which hidden genes to ask about");
   require(!options.keep || options.keep->size() == count, "ARGUMENT_RANGE", "thin must have a number a cell");
   Chooser chooser(cells, panels, options);
   for (std::size_t cell = 0; cell < count; ++cell) chooser.add(cell);

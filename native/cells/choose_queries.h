@@ -37,6 +37,7 @@ struct QueryOptions {
   std::span<const double> share;         // [gene vocabulary] of all counts, above 0 for measured genes
   std::span<const std::int32_t> hidden;  // [cells] how many genes to hide
   std::optional<GeneLists> hide;         // which ones, in its place
+  std::optional<GeneLists> ask;          // which of these are asked about, with weight 1; none: those chosen
   std::size_t zeros = 0, expressed = 0;  // hidden genes without and with counts that are asked about at most
   std::size_t evidence = 0;              // visible genes that have a row at most
   std::optional<std::span<const float>> keep;  // [cells] chance of every molecule to be kept; none: all are
@@ -65,6 +66,8 @@ struct CountRows {
 /// Hidden are the genes of the n smallest pairs (word, id), gene g having word g % 4 at position g / 4 of the
 /// cell's stream Purpose::hide: any set of n is equally likely, and a smaller n hides a part of it. Visible
 /// expressed genes beyond `evidence` are hidden too, those of the smallest pairs, but never asked about.
+///
+/// With `ask` nothing is chosen: these genes, hidden all of them, are asked about, and a cell may hide none.
 ///
 /// Hidden expressed genes beyond `expressed`: those of the smallest pairs of Purpose::query are asked about.
 /// Hidden genes without counts beyond `zeros`: by descending share they are cut into `zeros` strata of nearly

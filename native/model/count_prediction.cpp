@@ -112,6 +112,18 @@ CountPrediction::Statistics CountPrediction::statistics(const std::vector<std::i
   return result;
 }
 
+void CountPrediction::guide(const CountPrediction& null, float gamma) {
+  require(null.model_ == model_ && null.genes_ == genes_, "BATCH_INVALID",
+          "guidance needs two predictions of one model for the same queries");
+  if (queries() == 0) return;
+  // Logits and tilts stand one after the other.
+  const auto floats = [](const CountPrediction& prediction) {
+    const std::int64_t width = prediction.vocabSize() + 1;
+    return Matrix{prediction.memory_.as<float>(), prediction.queries(), width, width, DType::f32};
+  };
+  model_->backend().run(Guide{floats(null), gamma, floats(*this)});
+}
+
 CountPrediction::Draw CountPrediction::draw(std::uint64_t seed, std::uint64_t step) const {
   Draw result;
   if (queries() == 0) return result;

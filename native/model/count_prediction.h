@@ -34,6 +34,10 @@ class CountPrediction {
   /// `target`: [queries] values, or empty.
   Statistics statistics(const std::vector<std::int32_t>& target, bool logProbabilities) const;
 
+  /// Classifier-free guidance: logits and tilts become those of `null` + gamma (these - those of `null`).
+  /// `null` is of the same queries without conditions.
+  void guide(const CountPrediction& null, float gamma);
+
   struct Draw {
     std::vector<std::int32_t> values, counts;
   };

@@ -201,6 +201,8 @@ Cost cost(const Tilt& op) {
           tableBytes(op.factor, rows) + tableBytes(op.state, rows) + bytesOf(op.gene, op.cell, op.tilt)};
 }
 
+Cost cost(const Guide& op) { return {3 * elements(op.y), 3 * bytesOf(op.y)}; }
+
 Cost cost(const TiltGradient& op) {
   const double rows = static_cast<double>(op.gene.size), width = static_cast<double>(op.factor.cols);
   const double groups = static_cast<double>(op.byGene.ids.size);

@@ -36,6 +36,7 @@
   use(DrawCounts, "draw counts")                \
   use(Tilt, "tilt")                             \
   use(TiltGradient, "tilt gradient")            \
+  use(Guide, "guidance")                        \
   use(ConditionSum, "condition")                \
   use(SumOfSquares, "gradient norm")            \
   use(AdamW, "adamw")                           \

@@ -392,6 +392,15 @@ struct Tilt {
   bool operator==(const Tilt&) const = default;
 };
 
+/// y = null + gamma (y - null): classifier-free guidance (Ho and Salimans 2022) of what a network says with
+/// conditions, y, by what it says without.
+struct Guide {
+  ConstMatrix null;  // [rows, cols] float
+  float gamma = 1;
+  Matrix y;  // [rows, cols] float
+  bool operator==(const Guide&) const = default;
+};
+
 /// dfactor[gene] += dtilt[i] state[cell[i]], by gene; dstate[cell] = sum of dtilt[i] factor[gene[i]] over the
 /// cell's rows; both in a fixed order.
 struct TiltGradient {

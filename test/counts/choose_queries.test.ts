@@ -308,6 +308,38 @@ describe("the choice of queries", () => {
     expect(gone.counts.every((count) => count === 0)).toBe(true);
   });
 
+  it("asks about the hidden genes that it is told to ask about, and about none where there are none", async () => {
+    const input = inputOf([
+      [1, 0, 2],
+      [3, 0, 5],
+    ]);
+    const lists = (first: number[], second: number[]) => ({
+      offsets: Int32Array.of(0, first.length, first.length + second.length),
+      genes: Int32Array.of(...first, ...second),
+    });
+    const rows = await chooseQueries({ ...input, hide: lists([3, 4], []), ask: lists([3], []) });
+    expect(cellOf(rows, 0)).toMatchObject({
+      queries: [3],
+      counts: [1],
+      weight: [1],
+      evidence: [5],
+      hidden: 2,
+    });
+    expect(cellOf(rows, 1)).toMatchObject({ queries: [], counts: [], evidence: [3, 5], hidden: 0 });
+    expect(rows.hiddenShare[1]).toBe(0);
+    const refused = (ask: ChooseQueriesInput["ask"], hide = lists([3, 4], [])) =>
+      expect(chooseQueries({ ...input, hide, ...(ask === undefined ? {} : { ask }) })).rejects;
+    await refused(lists([5], [])).toThrow(
+      /ARGUMENT_RANGE: cell 0 .*ask names gene id 5, which is not hidden/,
+    );
+    await refused(lists([4, 3], [])).toThrow(/ARGUMENT_RANGE: cell 0 .*ask names gene id 3 after/);
+    await refused(lists([3], [3])).toThrow(/ARGUMENT_RANGE: cell 1 .*not hidden/);
+    await refused(undefined).toThrow(/ARGUMENT_RANGE: cell 1 .*hide names none/);
+    await expect(chooseQueries({ ...input, ask: lists([3], []) })).rejects.toThrow(
+      /ARGUMENT_RANGE.*needs hide/,
+    );
+  });
+
   it("refuses what does not fit, naming the cell", async () => {
     const input = inputOf([
       [1, 0, 2],
