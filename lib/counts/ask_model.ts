@@ -1,8 +1,8 @@
 import { DdscError } from "../base/errors.js";
 import type { CellConditions } from "../conditions/cell_conditions.js";
 import { type ChooseQueriesInput, chooseQueries } from "../native/counts.js";
-import type { NativeDenoiser } from "../native/denoiser.js";
-import type { NativeCountPrediction, NativeCountStatistics } from "../native/types.js";
+import type { CountPrediction, NativeDenoiser } from "../native/denoiser.js";
+import type { NativeCountStatistics } from "../native/types.js";
 import { CountTokens } from "../tokenizer/count_tokens.js";
 import type { CountBase } from "./count_base.js";
 import { type CountCells, cellCount, type HiddenGenes, sliceCells, sliceGenes } from "./count_cells.js";
@@ -45,22 +45,22 @@ export function baseOf({ base }: Pick<CountModel, "base">): CountBase {
   );
 }
 
-/** Cells and the genes of them that are hidden. */
+/** Cells, and what of them is hidden and asked about. */
 export interface HiddenCells {
   readonly cells: CountCells;
   readonly hidden: HiddenGenes;
+  /** Which of the hidden genes are asked about; default all. */
+  readonly asked?: HiddenGenes;
   /** Of the same cells: what names their random numbers, and what they are told. */
   readonly told: SourceCells;
 }
 
-/** What a model says of the hidden genes of cells first .. end - 1, in their order. */
+/** What a model says of the genes of cells first .. end - 1 that are asked about, in their order. */
 export interface HiddenAnswers {
   readonly first: number;
   readonly end: number;
-  /** The hidden genes of these cells, end to end. */
-  readonly genes: Int32Array;
   readonly said: NativeCountStatistics;
-  /** Value of each gene's true count, [genes]; 0 where none was given. */
+  /** Value of each gene's true count, [genes]. */
   readonly values: Int32Array;
 }
 
@@ -72,35 +72,57 @@ export interface AskOptions {
 }
 
 /**
- * Asks a model about all hidden genes, some cells at a time.
+ * Asks a model about hidden genes, some cells at a time. What it says of a gene does not depend on what else is asked.
  *
- * @param answers counts of the hidden genes, to evaluate probabilities at, never to look at
+ * @param answers counts of the genes that are asked about, to evaluate probabilities at, never to look at
  */
 export async function* askHidden(
   model: CountModel,
-  { cells, hidden, told }: HiddenCells,
-  answers: Int32Array | undefined,
+  given: HiddenCells,
+  answers: Int32Array,
   options: AskOptions,
 ): AsyncGenerator<HiddenAnswers> {
-  for (const { first, end } of runsOf(cells, hidden, options.maxRows)) {
-    const hide = sliceGenes(hidden, first, end);
-    const start = hidden.offsets[first] ?? 0;
-    const values = Int32Array.from(hide.genes, (_, i) => tokens.valueOf(answers?.[start + i] ?? 0));
-    using prediction = await predict(model, { cells, told, hide }, first, end, options.signal);
-    yield { first, end, genes: hide.genes, said: await prediction.statistics({ targets: values }), values };
+  const { asked = given.hidden } = given;
+  for (const { first, end } of runsOf(given, options.maxRows)) {
+    const values = answers
+      .subarray(asked.offsets[first], asked.offsets[end])
+      .map((count) => tokens.valueOf(count));
+    using prediction = await predict(model, given, first, end, options.signal);
+    yield { first, end, said: await prediction.statistics({ targets: values }), values };
   }
+}
+
+/** z of each cell with every measured gene visible, [cells, state]: what the model makes of the cell. */
+export async function cellStates(
+  model: CountModel,
+  { cells, told }: Pick<HiddenCells, "cells" | "told">,
+  options: AskOptions,
+): Promise<Float32Array> {
+  const nothing = { offsets: new Int32Array(cellCount(cells) + 1), genes: new Int32Array(0) };
+  const given = { cells, told, hidden: nothing };
+  const states: Float32Array[] = [];
+  for (const { first, end } of runsOf(given, options.maxRows)) {
+    using prediction = await predict(model, given, first, end, options.signal);
+    states.push(await prediction.state());
+  }
+  const all = new Float32Array(states.reduce((sum, { length }) => sum + length, 0));
+  let place = 0;
+  for (const state of states) {
+    all.set(state, place);
+    place += state.length;
+  }
+  return all;
 }
 
 /** Bounds of the cells that the network gets at a time. */
 function* runsOf(
-  cells: CountCells,
-  hidden: HiddenGenes,
+  { cells, hidden, asked = hidden }: HiddenCells,
   maxRows = MAX_ROWS,
 ): Generator<{ readonly first: number; readonly end: number }> {
   const lengthOf = (cell: number) =>
     1 +
-    (hidden.offsets[cell + 1] ?? 0) -
-    (hidden.offsets[cell] ?? 0) +
+    (asked.offsets[cell + 1] ?? 0) -
+    (asked.offsets[cell] ?? 0) +
     (cells.offsets[cell + 1] ?? 0) -
     (cells.offsets[cell] ?? 0);
   const count = cellCount(cells);
@@ -112,18 +134,14 @@ function* runsOf(
   }
 }
 
-/** One run of the network: cells first .. end - 1 with the genes of `hide` hidden. */
+/** One run of the network: cells first .. end - 1. */
 async function predict(
   model: CountModel,
-  {
-    cells,
-    told,
-    hide,
-  }: { readonly cells: CountCells; readonly told: SourceCells; readonly hide: HiddenGenes },
+  { cells, told, hidden, asked = hidden }: HiddenCells,
   first: number,
   end: number,
   signal: AbortSignal | undefined,
-): Promise<NativeCountPrediction> {
+): Promise<CountPrediction> {
   signal?.throwIfAborted();
   const { summaryInput, tokenizer, native, inferenceWeights } = model;
   const base = baseOf(model);
@@ -133,9 +151,8 @@ async function predict(
     batch: { offsets, genes, counts, panels, cells: own },
     panels: panelGenes,
     share: base.share,
-    hide,
-    zeros: Number.POSITIVE_INFINITY,
-    expressed: Number.POSITIVE_INFINITY,
+    hide: sliceGenes(hidden, first, end),
+    ask: sliceGenes(asked, first, end),
     evidence: tokenizer.maxLength - 1,
     ...(summaryInput === undefined ? {} : { summary: summaryInput }),
     seed: 0,

@@ -1,7 +1,7 @@
 import { CountTokens } from "../tokenizer/count_tokens.js";
 import { type AskOptions, askHidden, baseOf, type CountModel, type SourceCells } from "./ask_model.js";
 import { type CountCells, cellCount } from "./count_cells.js";
-import { countsOfGenes, FOLDS, genesOfFold, genesOfPanels } from "./folds.js";
+import { countsOfGenes, FOLDS, foldOf, genesOfFold, genesOfPanels } from "./folds.js";
 import { ratePosterior } from "./posterior.js";
 
 /** What a model and a cell's own counts say together of its genes. */
@@ -38,33 +38,35 @@ export async function posteriorsInFolds(
   { wanted, ...options }: AskOptions & { readonly wanted?: Uint8Array | undefined } = {},
 ): Promise<CellPosteriors> {
   baseOf(model);
-  const isWanted = (gene: number) => wanted === undefined || wanted[gene] === 1;
-  const { offsets, genes } = genesOfPanels(
-    cells,
-    cells.panelGenes.map((panel) => panel.filter(isWanted)),
-  );
+  const wantedGenes =
+    wanted === undefined
+      ? cells.panelGenes
+      : cells.panelGenes.map((panel) => panel.filter((gene) => wanted[gene] === 1));
+  const { offsets, genes } = genesOfPanels(cells, wantedGenes);
   const mean = new Float64Array(genes.length);
   const shape = new Float64Array(genes.length);
   const nats = new Float64Array(cellCount(cells));
   for (let fold = 0; fold < FOLDS; fold++) {
     const hidden = genesOfFold(cells, fold);
-    if (!hidden.genes.some(isWanted)) continue;
-    const counts = countsOfGenes(cells, hidden);
-    for await (const { first, end, genes: asked, said, values } of askHidden(
+    const asked = genesOfPanels(
+      cells,
+      wantedGenes.map((panel) => panel.filter((gene) => foldOf(gene) === fold)),
+    );
+    if (asked.genes.length === 0) continue;
+    const counts = countsOfGenes(cells, asked);
+    for await (const { first, end, said, values } of askHidden(
       model,
-      { cells, hidden, told },
+      { cells, hidden, asked, told },
       counts,
       options,
     )) {
-      const start = hidden.offsets[first] ?? 0;
+      const start = asked.offsets[first] ?? 0;
       for (let cell = first; cell < end; cell++) {
         let place = offsets[cell] ?? 0;
         let sum = 0;
-        for (let i = hidden.offsets[cell] ?? 0; i < (hidden.offsets[cell + 1] ?? 0); i++) {
+        for (let i = asked.offsets[cell] ?? 0; i < (asked.offsets[cell + 1] ?? 0); i++) {
           const query = i - start;
-          const gene = asked[query] ?? 0;
-          if (!isWanted(gene)) continue;
-          while (genes[place] !== gene) place++;
+          while (genes[place] !== asked.genes[i]) place++;
           const prior = Math.max(said.mean[query] ?? 0, LEAST_MEAN);
           const posterior = ratePosterior(prior, said.variance[query] ?? 0, counts[i] ?? 0);
           mean[place] = posterior.mean;

@@ -45,25 +45,19 @@ export class ModelPredictor implements CountPredictor, CountDenoiser {
 
   async predict(masked: MaskedCells, answers: Int32Array, signal?: AbortSignal): Promise<QueryPredictions> {
     const found = emptyPredictions(answers.length);
-    const cells = visibleCells(masked);
-    const asked = { cells, hidden: masked.hidden, told: placesIn(this.#options.heldOut, masked.cells) };
-    const counts = answersOfHidden(masked, answers);
+    const { hidden, queries } = masked;
+    const told = placesIn(this.#options.heldOut, masked.cells);
+    const asked = { cells: visibleCells(masked), hidden, asked: queries, told };
     const options = { maxRows: this.#options.maxRows, signal };
-    for await (const { first, end, genes, said, values } of askHidden(this.#model, asked, counts, options)) {
-      const start = masked.hidden.offsets[first] ?? 0;
-      for (let cell = first; cell < end; cell++) {
-        // Of the cell's hidden genes, those that are asked about; both ascend.
-        let query = (masked.hidden.offsets[cell] ?? 0) - start;
-        for (let i = masked.queries.offsets[cell] ?? 0; i < (masked.queries.offsets[cell + 1] ?? 0); i++) {
-          while (genes[query] !== masked.queries.genes[i]) query++;
-          const value = values[query] ?? 0;
-          found.logProbability[i] = (said.logProbability[query] ?? 0) - (tokens.logWidth[value] ?? 0);
-          found.mean[i] = said.mean[query] ?? 0;
-          found.below[i] = said.below[query] ?? 0;
-          found.at[i] = Math.exp(said.logProbability[query] ?? 0);
-          found.expressed[i] = said.expressed[query] ?? 0;
-          query++;
-        }
+    for await (const { first, said, values } of askHidden(this.#model, asked, answers, options)) {
+      const start = queries.offsets[first] ?? 0;
+      for (const [i, value] of values.entries()) {
+        const logProbability = said.logProbability[i] ?? 0;
+        found.logProbability[start + i] = logProbability - (tokens.logWidth[value] ?? 0);
+        found.mean[start + i] = said.mean[i] ?? 0;
+        found.below[start + i] = said.below[i] ?? 0;
+        found.at[start + i] = Math.exp(logProbability);
+        found.expressed[start + i] = said.expressed[i] ?? 0;
       }
     }
     return found;
@@ -104,17 +98,4 @@ function visibleCells(masked: MaskedCells): CountCells {
     panels: masked.panels,
     panelGenes: masked.panelGenes,
   };
-}
-
-/** The counts of hidden genes, 0 for those that are not asked about, [hidden genes]. */
-function answersOfHidden({ hidden, queries }: MaskedCells, answers: Int32Array): Int32Array {
-  const all = new Int32Array(hidden.genes.length);
-  for (let cell = 0; cell + 1 < hidden.offsets.length; cell++) {
-    let place = hidden.offsets[cell] ?? 0;
-    for (let i = queries.offsets[cell] ?? 0; i < (queries.offsets[cell + 1] ?? 0); i++) {
-      while (hidden.genes[place] !== queries.genes[i]) place++;
-      all[place] = answers[i] ?? 0;
-    }
-  }
-  return all;
 }
