@@ -1,9 +1,9 @@
 import { checkKind } from "../../base/arguments.js";
 import { DdscError } from "../../base/errors.js";
-import { writeAtomically } from "../../base/files.js";
-import { Hdf5Writer } from "../hdf5/writer/writer.js";
+import { writeHdf5 } from "../hdf5/writer/writer.js";
 import type { HierarchyWriter } from "../hierarchy_writer.js";
 import type { Column, Frame } from "../sources/frame.js";
+import { writeZarr } from "../zarr/write.js";
 import { ARRAY, MAPPING, ROOT } from "./encodings.js";
 import { checkFrame, checkName, shapeError } from "./write_checks.js";
 import { writeFrame } from "./write_frame.js";
@@ -54,7 +54,7 @@ export function formatOf(path: string): AnnDataFormat {
  * place of what was there.
  *
  * Throws `DATA_SHAPE` where lengths disagree, `ARGUMENT_TYPE` for rows of another type than their matrix, `ARGUMENT_NAME` for a
- * name that cannot be written, `FILE_WRITE` if the file system refuses, and what `rows` throws.
+ * name that cannot be written, `FILE_EXISTS` where a store would replace what is none, `FILE_WRITE` if the file system refuses, and what `rows` throws.
  */
 export async function writeAnnData(path: string, contents: AnnDataStream): Promise<void> {
   checkKind("path", path, "text");
@@ -64,21 +64,13 @@ export async function writeAnnData(path: string, contents: AnnDataStream): Promi
 
 /** As `writeAnnData`, in a format that the name does not tell. */
 export async function writeAnnDataAs(
-  _format: AnnDataFormat,
+  format: AnnDataFormat,
   path: string,
   contents: AnnDataStream,
 ): Promise<void> {
   checkContents(path, contents);
-  await writeAtomically(path, async (temporaryPath) => {
-    const writer = await Hdf5Writer.create(temporaryPath);
-    try {
-      await writeContents(writer, path, contents);
-      await writer.close();
-    } catch (error) {
-      await writer.abandon();
-      throw error;
-    }
-  });
+  const write = format === "zarr" ? writeZarr : writeHdf5;
+  await write(path, (writer) => writeContents(writer, path, contents));
 }
 
 async function writeContents(writer: HierarchyWriter, path: string, contents: AnnDataStream): Promise<void> {
