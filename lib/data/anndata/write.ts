@@ -42,9 +42,10 @@ export type AnnDataFormat = "h5ad" | "zarr";
 
 const GROUPS = ["layers", "obsm", "obsp", "varm", "varp"] as const;
 
-/** The format that a name asks for: zarr where it ends in .zarr, otherwise HDF5. */
-export function formatOf(path: string): AnnDataFormat {
-  return /\.zarr[\\/]*$/.test(path) ? "zarr" : "h5ad";
+/** The format that a name's ending asks for; undefined where it ends in neither .h5ad nor .zarr. */
+export function anndataFormat(path: string): AnnDataFormat | undefined {
+  if (path.endsWith(".h5ad")) return "h5ad";
+  return /\.zarr[\\/]*$/.test(path) ? "zarr" : undefined;
 }
 
 /**
@@ -59,7 +60,7 @@ export function formatOf(path: string): AnnDataFormat {
 export async function writeAnnData(path: string, contents: AnnDataStream): Promise<void> {
   checkKind("path", path, "text");
   checkKind("contents", contents, "object");
-  await writeAnnDataAs(formatOf(path), path, contents);
+  await writeAnnDataAs(anndataFormat(path) ?? "h5ad", path, contents);
 }
 
 /** As `writeAnnData`, in a format that the name does not tell. */
