@@ -53,10 +53,6 @@ export interface HierarchyWriter {
     shape: readonly number[],
     attributes?: Attributes,
   ): StreamedArray;
-  /** Writes what is left; the hierarchy is complete only then. */
-  close(): Promise<void>;
-  /** Releases files after an error, the hierarchy unfinished. */
-  abandon(): Promise<void>;
 }
 
 /** The bytes of numbers, not copied. */

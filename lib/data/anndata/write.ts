@@ -1,9 +1,9 @@
 import { checkKind } from "../../base/arguments.js";
 import { DdscError } from "../../base/errors.js";
-import { writeAtomically } from "../../base/files.js";
-import { Hdf5Writer } from "../hdf5/writer/writer.js";
+import { writeHdf5 } from "../hdf5/writer/writer.js";
 import type { HierarchyWriter } from "../hierarchy_writer.js";
 import type { Column, Frame } from "../sources/frame.js";
+import { writeZarr } from "../zarr/write.js";
 import { ARRAY, MAPPING, ROOT } from "./encodings.js";
 import { checkFrame, checkName, shapeError } from "./write_checks.js";
 import { writeFrame } from "./write_frame.js";
@@ -42,9 +42,10 @@ export type AnnDataFormat = "h5ad" | "zarr";
 
 const GROUPS = ["layers", "obsm", "obsp", "varm", "varp"] as const;
 
-/** The format that a name asks for: zarr where it ends in .zarr, otherwise HDF5. */
-export function formatOf(path: string): AnnDataFormat {
-  return /\.zarr[\\/]*$/.test(path) ? "zarr" : "h5ad";
+/** The format that a name's ending asks for; undefined where it ends in neither .h5ad nor .zarr. */
+export function anndataFormat(path: string): AnnDataFormat | undefined {
+  if (path.endsWith(".h5ad")) return "h5ad";
+  return /\.zarr[\\/]*$/.test(path) ? "zarr" : undefined;
 }
 
 /**
@@ -54,31 +55,23 @@ export function formatOf(path: string): AnnDataFormat {
  * place of what was there.
  *
  * Throws `DATA_SHAPE` where lengths disagree, `ARGUMENT_TYPE` for rows of another type than their matrix, `ARGUMENT_NAME` for a
- * name that cannot be written, `FILE_WRITE` if the file system refuses, and what `rows` throws.
+ * name that cannot be written, `FILE_EXISTS` where a store would replace what is none, `FILE_WRITE` if the file system refuses, and what `rows` throws.
  */
 export async function writeAnnData(path: string, contents: AnnDataStream): Promise<void> {
   checkKind("path", path, "text");
   checkKind("contents", contents, "object");
-  await writeAnnDataAs(formatOf(path), path, contents);
+  await writeAnnDataAs(anndataFormat(path) ?? "h5ad", path, contents);
 }
 
 /** As `writeAnnData`, in a format that the name does not tell. */
 export async function writeAnnDataAs(
-  _format: AnnDataFormat,
+  format: AnnDataFormat,
   path: string,
   contents: AnnDataStream,
 ): Promise<void> {
   checkContents(path, contents);
-  await writeAtomically(path, async (temporaryPath) => {
-    const writer = await Hdf5Writer.create(temporaryPath);
-    try {
-      await writeContents(writer, path, contents);
-      await writer.close();
-    } catch (error) {
-      await writer.abandon();
-      throw error;
-    }
-  });
+  const write = format === "zarr" ? writeZarr : writeHdf5;
+  await write(path, (writer) => writeContents(writer, path, contents));
 }
 
 async function writeContents(writer: HierarchyWriter, path: string, contents: AnnDataStream): Promise<void> {

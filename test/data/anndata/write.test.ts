@@ -3,16 +3,20 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type AnnDataStream, type StreamedRows, writeAnnData } from "../../../lib/data/anndata/write.js";
 import { Hdf5File } from "../../../lib/data/hdf5/file.js";
-import { type Hierarchy, numbersAt } from "../../../lib/data/hierarchy.js";
+import { type Hierarchy, numbersAt, stringsAt } from "../../../lib/data/hierarchy.js";
 import { openCells } from "../../../lib/data/open/open_cells.js";
 import { readBlocks } from "../../../lib/data/sources/blocks.js";
 import type { Column, Frame } from "../../../lib/data/sources/frame.js";
 import { framesOf } from "../../../lib/data/sources/frames.js";
 import { SimulatedSource } from "../../../lib/data/sources/simulated_source.js";
 import type { CellSource } from "../../../lib/data/sources/source.js";
-import { columnValues, denseAll, failure, temporaryFolder } from "../support.js";
+import { ZarrFile } from "../../../lib/data/zarr/file.js";
+import { COUNTS, columnValues, denseAll, denseRows, failure, fixture, temporaryFolder } from "../support.js";
 
-const FORMATS = [{ ending: "h5ad", open: Hdf5File.open }] as const;
+const FORMATS = [
+  { ending: "h5ad", open: Hdf5File.open as (path: string) => Promise<Hierarchy> },
+  { ending: "zarr", open: ZarrFile.open as (path: string) => Promise<Hierarchy> },
+] as const;
 
 function names(prefix: string, count: number): Frame {
   return {
@@ -47,6 +51,80 @@ describe.each(FORMATS)("AnnData written as .$ending", ({ ending, open }) => {
     using copy = await openCells(path);
     expect(await denseAll(copy)).toEqual(await denseAll(source));
     expect(await columnValues(copy, "library_size")).toEqual(await columnValues(source, "library_size"));
+  });
+
+  it("has every column as typed, and unstructured values", async () => {
+    const path = place();
+    using source = await openCells(fixture("csr"), { layer: "counts" });
+    const { obs, var: genes } = await framesOf(source);
+    const numbers = [
+      Int8Array.of(-1, 0, 1, 2, 3, 127),
+      Uint16Array.of(1, 2, 3, 4, 5, 65_535),
+      Int32Array.of(1, 2, 3, 4, 5, -(2 ** 31)),
+      BigInt64Array.of(1n, 2n, 3n, 4n, 5n, -(2n ** 62n)),
+      BigUint64Array.of(1n, 2n, 3n, 4n, 5n, 2n ** 63n),
+      Float32Array.of(1, 2, 3, 4, 5, Number.NaN),
+    ];
+    const columns = new Map<string, Column>([
+      ...obs.columns,
+      ...numbers.map((values) => [values.constructor.name, { kind: "numbers", values }] as const),
+      ["ünï", { kind: "strings", values: ["", "é", "𝒳y", "d", "", "f"] }],
+      ["old/nested", { kind: "booleans", values: Uint8Array.of(1, 0, 0, 1, 1, 0) }],
+    ]);
+    const frames = { obs: { ...obs, columns }, var: genes };
+    const X = await source.read(Int32Array.of(0, 1, 2, 3, 4, 5));
+    await writeAnnData(path, {
+      ...frames,
+      matrices: { X: { kind: "csr", type: "float32" } },
+      rows: [{ X: { ...X, values: X.counts } }],
+      uns: {
+        text: "ünï",
+        empty: "",
+        whole: 7,
+        half: 0.5,
+        yes: true,
+        nested: { list: ["a", ""] },
+        none: null,
+      },
+    });
+    using copy = await openCells(path);
+    expect(await framesOf(copy)).toEqual(frames);
+    expect(await denseAll(copy)).toEqual(COUNTS);
+    using file = await open(path);
+    expect(await file.members("/uns")).toEqual(["empty", "half", "nested", "text", "whole", "yes"]);
+    expect(await stringsAt(await file.array("/uns/nested/list"), undefined)).toEqual(["a", ""]);
+    expect((await file.array("/uns/yes")).kind).toBe("boolean");
+    expect(await file.array("/uns/whole")).toMatchObject({ kind: "integer", shape: [] });
+  });
+
+  it("has texts and numbers of many chunks", async () => {
+    const path = place();
+    const cells = 70_001;
+    const named = names("célula ", cells);
+    const values = Float64Array.from({ length: cells }, (_, i) => (i * i) % 1009);
+    const rows = function* (): Generator<StreamedRows> {
+      const whole = Int32Array.from({ length: cells * 5 }, (_, i) => (i * 7) % 1013);
+      for (let first = 0; first < whole.length; first += 5 * 999)
+        yield { X: whole.subarray(first, first + 5 * 999) };
+    };
+    await writeAnnData(path, {
+      obs: { ...named, columns: new Map([["n", { kind: "numbers", values }]]) },
+      var: names("g", 5),
+      matrices: { X: { kind: "dense", type: "int32" } },
+      rows: rows(),
+    });
+    using copy = await openCells(path);
+    const { obs } = await framesOf(copy);
+    expect(obs.index.join()).toBe(named.index.join());
+    const column = obs.columns.get("n");
+    expect(
+      column?.kind === "numbers" && Buffer.from(column.values.buffer).equals(Buffer.from(values.buffer)),
+    ).toBe(true);
+    const places = [0, 34_567, 52_428, 52_429, cells - 1];
+    const expected = places.map((cell) =>
+      Array.from({ length: 5 }, (_, gene) => ((cell * 5 + gene) * 7) % 1013),
+    );
+    expect(await denseRows(copy, places)).toEqual(expected);
   });
 
   it("has sparse and dense matrices side by side, columns added in the end, varm", async () => {

@@ -1,5 +1,6 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { DdscError } from "../../../base/errors.js";
+import { writeAtomically } from "../../../base/files.js";
 import { ChunkStream, DEFLATE_LEVEL } from "../../chunk_stream.js";
 import {
   type Attributes,
@@ -41,6 +42,23 @@ const MAX_MESSAGES = 65_535;
 interface GroupNode {
   readonly attributes: Message[];
   readonly children: Map<string, GroupNode | number>;
+}
+
+/** Writes the HDF5 file that `fill` describes, whole or not at all: see `writeAtomically`. Throws `FILE_WRITE`. */
+export async function writeHdf5(
+  path: string,
+  fill: (writer: HierarchyWriter) => Promise<void>,
+): Promise<void> {
+  await writeAtomically(path, async (temporaryPath) => {
+    const writer = await Hdf5Writer.create(temporaryPath);
+    try {
+      await fill(writer);
+      await writer.close();
+    } catch (error) {
+      await writer.abandon();
+      throw error;
+    }
+  });
 }
 
 /**
