@@ -205,7 +205,15 @@ const entries: Readonly<Record<string, Entry>> = {
   },
   inpaint: {
     call: ddsc.inpaint as Call,
-    given: [model, batch, { keep: new Uint8Array(batch.tokens.length).fill(1), ...sampling }],
+    given: [
+      model,
+      batch,
+      {
+        keep: new Uint8Array(batch.tokens.length).fill(1),
+        countsOf: () => new Float32Array(51),
+        ...sampling,
+      },
+    ],
   },
   maskGenes: { call: ddsc.maskGenes as Call, given: [model, batch, [3]] },
   sample: { call: ddsc.sample as Call, given: [model, batch, sampling] },
