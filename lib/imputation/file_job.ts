@@ -17,6 +17,8 @@ export interface FileJobOptions {
   readonly model: string | Denoiser;
   /** Cells, or what `openCells` opens. */
   readonly data: string | readonly string[] | CellSource;
+  /** What uns/ddsc says the model is; default the folder, where one was given. */
+  readonly modelName?: string;
   /** File NAME.h5ad, or folder NAME.zarr, to write. */
   readonly out: string;
   /** Only the cells for which this condition holds, such as "drug = 'DMSO'"; default all. */
@@ -42,8 +44,8 @@ export interface FileJob {
   readonly cellCount: number;
   /** Tables of these cells and all genes. */
   readonly frames: SourceFrames;
-  /** Names for `uns`: of the model's folder, where it has one, and of the data. */
-  readonly names: { readonly model: string | null; readonly data: string };
+  /** For `uns`: of what and with what. */
+  readonly names: { readonly model: string | null; readonly data: string; readonly where: string | null };
 }
 
 /**
@@ -57,6 +59,7 @@ export async function withFileJob<T>(
 ): Promise<T> {
   checkOptions(options, {
     where: "text",
+    modelName: "text",
     allowFractional: "switch",
     overwrite: "switch",
     signal: "signal",
@@ -92,7 +95,8 @@ export async function withFileJob<T>(
       throw new DdscError("DATA_NO_CELLS", `${source.name}: ${why}; choose others`, { file: source.name });
     }
     const frames = await framesOf(rows === undefined ? source : subsetSource(source, rows));
-    const names = { model: typeof model === "string" ? model : null, data: source.name };
+    const { modelName = typeof model === "string" ? model : null } = options;
+    const names = { model: modelName, data: source.name, where: where ?? null };
     return await work({ source, model: loaded, rows, cellCount, frames, names });
   } finally {
     for (const one of opened) one[Symbol.dispose]();
