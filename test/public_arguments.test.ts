@@ -261,6 +261,21 @@ const entries: Readonly<Record<string, Entry>> = {
     call: ddsc.profileStep as Call,
     given: [model, batch, { work: "forward", repeats: 1, signal }],
   },
+  writeAnnData: {
+    call: ddsc.writeAnnData as Call,
+    given: [
+      join(root, "written.h5ad"),
+      {
+        ...(await ddsc.framesOf(source)),
+        matrices: { X: { kind: "dense", type: "float32" } },
+        rows: [{ X: new Float32Array(source.cellCount * source.genes.length) }],
+        addedObs: () => new Map(),
+        addedVar: () => new Map(),
+        varm: { loadings: { values: new Float32Array(source.genes.length), width: 1 } },
+        uns: { a: 1 },
+      },
+    ],
+  },
   learnConditions: { call: ddsc.learnConditions as Call, given: [source, ["cell_type"]] },
   "CellConditions.none": { call: ddsc.CellConditions.none as Call, given: [learnt] },
   "CellConditions.read": { call: ddsc.CellConditions.read as Call, given: [source, learnt] },
