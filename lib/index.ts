@@ -42,13 +42,14 @@ export {
   type H5adStream,
   type MatrixRows,
   type MatrixValues,
-  type StreamedType,
-  type UnstructuredValue,
   writeH5ad,
   writeH5adStreamed,
 } from "./data/anndata/h5ad_write.js";
+export { type AnnDataStream, type StreamedRows, writeAnnData } from "./data/anndata/write.js";
+export type { RowsGiven, SparseRows, StreamedMatrix, StreamedType } from "./data/anndata/write_matrices.js";
+export type { UnstructuredValue } from "./data/anndata/write_uns.js";
 export type { AmbiguousGene, GeneMatch } from "./data/genes/gene_index.js";
-export type { AttributeValue } from "./data/hdf5/writer/writer.js";
+export type { AttributeValue } from "./data/hierarchy_writer.js";
 export { openCells, openSource } from "./data/open/open_cells.js";
 export type { ColumnSummary, ValueCount } from "./data/report/column_counter.js";
 export { type Conversion, type ConvertOptions, convertCells } from "./data/report/convert.js";

@@ -260,7 +260,15 @@ const entries: Readonly<Record<string, Entry>> = {
   },
   inpaint: {
     call: ddsc.inpaint as Call,
-    given: [model, batch, { keep: new Uint8Array(batch.tokens.length).fill(1), ...sampling }],
+    given: [
+      model,
+      batch,
+      {
+        keep: new Uint8Array(batch.tokens.length).fill(1),
+        countsOf: () => new Float32Array(51),
+        ...sampling,
+      },
+    ],
   },
   maskGenes: { call: ddsc.maskGenes as Call, given: [model, batch, [3]] },
   sample: { call: ddsc.sample as Call, given: [model, batch, sampling] },
@@ -307,6 +315,21 @@ const entries: Readonly<Record<string, Entry>> = {
   profileStep: {
     call: ddsc.profileStep as Call,
     given: [model, batch, { work: "forward", repeats: 1, signal }],
+  },
+  writeAnnData: {
+    call: ddsc.writeAnnData as Call,
+    given: [
+      join(root, "written.h5ad"),
+      {
+        ...(await ddsc.framesOf(source)),
+        matrices: { X: { kind: "dense", type: "float32" } },
+        rows: [{ X: new Float32Array(source.cellCount * source.genes.length) }],
+        addedObs: () => new Map(),
+        addedVar: () => new Map(),
+        varm: { loadings: { values: new Float32Array(source.genes.length), width: 1 } },
+        uns: { a: 1 },
+      },
+    ],
   },
   learnConditions: { call: ddsc.learnConditions as Call, given: [source, ["cell_type"]] },
   "CellConditions.none": { call: ddsc.CellConditions.none as Call, given: [learnt] },

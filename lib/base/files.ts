@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { type FileHandle, mkdir, open, realpath, rename, rm, stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { type FileHandle, lstat, mkdir, open, readdir, realpath, rename, rm, stat } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import { DdscError } from "./errors.js";
 
 /** What to do about each reason the operating system gives for refusing a write. */
@@ -91,7 +91,7 @@ export async function writeAtomically(
   write: (temporaryPath: string) => Promise<void> | void,
 ): Promise<void> {
   const target = await realpath(path).catch(() => path);
-  const temporaryPath = `${target}.${process.pid}-${randomBytes(4).toString("hex")}.tmp`;
+  const temporaryPath = temporaryName(target);
   try {
     await write(temporaryPath);
     await synchronise(temporaryPath);
@@ -101,6 +101,61 @@ export async function writeAtomically(
     await rm(temporaryPath, { force: true }).catch(() => undefined);
     throw fileWriteError(path, error);
   }
+}
+
+/** A name beside `target` that nothing has. */
+function temporaryName(target: string): string {
+  return `${target}.${process.pid}-${randomBytes(4).toString("hex")}.tmp`;
+}
+
+/**
+ * As `writeAtomically`, for a folder: `write` makes the temporary folder and fills it. No file system replaces one folder by
+ * another in one step: what was at `path` is moved aside, and removed once the new folder has its name. For the moment between
+ * there is nothing at `path`; where the new one cannot be moved there, the old one is moved back.
+ */
+export async function writeFolderAtomically(
+  path: string,
+  write: (temporaryPath: string) => Promise<void>,
+): Promise<void> {
+  const target = await realpath(path).catch(() => resolve(path));
+  const temporaryPath = temporaryName(target);
+  try {
+    await write(temporaryPath);
+    await synchroniseTree(temporaryPath);
+    await replaceFolder(target, temporaryPath);
+    await synchroniseFolder(dirname(target));
+  } catch (error) {
+    await rm(temporaryPath, { recursive: true, force: true }).catch(() => undefined);
+    throw fileWriteError(path, error);
+  }
+}
+
+async function replaceFolder(target: string, from: string): Promise<void> {
+  if ((await lstat(target).catch(() => undefined)) === undefined) return rename(from, target);
+  const aside = temporaryName(target);
+  await rename(target, aside);
+  try {
+    await rename(from, target);
+  } catch (error) {
+    await rename(aside, target).catch(() => undefined);
+    throw error;
+  }
+  await rm(aside, { recursive: true, force: true });
+}
+
+/** Files that are flushed to disk at the same time. */
+const FLUSHED_AT_ONCE = 16;
+
+/** Flushes all files below a folder to disk, then the folders. */
+async function synchroniseTree(folder: string): Promise<void> {
+  const entries = await readdir(folder, { withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile());
+  for (let first = 0; first < files.length; first += FLUSHED_AT_ONCE) {
+    const some = files.slice(first, first + FLUSHED_AT_ONCE);
+    await Promise.all(some.map(({ name }) => synchronise(join(folder, name))));
+  }
+  for (const entry of entries) if (entry.isDirectory()) await synchroniseTree(join(folder, entry.name));
+  await synchroniseFolder(folder);
 }
 
 /** Writes `data` to `path` atomically and durably: see `writeAtomically`. Throws `FILE_WRITE`. */

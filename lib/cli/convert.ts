@@ -1,3 +1,4 @@
+import { anndataFormat } from "../data/anndata/write.js";
 import { convertCells } from "../data/report/convert.js";
 import { SimulatedSource } from "../data/sources/simulated_source.js";
 import type { CellSource } from "../data/sources/source.js";
@@ -8,12 +9,12 @@ import { withThousands } from "./output.js";
 import { CellProgress } from "./progress.js";
 import { UsageError } from "./usage_error.js";
 
-/** `ddsc convert`: writes cells of any format as Parquet files or .h5ad. */
+/** `ddsc convert`: writes cells of any format as Parquet files, .h5ad or zarr. */
 export const convert = defineCommand({
   name: "convert",
-  summary: "write cells of any format, or simulated ones, as a folder of Parquet files or as .h5ad",
-  details: `--out NAME.h5ad gets an AnnData file; any other --out a folder of Parquet files in the layout of Tahoe-100M, with the table
-of their genes beside them. Cells, metadata and the order of both are kept; of AnnData, what is no counts, obs or var is not, and
+  summary: "write cells of any format, or simulated ones, as .h5ad, zarr or a folder of Parquet files",
+  details: `--out NAME.h5ad gets an AnnData file, --out NAME.zarr an AnnData store of zarr version 2; any other --out a folder of Parquet
+files in the layout of Tahoe-100M, with the table of their genes beside them. Cells, metadata and the order of both are kept; of AnnData, what is no counts, obs or var is not, and
 a note names it. A conversion to Parquet that was stopped goes on
 where it was when the same command is given again.
 
@@ -33,11 +34,12 @@ Examples: ddsc convert filtered_feature_bc_matrix/ --out cells.h5ad
     "overwrite",
   ],
   required: ["out"],
-  texts: { out: { help: "what to write: NAME.h5ad, or a folder for Parquet files" } },
+  texts: { out: { help: "what to write: NAME.h5ad, NAME.zarr, or a folder for Parquet files" } },
   run: async (options, { output, signal }) => {
     const { out, overwrite } = options;
-    checkOutEnding(out, "NAME.h5ad, or a folder of Parquet files");
-    if (out.endsWith(".h5ad")) await checkOutFile(out, overwrite);
+    checkOutEnding(out, "NAME.h5ad, NAME.zarr, or a folder of Parquet files");
+    const format = anndataFormat(out);
+    if (format !== undefined) await checkOutFile(out, overwrite);
     using source = await openInput(options);
     using progress = new CellProgress(output, source.cellCount);
     const { cells, genes, files, kept, notes } = await convertCells(source, out, {
@@ -49,7 +51,8 @@ Examples: ddsc convert filtered_feature_bc_matrix/ --out cells.h5ad
     progress.clear();
     noteWritten(source, output);
     for (const note of notes) output.note(note);
-    const many = files === 1 ? "one file" : `${withThousands(files)} files`;
+    const some = files === 1 ? "one file" : `${withThousands(files)} files`;
+    const many = format === "zarr" ? "a zarr store" : some;
     const before = kept === 0 ? "" : `, ${withThousands(kept)} of them from before`;
     output.line(`${out}: ${withThousands(cells)} cells x ${withThousands(genes)} genes in ${many}${before}`);
     return { out, cells, genes, files, kept };

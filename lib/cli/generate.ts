@@ -1,6 +1,6 @@
 import { DdscError } from "../base/errors.js";
 import { Purpose, RandomStream } from "../base/random.js";
-import { type MatrixRows, writeH5adStreamed } from "../data/anndata/h5ad_write.js";
+import { type StreamedRows, writeAnnData } from "../data/anndata/write.js";
 import { refuseOwnFiles } from "../data/report/own_files.js";
 import type { Frame } from "../data/sources/frame.js";
 import type { CellSource } from "../data/sources/source.js";
@@ -22,7 +22,7 @@ const MOST_ATTEMPTS = 1000;
 export const generate = defineCommand({
   name: "generate",
   summary: "draw new cells that express the given genes",
-  details: `Writes an .h5ad file of cells x genes with
+  details: `Writes AnnData of cells x genes, to NAME.h5ad or NAME.zarr, with
   layers/rank  ranks, 0 the lowest
   X            with --data, the counts that the ranks have in a cell of that file drawn at random; otherwise the ranks
 
@@ -40,14 +40,14 @@ Example: ddsc generate --model runs/a --genes Sox2,Pax6,Actb --cells 500 --out n
   ],
   required: ["model", "genes", "out"],
   texts: {
-    out: { help: "the .h5ad file to write" },
+    out: { help: "what to write: NAME.h5ad or NAME.zarr" },
     samplingSteps: { defaultText: "32; first-hitting: as many as there are masked ranks, which is exact" },
   },
   run: async (options, context) => {
     const { output } = context;
     const batch = samplingCells(options, context);
     const listed = await readGeneList(options.genes);
-    checkOutEnding(options.out, ".h5ad files");
+    checkOutEnding(options.out, "NAME.h5ad or NAME.zarr");
     await checkOutFile(options.out, options.overwrite);
     using reference = options.data === undefined ? undefined : await openData(options.data, options);
     if (reference !== undefined) await refuseOwnFiles(reference, options.out);
@@ -55,10 +55,10 @@ Example: ddsc generate --model runs/a --genes Sox2,Pax6,Actb --cells 500 --out n
     const { skipUnknown } = options;
     const { names: genes } = findListedGenes(listed, { vocabulary: model.vocabulary, skipUnknown, output });
     using progress = new CellProgress(output, options.cells);
-    await writeH5adStreamed(options.out, {
+    await writeAnnData(options.out, {
       obs: named(Array.from({ length: options.cells }, (_, cell) => `generated-${cell}`)),
       var: named(genes),
-      matrices: { X: "float32", rank: "int32" },
+      matrices: { X: { kind: "dense", type: "float32" }, "layers/rank": { kind: "dense", type: "int32" } },
       rows: generatedRows({
         model,
         genes,
@@ -95,7 +95,7 @@ interface Job {
   readonly progress: CellProgress;
 }
 
-async function* generatedRows(job: Job): AsyncGenerator<MatrixRows> {
+async function* generatedRows(job: Job): AsyncGenerator<StreamedRows> {
   const { model, genes, reference, cells, batch, sampling, progress } = job;
   for (let first = 0; first < cells; first += batch) {
     const { cells: drawn, ranks } = await generateCells(model, {
@@ -110,7 +110,7 @@ async function* generatedRows(job: Job): AsyncGenerator<MatrixRows> {
       const like = await expressedCounts(reference, sampling.seed ?? 0, first + cell);
       counts.set(model.strategy.decode(own, like), cell * genes.length);
     }
-    yield { X: counts, rank: ranks };
+    yield { X: counts, "layers/rank": ranks };
     progress.update(first + drawn);
   }
 }

@@ -12,7 +12,7 @@ async function occupied(path: string): Promise<boolean> {
 
 /** Endings of what cells are kept in that no command writes under such a name. */
 const OTHER_FORMATS =
-  /\.(arrow|csv|feather|gz|h5|h5mu|h5seurat|hdf5|loom|mtx|npz|parquet|rds|tsv|txt|xlsx|zarr|zip)$/i;
+  /\.(arrow|csv|feather|gz|h5|h5mu|h5seurat|hdf5|loom|mtx|npz|parquet|rds|tsv|txt|xlsx|zip)$/i;
 
 /**
  * Before any work: throws a UsageError where the ending of `--out` promises a format other than the ones that are

@@ -16,6 +16,11 @@ export interface InpaintOptions extends SamplingOptions {
    * Default: whatever is not the mask token is evidence.
    */
   readonly keep?: Uint8Array;
+  /**
+   * The count that each rank stands for in a cell of the batch, by the cell's number in it, [R]: as `strategy.decode` gives it for
+   * the cell's own counts. Asked once for each cell with something masked; `expectedCount` says what it is for.
+   */
+  readonly countsOf?: (cell: number) => Float32Array;
 }
 
 /** Filled-in entries, by row; all arrays are [entries]. */
@@ -32,6 +37,8 @@ export interface FilledEntries {
   readonly expectedRank: Float32Array;
   /** Probability of the filled-in rank given the evidence alone. */
   readonly probability: Float32Array;
+  /** E[count of the rank] given the evidence alone, the counts as `countsOf` tells them; left out without it. */
+  readonly expectedCount?: Float32Array;
 }
 
 /** What `inpaint` returns. */
@@ -59,6 +66,8 @@ export async function inpaint(
   checkKind("cells", cells, "batch");
   checkKind("options", options, "options");
   const evidence = options.keep === undefined ? cells : maskTokens(cells, options.keep, mask);
+  const { countsOf } = options;
+  if (countsOf !== undefined) checkKind("countsOf", countsOf, "function");
   const checked = checkSampling(options, model);
   validateBatch(evidence, {
     geneVocabularySize: model.config.geneVocabSize,
@@ -72,15 +81,16 @@ export async function inpaint(
     state.unfinished().map((place) => ({ place, rows: state.masked(place), moveChance })),
   );
   const { networkEvaluations } = state;
+  const expectation = countsOf && { countsOf, ranks: model.config.vocabSize - FIRST_RANK_TOKEN - 1 };
   if (takesMostProbable(checked)) {
-    const filled = await describe(evidence, marginals, undefined);
+    const filled = await describe(evidence, marginals, undefined, expectation);
     const tokens = evidence.tokens.slice();
     for (const [i, row] of filled.row.entries()) tokens[row] = (filled.rank[i] as number) + FIRST_RANK_TOKEN;
     return { batch: { ...evidence, tokens }, filled, networkEvaluations };
   }
   for await (const _ of fillIn(model, state, network, checked));
   const { tokens } = state;
-  const filled = await describe(evidence, marginals, tokens);
+  const filled = await describe(evidence, marginals, tokens, expectation);
   return { batch: { ...evidence, tokens }, filled, networkEvaluations };
 }
 
@@ -112,11 +122,19 @@ function maskTokens(batch: RaggedBatch, keep: Uint8Array, mask: number): RaggedB
   return { ...batch, tokens };
 }
 
+/** What ranks stand for, where the mean of that is asked for. */
+interface Expectation {
+  readonly countsOf: (cell: number) => Float32Array;
+  /** R. */
+  readonly ranks: number;
+}
+
 /** Describes filled-in tokens, [tokens of the batch]; by default the most probable ones. */
 async function describe(
   evidence: RaggedBatch,
   marginals: HeldAnswers,
   filled: Int32Array | undefined,
+  expectation: Expectation | undefined,
 ): Promise<FilledEntries> {
   const entries = marginals.parts.reduce((sum, { prediction }) => sum + prediction.rows.length, 0);
   const result = {
@@ -127,8 +145,11 @@ async function describe(
     expectedRank: new Float32Array(entries),
     probability: new Float32Array(entries),
   };
+  const expectedCount = new Float32Array(expectation === undefined ? 0 : entries);
   let entry = 0;
   for (const { prediction, cells } of marginals.parts) {
+    if (expectation !== undefined)
+      expectedCount.set(meanCounts(await prediction.logits(), cells, expectation), entry);
     const given =
       filled && Int32Array.from(cells.flatMap(({ rows }) => [...rows].map((row) => filled[row] as number)));
     const { best, bestProbability, targetLogProbability, expectedToken } = await prediction.statistics(given);
@@ -150,5 +171,42 @@ async function describe(
       }
     }
   }
-  return result;
+  return expectation === undefined ? result : { ...result, expectedCount };
+}
+
+/** Mean of what ranks stand for, by softmax over the ranks' logits at temperature 1, row by row of a prediction. */
+function meanCounts(
+  logits: Float32Array,
+  cells: HeldAnswers["parts"][number]["cells"],
+  { countsOf, ranks }: Expectation,
+): Float32Array {
+  const width = ranks + FIRST_RANK_TOKEN + 1;
+  const means = new Float32Array(logits.length / width);
+  let row = 0;
+  for (const { place, rows } of cells) {
+    const counts = countsOf(place);
+    if (!(counts instanceof Float32Array) || counts.length !== ranks) {
+      const text = `expected a Float32Array of ${ranks} counts from countsOf for cell ${place} of the batch`;
+      throw new DdscError("ARGUMENT_TYPE", text, { argument: "countsOf" });
+    }
+    for (const end = row + rows.length; row < end; row++) {
+      const own = logits.subarray(row * width + FIRST_RANK_TOKEN, (row + 1) * width - 1);
+      means[row] = softmaxMean(own, counts);
+    }
+  }
+  return means;
+}
+
+/** Sum of values weighted by the softmax of logits. */
+function softmaxMean(logits: Float32Array, values: Float32Array): number {
+  let highest = Number.NEGATIVE_INFINITY;
+  for (const logit of logits) highest = Math.max(highest, logit);
+  let total = 0;
+  let weighted = 0;
+  for (let i = 0; i < logits.length; i++) {
+    const weight = Math.exp((logits[i] as number) - highest);
+    total += weight;
+    weighted += weight * (values[i] as number);
+  }
+  return weighted / total;
 }

@@ -52,7 +52,7 @@ describe("a wrong command line ends with exit code 2 and one line that names the
       ["convert", "x.h5ad", "--out", "x.csv"],
       "USAGE: --out x.csv: no .csv is written; what is written is NAME.h5ad",
     ],
-    [["convert", "x.h5ad", "--out", "x.zarr/"], "USAGE: --out x.zarr/: no .zarr is written"],
+    [["convert", "x.h5ad", "--out", "x.loom/"], "USAGE: --out x.loom/: no .loom is written"],
     [["convert", "x.h5ad", "--out", "shards.parquet"], "USAGE: --out shards.parquet: no .parquet is written"],
     [
       ["impute", "--model", "x", "--data", "x", "--out", "x.CSV"],

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openCells } from "../../lib/data/open/open_cells.js";
-import { ddsc, writeStudy } from "./program.js";
+import { countsIn, ddsc, writeStudy } from "./program.js";
 
 let folder: string;
 let data: string;
@@ -60,6 +60,22 @@ describe("ddsc convert", () => {
     using source = await openCells(back);
     expect(source.genes).toHaveLength(20);
     expect(new Set((await source.metadata()).getChild("cell_type"))).toEqual(new Set(["type-0"]));
+  });
+
+  it("writes a zarr store, which is read like any, and replaced with --overwrite alone", async () => {
+    const out = join(folder, "cells.zarr");
+    const { code, json } = await ddsc("convert", data, "--out", out, "--json");
+    expect(code).toBe(0);
+    expect(json()).toMatchObject({ out, cells: 60, genes: 24, files: 1 });
+    expect(await countsIn(out)).toEqual(await countsIn(data));
+    expect((await ddsc("convert", data, "--out", out)).stderr).toMatch(/^ddsc: FILE_EXISTS/);
+    const where = ["--where", "cell_type = 'type-0'", "--overwrite"];
+    const again = await ddsc("convert", data, "--out", `${out}/`, ...where);
+    expect(again.stdout).toMatch(/cells x 24 genes in a zarr store/);
+    using source = await openCells(out);
+    expect(source.cellCount).toBeLessThan(60);
+    const itself = await ddsc("convert", out, "--out", out, "--overwrite");
+    expect(itself.stderr).toMatch(/^ddsc: ARGUMENT_CONFLICT/);
   });
 
   it("needs cells from one place", async () => {

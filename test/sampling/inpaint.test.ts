@@ -27,6 +27,38 @@ describe("inpainting", () => {
     for (let cell = 0; cell < 40; cell++) expect(batch.tokens[cell * 3 + 1]).toBe(3);
   });
 
+  it.each([0, 1])(
+    "says which count to expect by what each rank stands for in the cell (temperature %i)",
+    async (temperature) => {
+      const known = [undefined, 1, undefined];
+      const asked: number[] = [];
+      const { filled } = await inpaint(jointModel(correlated), maskedJointCells(correlated, 3, known), {
+        temperature,
+        countsOf: (cell) => {
+          asked.push(cell);
+          return Float32Array.of(1, 5 * cell, 20);
+        },
+      });
+      expect(asked).toEqual([0, 1, 2]);
+      for (const [entry, row] of filled.row.entries()) {
+        const [low, middle, high] = correlated.conditional(row % 3, known);
+        const expected = low! + middle! * 5 * filled.cell[entry]! + high! * 20;
+        expect(filled.expectedCount?.[entry]).toBeCloseTo(expected, 5);
+      }
+      const without = await inpaint(jointModel(correlated), maskedJointCells(correlated, 3, known));
+      expect(without.filled).not.toHaveProperty("expectedCount");
+    },
+  );
+
+  it("refuses counts that are none for every rank", async () => {
+    const cells = maskedJointCells(correlated, 1, [0, undefined, 2]);
+    const options = { countsOf: () => new Float32Array(2) };
+    await expect(inpaint(jointModel(correlated), cells, options)).rejects.toMatchObject({
+      code: "ARGUMENT_TYPE",
+      place: { argument: "countsOf" },
+    });
+  });
+
   it("starts sampling from what describes the entries, but where the network is told another noise level", async () => {
     const cells = maskedJointCells(correlated, 4, [undefined, 1, undefined]);
     for (const timeConditioning of [false, true]) {

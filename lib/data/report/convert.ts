@@ -3,7 +3,7 @@ import { basename, join } from "node:path";
 import { Table, type Vector } from "apache-arrow";
 import { checkNumber, DdscError } from "../../base/errors.js";
 import { fileWriteError, makeFolders, writeFileAtomic } from "../../base/files.js";
-import { writeH5adCells } from "../anndata/h5ad_write.js";
+import { anndataFormat, type StreamedRows, writeAnnData } from "../anndata/write.js";
 import { TahoeShardWriter } from "../parquet/write.js";
 import { readBlocks } from "../sources/blocks.js";
 import type { MetadataColumn } from "../sources/cells.js";
@@ -30,7 +30,7 @@ export interface ConvertOptions {
 export interface Conversion {
   readonly cells: number;
   readonly genes: number;
-  /** Files of cells, those of an earlier call included. */
+  /** Files of cells, those of an earlier call included; 1 for a zarr store. */
   readonly files: number;
   /** Of those, files that an earlier call had completed. */
   readonly kept: number;
@@ -49,12 +49,12 @@ const TAKEN_NAMES = new Set(["genes", "expressions", ID_COLUMN]);
 const SPAN_CELLS = 1024;
 
 /**
- * Writes all cells of a source, with their metadata, as an AnnData file where `out` ends in .h5ad, and otherwise as a folder
- * of Parquet files in the layout of Tahoe-100M. Counts are streamed. Parquet files appear one by one, each whole; called again
- * after it was stopped in any way, the conversion goes on with the first that is missing. An .h5ad file appears at the end,
- * and its table of cells is held in memory.
+ * Writes all cells of a source, with their metadata, as AnnData where `out` ends in .h5ad or .zarr (a folder, zarr version 2),
+ * and otherwise as a folder of Parquet files in the layout of Tahoe-100M. Counts are streamed. Parquet files appear one by one,
+ * each whole; called again after it was stopped in any way, the conversion goes on with the first that is missing. AnnData
+ * appears at the end, and its table of cells is held in memory.
  *
- * Throws `FILE_EXISTS` where `out` holds something else (an .h5ad file is replaced), `ARGUMENT_CONFLICT` where it holds what
+ * Throws `FILE_EXISTS` where `out` holds something else (an .h5ad file or a zarr store is replaced), `ARGUMENT_CONFLICT` where it holds what
  * `source` reads, `FILE_WRITE`, `ARGUMENT_RANGE`, and what reading throws.
  */
 export async function convertCells(
@@ -63,19 +63,29 @@ export async function convertCells(
   options: ConvertOptions = {},
 ): Promise<Conversion> {
   await refuseOwnFiles(source, out);
-  return out.endsWith(".h5ad") ? writeAnnData(source, out, options) : writeShards(source, out, options);
+  return anndataFormat(out) === undefined
+    ? writeShards(source, out, options)
+    : writeWhole(source, out, options);
 }
 
-async function writeAnnData(source: CellSource, out: string, options: ConvertOptions): Promise<Conversion> {
-  const { signal, onProgress } = options;
-  await writeH5adCells(out, {
+async function writeWhole(source: CellSource, out: string, options: ConvertOptions): Promise<Conversion> {
+  await writeAnnData(out, {
     ...(await framesOf(source)),
-    blocks: readBlocks(source, {
-      ...(signal === undefined ? {} : { signal }),
-      ...(onProgress === undefined ? {} : { onProgress }),
-    }),
+    matrices: { X: { kind: "csr", type: "float32" } },
+    rows: sparseRows(source, options),
   });
   return { cells: source.cellCount, genes: source.genes.length, files: 1, kept: 0, notes: [] };
+}
+
+async function* sparseRows(
+  source: CellSource,
+  { signal, onProgress }: ConvertOptions,
+): AsyncGenerator<StreamedRows, void, undefined> {
+  const blocks = readBlocks(source, {
+    ...(signal === undefined ? {} : { signal }),
+    ...(onProgress === undefined ? {} : { onProgress }),
+  });
+  for await (const { offsets, columns, counts } of blocks) yield { X: { offsets, columns, values: counts } };
 }
 
 async function writeShards(source: CellSource, folder: string, options: ConvertOptions): Promise<Conversion> {

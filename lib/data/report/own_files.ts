@@ -1,6 +1,7 @@
 import { readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve, sep } from "node:path";
 import { DdscError } from "../../base/errors.js";
+import { anndataFormat } from "../anndata/write.js";
 import { isUrl } from "../io/content.js";
 import type { SourceDescriptor } from "../sources/descriptor.js";
 import type { CellSource } from "../sources/source.js";
@@ -60,11 +61,13 @@ async function conflict(path: string, out: string): Promise<string | undefined> 
     return `${path}, which is read, is in it`;
   const entries = await readdir(path).catch(() => undefined);
   if (entries === undefined) return undefined;
-  // No folder of one data set has a file of AnnData among its own.
-  const names = entries.filter((name) => !name.endsWith(".h5ad"));
+  // No folder of one data set has AnnData among its own.
+  const names = entries.filter((name) => anndataFormat(name) === undefined);
   const linked = await Promise.all(names.map((name) => isSameFile(join(path, name), out)));
   const isOwn =
-    target.startsWith(own + sep) && !target.endsWith(".h5ad") && (await identity(out)) !== undefined;
+    target.startsWith(own + sep) &&
+    anndataFormat(target) === undefined &&
+    (await identity(out)) !== undefined;
   return isOwn || linked.includes(true) ? `this is part of ${path}, which is read` : undefined;
 }
 

@@ -1,14 +1,12 @@
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { writeH5ad, writeH5adCells, writeH5adStreamed } from "../../../lib/data/anndata/h5ad_write.js";
+import { writeH5ad, writeH5adStreamed } from "../../../lib/data/anndata/h5ad_write.js";
 import { Hdf5File } from "../../../lib/data/hdf5/file.js";
 import { stringsAt } from "../../../lib/data/hierarchy.js";
 import { openCells } from "../../../lib/data/open/open_cells.js";
-import { readBlocks } from "../../../lib/data/sources/blocks.js";
 import type { Frame } from "../../../lib/data/sources/frame.js";
 import { framesOf } from "../../../lib/data/sources/frames.js";
-import { SimulatedSource } from "../../../lib/data/sources/simulated_source.js";
 import { COUNTS, columnValues, denseAll, denseRows, failure, fixture, temporaryFolder } from "../support.js";
 
 const ALL = Int32Array.of(0, 1, 2, 3, 4, 5);
@@ -217,30 +215,4 @@ it("a folder that does not exist is named", async () => {
   expect(error.message).toContain("the folder does not exist");
   expect((await failure(() => writeH5ad(join(folder, "taken"), contents))).code).toBe("FILE_WRITE");
   expect(readdirSync(folder)).toEqual(["taken"]);
-});
-
-it.each([6, 700, 5000])("cells that arrive in blocks make a sparse matrix (%i cells)", async (cells) => {
-  const path = join(temporaryFolder(), "cells.h5ad");
-  using source = new SimulatedSource({ cells, genes: 60, seed: 2 });
-  await writeH5adCells(path, {
-    ...(await framesOf(source)),
-    blocks: readBlocks(source),
-    uns: { made: "here" },
-  });
-  using copy = await openCells(path);
-  expect(await denseAll(copy)).toEqual(await denseAll(source));
-  expect(await columnValues(copy, "library_size")).toEqual(await columnValues(source, "library_size"));
-});
-
-it("as many cells must arrive as there are names", async () => {
-  const path = join(temporaryFolder(), "cells.h5ad");
-  using source = new SimulatedSource({ cells: 5, genes: 10 });
-  const { obs, var: genes } = await framesOf(source);
-  for (const count of [4, 6]) {
-    const named = { ...obs, index: names("c", count).index, columns: new Map() };
-    const error = await failure(() =>
-      writeH5adCells(path, { obs: named, var: genes, blocks: readBlocks(source) }),
-    );
-    expect(error.code).toBe("DATA_SHAPE");
-  }
 });

@@ -1,30 +1,7 @@
-import { promisify } from "node:util";
-import { deflate } from "node:zlib";
 import { ByteWriter, UNDEFINED_ADDRESS } from "./format.js";
 
-/** Fast levels lose little on counts and ranks, whose bytes are mostly zeros once shuffled. */
-export const DEFLATE_LEVEL = 4;
 /** Children of a full node: 2 K, where K = 32 is what readers assume with a version 0 superblock. */
 const NODE_CHILDREN = 64;
-
-const deflateAsync = promisify(deflate);
-
-/** HDF5's shuffle filter: the first bytes of all elements, then the second ones, ... */
-export function shuffleBytes(bytes: Uint8Array, elementBytes: number): Uint8Array {
-  if (elementBytes === 1) return bytes;
-  const count = bytes.length / elementBytes;
-  const result = new Uint8Array(bytes.length);
-  for (let byte = 0; byte < elementBytes; byte++) {
-    const start = byte * count;
-    for (let i = 0; i < count; i++) result[start + i] = bytes[i * elementBytes + byte] ?? 0;
-  }
-  return result;
-}
-
-/** A chunk as it lies in the file: shuffled and deflated, off the event loop. */
-export async function compressChunk(bytes: Uint8Array, elementBytes: number): Promise<Buffer> {
-  return deflateAsync(shuffleBytes(bytes, elementBytes), { level: DEFLATE_LEVEL });
-}
 
 /** A chunk that has been written; chunks are numbered along the first dimension. */
 export interface ChunkPlace {

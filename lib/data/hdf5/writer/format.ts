@@ -4,23 +4,10 @@
  * later read them. All numbers are little-endian; offsets and lengths have 8 bytes.
  */
 
+import type { ElementType } from "../../hierarchy_writer.js";
+
 /** An address that is not there. */
 export const UNDEFINED_ADDRESS = 0xffff_ffff_ffff_ffffn;
-
-/** Types of the elements of a dataset or attribute. `boolean` is the enumeration that h5py and AnnData use. */
-export type ElementType =
-  | "int8"
-  | "uint8"
-  | "int16"
-  | "uint16"
-  | "int32"
-  | "uint32"
-  | "int64"
-  | "uint64"
-  | "float32"
-  | "float64"
-  | "boolean"
-  | "string";
 
 /** Bytes of one element in the file; a string is a reference into a global heap. */
 export const ELEMENT_BYTES: Readonly<Record<ElementType, number>> = {

@@ -1,7 +1,17 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { DdscError } from "../../../base/errors.js";
-import type { NumberArray } from "../../sources/number_array.js";
-import { type ChunkPlace, compressChunk, DEFLATE_LEVEL, writeChunkTree } from "./chunks.js";
+import { writeAtomically } from "../../../base/files.js";
+import { ChunkStream, DEFLATE_LEVEL } from "../../chunk_stream.js";
+import {
+  type Attributes,
+  type AttributeValue,
+  bytesOf,
+  type ElementArray,
+  type ElementType,
+  type HierarchyWriter,
+  type StreamedArray,
+} from "../../hierarchy_writer.js";
+import { type ChunkPlace, writeChunkTree } from "./chunks.js";
 import {
   attributeMessage,
   ByteWriter,
@@ -10,7 +20,6 @@ import {
   dataspaceMessage,
   datatypeMessage,
   ELEMENT_BYTES,
-  type ElementType,
   fillValueMessage,
   groupMessages,
   linkMessage,
@@ -23,17 +32,9 @@ import {
   superblock,
 } from "./format.js";
 
-/** Elements of a dataset: numbers as typed arrays, booleans as 0 or 1 in a Uint8Array, strings as an array. */
-export type ElementArray = NumberArray | readonly string[];
-
-/** Value of an attribute; whole numbers are stored as int64. */
-export type AttributeValue = string | boolean | number | readonly string[] | readonly number[];
-export type { ElementType };
-export type Attributes = Readonly<Record<string, AttributeValue>>;
-
 const HEAP_BYTES = 16_384;
 const OBJECT_PREFIX_BYTES = 16;
-/** Arrays below this many bytes are stored in one piece, as they are. */
+/** Size of a chunk before compression. Arrays below it are stored in one piece, as they are. */
 const CHUNK_BYTES = 1 << 18;
 const MAX_MESSAGE_BYTES = 65_528;
 const MAX_MESSAGES = 65_535;
@@ -43,8 +44,21 @@ interface GroupNode {
   readonly children: Map<string, GroupNode | number>;
 }
 
-function asBytes(values: Exclude<ElementArray, readonly string[]>): Uint8Array {
-  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+/** Writes the HDF5 file that `fill` describes, whole or not at all: see `writeAtomically`. Throws `FILE_WRITE`. */
+export async function writeHdf5(
+  path: string,
+  fill: (writer: HierarchyWriter) => Promise<void>,
+): Promise<void> {
+  await writeAtomically(path, async (temporaryPath) => {
+    const writer = await Hdf5Writer.create(temporaryPath);
+    try {
+      await fill(writer);
+      await writer.close();
+    } catch (error) {
+      await writer.abandon();
+      throw error;
+    }
+  });
 }
 
 /**
@@ -52,7 +66,7 @@ function asBytes(values: Exclude<ElementArray, readonly string[]>): Uint8Array {
  * because AnnData stores booleans and the `ordered` attribute as enumerations, which h5wasm reads but cannot
  * write, and because h5wasm's memory ends at 2 GiB. Errors are those of the file system, as Node gives them.
  */
-export class Hdf5Writer {
+export class Hdf5Writer implements HierarchyWriter {
   readonly #file: FileHandle;
   readonly #root: GroupNode = { attributes: [], children: new Map() };
   #end = SUPERBLOCK_BYTES;
@@ -70,13 +84,12 @@ export class Hdf5Writer {
     return new Hdf5Writer(await open(path, "wx"));
   }
 
-  /** Makes the group `path` ("/" is there already), and those above it, and gives it attributes. */
   async group(path: string, attributes: Attributes): Promise<void> {
     const node = this.#groupAt(path.split("/").filter((part) => part !== ""));
     node.attributes.push(...(await this.#attributeMessages(path, attributes)));
   }
 
-  /** Writes a whole dataset. `shape` [] is a scalar. Large arrays of numbers are compressed. */
+  /** Large arrays of numbers are compressed. */
   async dataset(
     path: string,
     type: ElementType,
@@ -89,7 +102,7 @@ export class Hdf5Writer {
       throw new RangeError(`${path}: ${values.length} values for shape [${shape.join(", ")}]`);
     }
     if (type === "string" || !ArrayBuffer.isView(values) || values.byteLength < CHUNK_BYTES) {
-      const bytes = ArrayBuffer.isView(values) ? asBytes(values) : await this.#strings(values);
+      const bytes = ArrayBuffer.isView(values) ? bytesOf(values) : await this.#strings(values);
       const address = await this.#append(bytes);
       const layout = { kind: MessageKind.layout, body: contiguousLayoutMessage(address, bytes.byteLength) };
       await this.#finishDataset(path, type, shape, [layout], attributes);
@@ -100,19 +113,22 @@ export class Hdf5Writer {
     await stream.finish();
   }
 
-  /** A dataset of numbers whose values arrive in pieces, in order. Shape [Infinity]: a vector as long as it turns out to be. */
   streamDataset(
     path: string,
     type: Exclude<ElementType, "string">,
     shape: readonly number[],
     attributes: Attributes = {},
-  ): DatasetStream {
-    return new DatasetStream(type, shape, {
-      nextAddress: () => this.#end,
-      write: async (bytes) => {
-        await this.#append(bytes);
+  ): StreamedArray {
+    const places: ChunkPlace[] = [];
+    const elementBytes = ELEMENT_BYTES[type];
+    return new ChunkStream(elementBytes, shape, CHUNK_BYTES, {
+      write: async (compressed) => {
+        places.push({ address: await this.#append(compressed), bytes: compressed.length });
       },
-      finish: (messages, final) => this.#finishDataset(path, type, final, messages, attributes),
+      finish: async (final, chunk) => {
+        const layout = await this.#chunkedLayout(places, chunk, elementBytes);
+        await this.#finishDataset(path, type, final, layout, attributes);
+      },
     });
   }
 
@@ -127,6 +143,21 @@ export class Hdf5Writer {
   /** Closes the file unfinished, after an error. */
   async abandon(): Promise<void> {
     await this.#file.close();
+  }
+
+  /** The messages that find an array's chunks. */
+  async #chunkedLayout(
+    places: readonly ChunkPlace[],
+    chunk: readonly number[],
+    elementBytes: number,
+  ): Promise<Message[]> {
+    if (places.length === 0) return [{ kind: MessageKind.layout, body: contiguousLayoutMessage(0, 0) }];
+    const write = async (bytes: Uint8Array): Promise<void> => void (await this.#append(bytes));
+    const tree = await writeChunkTree(places, chunk, () => this.#end, write);
+    return [
+      { kind: MessageKind.layout, body: chunkedLayoutMessage(tree, chunk, elementBytes) },
+      { kind: MessageKind.filters, body: shuffleDeflateMessage(elementBytes, DEFLATE_LEVEL) },
+    ];
   }
 
   async #finishDataset(
@@ -201,9 +232,9 @@ export class Hdf5Writer {
     const numbers = items.map(Number);
     // AnnData writes an empty list of column names as an empty float64 array, too.
     if (numbers.length === 0 || !numbers.every(Number.isSafeInteger)) {
-      return attributeMessage(name, "float64", shape, asBytes(Float64Array.from(numbers)));
+      return attributeMessage(name, "float64", shape, bytesOf(Float64Array.from(numbers)));
     }
-    return attributeMessage(name, "int64", shape, asBytes(BigInt64Array.from(numbers, BigInt)));
+    return attributeMessage(name, "int64", shape, bytesOf(BigInt64Array.from(numbers, BigInt)));
   }
 
   /** Puts strings into global heaps; the references to them, 16 bytes a string. */
@@ -268,90 +299,5 @@ export class Hdf5Writer {
       const { bytesWritten } = await this.#file.write(bytes, done, bytes.byteLength - done, address + done);
       done += bytesWritten;
     }
-  }
-}
-
-/** What a stream needs of the file it belongs to. */
-interface StreamFile {
-  readonly nextAddress: () => number;
-  readonly write: (bytes: Uint8Array) => Promise<void>;
-  readonly finish: (layout: readonly Message[], shape: readonly number[]) => Promise<void>;
-}
-
-/** Rows of a dataset, appended in order and written as compressed chunks of whole rows. */
-export class DatasetStream {
-  readonly #shape: readonly number[];
-  readonly #file: StreamFile;
-  readonly #elementBytes: number;
-  #chunk: readonly number[];
-  #buffer: Uint8Array;
-  /** Bytes; infinite for a vector of open length. */
-  readonly #total: number;
-  readonly #places: ChunkPlace[] = [];
-  #filled = 0;
-  #received = 0;
-
-  /** Made by `Hdf5Writer.streamDataset`. */
-  constructor(type: Exclude<ElementType, "string">, shape: readonly number[], file: StreamFile) {
-    this.#shape = shape;
-    this.#file = file;
-    this.#elementBytes = ELEMENT_BYTES[type];
-    const [rows = 1, ...rest] = shape;
-    const rowBytes = this.#elementBytes * rest.reduce((product, extent) => product * extent, 1);
-    const chunkRows = Math.max(1, Math.min(rows, Math.floor(CHUNK_BYTES / Math.max(1, rowBytes))));
-    this.#chunk = [chunkRows, ...rest];
-    this.#buffer = new Uint8Array(chunkRows * rowBytes);
-    this.#total = rows * rowBytes;
-  }
-
-  /** Appends values, any number of them at a time. */
-  async append(values: Exclude<ElementArray, readonly string[]>): Promise<void> {
-    const bytes = asBytes(values);
-    this.#received += bytes.length;
-    if (this.#received > this.#total)
-      throw new RangeError(`more values than shape [${this.#shape.join(", ")}] holds`);
-    for (let start = 0; start < bytes.length; ) {
-      const count = Math.min(bytes.length - start, this.#buffer.length - this.#filled);
-      this.#buffer.set(bytes.subarray(start, start + count), this.#filled);
-      this.#filled += count;
-      start += count;
-      if (this.#filled === this.#buffer.length) await this.#flush();
-    }
-  }
-
-  /** Ends the dataset; throws a RangeError unless it is full. */
-  async finish(): Promise<void> {
-    const isOpen = this.#total === Number.POSITIVE_INFINITY;
-    if (!isOpen && this.#received !== this.#total)
-      throw new RangeError(`too few values for shape [${this.#shape.join(", ")}]`);
-    const shape = isOpen ? [this.#received / this.#elementBytes] : this.#shape;
-    if (isOpen && this.#places.length === 0 && this.#filled > 0) {
-      // A chunk may not be longer than its dataset.
-      this.#chunk = shape;
-      this.#buffer = this.#buffer.subarray(0, this.#filled);
-    }
-    if (this.#filled > 0) await this.#flush();
-    if (this.#places.length === 0) {
-      await this.#file.finish([{ kind: MessageKind.layout, body: contiguousLayoutMessage(0, 0) }], shape);
-      return;
-    }
-    const { nextAddress, write } = this.#file;
-    const tree = await writeChunkTree(this.#places, this.#chunk, nextAddress, write);
-    await this.#file.finish(
-      [
-        { kind: MessageKind.layout, body: chunkedLayoutMessage(tree, this.#chunk, this.#elementBytes) },
-        { kind: MessageKind.filters, body: shuffleDeflateMessage(this.#elementBytes, DEFLATE_LEVEL) },
-      ],
-      shape,
-    );
-  }
-
-  /** Writes the chunk in the buffer; the last one is filled up with zeros. */
-  async #flush(): Promise<void> {
-    this.#buffer.fill(0, this.#filled);
-    const compressed = await compressChunk(this.#buffer, this.#elementBytes);
-    this.#places.push({ address: this.#file.nextAddress(), bytes: compressed.length });
-    await this.#file.write(compressed);
-    this.#filled = 0;
   }
 }

@@ -1,8 +1,8 @@
-import { Purpose, RandomStream } from "../base/random.js";
-import { concatenateBatches } from "../batching/index.js";
-import type { CellBlock } from "../data/sources/cells.js";
-import type { CellTokenizer, GeneMapping } from "../tokenizer/index.js";
-import { FIRST_RANK_TOKEN, type RaggedBatch } from "../tokenizer/ragged_batch.js";
+import { Purpose, RandomStream } from "../../base/random.js";
+import { concatenateBatches } from "../../batching/index.js";
+import type { CellBlock } from "../../data/sources/cells.js";
+import type { CellTokenizer, GeneMapping } from "../../tokenizer/index.js";
+import { FIRST_RANK_TOKEN, type RaggedBatch } from "../../tokenizer/ragged_batch.js";
 
 /** Which genes of a cell are filled in. */
 export type FillRule =

@@ -1,0 +1,39 @@
+import type { CellSource } from "../../data/sources/source.js";
+import type { Denoiser } from "../../model/denoiser.js";
+import type { CommandContext } from "../command.js";
+import { DATA_OPTIONS, MODEL_OPTIONS } from "../open.js";
+import type { OptionName, OptionValues } from "../options.js";
+import { SAMPLING_OPTIONS } from "../sampling.js";
+
+/** Options of `ddsc impute`. */
+export const IMPUTE_OPTIONS = [
+  "data",
+  "out",
+  ...MODEL_OPTIONS,
+  ...DATA_OPTIONS,
+  "where",
+  "allowFractional",
+  "genes",
+  "skipUnknown",
+  "fill",
+  "maskFraction",
+  "atOnce",
+  "maxLength",
+  ...SAMPLING_OPTIONS,
+  "overwrite",
+] as const satisfies readonly OptionName[];
+
+/** Those that it cannot do without. */
+export const IMPUTE_REQUIRED = ["model", "data", "out"] as const;
+
+export type ImputeOptions = OptionValues<(typeof IMPUTE_OPTIONS)[number], (typeof IMPUTE_REQUIRED)[number]>;
+
+/** What `ddsc impute` was asked to do, with data and model opened. */
+export interface ImputeTask {
+  readonly source: CellSource;
+  readonly model: Denoiser;
+  /** Genes of --genes as they were given; undefined without it. */
+  readonly listed: readonly string[] | undefined;
+  readonly options: ImputeOptions;
+  readonly context: CommandContext;
+}
