@@ -81,8 +81,23 @@ export async function* streamCells(
 ): AsyncGenerator<TokenizedCells, void, undefined> {
   const { epoch, cells, signal } = checkStream(source, tokenizer, options);
   checkOptions(options, { selection: "object", onProgress: "function" });
-  const { selection = {}, onProgress } = options;
+  const { selection, onProgress } = options;
   const mapping = tokenizer.map(source);
+  for await (const block of streamBlocks(source, { cells, signal, selection, onProgress }))
+    yield tokenizer.tokenize(block, mapping, epoch);
+}
+
+/** The cells of a selection as they are stored, at most `cells` of them at a time: see `streamCells`. Throws as `CellSelector.create`. */
+export async function* streamBlocks(
+  source: CellSource,
+  options: {
+    readonly cells: number;
+    readonly selection?: CellSelection | undefined;
+    readonly signal?: AbortSignal | undefined;
+    readonly onProgress?: ((rows: number) => void) | undefined;
+  },
+): AsyncGenerator<CellBlock, void, undefined> {
+  const { cells, selection = {}, signal, onProgress } = options;
   const selector = await CellSelector.create(source, selection);
   const read = async (span: RowSpan) => {
     await setImmediate();
@@ -94,7 +109,7 @@ export async function* streamCells(
     const count = block?.rows.length ?? 0;
     for (let first = 0; block !== undefined && first < count; first += cells) {
       signal?.throwIfAborted();
-      yield tokenizer.tokenize(cellsOf(block, first, Math.min(first + cells, count)), mapping, epoch);
+      yield cellsOf(block, first, Math.min(first + cells, count));
     }
     onProgress?.(end);
   }

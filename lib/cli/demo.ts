@@ -1,5 +1,6 @@
 import { tokenizeRows } from "../batching/index.js";
 import { CellConditions } from "../conditions/cell_conditions.js";
+import type { SourceCells } from "../counts/ask_model.js";
 import { splitCells } from "../data/select/split.js";
 import { MemorySource } from "../data/sources/memory.js";
 import { rowRange } from "../data/sources/parts.js";
@@ -8,7 +9,7 @@ import type { CellSource } from "../data/sources/source.js";
 import { subsetSource } from "../data/sources/subset.js";
 import { type CountCells, countCellsOf } from "../evaluation/counts/count_cells.js";
 import { answersOf, hideGenes, maskCells } from "../evaluation/counts/masked_cells.js";
-import { ModelPredictor, type SourceCells } from "../evaluation/counts/model_predictor.js";
+import { ModelPredictor } from "../evaluation/counts/model_predictor.js";
 import { DEFAULT_RATIOS } from "../evaluation/evaluate.js";
 import { evaluateCounts, renderCountTable } from "../evaluation/index.js";
 import { Denoiser, type DenoiserOptions } from "../model/denoiser.js";

@@ -10,6 +10,7 @@ import { convert } from "./convert.js";
 import { demo } from "./demo.js";
 import { devices } from "./devices.js";
 import { doctor } from "./doctor.js";
+import { embed } from "./embed.js";
 import { evaluate } from "./evaluate/evaluate.js";
 import { generate } from "./generate.js";
 import { impute } from "./impute/impute.js";
@@ -22,7 +23,7 @@ import { UsageError } from "./usage_error.js";
 function buildProgram(): Command {
   const program = new Command("ddsc")
     .description(
-      "Masked discrete diffusion for single-cell gene expression: train, evaluate, impute, generate.",
+      "Masked discrete diffusion for single-cell gene expression: train, evaluate, impute, embed, generate.",
     )
     .version(packageVersion())
     .exitOverride()
@@ -35,6 +36,7 @@ function buildProgram(): Command {
   addCommand(program, train, finish);
   addCommand(program, evaluate, finish);
   addCommand(program, impute, finish);
+  addCommand(program, embed, finish);
   addCommand(program, generate, finish);
   addCommand(program, inspect, finish);
   addCommand(program, convert, finish);

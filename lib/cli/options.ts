@@ -188,6 +188,27 @@ export const OPTIONS = {
     max: 0.99,
   }),
 
+  // Denoising and embedding with models of counts.
+  layers: text(
+    "NAMES",
+    "counts: layers to write, of denoised, p_expressed, low and high, separated by commas",
+    {
+      defaultText: "denoised,p_expressed",
+    },
+  ),
+  least: real("counts: values of denoised and p_expressed below it are not stored; 0 keeps all", {
+    min: 0,
+    max: 1,
+    defaultText: "0.01",
+  }),
+  replaceX: flag("counts: X becomes the denoised counts, and the counts go to layers/counts"),
+  tell: choice(
+    "counts: what the model is told of a cell's conditions: its own, from the columns of --data, or none",
+    ["own", "none"],
+    "own",
+  ),
+  nll: flag("write obs/ddsc_nll, too, each cell's negative log-likelihood: takes some 15 times as long"),
+
   // Profile.
   forward: flag("profile one run of the network instead of a training step"),
   length: whole("tokens a cell; with --data at most", { min: 2, max: 65_536, default: 1024 }),

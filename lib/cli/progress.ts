@@ -19,14 +19,14 @@ export class CellProgress implements Disposable {
     this.#total = total;
   }
 
-  /** Takes in that `done` cells are done; shows it if it is time to. */
-  update(done: number): void {
+  /** Takes in that `done` cells are done, of the total or of so many; shows it if it is time to. */
+  update(done: number, total = this.#total): void {
     const now = performance.now();
     const interval = this.#terminal ? TERMINAL_INTERVAL : LINE_INTERVAL;
     if (!this.#output.progress || done === 0 || now - this.#shownAt < interval) return;
     this.#shownAt = now;
-    const left = ((now - this.#startedAt) / 1000 / done) * (this.#total - done);
-    const line = `cell ${withThousands(done)}/${withThousands(this.#total)}  ${formatDuration(left)} left`;
+    const left = ((now - this.#startedAt) / 1000 / done) * (total - done);
+    const line = `cell ${withThousands(done)}/${withThousands(total)}  ${formatDuration(left)} left`;
     if (this.#terminal) process.stderr.write(`\r${line}\u001b[K`);
     else this.#output.note(line);
     this.#drawn = this.#terminal;

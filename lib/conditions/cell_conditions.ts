@@ -1,5 +1,5 @@
 import { checkKind, checkOptions } from "../base/arguments.js";
-import { checkNumber, DdscError } from "../base/errors.js";
+import { checkChoice, checkNumber, DdscError } from "../base/errors.js";
 import { Purpose, RandomStream } from "../base/random.js";
 import type { CellSource } from "../data/sources/source.js";
 import { type Condition, labelNumber, scaledNumber } from "./condition.js";
@@ -16,12 +16,19 @@ export interface ToldConditions {
 /** Conditions of all cells of a source, by row: 4 bytes a cell and condition. Cells without a value are told none. */
 export class CellConditions {
   readonly conditions: readonly Condition[];
+  /** What the cells are not told, where that was asked for instead of an error. */
+  readonly notes: readonly string[];
   /** By condition, [rows]: label + 1 and 0, or numbers and NaN. */
   readonly #columns: readonly (Int32Array | Float32Array)[];
 
-  private constructor(conditions: readonly Condition[], columns: readonly (Int32Array | Float32Array)[]) {
+  private constructor(
+    conditions: readonly Condition[],
+    columns: readonly (Int32Array | Float32Array)[],
+    notes: readonly string[] = [],
+  ) {
     this.conditions = conditions;
     this.#columns = columns;
+    this.notes = notes;
   }
 
   /** Cells that are told nothing. */
@@ -36,28 +43,44 @@ export class CellConditions {
   /**
    * Reads the conditions' columns. Throws `DATA_MISSING_COLUMN`, and `CONDITION_LABEL_UNKNOWN`, `CONDITION_NUMBER` for a value
    * that the model cannot be told, with its file and row.
+   *
+   * @param options.unknown "untold": of a column that is missing, and a value that the model cannot be told, cells are told nothing,
+   *   and `notes` say so; default "refuse", as above
    */
-  static async read(source: CellSource, conditions: readonly Condition[]): Promise<CellConditions> {
+  static async read(
+    source: CellSource,
+    conditions: readonly Condition[],
+    options: { readonly unknown?: "refuse" | "untold" } = {},
+  ): Promise<CellConditions> {
     checkKind("source", source, "cells");
     checkKind("conditions", conditions, "conditions");
+    checkOptions(options);
+    const refuses = checkChoice("unknown", options.unknown ?? "refuse", ["refuse", "untold"]) === "refuse";
+    const untold = refuses ? undefined : new UntoldValues();
     const columns = conditions.map(({ kind }) =>
       kind === "labels"
         ? new Int32Array(source.cellCount)
         : new Float32Array(source.cellCount).fill(Number.NaN),
     );
-    if (conditions.length > 0) {
+    const known = new Set(source.metadataColumns.map(({ name }) => name));
+    const names = conditions.map(({ name }) => name).filter((name) => refuses || known.has(name));
+    if (names.length > 0) {
       let row = 0;
-      const names = conditions.map(({ name }) => name);
       for await (const table of metadataOf(source, names)) {
         for (const [i, condition] of conditions.entries()) {
           const into = columns[i];
           const values: Iterable<unknown> = table.getChild(condition.name) ?? [];
-          if (into !== undefined) tell(condition, values, into.subarray(row), { file: source.name, row });
+          if (into === undefined) continue;
+          tell(condition, values, into.subarray(row), { file: source.name, row, untold });
         }
         row += table.numRows;
       }
     }
-    return new CellConditions(conditions, columns);
+    const missing = conditions.map(({ name }) => name).filter((name) => !names.includes(name));
+    const notes = missing.map(
+      (name) => `there is no column "${name}", which the model knows: it is told nothing of it`,
+    );
+    return new CellConditions(conditions, columns, [...notes, ...(untold?.notes() ?? [])]);
   }
 
   /**
@@ -100,13 +123,39 @@ export function happens(stream: RandomStream, place: number, chance: number): bo
   return stream.wordAt(place) < chance * 2 ** 32;
 }
 
+/** Values that cells are not told, as the model does not know them. */
+class UntoldValues {
+  /** Cells by condition and value. */
+  readonly #cells = new Map<string, Map<string, number>>();
+
+  add(condition: string, value: unknown): void {
+    const values = this.#cells.get(condition) ?? new Map<string, number>();
+    this.#cells.set(condition, values);
+    // Each number of a column may be another.
+    const name = values.has(String(value)) || values.size < MOST_NAMED ? String(value) : OTHERS;
+    values.set(name, (values.get(name) ?? 0) + 1);
+  }
+
+  notes(): string[] {
+    return Array.from(this.#cells, ([condition, values]) => {
+      const cells = [...values.values()].reduce((sum, count) => sum + count, 0);
+      const named = [...values.keys()].map((value) => (value === OTHERS ? value : `"${value}"`)).join(", ");
+      return `the model has not learnt ${condition} ${named} of ${cells} ${cells === 1 ? "cell" : "cells"}: it is told nothing of it there`;
+    });
+  }
+}
+
+/** Values that a note names. */
+const MOST_NAMED = 5;
+const OTHERS = "and others";
+
 function tell(
   condition: Condition,
   values: Iterable<unknown>,
   into: Int32Array | Float32Array,
-  first: { readonly file: string; readonly row: number },
+  first: { readonly file: string; readonly row: number; readonly untold: UntoldValues | undefined },
 ): void {
-  const known = new Map<unknown, number>();
+  const known = new Map<unknown, number | DdscError>();
   let row = -1;
   for (const value of values) {
     row++;
@@ -116,15 +165,18 @@ function tell(
       told = toldFor(condition, value, { file: first.file, row: first.row + row });
       if (known.size < 65_536) known.set(value, told);
     }
-    into[row] = told;
+    if (typeof told === "number") into[row] = told;
+    else if (first.untold === undefined) throw told;
+    else first.untold.add(condition.name, value);
   }
 }
 
+/** What the network is told for a value, or why it cannot be. */
 function toldFor(
   condition: Condition,
   value: unknown,
   { file, row }: { readonly file: string; readonly row: number },
-): number {
+): number | DdscError {
   try {
     return condition.kind === "labels"
       ? labelNumber(condition, String(value))
@@ -134,6 +186,6 @@ function toldFor(
     const text =
       typeof value === "string" && condition.kind === "number" ? `"${value}" is no number` : undefined;
     const problem = text === undefined ? error.text : `${condition.name}: ${text}; give numbers`;
-    throw new DdscError(error.code, `${file}: row ${row}: ${problem}`, { ...error.place, file, row });
+    return new DdscError(error.code, `${file}: row ${row}: ${problem}`, { ...error.place, file, row });
   }
 }

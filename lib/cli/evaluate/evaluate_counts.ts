@@ -1,11 +1,12 @@
 import { DdscError } from "../../base/errors.js";
 import { CellConditions } from "../../conditions/cell_conditions.js";
+import type { SourceCells } from "../../counts/ask_model.js";
 import type { CellSelection } from "../../data/select/selection.js";
 import type { CellSource } from "../../data/sources/source.js";
 import { type CountCells, cellCount, countCellsOf } from "../../evaluation/counts/count_cells.js";
 import { type CountEvaluation, evaluateCounts, renderCountTable } from "../../evaluation/counts/index.js";
 import { hideGenes } from "../../evaluation/counts/masked_cells.js";
-import { ModelPredictor, type SourceCells } from "../../evaluation/counts/model_predictor.js";
+import { ModelPredictor } from "../../evaluation/counts/model_predictor.js";
 import type { Denoiser } from "../../model/denoiser.js";
 import { runTokenizer } from "../../training/tokenizer.js";
 import { tokensOfSome } from "../../training/validation_cells.js";

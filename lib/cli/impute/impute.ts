@@ -1,29 +1,47 @@
 import { refuseOwnFiles } from "../../data/report/own_files.js";
 import { requireRawCounts } from "../../data/sources/raw_counts.js";
+import { findModel, readDescription } from "../../model/model_files.js";
 import { checkExclusive, defineCommand } from "../command.js";
 import { readGeneList } from "../gene_list.js";
 import { openModel, openSelected } from "../open.js";
 import { checkOutEnding, checkOutFile } from "../out_path.js";
 import { samplingCells } from "../sampling.js";
 import { UsageError } from "../usage_error.js";
+import { imputeCounts } from "./counts.js";
 import { imputeRanks } from "./ranks.js";
-import { IMPUTE_OPTIONS, IMPUTE_REQUIRED } from "./task.js";
+import { IMPUTE_OPTIONS, IMPUTE_REQUIRED, refuseOthers } from "./task.js";
 
-/** `ddsc impute`: fills in genes of the cells of a file. */
+/** `ddsc impute`: what to expect of genes in the cells of a file. */
 export const impute = defineCommand({
   name: "impute",
-  summary: "fill in the ranks of genes without a count (or of listed genes) in every cell of a file",
-  details: `Writes cells and genes of --data as they are, to NAME.h5ad or NAME.zarr, with
-  X                        counts as they were
+  summary: "denoise the counts of a file's cells; with a model of ranks, fill in genes without a count",
+  details: `Writes cells and genes of --data as they are, X included, to NAME.h5ad or NAME.zarr, with layers of what the model expects.
+
+A model of counts (the default of \`train\`) hides each gene once, in 5 folds, predicts it from the genes of the others and then
+takes the gene's own count into account:
+  layers/denoised      expected count at the cell's own depth; of genes that are not predicted, their count
+  layers/p_expressed   chance that the gene has a count above 0 if the cell is sequenced once more, as deep
+  layers/low, high     5th and 95th percentile of that count (ask for them with --layers)
+  var/ddsc_imputed     which genes were predicted: those of --genes, or all that the model knows
+Layers are sparse: values of denoised and p_expressed below --least are not stored. Denoised values of similar cells and of
+genes that go together share what the model learnt: look at them, do not test differences on them; X stays the counts.
+In Python:
+  adata = sc.read_h5ad("filled.h5ad")
+  adata = adata[:, adata.var["ddsc_imputed"]]
+  sc.pl.umap(adata, color="Sox2", layer="denoised")
+
+A model of ranks (\`train --values ranks\`) fills in genes without a count, or those of --genes:
   layers/imputed           counts; where a gene was filled in, the count to expect: the mean, over the ranks that the cell's
                            evidence leaves open, of the count that each has among the cell's own
   layers/rank              ranks, counted and filled in; -1 where there is none
   layers/expected_rank     the mean of the rank given the cell's evidence, where a gene was filled in; otherwise NaN
   layers/rank_probability  probability of the filled-in rank given that evidence; otherwise NaN
 A rank says how a gene would compare with the cell's other genes if it had been captured. By default each entry gets its
-most probable rank; other samplers draw ranks, of the genes filled in together as fit each other.
+most probable rank; other samplers draw ranks, of the genes filled in together as fit each other. --fill, --mask-fraction, --at-once,
+--max-length, --sampler, --sampling-steps, --temperature, --seed and --batch are for models of ranks.
 
-Example: ddsc impute --model runs/a --data cells.h5ad --out filled.h5ad --genes Sox2,Pax6`,
+Examples: ddsc impute --model runs/a --data cells.h5ad --out filled.h5ad
+          ddsc impute --model runs/a --data cells.h5ad --out filled.zarr --genes Sox2,Pax6 --layers denoised,low,high`,
   options: IMPUTE_OPTIONS,
   required: IMPUTE_REQUIRED,
   texts: {
@@ -44,6 +62,9 @@ Example: ddsc impute --model runs/a --data cells.h5ad --out filled.h5ad --genes 
       throw new UsageError("--fill listed needs --genes");
     checkOutEnding(options.out, "NAME.h5ad or NAME.zarr");
     await checkOutFile(options.out, options.overwrite);
+    const ofCounts = (await readDescription(await findModel(options.model))).config.counts !== undefined;
+    refuseOthers(options.model, ofCounts, context);
+    if (ofCounts) return await imputeCounts(listed, options, context);
     using source = await openSelected(options.data, options);
     await refuseOwnFiles(source, options.out);
     await requireRawCounts(source, options.allowFractional);

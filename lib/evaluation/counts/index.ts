@@ -1,3 +1,4 @@
+export type { CountModel, SourceCells } from "../../counts/ask_model.js";
 export type { Interval } from "./bootstrap.js";
 export type { Calibration, ExpressedBin, PitScores, PitStratum } from "./calibration.js";
 export { type CountBase as GeneStatistics, type CountCells, countCellsOf } from "./count_cells.js";
@@ -6,12 +7,7 @@ export { renderCountTable } from "./count_table.js";
 export { evaluateCounts } from "./evaluate_counts.js";
 export type { HiddenScores } from "./hidden_entries.js";
 export { type HiddenGenes, hideGenes, type MaskedCells } from "./masked_cells.js";
-export {
-  type CountModel,
-  ModelPredictor,
-  type ModelPredictorOptions,
-  type SourceCells,
-} from "./model_predictor.js";
+export { ModelPredictor, type ModelPredictorOptions } from "./model_predictor.js";
 export type { OpenProblemsScores } from "./open_problems.js";
 export type { CountDenoiser, CountPredictor, QueryPredictions } from "./predictor.js";
 export {

@@ -1,15 +1,10 @@
 import { checkNumber, DdscError } from "../../base/errors.js";
 import { Purpose, RandomStream } from "../../base/random.js";
 import { estimateDepth } from "../../counts/count_base.js";
+import { type HiddenGenes, sliceGenes } from "../../counts/count_cells.js";
 import { type CountBase, type CountCells, cellCount, checkCellArrays, measuredGenes } from "./count_cells.js";
 
-/** Which genes of each cell are hidden. */
-export interface HiddenGenes {
-  /** Bounds of each cell in `genes`, [cells + 1]; offsets[0] = 0. */
-  readonly offsets: Int32Array;
-  /** Measured gene ids, ascending within a cell. */
-  readonly genes: Int32Array;
-}
+export type { HiddenGenes } from "../../counts/count_cells.js";
 
 /**
  * Cells with some genes hidden, and the genes that are asked about: what every method sees. A measured gene that is neither
@@ -150,14 +145,6 @@ export function answersOf(cells: CountCells, masked: MaskedCells): Int32Array {
     }
   });
   return answers;
-}
-
-function sliceGenes({ offsets, genes }: HiddenGenes, first: number, end: number): HiddenGenes {
-  const start = offsets[first] as number;
-  return {
-    offsets: offsets.slice(first, end + 1).map((offset) => offset - start),
-    genes: genes.subarray(start, offsets[end]),
-  };
 }
 
 function sampleOf(genes: Int32Array, size: number, stream: RandomStream): Int32Array {

@@ -1,3 +1,4 @@
+import { sliceCells } from "../../counts/count_cells.js";
 import { baseMeans, type MeanMethod } from "./baselines/mean_method.js";
 import { type CountBase, type CountCells, cellCount, measuredGenes } from "./count_cells.js";
 import { CP10K } from "./hidden_entries.js";
@@ -285,18 +286,9 @@ function* keptChunks(kept: CountCells, base: CountBase, training?: Int32Array): 
   const count = cellCount(kept);
   for (let first = 0; first < count; first += CHUNK) {
     const end = Math.min(count, first + CHUNK);
-    const start = kept.offsets[first] as number;
-    const stop = kept.offsets[end] as number;
     yield {
       masked: askAll(kept, first, end, base),
-      cells: {
-        offsets: kept.offsets.slice(first, end + 1).map((offset) => offset - start),
-        genes: kept.genes.subarray(start, stop),
-        counts: kept.counts.subarray(start, stop),
-        panels: kept.panels.subarray(first, end),
-        panelGenes: kept.panelGenes,
-        ...(kept.labels === undefined ? {} : { labels: kept.labels.slice(first, end) }),
-      },
+      cells: sliceCells(kept, first, end),
       first,
       places: training?.subarray(first, end) ?? Int32Array.from({ length: end - first }, (_, i) => first + i),
       training: training !== undefined,

@@ -1,5 +1,6 @@
 import { EigenvalueDecomposition, Matrix, SingularValueDecomposition, solve } from "ml-matrix";
 import { describe, expect, it } from "vitest";
+import { logNegativeBinomial } from "../../../lib/counts/negative_binomial.js";
 import { CellScores } from "../../../lib/evaluation/counts/baselines/cell_scores.js";
 import { DepthTimesShare, type MeanMethod } from "../../../lib/evaluation/counts/baselines/mean_method.js";
 import {
@@ -18,7 +19,6 @@ import {
   type MaskedCells,
   maskCells,
 } from "../../../lib/evaluation/counts/masked_cells.js";
-import { logNegativeBinomial } from "../../../lib/evaluation/counts/negative_binomial.js";
 import { baseOf, cellsOf, FIRST_GENE, twoTypes } from "./support.js";
 
 const GENES = 14;

@@ -1,14 +1,14 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { GeneMarginal } from "../../../lib/evaluation/counts/baselines/gene_marginal.js";
-import { answersOf, askAll } from "../../../lib/evaluation/counts/masked_cells.js";
-import { poissonDeviance } from "../../../lib/evaluation/counts/molecular_cross_validation.js";
 import {
   belowNegativeBinomial,
   logGamma,
   logNegativeBinomial,
-} from "../../../lib/evaluation/counts/negative_binomial.js";
+} from "../../../lib/counts/negative_binomial.js";
+import { GeneMarginal } from "../../../lib/evaluation/counts/baselines/gene_marginal.js";
+import { answersOf, askAll } from "../../../lib/evaluation/counts/masked_cells.js";
+import { poissonDeviance } from "../../../lib/evaluation/counts/molecular_cross_validation.js";
 import { OpenProblemsTotals } from "../../../lib/evaluation/counts/open_problems.js";
 import { thinCells } from "../../../lib/evaluation/counts/thinning.js";
 import { misfit } from "../../statistics.js";

@@ -1,6 +1,6 @@
+import { belowNegativeBinomial, logNegativeBinomial } from "../../../counts/negative_binomial.js";
 import type { CountBase, CountCells } from "../count_cells.js";
 import type { MaskedCells } from "../masked_cells.js";
-import { belowNegativeBinomial, logNegativeBinomial } from "../negative_binomial.js";
 import { type CountPredictor, emptyPredictions, type QueryPredictions } from "../predictor.js";
 
 /** Weights of the smoothing distribution to choose from, in cells. */

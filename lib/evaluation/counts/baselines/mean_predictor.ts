@@ -1,6 +1,6 @@
+import { belowNegativeBinomial, logNegativeBinomial } from "../../../counts/negative_binomial.js";
 import type { CountBase } from "../count_cells.js";
 import type { MaskedCells } from "../masked_cells.js";
-import { belowNegativeBinomial, logNegativeBinomial } from "../negative_binomial.js";
 import { type CountPredictor, emptyPredictions, type QueryPredictions } from "../predictor.js";
 import { baseMeans, type MeanMethod } from "./mean_method.js";
 

@@ -1,0 +1,126 @@
+import { checkKind } from "../base/arguments.js";
+import { checkChoice } from "../base/errors.js";
+import { FOLDS } from "../counts/folds.js";
+import { type StreamedRows, writeAnnData } from "../data/anndata/write.js";
+import type { Column } from "../data/sources/frame.js";
+import type { CellSource } from "../data/sources/source.js";
+import type { Denoiser } from "../model/denoiser.js";
+import { packageVersion } from "../model/version.js";
+import { embedCells } from "./embed_cells.js";
+import { type FileJobOptions, withFileJob } from "./file_job.js";
+
+/** Options of `embedFile`. */
+export interface EmbedFileOptions extends FileJobOptions {
+  /** Whether obs/ddsc_nll is written, which takes most of the time; default false. */
+  readonly nll?: boolean;
+  /** What the model is told of the cells' conditions: "none" (default), so that no label gets into an embedding, or "own". */
+  readonly conditions?: "own" | "none";
+}
+
+/** What `embedFile` wrote. */
+export interface Embedding {
+  readonly out: string;
+  readonly cells: number;
+  readonly genes: number;
+  /** Genes that the model knows: cells are embedded by these. */
+  readonly knownGenes: number;
+  /** Width of the state. */
+  readonly width: number;
+  /** Mean of obs/ddsc_nll over the cells, nats a measured gene; where it was asked for. */
+  readonly nll?: number;
+  /** What a reader should know. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Writes cells with their states as AnnData: X and the tables as they are, and
+ *
+ * - obsm/X_ddsc: the state z of each cell, float32 [cells, width] (`embedCells`);
+ * - obs/ddsc_nll, with `nll`: -log-likelihood of the cell, nats a measured gene: high for a cell unlike those that were learnt from;
+ * - varm/ddsc_factors: factor of each gene, float32 [genes, width]; NaN for genes that the model does not know. factor . z is how
+ *   far the state raises the log of the gene's mean over depth times share.
+ *
+ * Memory does not grow with the number of cells but for their table. What is written appears whole or not at all. Throws as
+ * `imputeFile`.
+ */
+export async function embedFile(options: EmbedFileOptions): Promise<Embedding> {
+  return withFileJob(options, async ({ source, model, rows, cellCount, frames, names }) => {
+    const {
+      nll = false,
+      conditions = "none",
+      allowFractional = false,
+      maxRows,
+      signal,
+      out,
+      onProgress,
+    } = options;
+    checkKind("nll", nll, "switch");
+    checkChoice("conditions", conditions, ["own", "none"]);
+    const width = model.config.counts?.state ?? 0;
+    const scores = new Float64Array(nll ? cellCount : 0);
+    const notes: string[] = [];
+    const selection = rows === undefined ? {} : { rows };
+    async function* made(): AsyncGenerator<StreamedRows> {
+      let done = 0;
+      const stream = embedCells(source, model, {
+        selection,
+        conditions,
+        nll,
+        allowFractional,
+        ...(maxRows === undefined ? {} : { maxRows }),
+        ...(signal === undefined ? {} : { signal }),
+        onNote: (note) => notes.push(`${source.name}: ${note}`),
+      });
+      for await (const { block, state, nll: nats } of stream) {
+        if (nats !== undefined) scores.set(nats, done);
+        const { offsets, columns, counts } = block;
+        yield { X: { offsets, columns, values: counts }, "obsm/X_ddsc": state };
+        done += block.rows.length;
+        onProgress?.(done, cellCount);
+      }
+    }
+    const factors = await geneFactors(source, model, width);
+    await writeAnnData(out, {
+      ...frames,
+      matrices: {
+        X: { kind: "csr", type: "float32" },
+        "obsm/X_ddsc": { kind: "dense", type: "float32", width },
+      },
+      rows: made(),
+      addedObs: () => new Map<string, Column>(nll ? [["ddsc_nll", { kind: "numbers", values: scores }]] : []),
+      varm: { ddsc_factors: { values: factors.values, width } },
+      uns: {
+        ddsc: {
+          package: packageVersion(),
+          command: "embed",
+          ...names,
+          conditions,
+          ...(nll ? { folds: FOLDS } : {}),
+        },
+      },
+    });
+    return {
+      out,
+      cells: cellCount,
+      genes: source.genes.length,
+      knownGenes: factors.known,
+      width,
+      ...(nll ? { nll: scores.reduce((sum, each) => sum + each, 0) / cellCount } : {}),
+      notes,
+    };
+  });
+}
+
+/** Factors of a source's genes, row by row; NaN for those that the model does not know. */
+async function geneFactors(
+  source: CellSource,
+  model: Denoiser,
+  width: number,
+): Promise<{ readonly values: Float32Array; readonly known: number }> {
+  const { ids, matched } = model.vocabulary.match(source.genes);
+  const all = await model.readParameter("factor.weight", model.inferenceWeights);
+  const values = new Float32Array(ids.length * width).fill(Number.NaN);
+  for (const [column, id] of ids.entries())
+    if (id >= 0) values.set(all.subarray(id * width, (id + 1) * width), column * width);
+  return { values, known: matched };
+}

@@ -1,0 +1,104 @@
+import { lstat } from "node:fs/promises";
+import { checkKind, checkOptions } from "../base/arguments.js";
+import { DdscError, wrongType } from "../base/errors.js";
+import { openCells } from "../data/open/open_cells.js";
+import { refuseOwnFiles } from "../data/report/own_files.js";
+import { rowsWhere } from "../data/select/where.js";
+import { framesOf } from "../data/sources/frames.js";
+import { requireRawCounts } from "../data/sources/raw_counts.js";
+import type { CellSource, SourceFrames } from "../data/sources/source.js";
+import { subsetSource } from "../data/sources/subset.js";
+import { Denoiser } from "../model/denoiser.js";
+import { requireCounts } from "./counted_cells.js";
+
+/** What `imputeFile` and `embedFile` read and write. */
+export interface FileJobOptions {
+  /** A model of counts, or the folder of one or of a run (its best checkpoint). */
+  readonly model: string | Denoiser;
+  /** Cells, or what `openCells` opens. */
+  readonly data: string | readonly string[] | CellSource;
+  /** What uns/ddsc says the model is; default the folder, where one was given. */
+  readonly modelName?: string;
+  /** File NAME.h5ad, or folder NAME.zarr, to write. */
+  readonly out: string;
+  /** Only the cells for which this condition holds, such as "drug = 'DMSO'"; default all. */
+  readonly where?: string;
+  /** Whether counts that are no whole numbers are rounded for the model; default false: they are refused. */
+  readonly allowFractional?: boolean;
+  /** Whether what is at `out` is replaced; default false. */
+  readonly overwrite?: boolean;
+  /** Rows (cls, visible and hidden genes of a cell) of one run of the network at most; default 32,768. Changes no result. */
+  readonly maxRows?: number;
+  /** Ends the work with the signal's reason; nothing is written then. */
+  readonly signal?: AbortSignal;
+  /** Told how many cells are done, and of how many. */
+  readonly onProgress?: (cells: number, of: number) => void;
+}
+
+/** A job of a file, ready to be done. */
+export interface FileJob {
+  readonly source: CellSource;
+  readonly model: Denoiser;
+  /** Rows of the cells, ascending; undefined: all. */
+  readonly rows: Int32Array | undefined;
+  readonly cellCount: number;
+  /** Tables of these cells and all genes. */
+  readonly frames: SourceFrames;
+  /** For `uns`: of what and with what. */
+  readonly names: { readonly model: string | null; readonly data: string; readonly where: string | null };
+}
+
+/**
+ * Opens model and data, does the work and closes what was opened. Throws `ARGUMENT_*`, `FILE_EXISTS`, `ARGUMENT_CONFLICT` where `out`
+ * is what is read, `MODEL_CONFIG` for a model of ranks, `DATA_NO_CELLS` where no cell is left, as `openCells`, `Denoiser.load` and
+ * `rowsWhere`.
+ */
+export async function withFileJob<T>(
+  options: FileJobOptions,
+  work: (job: FileJob) => Promise<T>,
+): Promise<T> {
+  checkOptions(options, {
+    where: "text",
+    modelName: "text",
+    allowFractional: "switch",
+    overwrite: "switch",
+    signal: "signal",
+    onProgress: "function",
+  });
+  const { model, data, out, where, allowFractional = false, overwrite = false } = options;
+  checkKind("out", out, "text");
+  if (typeof model !== "string" && !(model instanceof Denoiser))
+    throw wrongType("model", model, "a Denoiser or the folder of one");
+  if (!overwrite && (await lstat(out).then(Boolean, () => false))) {
+    throw new DdscError("FILE_EXISTS", `${out}: already exists; choose another out, or pass overwrite`, {
+      file: out,
+      argument: "out",
+    });
+  }
+  const opened: Disposable[] = [];
+  const own = <D extends Disposable>(one: D): D => {
+    opened.push(one);
+    return one;
+  };
+  try {
+    const isSource = typeof data === "object" && data !== null && "read" in data;
+    const source = isSource ? data : own(await openCells(data));
+    checkKind("data", source, "cells");
+    await refuseOwnFiles(source, out);
+    await requireRawCounts(source, allowFractional);
+    const loaded = typeof model === "string" ? own(await Denoiser.load(model)) : model;
+    requireCounts(loaded);
+    const rows = where === undefined ? undefined : await rowsWhere(source, where);
+    const cellCount = rows?.length ?? source.cellCount;
+    if (cellCount === 0) {
+      const why = where === undefined ? "it has no cells" : `there is no cell for which ${where}`;
+      throw new DdscError("DATA_NO_CELLS", `${source.name}: ${why}; choose others`, { file: source.name });
+    }
+    const frames = await framesOf(rows === undefined ? source : subsetSource(source, rows));
+    const { modelName = typeof model === "string" ? model : null } = options;
+    const names = { model: modelName, data: source.name, where: where ?? null };
+    return await work({ source, model: loaded, rows, cellCount, frames, names });
+  } finally {
+    for (const one of opened) one[Symbol.dispose]();
+  }
+}

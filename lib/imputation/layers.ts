@@ -1,0 +1,109 @@
+import { chanceAboveZero, negativeBinomialQuantile } from "../counts/negative_binomial_quantile.js";
+import type { SparseRows } from "../data/anndata/write_matrices.js";
+import type { DenoisedCells } from "./denoise_cells.js";
+
+/** Layers that can be written of denoised cells. */
+export const IMPUTED_LAYERS = ["denoised", "p_expressed", "low", "high"] as const;
+/** One of them. */
+export type ImputedLayer = (typeof IMPUTED_LAYERS)[number];
+
+/** The replicate counts that `low` and `high` are quantiles of. */
+const QUANTILES = { low: 0.05, high: 0.95 } as const;
+
+/**
+ * Rows of a layer.
+ *
+ * @param least values of `denoised` and `p_expressed` below it are left out
+ * @param isPredicted by column, 1 where genes are predicted: `denoised` holds the counts of the others
+ */
+export function layerRows(
+  layer: ImputedLayer,
+  cells: DenoisedCells,
+  least: number,
+  isPredicted: Uint8Array,
+): SparseRows {
+  switch (layer) {
+    case "denoised":
+      return denoisedRows(cells, least, isPredicted);
+    case "p_expressed":
+      return chosen(
+        cells,
+        (mean, shape) => chanceAboveZero(mean, shape),
+        (value) => value > 0 && value >= least,
+        new Float32Array(cells.mean.length),
+      );
+    case "low":
+    case "high": {
+      const p = QUANTILES[layer];
+      return chosen(
+        cells,
+        (mean, shape) => negativeBinomialQuantile(p, mean, shape),
+        (value) => value > 0,
+        new Int32Array(cells.mean.length),
+      );
+    }
+  }
+}
+
+/** The counts of a block's cells as they are. */
+export function countRows({ block: { offsets, columns, counts } }: Pick<DenoisedCells, "block">): SparseRows {
+  return { offsets, columns, values: counts };
+}
+
+/** A function of the entries' means and shapes, where it is kept. */
+function chosen(
+  { offsets, columns, mean, shape }: DenoisedCells,
+  valueFrom: (mean: number, shape: number) => number,
+  isKept: (value: number) => boolean,
+  values: Float32Array | Int32Array,
+): SparseRows {
+  const bounds = new Int32Array(offsets.length);
+  const kept = new Int32Array(columns.length);
+  let length = 0;
+  for (let cell = 0; cell + 1 < offsets.length; cell++) {
+    for (let i = offsets[cell] ?? 0; i < (offsets[cell + 1] ?? 0); i++) {
+      const value = valueFrom(mean[i] ?? 0, shape[i] ?? 0);
+      if (!isKept(value)) continue;
+      kept[length] = columns[i] ?? 0;
+      values[length++] = value;
+    }
+    bounds[cell + 1] = length;
+  }
+  return { offsets: bounds, columns: kept.subarray(0, length), values: values.subarray(0, length) };
+}
+
+/** Means of predicted genes and counts of the others, by ascending column. */
+function denoisedRows(
+  { block, offsets, columns, mean }: DenoisedCells,
+  least: number,
+  isPredicted: Uint8Array,
+): SparseRows {
+  const bounds = new Int32Array(offsets.length);
+  const kept = new Int32Array(columns.length + block.columns.length);
+  const values = new Float32Array(kept.length);
+  let length = 0;
+  const add = (column: number, value: number) => {
+    kept[length] = column;
+    values[length++] = value;
+  };
+  for (let cell = 0; cell + 1 < offsets.length; cell++) {
+    let counted = block.offsets[cell] ?? 0;
+    const end = block.offsets[cell + 1] ?? 0;
+    const addCounts = (before: number) => {
+      for (; counted < end && (block.columns[counted] ?? 0) < before; counted++) {
+        const column = block.columns[counted] ?? 0;
+        if (isPredicted[column] === 0) add(column, block.counts[counted] ?? 0);
+      }
+    };
+    for (let i = offsets[cell] ?? 0; i < (offsets[cell + 1] ?? 0); i++) {
+      const value = mean[i] ?? 0;
+      if (!(value > 0 && value >= least)) continue;
+      const column = columns[i] ?? 0;
+      addCounts(column);
+      add(column, value);
+    }
+    addCounts(Number.POSITIVE_INFINITY);
+    bounds[cell + 1] = length;
+  }
+  return { offsets: bounds, columns: kept.subarray(0, length), values: values.subarray(0, length) };
+}
