@@ -32,6 +32,7 @@ export {
   SUMMARY_WIDTH,
 } from "./counts/cell_summary.js";
 export { CountBase, type CountBaseJson } from "./counts/count_base.js";
+export { DepthSample, type DepthSampleJson, type WantedConditions } from "./counts/depth_sample.js";
 export { DepthStatistics } from "./counts/depth_statistics.js";
 export { type ChosenRows, networkRows, type ToldCells } from "./counts/network_rows.js";
 export { type RatePosterior, ratePosterior } from "./counts/posterior.js";

@@ -94,6 +94,27 @@ const summary = await ddsc.CellSummary.learn([countBatch], panels, base, {
   width: predicting.config.counts!.state,
 });
 await predicting.setBase(base, summary);
+const completing = {
+  visible: {
+    offsets: Int32Array.of(0, 0),
+    genes: new Int32Array(0),
+    counts: new Int32Array(0),
+    cells: Float64Array.of(0),
+    panels: Int32Array.of(0),
+  },
+  panels: [Int32Array.of(3, 4)],
+  hidden: { offsets: Int32Array.of(0, 2), genes: Int32Array.of(3, 4) },
+  conditions: { labels: new Int32Array(0), numbers: new Float32Array(0) },
+  total: Float32Array.of(5),
+};
+const countSampling = {
+  sampler: { kind: "parallel", steps: 2 },
+  guidance: 1,
+  seed: 0,
+  weights: "weights",
+  maxRows: 100,
+  signal,
+};
 const sourceCells = { rows: countBatch.cells, conditions: ddsc.CellConditions.none([]) };
 const predictor = new ddsc.ModelPredictor(predicting, { heldOut: sourceCells, training: sourceCells });
 const countedOptions = {
@@ -225,6 +246,40 @@ const entries: Readonly<Record<string, Entry>> = {
     call: ddsc.generate as Call,
     given: [model, { genes: [vocabulary.token(3), 4], cells: 1, cls: true, firstCell: 0, ...sampling }],
   },
+  completeCells: { call: ddsc.completeCells as Call, given: [predicting, completing, countSampling] },
+  completionSteps: {
+    call: (...given) =>
+      drain((ddsc.completionSteps as (...all: unknown[]) => AsyncIterable<unknown>)(...given)),
+    given: [predicting, completing, countSampling],
+  },
+  generateCells: {
+    call: (...given) =>
+      drain((ddsc.generateCells as (...all: unknown[]) => AsyncIterable<unknown>)(...given)),
+    given: [
+      predicting,
+      {
+        ...countSampling,
+        cells: 2,
+        batch: 2,
+        firstCell: 0,
+        depth: 9,
+        genes: Int32Array.of(3, 4),
+        conditions: {},
+      },
+    ],
+  },
+  DepthSample: {
+    call: (depth, told) => new ddsc.DepthSample(depth as never, told as never),
+    given: [new Float64Array(1), { labels: new Int32Array(0), numbers: new Float32Array(0) }],
+  },
+  "DepthSample.of": {
+    call: ddsc.DepthSample.of as Call,
+    given: [countBatch, panels, base, { labels: new Int32Array(0), numbers: new Float32Array(0) }],
+  },
+  "DepthSample.fromJSON": {
+    call: ddsc.DepthSample.fromJSON as Call,
+    given: [{ depth: [1], labels: [], numbers: [] }, { labels: 0, numbers: 0 }, "depths.json"],
+  },
   inpaint: {
     call: ddsc.inpaint as Call,
     given: [
@@ -282,6 +337,21 @@ const entries: Readonly<Record<string, Entry>> = {
   profileStep: {
     call: ddsc.profileStep as Call,
     given: [model, batch, { work: "forward", repeats: 1, signal }],
+  },
+  writeAnnData: {
+    call: ddsc.writeAnnData as Call,
+    given: [
+      join(root, "written.h5ad"),
+      {
+        ...(await ddsc.framesOf(source)),
+        matrices: { X: { kind: "dense", type: "float32" } },
+        rows: [{ X: new Float32Array(source.cellCount * source.genes.length) }],
+        addedObs: () => new Map(),
+        addedVar: () => new Map(),
+        varm: { loadings: { values: new Float32Array(source.genes.length), width: 1 } },
+        uns: { a: 1 },
+      },
+    ],
   },
   learnConditions: { call: ddsc.learnConditions as Call, given: [source, ["cell_type"]] },
   "CellConditions.none": { call: ddsc.CellConditions.none as Call, given: [learnt] },

@@ -4,6 +4,7 @@ import { checkChoice, checkNumber, checkOptionNames, DdscError, wrongType } from
 import { type Condition, conditionSizes } from "../conditions/condition.js";
 import type { CellSummary } from "../counts/cell_summary.js";
 import type { CountBase } from "../counts/count_base.js";
+import type { DepthSample } from "../counts/depth_sample.js";
 import { type DiffusionConfig, diffusionFrom, requireCountDiffusion } from "../diffusion/index.js";
 import type { ChooseQueriesInput } from "../native/counts.js";
 import { NativeDenoiser } from "../native/denoiser.js";
@@ -119,7 +120,7 @@ export interface LoadOptions {
 
 /**
  * A denoiser with everything needed to use it: weights in native memory, gene vocabulary, tokenizer, objective and
- * noise schedule. Saved as a folder of `config.json`, `vocabulary.json`, `base.json` (of counts), `model.safetensors` and (of a trainable
+ * noise schedule. Saved as a folder of `config.json`, `vocabulary.json`, `base.json`, `summary.json` and `depths.json` (of counts), `model.safetensors` and (of a trainable
  * model) `ema.safetensors`. Free its memory with `using` or `[Symbol.dispose]()`.
  */
 export class Denoiser implements Disposable {
@@ -138,6 +139,7 @@ export class Denoiser implements Disposable {
   #conditions: readonly Condition[];
   #base: CountBase | undefined;
   #summary: CellSummary | undefined;
+  #depths: DepthSample | undefined;
 
   private constructor(
     description: ModelDescription,
@@ -247,7 +249,7 @@ export class Denoiser implements Disposable {
     }
     const path = await findModel(folder);
     const description = await readDescription(path);
-    const { base, summary } = await readLearnt(path, description.config);
+    const { base, summary, depths } = await readLearnt(path, description.config);
     checkVocabulary(path, description.tokenizer.vocabulary, options.vocabulary);
     const hasEma = await exists(join(path, ModelFile.ema));
     const wanted = options.weights ?? (hasEma ? "ema" : "weights");
@@ -265,7 +267,7 @@ export class Denoiser implements Disposable {
     );
     return model.#orDispose(async () => {
       model.#summary = summary;
-      if (base !== undefined && summary !== undefined) await model.setBase(base, summary);
+      if (base !== undefined && summary !== undefined) await model.setBase(base, summary, depths);
       if (trainable) {
         await readBuffers(model.native, weightsFile, ["weights"]);
         await readBuffers(model.native, emaFile, ["ema"]);
@@ -307,19 +309,25 @@ export class Denoiser implements Disposable {
     return this.#summary;
   }
 
+  /** Depths and conditions of some training cells of a model of counts; absent until they were taken, with the base. */
+  get depths(): DepthSample | undefined {
+    return this.#depths;
+  }
+
   /** What `chooseQueries` sums up cells with; absent where the model reads no summary. */
   get summaryInput(): ChooseQueriesInput["summary"] {
     return this.#base && this.#summary?.poolWith(this.#base);
   }
 
   /**
-   * Gives a model of counts its base and what sums up cells, both learnt from training cells. Throws `MODEL_BASE` for those of
-   * another vocabulary, `MODEL_CONFIG` for a model of ranks.
+   * Gives a model of counts its base, what sums up cells and how deep they are, all learnt from training cells. Throws `MODEL_BASE`
+   * for those of another vocabulary, `MODEL_CONFIG` for a model of ranks.
    */
-  async setBase(base: CountBase, summary: CellSummary): Promise<void> {
+  async setBase(base: CountBase, summary: CellSummary, depths?: DepthSample): Promise<void> {
     await this.native.setBase(base.share, base.size);
     this.#base = base;
     this.#summary = summary;
+    this.#depths = depths;
   }
 
   /** For people: "cpu (avx512, 2 threads)", "cuda:0 (NVIDIA H200)". */
@@ -403,7 +411,7 @@ export class Denoiser implements Disposable {
   /** Writes the model's files, flushed, into an empty folder; for `save` and for checkpoints, which add to them. */
   async writeFiles(folder: string): Promise<void> {
     await writeDescription(folder, this);
-    await writeLearnt(folder, { base: this.#base, summary: this.#summary });
+    await writeLearnt(folder, { base: this.#base, summary: this.#summary, depths: this.#depths });
     await writeBuffers(this.native, join(folder, ModelFile.weights), [{ buffer: "weights", prefix: "" }]);
     if (!this.trainable) return;
     await writeBuffers(this.native, join(folder, ModelFile.ema), [{ buffer: "ema", prefix: "" }]);

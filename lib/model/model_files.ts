@@ -6,6 +6,7 @@ import { errorCode } from "../base/files.js";
 import { type Condition, conditionSizes, conditionsFrom } from "../conditions/condition.js";
 import { CellSummary } from "../counts/cell_summary.js";
 import { CountBase } from "../counts/count_base.js";
+import { DepthSample } from "../counts/depth_sample.js";
 import { type DiffusionConfig, diffusionFrom } from "../diffusion/index.js";
 import type { DenoiserConfig, DType } from "../native/types.js";
 import { CellTokenizer, type CellTokenizerJson, GeneVocabulary } from "../tokenizer/index.js";
@@ -23,6 +24,8 @@ export const ModelFile = {
   base: "base.json",
   /** How it sums up the visible genes of a cell: see `CellSummary`. */
   summary: "summary.json",
+  /** How deep its training cells were: see `DepthSample`. */
+  depths: "depths.json",
   /** Weights under their published names. */
   weights: "model.safetensors",
   /** Their moving average, under the same names; absent where the model keeps none. */
@@ -132,17 +135,21 @@ export interface LearntParts {
   readonly base?: CountBase | undefined;
   /** Absent until it was learnt; a model that goes on from another one's weights has that one's before it has a base. */
   readonly summary?: CellSummary | undefined;
+  /** Absent until it was taken. */
+  readonly depths?: DepthSample | undefined;
 }
 
-/** Writes `base.json` and `summary.json`, as far as there are any, into a new folder; errors of the file system come as they are. */
-export async function writeLearnt(folder: string, { base, summary }: LearntParts): Promise<void> {
+/** Writes `base.json`, `summary.json` and `depths.json`, as far as there are any, into a new folder; errors of the file system come as they are. */
+export async function writeLearnt(folder: string, { base, summary, depths }: LearntParts): Promise<void> {
   if (base !== undefined) await writeFlushed(join(folder, ModelFile.base), `${JSON.stringify(base)}\n`);
   if (summary !== undefined)
     await writeFlushed(join(folder, ModelFile.summary), `${JSON.stringify(summary)}\n`);
+  if (depths !== undefined) await writeFlushed(join(folder, ModelFile.depths), `${JSON.stringify(depths)}\n`);
 }
 
 /**
- * Reads `base.json` and `summary.json`, of which a model has neither where it is of ranks or was saved before they were learnt.
+ * Reads `base.json`, `summary.json` and `depths.json`, of which a model has none where it is of ranks or was saved before they were
+ * learnt; depths may be missing.
  * Throws `CHECKPOINT_CONFIG` for contents that are not of this model, `CHECKPOINT_READ` for a base without a summary.
  */
 export async function readLearnt(folder: string, config: DenoiserConfig): Promise<LearntParts> {
@@ -161,7 +168,12 @@ export async function readLearnt(folder: string, config: DenoiserConfig): Promis
       `it has ${base.share.length} genes where the model has ${config.geneVocabSize} gene ids`,
     );
   }
-  return { base, summary };
+  const depthsFile = join(folder, ModelFile.depths);
+  if (!(await exists(depthsFile))) return { base, summary };
+  const { conditions } = config.counts;
+  const labels = conditions.filter((count) => count > 0).length;
+  const sizes = { labels, numbers: conditions.length - labels };
+  return { base, summary, depths: DepthSample.fromJSON(await readJson(depthsFile), sizes, depthsFile) };
 }
 
 function checkSummary(file: string, { ridge, genes }: CellSummary, config: DenoiserConfig): void {

@@ -64,7 +64,7 @@ export class CountPrediction implements Disposable {
   readonly #native: AddonCountPrediction;
   readonly #run: <T>(call: () => Promise<T>) => Promise<T>;
 
-  /** Made by `NativeDenoiser.predictCounts`. */
+  /** Made by `NativeDenoiser.predictCounts`. @hidden */
   constructor(native: AddonCountPrediction, run: <T>(call: () => Promise<T>) => Promise<T>) {
     this.#native = native;
     this.#run = run;

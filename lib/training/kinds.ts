@@ -1,6 +1,7 @@
 import { type RaggedBatch, streamCells } from "../batching/index.js";
 import { CellConditions } from "../conditions/cell_conditions.js";
 import { CellSummary } from "../counts/cell_summary.js";
+import { DepthSample } from "../counts/depth_sample.js";
 import { DepthStatistics } from "../counts/depth_statistics.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { Denoiser } from "../model/denoiser.js";
@@ -14,7 +15,7 @@ import { type RunCells, selectionOf } from "./run_data.js";
 import type { TrainingTask } from "./task.js";
 import { tokensOfSome } from "./validation_cells.js";
 
-/** Training cells that cells are learnt to be summed up from, at most. */
+/** Training cells that cells are learnt to be summed up from, and of which depths are kept, at most. */
 const SUMMARY_CELLS = 3000;
 
 /** What a model's settings depend on. */
@@ -45,7 +46,7 @@ export async function trainingTask(
   const cells = streamCells(source, tokenizer, { selection, ...(signal === undefined ? {} : { signal }) });
   if (model.base === undefined) {
     const some = () => tokensOfSome(source, tokenizer, { selection, cells: SUMMARY_CELLS, seed });
-    await learnBase(model, { cells: batchesOf(cells), some, panels, seed, signal });
+    await learnBase(model, { cells: batchesOf(cells), some, panels, conditions, seed, signal });
   }
   return new CountTask({ model, conditions, panels, maxLength, queries });
 }
@@ -62,19 +63,15 @@ export async function batchTask(
   if (queries === null) return new RankTask(model);
   const genes = model.vocabulary.entries.map(({ id }) => id).filter((id) => id >= SPECIAL_GENES.length);
   const panels = [Int32Array.from(genes)];
+  const conditions = CellConditions.none(model.conditions);
   if (model.base === undefined)
-    await learnBase(model, { cells: [batch], some: async () => batch, panels, seed: 0 });
-  return new CountTask({
-    model,
-    conditions: CellConditions.none(model.conditions),
-    panels,
-    maxLength,
-    queries,
-  });
+    await learnBase(model, { cells: [batch], some: async () => batch, panels, conditions, seed: 0 });
+  return new CountTask({ model, conditions, panels, maxLength, queries });
 }
 
 /**
- * Counts the base of a model over its training cells, learns from some of them how cells are summed up, and tells the model. A
+ * Counts the base of a model over its training cells, learns from some of them how cells are summed up, notes how deep these are, and
+ * tells the model. A
  * summary that the model has from the weights it goes on from stays: they were learnt with its components.
  */
 async function learnBase(
@@ -83,23 +80,26 @@ async function learnBase(
     readonly cells: Iterable<RaggedBatch> | AsyncIterable<RaggedBatch>;
     readonly some: () => Promise<RaggedBatch>;
     readonly panels: readonly Int32Array[];
+    readonly conditions: CellConditions;
     readonly seed: number;
     readonly signal?: AbortSignal | undefined;
   },
 ): Promise<void> {
-  const { cells, some, panels, seed, signal } = options;
+  const { cells, some, panels, conditions, seed, signal } = options;
   const statistics = new DepthStatistics(model.config.geneVocabSize, panels);
   for await (const batch of cells) statistics.add(batch);
   const base = statistics.base();
   const width = model.config.counts?.state ?? 0;
+  const sample = await some();
   const summary =
     model.summary ??
-    (await CellSummary.learn([await some()], panels, base, {
+    (await CellSummary.learn([sample], panels, base, {
       width,
       seed,
       ...(signal === undefined ? {} : { signal }),
     }));
-  await model.setBase(base, summary);
+  const depths = DepthSample.of(sample, panels, base, conditions.of(sample.cells));
+  await model.setBase(base, summary, depths);
 }
 
 async function* batchesOf(parts: AsyncIterable<TokenizedCells>): AsyncGenerator<RaggedBatch> {

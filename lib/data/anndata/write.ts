@@ -1,5 +1,5 @@
-import { checkKind } from "../../base/arguments.js";
-import { DdscError } from "../../base/errors.js";
+import { checkKind, checkOptions } from "../../base/arguments.js";
+import { checkChoice, DdscError, wrongType } from "../../base/errors.js";
 import { writeHdf5 } from "../hdf5/writer/writer.js";
 import type { HierarchyWriter } from "../hierarchy_writer.js";
 import type { Column, Frame } from "../sources/frame.js";
@@ -40,6 +40,8 @@ export interface AnnDataStream {
 /** Formats that AnnData is written in. */
 export type AnnDataFormat = "h5ad" | "zarr";
 
+/** Types of the values of each kind of matrix. */
+const TYPES = { csr: ["float32", "int32"], dense: ["float32", "int32", "uint8"] } as const;
 const GROUPS = ["layers", "obsm", "obsp", "varm", "varp"] as const;
 
 /** The format that a name's ending asks for; undefined where it ends in neither .h5ad nor .zarr. */
@@ -54,12 +56,13 @@ export function anndataFormat(path: string): AnnDataFormat | undefined {
  * matrices have int32 indices, int64 where cells times genes exceed 2^31 - 1. What is written appears whole or not at all, in
  * place of what was there.
  *
- * Throws `DATA_SHAPE` where lengths disagree, `ARGUMENT_TYPE` for rows of another type than their matrix, `ARGUMENT_NAME` for a
+ * Throws `DATA_SHAPE` where lengths disagree, `ARGUMENT_TYPE` (for rows of another type than their matrix, too), `ARGUMENT_NAME` for a
  * name that cannot be written, `FILE_EXISTS` where a store would replace what is none, `FILE_WRITE` if the file system refuses, and what `rows` throws.
  */
 export async function writeAnnData(path: string, contents: AnnDataStream): Promise<void> {
   checkKind("path", path, "text");
   checkKind("contents", contents, "object");
+  checkKinds(contents);
   await writeAnnDataAs(anndataFormat(path) ?? "h5ad", path, contents);
 }
 
@@ -99,6 +102,7 @@ async function writeMatrices(
   }
   const written = new Map<MatrixStream, number>();
   for await (const given of rows) {
+    checkKind("rows", given, "object");
     let together: number | undefined;
     for (const stream of streams) {
       const { name } = stream.place;
@@ -124,9 +128,34 @@ async function writeMatrices(
 /** The table with the columns that are known only now. */
 function withColumns(path: string, table: string, frame: Frame, added: AnnDataStream["addedObs"]): Frame {
   if (added === undefined) return frame;
-  const whole = { ...frame, columns: new Map([...frame.columns, ...added()]) };
+  const columns = added();
+  if (!(columns instanceof Map)) throw wrongType(`added to ${table}`, columns, "a Map of columns by name");
+  const whole = { ...frame, columns: new Map([...frame.columns, ...columns]) };
   checkFrame(path, table, whole);
   return whole;
+}
+
+/** Throws `ARGUMENT_TYPE` and `ARGUMENT_CHOICE` for what callers without types may pass. */
+function checkKinds(contents: AnnDataStream): void {
+  checkOptions(contents, { addedObs: "function", addedVar: "function", varm: "object", uns: "object" });
+  for (const table of ["obs", "var"] as const) {
+    const frame = contents[table];
+    checkKind(table, frame, "object");
+    checkKind(`${table}.index`, frame.index, "texts");
+    checkKind(`${table}.indexName`, frame.indexName, "text");
+    if (!(frame.columns instanceof Map))
+      throw wrongType(`${table}.columns`, frame.columns, "a Map of columns by name");
+  }
+  checkKind("matrices", contents.matrices, "object");
+  for (const [name, matrix] of Object.entries(contents.matrices)) {
+    checkKind(`matrices["${name}"]`, matrix, "object");
+    const kind = checkChoice(`matrices["${name}"].kind`, matrix.kind, ["csr", "dense"]);
+    checkChoice(`matrices["${name}"].type`, matrix.type, TYPES[kind]);
+  }
+  const { rows } = contents;
+  const iterable =
+    typeof rows === "object" && rows !== null && (Symbol.iterator in rows || Symbol.asyncIterator in rows);
+  if (!iterable) throw wrongType("rows", rows, "an iterable of rows by matrix");
 }
 
 function checkContents(path: string, { obs, var: genes, matrices, varm = {} }: AnnDataStream): void {

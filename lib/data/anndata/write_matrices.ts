@@ -117,8 +117,10 @@ class CompressedStream implements MatrixStream {
 
   async append(rows: RowsGiven): Promise<number> {
     const { file, name, cells } = this.place;
-    if (ArrayBuffer.isView(rows) || !(rows.values instanceof ARRAYS[this.#type]))
-      throw wrongRows(this.place, `sparse rows with values in a ${ARRAYS[this.#type].name}`);
+    if (!isSparse(rows, this.#type)) {
+      const expected = `offsets and columns (Int32Array) and values (${ARRAYS[this.#type].name})`;
+      throw wrongRows(this.place, expected);
+    }
     const { offsets, columns, values } = rows;
     const count = offsets.length - 1;
     if (this.#written + count > cells)
@@ -150,6 +152,13 @@ class CompressedStream implements MatrixStream {
     if (this.#indexType === "int64") return BigInt64Array.from(numbers, BigInt);
     return numbers instanceof Int32Array ? numbers : Int32Array.from(numbers);
   }
+}
+
+/** Whether rows are sparse ones of this type, also where the caller has no types. */
+function isSparse(rows: RowsGiven | null, type: "float32" | "int32"): rows is SparseRows {
+  if (typeof rows !== "object" || rows === null || ArrayBuffer.isView(rows)) return false;
+  const { offsets, columns, values } = rows;
+  return offsets instanceof Int32Array && columns instanceof Int32Array && values instanceof ARRAYS[type];
 }
 
 /** Throws `DATA_SHAPE` for rows whose parts do not fit each other, or that another program could not read. */

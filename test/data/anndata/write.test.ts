@@ -238,6 +238,7 @@ describe.each(FORMATS)("AnnData written as .$ending", ({ ending, open }) => {
       using file = await open(path);
       expect((await file.array("/layers/a")).shape).toEqual([cells, genes]);
       expect(await numbersIn(file, "/X/indptr")).toEqual(new Array(cells + 1).fill(0));
+      expect(await stringsAt(await file.array("/obs/_index"), undefined)).toEqual(names("c", cells).index);
     }
   });
 
@@ -274,7 +275,10 @@ describe.each(FORMATS)("AnnData written as .$ending", ({ ending, open }) => {
         "DATA_SHAPE",
         {
           matrices: { ...csr, "layers/a": { kind: "dense", type: "float32" } },
-          rows: [{ ...good[0], "layers/a": new Float32Array(3) }],
+          rows: [
+            { ...good[0], "layers/a": new Float32Array(3) },
+            { X: row([], [], [0]), "layers/a": new Float32Array(3) },
+          ],
         },
       ],
       "with rows that are cut off": [

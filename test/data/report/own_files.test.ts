@@ -71,7 +71,7 @@ describe("cells are not written over what they are read from", () => {
     expect(await readdir(linked)).toContain(shard);
   });
 
-  it("as a file of its folder; an .h5ad file is none of that", async () => {
+  it("as a file of its folder; AnnData is none of that", async () => {
     const matrix = "test/fixtures/matrix_market/pattern";
     const copy = join(root, "matrix");
     await mkdir(copy);
@@ -80,9 +80,11 @@ describe("cells are not written over what they are read from", () => {
     using source = await openCells(copy);
     const [name = ""] = await readdir(copy);
     await expect(refuseOwnFiles(source, join(copy, name))).rejects.toThrow(CONFLICT);
-    const out = join(copy, "cells.h5ad");
-    await convertCells(source, out);
-    await convertCells(source, out, { overwrite: true });
+    for (const name of ["cells.h5ad", "cells.zarr"]) {
+      const out = join(copy, name);
+      await convertCells(source, out);
+      await convertCells(source, out, { overwrite: true });
+    }
   });
 
   it("simulated cells can be written anywhere", async () => {

@@ -83,6 +83,16 @@ it("a store has the documents of zarr's specification, those of all nodes togeth
   expect(await (await file.array("/deep/texts")).strings(0, 2)).toEqual(["é", ""]);
 });
 
+it("texts are in chunks, which a reader need not decode whole", async () => {
+  const path = join(temporaryFolder(), "texts.zarr");
+  const texts = Array.from({ length: 70_000 }, (_, i) => `text ${i}`);
+  await writeZarr(path, (writer) => writer.dataset("/texts", "string", [texts.length], texts));
+  using file = await ZarrFile.open(path);
+  const array = await file.array("/texts");
+  expect(array.chunkShape).toEqual([65_536]);
+  expect(await array.strings(65_534, 65_538)).toEqual(texts.slice(65_534, 65_538));
+});
+
 it("a store takes the place of another, also behind a link, and leaves nothing else", async () => {
   const folder = temporaryFolder();
   const path = join(folder, "cells.zarr");
