@@ -63,6 +63,8 @@ describe("the README's tour", () => {
       "inspect",
       "train",
       "evaluate",
+      "impute",
+      "embed",
       "train",
       "impute",
       "generate",
