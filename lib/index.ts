@@ -86,6 +86,7 @@ export type {
 export { subsetSource } from "./data/sources/subset.js";
 export * from "./diffusion/index.js";
 export * from "./evaluation/index.js";
+export * from "./generation/index.js";
 export * from "./imputation/index.js";
 export { type ModelShape, type PresetName, presetNames, presets } from "./model/config.js";
 export { Denoiser, type DenoiserOptions, type LoadOptions, type WeightsKind } from "./model/denoiser.js";

@@ -74,7 +74,12 @@ export function addCommand<N extends OptionName, R extends N>(
     const required = (spec.required as readonly string[]).includes(name);
     const help = describeOption(option);
     const shown = new Option(flagWithValue(name, option), required ? `${help} (required)` : help);
-    if (option.kind !== "flag") shown.argParser((text: string) => parseOption(name, option, text));
+    if (option.kind !== "flag") {
+      shown.argParser((text: string, before: unknown) => {
+        const joins = option.kind === "text" && option.repeats === true && typeof before === "string";
+        return parseOption(name, option, joins ? `${before},${text}` : text);
+      });
+    }
     command.addOption(shown);
   }
   command.action(async (...given: unknown[]) => {

@@ -12,7 +12,7 @@ import { devices } from "./devices.js";
 import { doctor } from "./doctor.js";
 import { embed } from "./embed.js";
 import { evaluate } from "./evaluate/evaluate.js";
-import { generate } from "./generate.js";
+import { generate } from "./generate/generate.js";
 import { impute } from "./impute/impute.js";
 import { inspect } from "./inspect.js";
 import { Interrupted } from "./interrupt.js";
