@@ -117,6 +117,28 @@ const countSampling = {
 };
 const sourceCells = { rows: countBatch.cells, conditions: ddsc.CellConditions.none([]) };
 const predictor = new ddsc.ModelPredictor(predicting, { heldOut: sourceCells, training: sourceCells });
+const countedOptions = {
+  selection: {},
+  conditions: "none",
+  allowFractional: true,
+  maxRows: 1000,
+  signal,
+  onProgress: () => undefined,
+  onNote: () => undefined,
+};
+const filed = {
+  model: predicting,
+  modelName: "runs/a",
+  data: source,
+  out: join(root, "out.h5ad"),
+  where: "library_size > 0",
+  conditions: "none",
+  allowFractional: true,
+  overwrite: true,
+  maxRows: 1000,
+  signal,
+  onProgress: () => undefined,
+};
 const record = await recordData(source, { where: null, heldOut: null });
 
 afterAll(async () => {
@@ -381,6 +403,21 @@ const entries: Readonly<Record<string, Entry>> = {
     call: predictor.denoise.bind(predictor) as Call,
     given: [someCells, { places: Int32Array.of(0, 1, 2), training: false }, signal],
   },
+  denoiseCells: {
+    call: (...given) => drain((ddsc.denoiseCells as (...all: unknown[]) => AsyncIterable<unknown>)(...given)),
+    given: [source, predicting, { genes: [3, countVocabulary.token(4)], ...countedOptions }],
+  },
+  embedCells: {
+    call: (...given) => drain((ddsc.embedCells as (...all: unknown[]) => AsyncIterable<unknown>)(...given)),
+    given: [source, predicting, { nll: true, ...countedOptions }],
+  },
+  imputeFile: {
+    call: ddsc.imputeFile as Call,
+    given: [{ ...filed, layers: ["low"], genes: [3], least: 0.1, replaceX: true }],
+  },
+  embedFile: { call: ddsc.embedFile as Call, given: [{ ...filed, nll: true }] },
+  chanceAboveZero: { call: ddsc.chanceAboveZero as Call, given: [2, 1] },
+  negativeBinomialQuantile: { call: ddsc.negativeBinomialQuantile as Call, given: [0.05, 2, 1] },
   openRunCells: { call: ddsc.openRunCells as Call, given: [record] },
   splitRunCells: { call: ddsc.splitRunCells as Call, given: [record, source] },
   readRecord: { call: ddsc.readRecord as Call, given: [join(root, "run")] },
@@ -476,6 +513,7 @@ describe("the table of public functions", () => {
       import("../lib/counts/network_rows.js"),
       import("../lib/counts/posterior.js"),
       import("../lib/evaluation/index.js"),
+      import("../lib/imputation/index.js"),
       import("../lib/model/denoiser.js"),
       import("../lib/model/memory.js"),
       import("../lib/sampling/index.js"),
