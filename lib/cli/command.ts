@@ -41,9 +41,18 @@ export interface CommandSpec<N extends OptionName, R extends N> {
   readonly required: readonly R[];
   /** Defaults other than the table's. */
   readonly defaults?: { readonly [K in N]?: OptionValue<(typeof OPTIONS)[K]> };
-  /** What the help says other than the table, where an option is not the same for every command. */
-  readonly texts?: { readonly [K in N]?: { readonly help?: string; readonly defaultText?: string } };
+  /** What differs from the table where an option is not the same for every command: its help, its range. */
+  readonly texts?: { readonly [K in N]?: OptionText };
   run(options: OptionValues<N, R> & FilesGiven, context: CommandContext): Promise<JsonResult>;
+}
+
+/** What an option is for one command. */
+export interface OptionText {
+  readonly help?: string;
+  readonly defaultText?: string;
+  /** Of a number. */
+  readonly min?: number;
+  readonly max?: number;
 }
 
 /** A positional argument. */

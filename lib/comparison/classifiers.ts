@@ -38,7 +38,7 @@ export async function classify(
   const cells = rowCount(real) + rowCount(generated);
   const isPositive = new Uint8Array(cells).fill(1, rowCount(real));
   const folds = dealFolds(isPositive, seed);
-  const binned = binFeatures(features);
+  const binned = await binFeatures(features, pace);
   const logistic = new Float64Array(cells);
   const forest = new Float64Array(cells);
   const places = Int32Array.from(folds.keys());

@@ -27,7 +27,7 @@ export interface CompareCellsOptions {
 /** Fewest cells that are compared as a whole; groups of fewer are marked. */
 export const FEW_CELLS = 20;
 /** Range of the option `cells`. */
-export const CELLS_RANGE = { min: FEW_CELLS, max: 20_000, integer: true };
+export const CELLS_RANGE = { min: FEW_CELLS, max: 20_000 };
 /** Fewest cells of a group that is compared: one for each fold of the cross-validation. */
 const FEWEST_CELLS = 5;
 /** Groups at most: a column with more values names cells rather than groups. */
@@ -58,7 +58,7 @@ export async function compareCells(
   const known = { training: true, cells: true, resamples: true, seed: true, signal: true } as const;
   checkOptionNames("options", options, known);
   if (options.training !== undefined) checkCells("training", options.training);
-  const most = checkNumber("cells", options.cells ?? 2000, CELLS_RANGE);
+  const most = checkNumber("cells", options.cells ?? 2000, { ...CELLS_RANGE, integer: true });
   const resamples = checkNumber("resamples", options.resamples ?? 1000, { min: 20, max: 1e5, integer: true });
   const seed = checkNumber("seed", options.seed ?? 0, {
     min: 0,

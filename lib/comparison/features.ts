@@ -1,5 +1,6 @@
 import { lowerBound } from "../base/search.js";
 import { type CellRows, rowCount } from "./cell_rows.js";
+import type { Pace } from "./pace.js";
 
 /** Features of cells for a classifier, sparse: log1p of each gene's count, and as the last one log1p of the total. */
 export interface Features {
@@ -58,7 +59,10 @@ export function featuresOf(...sets: readonly CellRows[]): Features {
  * Bins of features >= 0: one for each different value where there are at most 256, otherwise between 256 quantiles. A tree splits
  * by order alone, so the former loses nothing.
  */
-export function binFeatures({ width, offsets, columns, values }: Features): BinnedFeatures {
+export async function binFeatures(
+  { width, offsets, columns, values }: Features,
+  pace: Pace,
+): Promise<BinnedFeatures> {
   const cells = offsets.length - 1;
   const starts = new Int32Array(width + 1);
   for (const column of columns) starts[column + 1] = (starts[column + 1] as number) + 1;
@@ -80,6 +84,7 @@ export function binFeatures({ width, offsets, columns, values }: Features): Binn
     const [start, end] = [starts[column] as number, starts[column + 1] as number];
     const own = sorted.subarray(start, end);
     const edges = binEdges(own, cells);
+    if (pace.isDue) await pace.rest();
     if (edges.length === 0) continue;
     const bins = new Uint8Array(cells);
     for (const [i, value] of own.entries()) bins[rows[start + i] as number] = lowerBound(edges, value);

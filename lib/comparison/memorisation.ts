@@ -33,7 +33,7 @@ export function compareNearest(
 }
 
 /** Median of values that count so many times each. */
-class ResampledMedian {
+export class ResampledMedian {
   readonly #values: Float64Array;
   readonly #order: Int32Array;
 

@@ -174,7 +174,7 @@ describe("ddsc compare", () => {
       /^1 ddsc: COMPARE_NO_GENES: .*other\.h5ad: none of its 200 genes/,
     );
     expect(await refused(real, generated, "--cells", "5")).toMatch(
-      /^2 ddsc: ARGUMENT_RANGE: expected a whole number >= 20 .*for --cells but received 5/,
+      /^2 ddsc: USAGE: expected a whole number >= 20 and <= 20000 for --cells but received 5/,
     );
     const help = await ddsc("compare", "--help");
     expect(help.stdout).toContain("Usage: ddsc compare [options] [REAL] GENERATED");

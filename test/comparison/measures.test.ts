@@ -3,10 +3,10 @@ import { describe, expect, it } from "vitest";
 import { compareCorrelations } from "../../lib/comparison/correlations.js";
 import { meanDistance, nearestDistances } from "../../lib/comparison/distances.js";
 import { compareMoments, compareTotals, compareZeros, geneSums } from "../../lib/comparison/marginals.js";
-import { compareNearest } from "../../lib/comparison/memorisation.js";
+import { compareNearest, ResampledMedian } from "../../lib/comparison/memorisation.js";
 import { Pace } from "../../lib/comparison/pace.js";
 import { CellResamples } from "../../lib/evaluation/counts/bootstrap.js";
-import { rowsFrom } from "./support.js";
+import { rowsFrom, streamOf } from "./support.js";
 
 const pace = new Pace();
 const dense = fc.array(fc.array(fc.integer({ min: 0, max: 6 }), { minLength: 4, maxLength: 4 }), {
@@ -96,6 +96,8 @@ describe("marginals", () => {
     // The third gene is constant among the generated cells.
     const { genes, mean, variance } = compareMoments(sums.real, sums.generated);
     expect(genes).toBe(2);
+    // Counts 0, 2, 0, 4, over three.
+    expect(sums.real.variances[0]).toBeCloseTo(11 / 3, 12);
     const means = [Math.log(1.5 / 0.75), Math.log(0.5 / 0.25)];
     expect(mean.rms).toBeCloseTo(Math.sqrt(average(means.map((each) => each ** 2))), 12);
     const variances = [Math.log(11 / 3 / 0.25), Math.log(1 / 0.25)];
@@ -145,15 +147,15 @@ describe("the structure of correlations", () => {
   }
 
   it("takes the 200 genes of most counts among the real cells", async () => {
-    const structured = (gene: number, cell: number) => ((cell * (gene % 7)) % 5) + 20;
-    const cells = (noise: number) =>
-      rowsFrom(
+    const structured = (gene: number, cell: number) => ((cell * ((gene % 4) + 1)) % 5) + 20;
+    const cells = (seed: number) => {
+      const noise = streamOf(seed);
+      return rowsFrom(
         Array.from({ length: 30 }, (_, cell) =>
-          Array.from({ length: 250 }, (_, gene) =>
-            gene < 200 ? structured(gene, cell) : (cell * (gene + noise) * 31) % 3,
-          ),
+          Array.from({ length: 250 }, (_, gene) => (gene < 200 ? structured(gene, cell) : noise.below(3))),
         ),
       );
+    };
     expect(await compareCorrelations(cells(0), cells(5), pace)).toBeCloseTo(1, 6);
   });
 });
@@ -169,6 +171,24 @@ describe("memorisation", () => {
     expect(scores.low!).toBeLessThan(0.5);
     expect(scores.high!).toBeLessThan(0.6);
     expect(scores).toMatchObject({ copies: 0.25, heldOutCopies: 0 });
+  });
+
+  it("takes the median of a resample from cells as often as they are drawn", () => {
+    const three = new ResampledMedian(Float64Array.of(5, 1, 9));
+    expect(
+      [
+        [1, 1, 1],
+        [0, 2, 1],
+        [1, 0, 2],
+      ].map((times) => three.value(Uint8Array.from(times))),
+    ).toEqual([5, 1, 9]);
+    const four = new ResampledMedian(Float64Array.of(3, 1, 2, 8));
+    expect(
+      [
+        [1, 1, 1, 1],
+        [2, 0, 0, 2],
+      ].map((times) => four.value(Uint8Array.from(times))),
+    ).toEqual([2.5, 5.5]);
   });
 
   it("says nothing where real cells are copies themselves", () => {

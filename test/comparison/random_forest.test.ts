@@ -5,7 +5,8 @@ import { Pace } from "../../lib/comparison/pace.js";
 import { forestScores } from "../../lib/comparison/random_forest.js";
 import { featuresFrom, normals, streamOf } from "./support.js";
 
-const options = { trees: 30, seed: 1, number: 0, pace: new Pace() };
+const pace = new Pace();
+const options = { trees: 30, seed: 1, number: 0, pace };
 const range = (first: number, end: number) => Int32Array.from({ length: end - first }, (_, i) => first + i);
 
 describe("random forest", () => {
@@ -13,7 +14,7 @@ describe("random forest", () => {
     const dense = normals(600, 2, 3).map((row) => row.map((x) => x + 10));
     const labels = Uint8Array.from(dense, ([x, y]) => (x! > 10 === y! > 10 ? 1 : 0));
     const scores = await forestScores(
-      binFeatures(featuresFrom(dense)),
+      await binFeatures(featuresFrom(dense), pace),
       labels,
       range(0, 400),
       range(400, 600),
@@ -28,7 +29,7 @@ describe("random forest", () => {
     const dense = [...Array.from({ length: 20 }, (_, i) => [i % 2 === 0 ? 1 : 9]), [2], [4], [6], [8]];
     const labels = Uint8Array.from(dense, ([x]) => (x === 9 ? 1 : 0));
     const scores = await forestScores(
-      binFeatures(featuresFrom(dense)),
+      await binFeatures(featuresFrom(dense), pace),
       labels,
       range(0, 20),
       range(20, 24),
@@ -42,7 +43,7 @@ describe("random forest", () => {
     const dense = Array.from({ length: 100 }, () => [1, 0]);
     const labels = Uint8Array.from({ length: 100 }, (_, i) => (i % 4 === 0 ? 1 : 0));
     const scores = await forestScores(
-      binFeatures(featuresFrom(dense)),
+      await binFeatures(featuresFrom(dense), pace),
       labels,
       range(0, 100),
       range(0, 100),
@@ -56,8 +57,8 @@ describe("random forest", () => {
   it("is a function of the seed", async () => {
     const dense = normals(80, 6, 4).map((row) => row.map((x) => x + 10));
     const labels = Uint8Array.from({ length: 80 }, (_, i) => i % 2);
-    const run = (seed: number) =>
-      forestScores(binFeatures(featuresFrom(dense)), labels, range(0, 60), range(60, 80), {
+    const run = async (seed: number) =>
+      forestScores(await binFeatures(featuresFrom(dense), pace), labels, range(0, 60), range(60, 80), {
         ...options,
         seed,
       });
@@ -67,11 +68,11 @@ describe("random forest", () => {
 });
 
 describe("bins of features", () => {
-  it("keep the order of up to 256 values, ties included, and leave out constant features", () => {
+  it("keep the order of up to 256 values, ties included, and leave out constant features", async () => {
     const values = fc.array(fc.integer({ min: 0, max: 40 }), { minLength: 2, maxLength: 60 });
-    fc.assert(
-      fc.property(values, (column) => {
-        const { bins, width } = binFeatures(featuresFrom(column.map((value) => [value, 5])));
+    await fc.assert(
+      fc.asyncProperty(values, async (column) => {
+        const { bins, width } = await binFeatures(featuresFrom(column.map((value) => [value, 5])), pace);
         expect(width).toBe(new Set(column).size > 1 ? 1 : 0);
         const sorted = [...new Set(column)].sort((a, b) => a - b);
         if (width === 1) expect([...bins]).toEqual(column.map((value) => sorted.indexOf(value)));
@@ -79,12 +80,21 @@ describe("bins of features", () => {
     );
   });
 
-  it("of more values hold equally many cells", () => {
+  it("of more values hold equally many cells", async () => {
     const stream = streamOf(5);
     const column = Array.from({ length: 2560 }, () => [stream.uniform()]);
-    const { bins } = binFeatures(featuresFrom(column));
+    const { bins } = await binFeatures(featuresFrom(column), pace);
     const sizes = new Int32Array(256);
     for (const bin of bins) sizes[bin] = sizes[bin]! + 1;
     expect([...sizes].every((size) => size === 10)).toBe(true);
+  });
+
+  it("of more values put zeros below all others", async () => {
+    const stream = streamOf(6);
+    const column = Array.from({ length: 1000 }, (_, i) => [i % 2 === 0 ? 0 : 1 + stream.uniform()]);
+    const { bins } = await binFeatures(featuresFrom(column), pace);
+    expect(Math.max(...bins.filter((_, i) => i % 2 === 0))).toBe(0);
+    expect(Math.min(...bins.filter((_, i) => i % 2 === 1))).toBe(1);
+    expect(new Set(bins).size).toBeGreaterThan(120);
   });
 });

@@ -18,14 +18,24 @@ export function denseFrom({ offsets, columns, counts, genes, totals }: CellRows)
   });
 }
 
-/** Features from dense values. */
+/** Features from dense values; zeros are left out. */
 export function featuresFrom(dense: readonly (readonly number[])[]): Features {
-  const width = dense[0]!.length;
+  const offsets = [0];
+  const columns: number[] = [];
+  const values: number[] = [];
+  for (const row of dense) {
+    for (const [column, value] of row.entries()) {
+      if (value === 0) continue;
+      columns.push(column);
+      values.push(value);
+    }
+    offsets.push(columns.length);
+  }
   return {
-    width,
-    offsets: Int32Array.from({ length: dense.length + 1 }, (_, cell) => cell * width),
-    columns: Int32Array.from(dense.flatMap((row) => row.map((_, column) => column))),
-    values: Float32Array.from(dense.flat()),
+    width: dense[0]!.length,
+    offsets: Int32Array.from(offsets),
+    columns: Int32Array.from(columns),
+    values: Float32Array.from(values),
   };
 }
 

@@ -1,4 +1,4 @@
-import { checkNumber, DdscError } from "../../base/errors.js";
+import { DdscError } from "../../base/errors.js";
 import { CELLS_RANGE, FEW_CELLS } from "../../comparison/compare_cells.js";
 import { type CellComparison, compareCells, renderComparison } from "../../comparison/index.js";
 import { requireRawCounts } from "../../data/sources/raw_counts.js";
@@ -53,19 +53,19 @@ Examples: ddsc compare real.h5ad generated.h5ad --by cell_type
   required: [],
   defaults: { cells: 2000 },
   texts: {
-    cells: { help: "cells of each kind that are compared at most" },
+    cells: { help: "cells of each kind that are compared at most", ...CELLS_RANGE },
+
     by: {
       help: "column of metadata that holds cell types: floors are by type, and each type is compared by itself",
     },
     where: { help: "only real and training cells for which this holds, such as \"drug = 'DMSO'\"" },
     trainingCells: {
+      min: FEW_CELLS,
       help: "training cells at most: near which others are looked for, and what floors are made of",
     },
   },
   run: async (options, context) => {
     checkExclusive(context, "model", "train");
-    // Before any cell is read.
-    checkNumber("cells", options.cells, CELLS_RANGE);
     const { output } = context;
     const [first = "", second] = options.files;
     if (second === undefined && options.model === undefined) {
