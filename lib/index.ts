@@ -22,6 +22,7 @@ export {
   streamRows,
   tokenizeRows,
 } from "./batching/index.js";
+export * from "./comparison/index.js";
 export { CellConditions, type ToldConditions } from "./conditions/cell_conditions.js";
 export type { Condition, LabelCondition, NumberCondition } from "./conditions/condition.js";
 export { type LearntConditions, learnConditions } from "./conditions/learn.js";

@@ -6,6 +6,7 @@ import { didYouMean } from "../base/suggest.js";
 import { packageVersion } from "../model/version.js";
 import { outliveReaders } from "./closed_output.js";
 import { addCommand, isUsage, type JsonResult } from "./command.js";
+import { compare } from "./compare/compare.js";
 import { convert } from "./convert.js";
 import { demo } from "./demo.js";
 import { devices } from "./devices.js";
@@ -35,6 +36,7 @@ function buildProgram(): Command {
   };
   addCommand(program, train, finish);
   addCommand(program, evaluate, finish);
+  addCommand(program, compare, finish);
   addCommand(program, impute, finish);
   addCommand(program, embed, finish);
   addCommand(program, generate, finish);

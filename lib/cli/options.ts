@@ -275,6 +275,11 @@ export const OPTIONS = {
     default: 10_000,
   }),
 
+  // Comparison.
+  train: text("FILE", "real cells that the generator learnt from; REAL are then all held out", {
+    defaultText: "half of REAL, or those of --model",
+  }),
+
   // All commands.
   config: text("FILE", "JSON file with any of these options; the command line wins"),
   json: flag("end the output with one JSON object on the last line"),
