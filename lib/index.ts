@@ -22,6 +22,7 @@ export {
   streamRows,
   tokenizeRows,
 } from "./batching/index.js";
+export * from "./comparison/index.js";
 export { CellConditions, type ToldConditions } from "./conditions/cell_conditions.js";
 export type { Condition, LabelCondition, NumberCondition } from "./conditions/condition.js";
 export { type LearntConditions, learnConditions } from "./conditions/learn.js";
@@ -86,6 +87,7 @@ export type {
 export { subsetSource } from "./data/sources/subset.js";
 export * from "./diffusion/index.js";
 export * from "./evaluation/index.js";
+export * from "./generation/index.js";
 export * from "./imputation/index.js";
 export { type ModelShape, type PresetName, presetNames, presets } from "./model/config.js";
 export { Denoiser, type DenoiserOptions, type LoadOptions, type WeightsKind } from "./model/denoiser.js";

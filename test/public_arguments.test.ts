@@ -115,6 +115,8 @@ const countSampling = {
   maxRows: 100,
   signal,
 };
+const compared = cellsOf(twoTypes(20, 6, 1).dense, twoTypes(20, 6, 1).labels);
+const comparing = { training: compared, cells: 20, resamples: 20, seed: 0, signal };
 const sourceCells = { rows: countBatch.cells, conditions: ddsc.CellConditions.none([]) };
 const predictor = new ddsc.ModelPredictor(predicting, { heldOut: sourceCells, training: sourceCells });
 const countedOptions = {
@@ -324,6 +326,11 @@ const entries: Readonly<Record<string, Entry>> = {
     ],
   },
   evaluateCounts: { call: ddsc.evaluateCounts as Call, given: [countOptions] },
+  compareCells: { call: ddsc.compareCells as Call, given: [compared, compared, comparing] },
+  renderComparison: {
+    call: ddsc.renderComparison as Call,
+    given: [await ddsc.compareCells(compared, compared, comparing), "cell type"],
+  },
   renderCountTable: {
     call: ddsc.renderCountTable as Call,
     given: [await ddsc.evaluateCounts(countOptions), "cell type"],
@@ -510,6 +517,7 @@ describe("the table of public functions", () => {
   it("names every function that these folders make public", async () => {
     const folders = await Promise.all([
       import("../lib/batching/index.js"),
+      import("../lib/comparison/index.js"),
       import("../lib/conditions/cell_conditions.js"),
       import("../lib/conditions/learn.js"),
       import("../lib/counts/index.js"),
