@@ -1,7 +1,7 @@
 import { DdscError } from "../../base/errors.js";
 import { corrupt } from "../io/random_access.js";
 import type { EntryBatch } from "../sources/compact_rows.js";
-import { TextLines } from "./lines.js";
+import { MAX_EMPTY_LINES, TextLines, tooManyEmptyLines } from "./lines.js";
 import { EXACT_DIGITS, parseNumber } from "./numbers.js";
 
 const NEWLINE = 10;
@@ -35,7 +35,7 @@ export interface MatrixMarketFile extends Shape {
  * Opens a Matrix Market coordinate file, plain or gzipped: integer, real, double or pattern (each entry counts 1), general.
  * Throws `DATA_FORMAT` for another kind, and what `TextLines` throws.
  *
- * `batches` throws `DATA_CORRUPT` naming the line, for numbers that are none, entries outside the matrix and more
+ * `batches` throws `DATA_FORMAT` for more than `MAX_EMPTY_LINES`, `DATA_CORRUPT` naming the line, for numbers that are none, entries outside the matrix and more
  * entries than claimed; `DATA_TRUNCATED` for fewer. Values that are NaN or infinite are passed on.
  */
 export async function openMatrixMarket(path: string, signal?: AbortSignal): Promise<MatrixMarketFile> {
@@ -123,6 +123,7 @@ class EntryParser {
   readonly #pattern: boolean;
   /** Lines before the one that is read. */
   #line: number;
+  #emptyLines = 0;
 
   constructor(path: string, shape: Shape, pattern: boolean, line: number) {
     this.#path = path;
@@ -168,7 +169,7 @@ class EntryParser {
             `there are more than the ${this.#shape.entries} entries that the header claims`,
           );
         }
-      }
+      } else if (++this.#emptyLines > MAX_EMPTY_LINES) throw tooManyEmptyLines(this.#path);
       at += piece[at] === RETURN ? 2 : 1;
     }
     this.seen += count;
