@@ -1,8 +1,10 @@
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { checkChoice, DdscError } from "../base/errors.js";
 import { errorCode } from "../base/files.js";
+import { parseJson } from "../base/json.js";
+import { FileTooLarge, NotAFile, readWhole } from "../base/regular_files.js";
 import { type Condition, conditionSizes, conditionsFrom } from "../conditions/condition.js";
 import { CellSummary } from "../counts/cell_summary.js";
 import { CountBase } from "../counts/count_base.js";
@@ -33,6 +35,8 @@ export const ModelFile = {
 } as const;
 
 const FORMAT = "ddsc-model";
+/** More than what is learnt of a million genes takes. */
+const MAX_FILE_BYTES = 256 * 2 ** 20;
 const VERSION = 1;
 
 /** Why a file of a model cannot be read, in words. */
@@ -189,11 +193,14 @@ function checkSummary(file: string, { ridge, genes }: CellSummary, config: Denoi
 
 /** Decodes a file that holds a JSON object. Throws `CHECKPOINT_READ`, `CHECKPOINT_CONFIG`. */
 export async function readJson(file: string): Promise<Readonly<Record<string, unknown>>> {
-  let text: string;
+  let bytes: Uint8Array;
   try {
-    text = await readFile(file, "utf8");
+    bytes = await readWhole(file, MAX_FILE_BYTES);
   } catch (cause) {
-    const reason = UNREADABLE[errorCode(cause) ?? ""] ?? `cannot be read: ${String(cause)}`;
+    if (cause instanceof FileTooLarge) throw configError(file, cause.message, cause);
+    const reason =
+      UNREADABLE[errorCode(cause) ?? ""] ??
+      `cannot be read: ${cause instanceof NotAFile ? cause.message : String(cause)}`;
     throw new DdscError(
       "CHECKPOINT_READ",
       `${file}: ${reason}; give the folder of a saved model or of a training run`,
@@ -202,11 +209,11 @@ export async function readJson(file: string): Promise<Readonly<Record<string, un
     );
   }
   try {
-    const json: unknown = JSON.parse(text);
+    const json = parseJson(bytes);
     if (typeof json === "object" && json !== null && !Array.isArray(json))
       return json as Record<string, unknown>;
   } catch (cause) {
-    throw configError(file, "it is not JSON", cause);
+    throw configError(file, `it is not JSON (${cause instanceof Error ? cause.message : cause})`, cause);
   }
   throw configError(file, "it is not a JSON object");
 }
