@@ -2,6 +2,7 @@ import { statSync } from "node:fs";
 import type { Metadata } from "h5wasm";
 import { DdscError } from "../../base/errors.js";
 import { requireRegularFile } from "../../base/regular_files.js";
+import { unreadable } from "../io/content.js";
 import { type Hdf5Library, innermostCause, loadHdf5 } from "./library.js";
 import { fixedStrings, type H5Module } from "./types.js";
 
@@ -31,11 +32,10 @@ export class Hdf5Handle {
     this.#fileBytes = fileBytes;
   }
 
-  /** Opens `path`. Throws `DATA_TRUNCATED` or `DATA_CORRUPT`. The file must exist and be readable. */
+  /** Opens `path`. Throws `DATA_TRUNCATED`, `DATA_CORRUPT`, `DATA_NOT_FOUND`, `DATA_UNREADABLE` or `ADDRESS_SPACE_LIMIT`. */
   static async open(path: string): Promise<Hdf5Handle> {
     const library = await loadHdf5();
-    requireRegularFile(path);
-    const { size } = statSync(path);
+    const size = sizeOf(path);
     library.memory.admit(size);
     library.takeDiagnostics();
     let id = -1n;
@@ -143,6 +143,16 @@ export class Hdf5Handle {
         module._free(pointer);
       }
     });
+  }
+}
+
+/** Bytes of a regular file. */
+function sizeOf(path: string): number {
+  try {
+    requireRegularFile(path);
+    return statSync(path).size;
+  } catch (error) {
+    throw unreadable(path, error);
   }
 }
 

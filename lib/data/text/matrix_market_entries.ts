@@ -13,6 +13,7 @@ const ZERO = 48;
 const MAX_EXTENT = 0x7fff_ffff;
 /** Comments and empty lines before the sizes. */
 const MAX_HEADER_LINES = 1 << 20;
+const MAX_HEADER_BYTES = 1 << 24;
 /** The shortest entry: "1 1" and the end of its line. */
 const MIN_ENTRY_BYTES = 4;
 
@@ -43,7 +44,12 @@ export async function openMatrixMarket(path: string, signal?: AbortSignal): Prom
   try {
     const pattern = checkBanner(path, await lines.next());
     let size = await lines.next();
-    while (size !== undefined && isSkipped(size) && lines.line < MAX_HEADER_LINES) size = await lines.next();
+    let skipped = 0;
+    while (size !== undefined && isSkipped(size) && lines.line < MAX_HEADER_LINES) {
+      skipped += size.length;
+      if (skipped > MAX_HEADER_BYTES) break;
+      size = await lines.next();
+    }
     const [rows, columns, entries] = readSize(path, size, lines.line);
     const shape = { rows, columns, entries };
     return {

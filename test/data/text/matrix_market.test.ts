@@ -235,6 +235,13 @@ describe("each fault has its code and says where", () => {
     ["blanks without end", `${HEADER}5 6 1\n1 1 1\n`, " ", "DATA_FORMAT", "a line is longer than"],
     ["a comment without end", HEADER, "%", "DATA_FORMAT", "a line is longer than"],
     ["empty lines without end", HEADER, "\n", "DATA_CORRUPT", "expected the numbers of rows"],
+    [
+      "comments without end",
+      HEADER,
+      `%${"x".repeat(1 << 19)}\n`,
+      "DATA_CORRUPT",
+      "expected the numbers of rows",
+    ],
     ["empty lines without end after entries", `${HEADER}5 6 1\n1 1 1\n`, "\n", "DATA_FORMAT", "empty lines"],
     ["lines of blanks without end", `${HEADER}5 6 1\n1 1 1\n`, "  \n", "DATA_FORMAT", "empty lines"],
   ])("%s, soon", async (_, start, filler, code, message) => {
