@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { DdscError } from "../base/errors.js";
 import { didYouMean } from "../base/suggest.js";
 import { packageVersion } from "../model/version.js";
+import { restartWithinLimit } from "./address_space.js";
 import { outliveReaders } from "./closed_output.js";
 import { addCommand, isUsage, type JsonResult } from "./command.js";
 import { compare } from "./compare/compare.js";
@@ -77,6 +78,7 @@ function oneLine(text: string): string {
   return text.trim().replace(/\s*\n\s*/g, " ");
 }
 
+restartWithinLimit();
 outliveReaders(process);
 
 const words = process.argv.slice(2);

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { DdscError } from "../base/errors.js";
 import { errorCode, fileWriteError } from "../base/files.js";
+import { openToRead } from "../base/regular_files.js";
 import { TEMPORARY_SUFFIX } from "../model/folder.js";
 
 /** Name of the file in a run's folder that says who trains in it. */
@@ -139,7 +140,7 @@ function temporaryBeside(file: string): string {
 /** The file; undefined where there is none. */
 async function read(file: string): Promise<Found | undefined> {
   try {
-    await using handle = await open(file);
+    await using handle = await openToRead(file);
     return { text: await handle.readFile("utf8"), inode: await inodeOf(handle) };
   } catch (error) {
     const code = errorCode(error);

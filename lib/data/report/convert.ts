@@ -1,8 +1,9 @@
-import { readdir, readFile, rm } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { Table, type Vector } from "apache-arrow";
 import { checkNumber, DdscError } from "../../base/errors.js";
 import { fileWriteError, makeFolders, writeFileAtomic } from "../../base/files.js";
+import { readWhole } from "../../base/regular_files.js";
 import { anndataFormat, type StreamedRows, writeAnnData } from "../anndata/write.js";
 import { TahoeShardWriter } from "../parquet/write.js";
 import { readBlocks } from "../sources/blocks.js";
@@ -40,6 +41,8 @@ export interface Conversion {
 
 /** Plan of a conversion under way; beside the shards until all are there. */
 const PLAN_FILE = ".conversion.json";
+/** A plan names files and options. */
+const MAX_PLAN_BYTES = 2 ** 26;
 const SHARD = /^train-\d{5,}-of-\d{5,}\.parquet$/;
 const SHARD_LEFTOVER = /^train-\d{5,}-of-\d{5,}\.parquet\..*\.tmp$/;
 const GENE_FILES = new Set(["gene_metadata.parquet", "vocab.json"]);
@@ -189,7 +192,7 @@ async function prepare(folder: string, plan: string, overwrite: boolean): Promis
   try {
     await makeFolders(folder);
     const names = await readdir(folder);
-    const begun = await readFile(join(folder, PLAN_FILE), "utf8").catch(() => undefined);
+    const begun = await readWhole(join(folder, PLAN_FILE), MAX_PLAN_BYTES).then(String, () => undefined);
     const ours = names.filter(
       (name) => name === PLAN_FILE || SHARD.test(name) || SHARD_LEFTOVER.test(name) || GENE_FILES.has(name),
     );
