@@ -370,7 +370,10 @@ const entries: Readonly<Record<string, Entry>> = {
   },
   learnConditions: { call: ddsc.learnConditions as Call, given: [source, ["cell_type"]] },
   "CellConditions.none": { call: ddsc.CellConditions.none as Call, given: [learnt] },
-  "CellConditions.read": { call: ddsc.CellConditions.read as Call, given: [source, learnt] },
+  "CellConditions.read": {
+    call: ddsc.CellConditions.read as Call,
+    given: [source, learnt, { unknown: "untold" }],
+  },
   "cellConditions.of": {
     call: told.of.bind(told) as Call,
     given: [Float64Array.of(0, 1), { chance: 0.5, seed: 0, step: 1 }],

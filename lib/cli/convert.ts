@@ -34,6 +34,7 @@ Examples: ddsc convert filtered_feature_bc_matrix/ --out cells.h5ad
     "where",
     "simulate",
     "simulatedGenes",
+    "simulatedDepth",
     "seed",
     "cellsPerFile",
     "overwrite",
@@ -69,15 +70,19 @@ async function openInput(
     readonly files: readonly string[];
     readonly simulate: number | undefined;
     readonly simulatedGenes: number;
+    readonly simulatedDepth: number | undefined;
     readonly seed: number;
   },
 ): Promise<CellSource> {
-  const { files, simulate, simulatedGenes, seed } = options;
+  const { files, simulate, simulatedGenes: genes, simulatedDepth: librarySize, seed } = options;
   const [file] = files;
   if (simulate !== undefined && file !== undefined) {
     throw new UsageError("a file and --simulate exclude each other; give one of them");
   }
-  if (simulate !== undefined) return new SimulatedSource({ cells: simulate, genes: simulatedGenes, seed });
+  if (simulate !== undefined) {
+    const depth = librarySize === undefined ? {} : { librarySize };
+    return new SimulatedSource({ cells: simulate, genes, seed, ...depth });
+  }
   if (file === undefined) throw new UsageError("convert needs a file of cells, or --simulate <N>");
   return openSelected(file, options);
 }

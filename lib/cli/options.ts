@@ -254,6 +254,11 @@ export const OPTIONS = {
   // Conversion.
   simulate: whole("simulate so many cells", { min: 1, max: 1e7 }),
   simulatedGenes: whole("genes of simulated cells", { min: 8, max: 1e6, default: 400 }),
+  simulatedDepth: whole("median total counts of simulated cells", {
+    min: 1,
+    max: 1e7,
+    defaultText: "four times the genes",
+  }),
   cellsPerFile: whole("cells a Parquet file", { min: 1, max: 2 ** 31 - 1, default: 100_000 }),
 
   // Demo.

@@ -25,9 +25,9 @@ function blocks(text: string, language: string): string[] {
 
 /** Smaller, so that a test has the time for it. */
 const SMALLER: readonly (readonly [string, string])[] = [
-  ["--simulate 2000", "--simulate 60"],
+  ["--simulate 2000", "--simulate 240"],
   ["--steps 300", "--steps 3"],
-  ["--cells 100", "--cells 4"],
+  ["--cells 200", "--cells 24"],
   ["steps: 100", "steps: 2"],
   ["steps: 300", "steps: 3"],
   ["cells: 100", "cells: 4"],
@@ -68,9 +68,12 @@ describe("the README's tour", () => {
       "inspect",
       "train",
       "evaluate",
+      "impute",
+      "embed",
+      "generate",
+      "compare",
       "train",
       "impute",
-      "generate",
     ]);
     for (const line of commands) {
       const { code, stderr } = await run([program, ...smaller(line).split(" ").slice(2)]);
