@@ -1,5 +1,7 @@
 import type { Writable } from "node:stream";
 
+export { withThousands } from "../base/thousands.js";
+
 /** Where a command writes: results to stdout, progress and notes to stderr, so that a pipe gets results alone. */
 export class Output {
   readonly #results: Writable | undefined;
@@ -51,9 +53,4 @@ export function tableLines(rows: readonly (readonly string[])[]): string[] {
   );
   const rule = widths.map((width) => "-".repeat(width)).join("  ");
   return [...lines.slice(0, 1), rule, ...lines.slice(1)];
-}
-
-/** `12,345`. */
-export function withThousands(value: number): string {
-  return Math.round(value).toLocaleString("en-US");
 }

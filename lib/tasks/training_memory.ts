@@ -4,7 +4,7 @@ import { type MachineMemory, machineMemory } from "../model/memory.js";
 import type { ModelDescription } from "../model/model_files.js";
 import { estimateTrainingMemory, type TrainingMemory } from "../training/memory.js";
 import type { TrainerOptions } from "../training/options.js";
-import { type Output, withThousands } from "./output.js";
+import type { TaskHooks } from "./hooks.js";
 
 /** What a training will hold, and what there is. */
 export interface CheckedMemory {
@@ -22,15 +22,17 @@ export async function checkMemory(
   model: Pick<ModelDescription, "config" | "dtype" | "tokenizer">,
   source: CellSource,
   options: TrainerOptions,
-  device = "auto",
+  device: string | undefined,
+  { nameOf }: Pick<TaskHooks, "nameOf">,
 ): Promise<CheckedMemory> {
   const needed = await estimateTrainingMemory(model, source, options, device);
   const machine = machineMemory(device);
-  const batchFlag = options.batchTokens === undefined ? "--batch" : "--batch-tokens";
-  const remedies = [`a smaller ${batchFlag}`, "a smaller --preset"];
+  const batch = options.batchTokens === undefined ? "batchCells" : "batchTokens";
+  const remedies = [`a smaller ${nameOf(batch)}`, `a smaller ${nameOf("preset")}`];
   if (options.recompute !== true && needed.total > machine.available) {
     const recomputed = await estimateTrainingMemory(model, source, { ...options, recompute: true }, device);
-    if (recomputed.total <= machine.total) remedies.unshift(`--recompute (${gibibytes(recomputed.total)})`);
+    if (recomputed.total <= machine.total)
+      remedies.unshift(`${nameOf("recompute")} (${gibibytes(recomputed.total)})`);
   }
   const remedy = `try ${remedies.slice(0, -1).join(", ")} or ${remedies.at(-1)}`;
   if (needed.total > machine.total) {
@@ -43,20 +45,7 @@ export async function checkMemory(
   return { needed, machine, remedy };
 }
 
-/** Says how much memory training takes at most, and warns where that is more than is free. */
-export function describeMemory({ needed, machine, remedy }: CheckedMemory, output: Output): void {
-  const { parameters, activations, scratch, total, batch } = needed;
-  output.line(
-    `memory ${gibibytes(total)} at most: ${gibibytes(parameters)} parameters, ` +
-      `${gibibytes(activations + scratch)} for a batch of ${withThousands(batch.tokens)} tokens; ` +
-      `${gibibytes(machine.available)} available`,
-  );
-  if (total > machine.available) {
-    output.note(`memory: this may be more than is free now; ${remedy}, or end what else uses it`);
-  }
-}
-
 /** `1.25 GiB`. */
-function gibibytes(bytes: number): string {
+export function gibibytes(bytes: number): string {
   return `${(bytes / 2 ** 30).toFixed(2)} GiB`;
 }
