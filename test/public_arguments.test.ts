@@ -282,6 +282,7 @@ const entries: Readonly<Record<string, Entry>> = {
     call: (depth, told) => new ddsc.DepthSample(depth as never, told as never),
     given: [new Float64Array(1), { labels: new Int32Array(0), numbers: new Float32Array(0) }],
   },
+  stateCoordinates: { call: ddsc.stateCoordinates as Call, given: [predicting, signal] },
   "DepthSample.of": {
     call: ddsc.DepthSample.of as Call,
     given: [countBatch, panels, base, { labels: new Int32Array(0), numbers: new Float32Array(0) }],

@@ -1,6 +1,8 @@
+import { checkKind } from "../base/arguments.js";
 import { baseOf } from "../counts/ask_model.js";
 import { symmetricEigen } from "../counts/principal_components.js";
 import type { Denoiser } from "../model/denoiser.js";
+import { requireCounts } from "./counted_cells.js";
 
 /** Coordinates of states and factors. */
 export interface StateCoordinates {
@@ -22,8 +24,12 @@ const TOLERANCE = 1e-12;
  * so that the squared distance of two states is the mean, over molecules, of the squared difference of the tilts (by how much the log of
  * a gene's expected count differs), and the first coordinate is the one along which genes move most. Of each column of V the largest
  * number is positive. A model without factors keeps its coordinates.
+ *
+ * Throws `ARGUMENT_TYPE`, `MODEL_CONFIG` for a model of ranks, `MODEL_BASE`; rejects with the signal's reason when aborted.
  */
 export async function stateCoordinates(model: Denoiser, signal?: AbortSignal): Promise<StateCoordinates> {
+  requireCounts(model);
+  if (signal !== undefined) checkKind("signal", signal, "signal");
   const { share } = baseOf(model);
   const width = model.config.counts?.state ?? 0;
   const raw = await model.readParameter("factor.weight", model.inferenceWeights);
