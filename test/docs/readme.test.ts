@@ -93,7 +93,7 @@ describe("the README's tour", () => {
     } finally {
       await rm(file);
     }
-  });
+  }, 480_000);
 });
 
 describe.skipIf(!isBuilt)("the README's program in a project of a user", () => {
