@@ -49,7 +49,7 @@ DDSC_KERNEL(kRowThreads) markRows(DrawInput in, Global<std::int32_t> tokens, Glo
   const Global<const float> logits = in.logits[row];
   float nothing = 0;
   for (std::int64_t i = in.firstValue; i < in.logits.cols - 1; ++i) nothing += zeroOrNaN(logits[i]);
-  tokens[row] = isFinite(nothing) ? 0 : -1;
+  tokens[row] = isFinite(static_cast<double>(nothing)) ? 0 : -1;
   probability[row] = 0;
 }
 
