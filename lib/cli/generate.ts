@@ -1,6 +1,6 @@
 import { DdscError } from "../base/errors.js";
 import { Purpose, RandomStream } from "../base/random.js";
-import { type StreamedRows, writeAnnData } from "../data/anndata/write.js";
+import { type AnnDataStream, type StreamedRows, writeAnnData } from "../data/anndata/write.js";
 import { refuseOwnFiles } from "../data/report/own_files.js";
 import type { Frame } from "../data/sources/frame.js";
 import type { CellSource } from "../data/sources/source.js";
@@ -55,7 +55,7 @@ Example: ddsc generate --model runs/a --genes Sox2,Pax6,Actb --cells 500 --out n
     const { skipUnknown } = options;
     const { names: genes } = findListedGenes(listed, { vocabulary: model.vocabulary, skipUnknown, output });
     using progress = new CellProgress(output, options.cells);
-    await writeAnnData(options.out, {
+    const contents: AnnDataStream = {
       obs: named(Array.from({ length: options.cells }, (_, cell) => `generated-${cell}`)),
       var: named(genes),
       matrices: { X: { kind: "dense", type: "float32" }, "layers/rank": { kind: "dense", type: "int32" } },
@@ -69,7 +69,8 @@ Example: ddsc generate --model runs/a --genes Sox2,Pax6,Actb --cells 500 --out n
         progress,
       }),
       uns: { ddsc: { package: packageVersion(), command: "generate", model: options.model } },
-    });
+    };
+    await writeAnnData(options.out, contents, { overwrite: options.overwrite });
     progress.clear();
     output.line(
       `${options.out}: ${withThousands(options.cells)} cells x ${withThousands(genes.length)} genes`,

@@ -1,7 +1,7 @@
 import { checkKind } from "../base/arguments.js";
 import { checkChoice } from "../base/errors.js";
 import { FOLDS } from "../counts/folds.js";
-import { type StreamedRows, writeAnnData } from "../data/anndata/write.js";
+import { type AnnDataStream, type StreamedRows, writeAnnData } from "../data/anndata/write.js";
 import type { Column } from "../data/sources/frame.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { Denoiser } from "../model/denoiser.js";
@@ -49,6 +49,7 @@ export async function embedFile(options: EmbedFileOptions): Promise<Embedding> {
       nll = false,
       conditions = "none",
       allowFractional = false,
+      overwrite = false,
       maxRows,
       signal,
       out,
@@ -80,7 +81,7 @@ export async function embedFile(options: EmbedFileOptions): Promise<Embedding> {
       }
     }
     const factors = await geneFactors(source, model, width);
-    await writeAnnData(out, {
+    const contents: AnnDataStream = {
       ...frames,
       matrices: {
         X: { kind: "csr", type: "float32" },
@@ -98,7 +99,8 @@ export async function embedFile(options: EmbedFileOptions): Promise<Embedding> {
           ...(nll ? { folds: FOLDS } : {}),
         },
       },
-    });
+    };
+    await writeAnnData(out, contents, { overwrite });
     return {
       out,
       cells: cellCount,

@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import { type StreamedRows, writeAnnData } from "../../data/anndata/write.js";
+import { type AnnDataStream, type StreamedRows, writeAnnData } from "../../data/anndata/write.js";
 import { framesOf } from "../../data/sources/frames.js";
 import { rowRange } from "../../data/sources/parts.js";
 import type { CellSource } from "../../data/sources/source.js";
@@ -41,7 +41,7 @@ export async function imputeRanks(task: ImputeTask): Promise<JsonResult> {
   };
   using progress = new CellProgress(output, source.cellCount);
   const { out } = options;
-  await writeAnnData(out, {
+  const contents: AnnDataStream = {
     ...(await framesOf(source)),
     matrices: RANK_MATRICES,
     rows: fillRows(job, progress),
@@ -54,7 +54,8 @@ export async function imputeRanks(task: ImputeTask): Promise<JsonResult> {
         where: options.where ?? null,
       },
     },
-  });
+  };
+  await writeAnnData(out, contents, { overwrite: options.overwrite });
   noteWritten(source, output);
   const { entries, skippedCells, known, correct, rankError } = job.rows.tally;
   const cellCount = withThousands(source.cellCount);

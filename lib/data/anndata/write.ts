@@ -1,5 +1,6 @@
 import { checkKind, checkOptions } from "../../base/arguments.js";
 import { checkChoice, DdscError, wrongType } from "../../base/errors.js";
+import type { PublishOptions } from "../../base/publish.js";
 import { writeHdf5 } from "../hdf5/writer/writer.js";
 import type { HierarchyWriter } from "../hierarchy_writer.js";
 import type { Column, Frame } from "../sources/frame.js";
@@ -54,16 +55,21 @@ export function anndataFormat(path: string): AnnDataFormat | undefined {
  * Writes AnnData that AnnData 0.8 and later read: NAME.zarr as a folder (zarr version 2), any other name as .h5ad. Matrices are
  * streamed and compressed: memory stays at the tables, the rows given at a time and, for a sparse matrix, 8 bytes a cell. Sparse
  * matrices have int32 indices, int64 where cells times genes exceed 2^31 - 1. What is written appears whole or not at all, in
- * place of what was there.
+ * place of what was there unless `overwrite` is false.
  *
  * Throws `DATA_SHAPE` where lengths disagree, `ARGUMENT_TYPE` (for rows of another type than their matrix, too), `ARGUMENT_NAME` for a
- * name that cannot be written, `FILE_EXISTS` where a store would replace what is none, `FILE_WRITE` if the file system refuses, and what `rows` throws.
+ * name that cannot be written, `FILE_EXISTS` where something is there in the end and is not to be replaced, or a store would replace what is none, `FILE_WRITE` if the file system refuses, and what `rows` throws.
  */
-export async function writeAnnData(path: string, contents: AnnDataStream): Promise<void> {
+export async function writeAnnData(
+  path: string,
+  contents: AnnDataStream,
+  options: PublishOptions = {},
+): Promise<void> {
   checkKind("path", path, "text");
   checkKind("contents", contents, "object");
   checkKinds(contents);
-  await writeAnnDataAs(anndataFormat(path) ?? "h5ad", path, contents);
+  checkOptions(options, { overwrite: "switch" });
+  await writeAnnDataAs(anndataFormat(path) ?? "h5ad", path, contents, options);
 }
 
 /** As `writeAnnData`, in a format that the name does not tell. */
@@ -71,10 +77,11 @@ export async function writeAnnDataAs(
   format: AnnDataFormat,
   path: string,
   contents: AnnDataStream,
+  options: PublishOptions = {},
 ): Promise<void> {
   checkContents(path, contents);
   const write = format === "zarr" ? writeZarr : writeHdf5;
-  await write(path, (writer) => writeContents(writer, path, contents));
+  await write(path, (writer) => writeContents(writer, path, contents), options);
 }
 
 async function writeContents(writer: HierarchyWriter, path: string, contents: AnnDataStream): Promise<void> {

@@ -1,9 +1,8 @@
-import { randomBytes } from "node:crypto";
-import { type FileHandle, open, rename, rm } from "node:fs/promises";
-import { dirname } from "node:path";
+import { type FileHandle, open, rm } from "node:fs/promises";
 import type { Table } from "apache-arrow";
 import { checkNumber, DdscError } from "../../base/errors.js";
-import { fileWriteError, synchroniseFolder } from "../../base/files.js";
+import { fileWriteError } from "../../base/files.js";
+import { beginTemporary, publishFile } from "../../base/publish.js";
 import type { CellBlock, MetadataColumn } from "../sources/cells.js";
 import { type ColumnValues, type EncodedColumn, encodeColumn } from "./encode.js";
 import { encodeFooter, MAGIC, type WrittenGroup, type WrittenLeaf } from "./footer_write.js";
@@ -19,6 +18,8 @@ export interface TahoeShardOptions {
   readonly idColumn?: string;
   /** Cells of a row group; default 1,000. */
   readonly rowGroupCells?: number;
+  /** Whether a file that is there in the end is replaced; default true. */
+  readonly overwrite?: boolean;
 }
 
 const INT64 = 2;
@@ -61,7 +62,7 @@ export class TahoeShardWriter {
 
   /** Begins a file. Throws `ARGUMENT_RANGE`, `ARGUMENT_NAME` for a name of a column given twice or taken, `FILE_WRITE`. */
   static async create(path: string, options: TahoeShardOptions): Promise<TahoeShardWriter> {
-    const { tokens, columns = [], idColumn = "BARCODE_SUB_LIB_ID" } = options;
+    const { tokens, columns = [], idColumn = "BARCODE_SUB_LIB_ID", overwrite = true } = options;
     const rowGroupCells = checkNumber("rowGroupCells", options.rowGroupCells ?? 1000, {
       min: 1,
       max: 65_536,
@@ -77,12 +78,12 @@ export class TahoeShardWriter {
           { file: path },
         );
     }
-    const temporary = `${path}.${process.pid}-${randomBytes(4).toString("hex")}.tmp`;
     try {
+      const temporary = await beginTemporary(path);
       const handle = await open(temporary, "wx");
       const writer = new TahoeShardWriter(
         path,
-        { tokens, columns, idColumn, rowGroupCells },
+        { tokens, columns, idColumn, rowGroupCells, overwrite },
         temporary,
         handle,
       );
@@ -125,7 +126,7 @@ export class TahoeShardWriter {
     }
   }
 
-  /** Writes what is left and the footer, and gives the file its name. Throws `FILE_WRITE`. */
+  /** Writes what is left and the footer, and gives the file its name. Throws `FILE_EXISTS`, `FILE_WRITE`. */
   async close(): Promise<void> {
     try {
       while (this.#heldCells() > 0) await this.#writeGroup(this.#options.rowGroupCells);
@@ -133,8 +134,7 @@ export class TahoeShardWriter {
       await this.#file().sync();
       await this.#file().close();
       this.#handle = undefined;
-      await rename(this.#temporary, this.path);
-      await synchroniseFolder(dirname(this.path));
+      await publishFile(this.#temporary, this.path, { overwrite: this.#options.overwrite });
     } catch (error) {
       await this.abort();
       throw fileWriteError(this.path, error);

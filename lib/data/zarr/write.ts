@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { deflate } from "node:zlib";
 import { DdscError } from "../../base/errors.js";
-import { errorCode, writeFolderAtomically } from "../../base/files.js";
+import { errorCode } from "../../base/files.js";
+import { type PublishOptions, writeFolderAtomically } from "../../base/publish.js";
 import { ChunkStream, DEFLATE_LEVEL } from "../chunk_stream.js";
 import type {
   Attributes,
@@ -56,13 +57,16 @@ interface ArrayDocument {
 export async function writeZarr(
   path: string,
   fill: (writer: HierarchyWriter) => Promise<void>,
+  options: PublishOptions = {},
 ): Promise<void> {
   await refuseOthers(path);
-  await writeFolderAtomically(path, async (temporaryPath) => {
+  const write = async (temporaryPath: string): Promise<void> => {
     const writer = await ZarrWriter.create(path, temporaryPath);
     await fill(writer);
     await writer.close();
-  });
+    await refuseOthers(path);
+  };
+  await writeFolderAtomically(path, write, options);
 }
 
 /** A folder of something else is never replaced. */

@@ -1,6 +1,6 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { DdscError } from "../../../base/errors.js";
-import { writeAtomically } from "../../../base/files.js";
+import { type PublishOptions, writeAtomically } from "../../../base/publish.js";
 import { ChunkStream, DEFLATE_LEVEL } from "../../chunk_stream.js";
 import {
   type Attributes,
@@ -44,12 +44,13 @@ interface GroupNode {
   readonly children: Map<string, GroupNode | number>;
 }
 
-/** Writes the HDF5 file that `fill` describes, whole or not at all: see `writeAtomically`. Throws `FILE_WRITE`. */
+/** Writes the HDF5 file that `fill` describes, whole or not at all: see `writeAtomically`. Throws `FILE_EXISTS`, `FILE_WRITE`. */
 export async function writeHdf5(
   path: string,
   fill: (writer: HierarchyWriter) => Promise<void>,
+  options: PublishOptions = {},
 ): Promise<void> {
-  await writeAtomically(path, async (temporaryPath) => {
+  const write = async (temporaryPath: string): Promise<void> => {
     const writer = await Hdf5Writer.create(temporaryPath);
     try {
       await fill(writer);
@@ -58,7 +59,8 @@ export async function writeHdf5(
       await writer.abandon();
       throw error;
     }
-  });
+  };
+  await writeAtomically(path, write, options);
 }
 
 /**
