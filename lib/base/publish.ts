@@ -89,7 +89,7 @@ async function moveToReserved(temporaryPath: string, target: string): Promise<vo
 export function occupiedError(path: string): DdscError {
   return new DdscError(
     "FILE_EXISTS",
-    `${path}: something is there that was not when the work began, and it is kept; choose another name, or ask for it to be replaced`,
+    `${path}: something is there that was not when the work began, and it is kept; choose another name, or pass overwrite`,
     { file: path },
   );
 }

@@ -182,8 +182,11 @@ describe("ddsc train on ranks", () => {
     expect(JSON.parse(await readFile(join(run, "last", "training.json"), "utf8")).steps).toBe(3);
   });
 
-  it("saves and exits with 130 at Ctrl-C, and goes on from there with --resume", async () => {
-    const stopped = join(folder, "stopped");
+  it.each([
+    ["SIGINT", 130],
+    ["SIGHUP", 129],
+  ] as const)("saves at %s, exits with %i, and goes on from there with --resume", async (signal, code) => {
+    const stopped = join(folder, `stopped-${signal}`);
     const words = [
       "train",
       "--values",
@@ -198,10 +201,10 @@ describe("ddsc train on ranks", () => {
       stopped,
     ];
     const child = start([...words, "--steps", "100000", "--checkpoint-every", "100000"]);
-    child.stderr.once("data", () => child.kill("SIGINT"));
+    child.stderr.once("data", () => child.kill(signal));
     const first = await ended(child);
     expect(first.stderr).toContain("press Ctrl-C again");
-    expect(first.code).toBe(130);
+    expect(first.code).toBe(code);
     const { step } = JSON.parse(await readFile(join(stopped, "last", "training.json"), "utf8")).state;
     expect(step).toBeGreaterThan(0);
     const second = await ddsc("train", "--resume", "--out", stopped, "--steps", String(step + 2), "--json");
