@@ -84,7 +84,7 @@ export const demo = defineCommand({
     output.line();
     const how = { seed, signal, resamples: size.resamples };
     const { scores, predictor, cells } = await evaluateBoth(model, training, heldOut, how);
-    output.line(renderCountTable(scores));
+    output.lines(renderCountTable(scores));
     output.line();
 
     output.line(`4. ${SHOWN_GENES} genes of one such cell, hidden and predicted from the others:`);

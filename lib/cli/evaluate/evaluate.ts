@@ -129,10 +129,10 @@ Example: ddsc evaluate --model runs/a --json`,
     output.line(
       `${source.name}: ${withThousands(result.cells)} cells, ${withThousands(result.tokens)} ranks`,
     );
-    output.line(renderTable(result));
+    output.lines(renderTable(result));
     if (result.groups !== undefined) {
       output.line();
-      output.line(renderGroups(result.groups, options.by ?? ""));
+      output.lines(renderGroups(result.groups, options.by ?? ""));
     }
     return { model: options.model, data: source.name, ...result };
   },

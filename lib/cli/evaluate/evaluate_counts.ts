@@ -82,7 +82,7 @@ export async function evaluateCountModel(
     seed,
     signal,
   });
-  output.line(renderCountTable(result, by));
+  output.lines(renderCountTable(result, by));
   return result;
 }
 
