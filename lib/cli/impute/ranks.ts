@@ -1,5 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { type AnnDataStream, type StreamedRows, writeAnnData } from "../../data/anndata/write.js";
+import { publicAddress } from "../../data/io/addresses.js";
 import { framesOf } from "../../data/sources/frames.js";
 import { rowRange } from "../../data/sources/parts.js";
 import type { CellSource } from "../../data/sources/source.js";
@@ -50,7 +51,7 @@ export async function imputeRanks(task: ImputeTask): Promise<JsonResult> {
         package: packageVersion(),
         command: "impute",
         model: options.model,
-        data: options.data,
+        data: publicAddress(options.data),
         where: options.where ?? null,
       },
     },
