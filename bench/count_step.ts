@@ -1,5 +1,5 @@
 /**
- * npm run bench:counts -- [--data FILE | --genes N] [--batch N] [--repeats N] [--preset NAME] [--dtype fp32|bf16]
+ * npm run bench:counts -- [--data FILE | --genes N --depth N] [--batch N] [--repeats N] [--preset NAME] [--dtype fp32|bf16]
  *
  * What does it cost to train on whole cells in counts? In turns in one run, the same network and machine:
  *   a step of the count model, and one of the rank model on as many tokens (rows) a cell: seconds, and their ratio;
@@ -22,13 +22,14 @@ import { orUsage, wholeOption } from "./options.js";
 import { median, secondsOf } from "./statistics.js";
 import { trainStep } from "./subjects.js";
 
-const { data, genes, batch, repeats, preset, dtype } = orUsage(
-  "usage: npm run bench:counts -- [--data FILE | --genes N] [--batch N] [--repeats N] [--preset NAME] [--dtype fp32|bf16]",
+const { data, genes, depth, batch, repeats, preset, dtype } = orUsage(
+  "usage: npm run bench:counts -- [--data FILE | --genes N --depth N] [--batch N] [--repeats N] [--preset NAME] [--dtype fp32|bf16]",
   () => {
     const { values } = parseArgs({
       options: {
         data: { type: "string" },
         genes: { type: "string", default: "1767" },
+        depth: { type: "string", default: "800" },
         batch: { type: "string", default: "64" },
         repeats: { type: "string", default: "7" },
         preset: { type: "string", default: "nano" },
@@ -38,6 +39,7 @@ const { data, genes, batch, repeats, preset, dtype } = orUsage(
     return {
       data: values.data,
       genes: wholeOption("--genes", values.genes, 4),
+      depth: wholeOption("--depth", values.depth),
       batch: wholeOption("--batch", values.batch),
       repeats: wholeOption("--repeats", values.repeats),
       preset: checkChoice("--preset", values.preset, presetNames),
@@ -48,7 +50,7 @@ const { data, genes, batch, repeats, preset, dtype } = orUsage(
 
 using source =
   data === undefined
-    ? new MemorySource(simulateCells({ cells: batch, genes, seed: 0 }).cells)
+    ? new MemorySource(simulateCells({ cells: batch, genes, librarySize: depth, seed: 0 }).cells)
     : await openCells(data);
 using model = await Denoiser.create({
   preset,

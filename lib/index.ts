@@ -1,6 +1,7 @@
 /** Masked discrete diffusion for single-cell gene expression: the public API. */
 
 export { DdscError, type DdscErrorPlace } from "./base/errors.js";
+export type { PublishOptions } from "./base/publish.js";
 export {
   type BatchLimit,
   BatchLoader,
@@ -22,6 +23,7 @@ export {
   streamRows,
   tokenizeRows,
 } from "./batching/index.js";
+export * from "./comparison/index.js";
 export { CellConditions, type ToldConditions } from "./conditions/cell_conditions.js";
 export type { Condition, LabelCondition, NumberCondition } from "./conditions/condition.js";
 export { type LearntConditions, learnConditions } from "./conditions/learn.js";
@@ -45,6 +47,7 @@ export {
   writeH5ad,
   writeH5adStreamed,
 } from "./data/anndata/h5ad_write.js";
+export type { FrameRows, StreamedColumn, StreamedFrame } from "./data/anndata/streamed_frame.js";
 export { type AnnDataStream, type StreamedRows, writeAnnData } from "./data/anndata/write.js";
 export type { RowsGiven, SparseRows, StreamedMatrix, StreamedType } from "./data/anndata/write_matrices.js";
 export type { UnstructuredValue } from "./data/anndata/write_uns.js";
@@ -86,6 +89,7 @@ export type {
 export { subsetSource } from "./data/sources/subset.js";
 export * from "./diffusion/index.js";
 export * from "./evaluation/index.js";
+export * from "./generation/index.js";
 export * from "./imputation/index.js";
 export { type ModelShape, type PresetName, presetNames, presets } from "./model/config.js";
 export { Denoiser, type DenoiserOptions, type LoadOptions, type WeightsKind } from "./model/denoiser.js";

@@ -115,8 +115,32 @@ const countSampling = {
   maxRows: 100,
   signal,
 };
+const compared = cellsOf(twoTypes(20, 6, 1).dense, twoTypes(20, 6, 1).labels);
+const comparing = { training: compared, cells: 20, resamples: 20, seed: 0, signal };
 const sourceCells = { rows: countBatch.cells, conditions: ddsc.CellConditions.none([]) };
 const predictor = new ddsc.ModelPredictor(predicting, { heldOut: sourceCells, training: sourceCells });
+const countedOptions = {
+  selection: {},
+  conditions: "none",
+  allowFractional: true,
+  maxRows: 1000,
+  signal,
+  onProgress: () => undefined,
+  onNote: () => undefined,
+};
+const filed = {
+  model: predicting,
+  modelName: "runs/a",
+  data: source,
+  out: join(root, "out.h5ad"),
+  where: "library_size > 0",
+  conditions: "none",
+  allowFractional: true,
+  overwrite: true,
+  maxRows: 1000,
+  signal,
+  onProgress: () => undefined,
+};
 const record = await recordData(source, { where: null, heldOut: null });
 
 afterAll(async () => {
@@ -302,6 +326,11 @@ const entries: Readonly<Record<string, Entry>> = {
     ],
   },
   evaluateCounts: { call: ddsc.evaluateCounts as Call, given: [countOptions] },
+  compareCells: { call: ddsc.compareCells as Call, given: [compared, compared, comparing] },
+  renderComparison: {
+    call: ddsc.renderComparison as Call,
+    given: [await ddsc.compareCells(compared, compared, comparing), "cell type"],
+  },
   renderCountTable: {
     call: ddsc.renderCountTable as Call,
     given: [await ddsc.evaluateCounts(countOptions), "cell type"],
@@ -381,6 +410,21 @@ const entries: Readonly<Record<string, Entry>> = {
     call: predictor.denoise.bind(predictor) as Call,
     given: [someCells, { places: Int32Array.of(0, 1, 2), training: false }, signal],
   },
+  denoiseCells: {
+    call: (...given) => drain((ddsc.denoiseCells as (...all: unknown[]) => AsyncIterable<unknown>)(...given)),
+    given: [source, predicting, { genes: [3, countVocabulary.token(4)], ...countedOptions }],
+  },
+  embedCells: {
+    call: (...given) => drain((ddsc.embedCells as (...all: unknown[]) => AsyncIterable<unknown>)(...given)),
+    given: [source, predicting, { nll: true, ...countedOptions }],
+  },
+  imputeFile: {
+    call: ddsc.imputeFile as Call,
+    given: [{ ...filed, layers: ["low"], genes: [3], least: 0.1, replaceX: true }],
+  },
+  embedFile: { call: ddsc.embedFile as Call, given: [{ ...filed, nll: true }] },
+  chanceAboveZero: { call: ddsc.chanceAboveZero as Call, given: [2, 1] },
+  negativeBinomialQuantile: { call: ddsc.negativeBinomialQuantile as Call, given: [0.05, 2, 1] },
   openRunCells: { call: ddsc.openRunCells as Call, given: [record] },
   splitRunCells: { call: ddsc.splitRunCells as Call, given: [record, source] },
   readRecord: { call: ddsc.readRecord as Call, given: [join(root, "run")] },
@@ -470,12 +514,14 @@ describe("the table of public functions", () => {
   it("names every function that these folders make public", async () => {
     const folders = await Promise.all([
       import("../lib/batching/index.js"),
+      import("../lib/comparison/index.js"),
       import("../lib/conditions/cell_conditions.js"),
       import("../lib/conditions/learn.js"),
       import("../lib/counts/index.js"),
       import("../lib/counts/network_rows.js"),
       import("../lib/counts/posterior.js"),
       import("../lib/evaluation/index.js"),
+      import("../lib/imputation/index.js"),
       import("../lib/model/denoiser.js"),
       import("../lib/model/memory.js"),
       import("../lib/sampling/index.js"),

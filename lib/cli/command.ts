@@ -33,17 +33,39 @@ export interface CommandSpec<N extends OptionName, R extends N> {
   readonly summary: string;
   /** Further help: what comes out, an example. */
   readonly details?: string;
-  /** Positional argument FILE, given to `run` as `options.file`. */
-  readonly file?: string;
-  /** Whether FILE may be left out; `options.file` is then "". */
-  readonly isFileOptional?: boolean;
+  /** Positional arguments in order, given to `run` as `options.files`. */
+  readonly files?: readonly FileArgument[];
+  /** How the help writes options and arguments; left out, it follows from `files`. */
+  readonly usage?: string;
   readonly options: readonly N[];
   readonly required: readonly R[];
   /** Defaults other than the table's. */
   readonly defaults?: { readonly [K in N]?: OptionValue<(typeof OPTIONS)[K]> };
-  /** What the help says other than the table, where an option is not the same for every command. */
-  readonly texts?: { readonly [K in N]?: { readonly help?: string; readonly defaultText?: string } };
-  run(options: OptionValues<N, R> & { readonly file: string }, context: CommandContext): Promise<JsonResult>;
+  /** What differs from the table where an option is not the same for every command: its help, its range. */
+  readonly texts?: { readonly [K in N]?: OptionText };
+  run(options: OptionValues<N, R> & FilesGiven, context: CommandContext): Promise<JsonResult>;
+}
+
+/** What an option is for one command. */
+export interface OptionText {
+  readonly help?: string;
+  readonly defaultText?: string;
+  /** Of a number. */
+  readonly min?: number;
+  readonly max?: number;
+}
+
+/** A positional argument. */
+export interface FileArgument {
+  readonly name: string;
+  readonly help: string;
+  /** Whether it may be left out; those after it may then be, too. */
+  readonly isOptional?: boolean;
+}
+
+/** The positional arguments that were given, in order. */
+interface FilesGiven {
+  readonly files: readonly string[];
 }
 
 /** Lets the compiler work out which options a command takes. */
@@ -67,20 +89,29 @@ export function addCommand<N extends OptionName, R extends N>(
     specs[name] = { ...withDefault(OPTIONS[name], defaults[name]), ...texts[name] };
   }
   const command = program.command(spec.name).description(spec.summary);
-  if (spec.file !== undefined)
-    command.argument(spec.isFileOptional === true ? "[file]" : "<file>", spec.file);
+  const files = spec.files ?? [];
+  for (const { name, help, isOptional } of files)
+    command.argument(isOptional === true ? `[${name}]` : `<${name}>`, help);
+  if (spec.usage !== undefined) command.usage(spec.usage);
   if (spec.details !== undefined) command.addHelpText("after", `\n${spec.details}`);
   for (const [name, option] of Object.entries(specs)) {
     const required = (spec.required as readonly string[]).includes(name);
     const help = describeOption(option);
     const shown = new Option(flagWithValue(name, option), required ? `${help} (required)` : help);
-    if (option.kind !== "flag") shown.argParser((text: string) => parseOption(name, option, text));
+    if (option.kind !== "flag") {
+      shown.argParser((text: string, before: unknown) => {
+        const joins = option.kind === "text" && option.repeats === true && typeof before === "string";
+        return parseOption(name, option, joins ? `${before},${text}` : text);
+      });
+    }
     command.addOption(shown);
   }
   command.action(async (...given: unknown[]) => {
     const typed = command.opts<Record<string, OptionValue<OptionSpec> | undefined>>();
     const config = typeof typed.config === "string" ? await readConfigFile(typed.config, specs) : new Map();
-    const known: Record<string, unknown> = { file: spec.file === undefined ? "" : (given[0] ?? "") };
+    const known: Record<string, unknown> = {
+      files: given.slice(0, files.length).filter((file) => file !== undefined),
+    };
     for (const [name, option] of Object.entries(specs)) {
       known[name] = typed[name] ?? config.get(name) ?? (option.kind === "flag" ? false : option.default);
     }
@@ -90,7 +121,7 @@ export function addCommand<N extends OptionName, R extends N>(
       throw new UsageError(`${spec.name} needs ${flagWithValue(name, needed)}: ${needed.help}`);
     }
     // Checked above option by option: the record has the shapes that OptionValues describes.
-    const options = known as OptionValues<N, R> & { readonly file: string };
+    const options = known as OptionValues<N, R> & FilesGiven;
     const { quiet, json } = known as OptionValues<(typeof EVERYWHERE)[number]>;
     const output = new Output({
       results: quiet && json ? undefined : process.stdout,

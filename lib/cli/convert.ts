@@ -21,14 +21,20 @@ where it was when the same command is given again.
 Examples: ddsc convert filtered_feature_bc_matrix/ --out cells.h5ad
           ddsc convert "data/*.h5ad" --out shards --where "drug = 'DMSO'"
           ddsc convert --simulate 1000000 --out simulated`,
-  file: "a file, folder, address or pattern; several separated by commas",
-  isFileOptional: true,
+  files: [
+    {
+      name: "file",
+      help: "a file, folder, address or pattern; several separated by commas",
+      isOptional: true,
+    },
+  ],
   options: [
     "out",
     ...DATA_OPTIONS,
     "where",
     "simulate",
     "simulatedGenes",
+    "simulatedDepth",
     "seed",
     "cellsPerFile",
     "overwrite",
@@ -61,17 +67,22 @@ Examples: ddsc convert filtered_feature_bc_matrix/ --out cells.h5ad
 
 async function openInput(
   options: Parameters<typeof openSelected>[1] & {
-    readonly file: string;
+    readonly files: readonly string[];
     readonly simulate: number | undefined;
     readonly simulatedGenes: number;
+    readonly simulatedDepth: number | undefined;
     readonly seed: number;
   },
 ): Promise<CellSource> {
-  const { file, simulate, simulatedGenes, seed } = options;
-  if (simulate !== undefined && file !== "") {
+  const { files, simulate, simulatedGenes: genes, simulatedDepth: librarySize, seed } = options;
+  const [file] = files;
+  if (simulate !== undefined && file !== undefined) {
     throw new UsageError("a file and --simulate exclude each other; give one of them");
   }
-  if (simulate !== undefined) return new SimulatedSource({ cells: simulate, genes: simulatedGenes, seed });
-  if (file === "") throw new UsageError("convert needs a file of cells, or --simulate <N>");
+  if (simulate !== undefined) {
+    const depth = librarySize === undefined ? {} : { librarySize };
+    return new SimulatedSource({ cells: simulate, genes, seed, ...depth });
+  }
+  if (file === undefined) throw new UsageError("convert needs a file of cells, or --simulate <N>");
   return openSelected(file, options);
 }

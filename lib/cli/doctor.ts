@@ -49,7 +49,7 @@ function describe(machine: Machine, output: Output): void {
 
 /** All that needs the addon. What is wrong is added to `problems`. */
 async function inspect(
-  options: { readonly file: string } & Parameters<typeof devices.run>[0],
+  options: Parameters<typeof devices.run>[0],
   context: CommandContext,
   problems: string[],
 ): Promise<JsonResult> {

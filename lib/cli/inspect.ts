@@ -11,11 +11,13 @@ import { CellProgress } from "./progress.js";
 export const inspect = defineCommand({
   name: "inspect",
   summary: "show what is in a file of counts or in a model's folder",
-  file: "a file, folder, address or pattern of cells, or the folder of a model or run",
+  files: [
+    { name: "file", help: "a file, folder, address or pattern of cells, or the folder of a model or run" },
+  ],
   options: [...DATA_OPTIONS, "where"],
   required: [],
   run: async (options, { output, signal }) => {
-    const { file } = options;
+    const [file = ""] = options.files;
     const model = await modelIn(file);
     if (model !== undefined) return await inspectModel(model, output);
     using source = await openSelected(file, options);

@@ -30,6 +30,8 @@ export interface TextOption extends Described {
   /** What stands for the value in the help: FILE, DIR, NAME. */
   readonly placeholder: string;
   readonly default?: string;
+  /** Given several times, the texts are joined with commas; else the last one counts. */
+  readonly repeats?: boolean;
 }
 
 /** On or off; off unless given. */

@@ -1,6 +1,6 @@
 import { SCHEDULE_KINDS } from "../diffusion/index.js";
 import { presetNames } from "../model/config.js";
-import { SAMPLER_KINDS } from "../sampling/index.js";
+import { COUNT_SAMPLER_KINDS, SAMPLER_KINDS } from "../sampling/index.js";
 import type { OptionSpec, OptionValue } from "./option_kinds.js";
 
 /**
@@ -158,12 +158,44 @@ export const OPTIONS = {
   changeOfVariables: flag("ranks: let the logarithm of the move chance run linearly in time (subs)"),
 
   // Sampling.
-  sampler: choice("how masked ranks are drawn; parallel goes by confidence", SAMPLER_KINDS, "first-hitting"),
+  sampler: choice(
+    "how what is hidden is drawn; parallel goes by confidence in models of ranks, at random in those of counts",
+    [...new Set([...SAMPLER_KINDS, ...COUNT_SAMPLER_KINDS])],
+    "first-hitting",
+  ),
   samplingSteps: whole("steps of the samplers that have them", { min: 1, max: 1e6, default: 32 }),
   temperature: real("temperature of the draws; 0 takes the most probable rank", {
     min: 0,
     max: 100,
     default: 1,
+  }),
+  set: text(
+    "NAME=VALUE",
+    'counts: a condition of the cells, such as "cell_type=B cells"; NAME= for none; several separated by commas or each with its own --set',
+    { defaultText: "drawn, with the depth, as in the training cells", repeats: true },
+  ),
+  like: text(
+    "FILE",
+    "counts: generate cells of the conditions, total counts and measured genes of this file's",
+  ),
+  depth: whole("counts: total counts of each cell", {
+    min: 1,
+    max: 2 ** 31 - 1,
+    defaultText: "as deep as the training cells of these conditions",
+  }),
+  guidance: real(
+    "counts: how strongly conditions are followed; 1 as learnt, 0 not at all, more: more typical cells",
+    {
+      min: 0,
+      max: 100,
+      default: 1,
+    },
+  ),
+  guidanceRamp: flag("counts: let guidance grow from 1 at the first step to --guidance at the last"),
+  eta: real("counts: how often the remasking sampler hides drawn genes again", {
+    min: 0,
+    max: 1,
+    default: 0.2,
   }),
   cells: whole("cells to generate or simulate", { min: 1, max: 1e8, default: 100 }),
   genes: text(
@@ -222,6 +254,11 @@ export const OPTIONS = {
   // Conversion.
   simulate: whole("simulate so many cells", { min: 1, max: 1e7 }),
   simulatedGenes: whole("genes of simulated cells", { min: 8, max: 1e6, default: 400 }),
+  simulatedDepth: whole("median total counts of simulated cells", {
+    min: 1,
+    max: 1e7,
+    defaultText: "four times the genes",
+  }),
   cellsPerFile: whole("cells a Parquet file", { min: 1, max: 2 ** 31 - 1, default: 100_000 }),
 
   // Demo.
@@ -241,6 +278,11 @@ export const OPTIONS = {
     min: 2,
     max: 1e7,
     default: 10_000,
+  }),
+
+  // Comparison.
+  train: text("FILE", "real cells that the generator learnt from; REAL are then all held out", {
+    defaultText: "half of REAL, or those of --model",
   }),
 
   // All commands.

@@ -2,6 +2,7 @@ import type { Denoiser } from "../model/denoiser.js";
 import type { SamplerConfig, SamplingOptions } from "../sampling/index.js";
 import { type CommandContext, checkExclusive } from "./command.js";
 import type { OptionValues } from "./options.js";
+import { UsageError } from "./usage_error.js";
 
 /** Options of a command that samples. */
 export const SAMPLING_OPTIONS = [
@@ -49,6 +50,8 @@ function samplerOf(
   { sampler: kind, samplingSteps }: SamplingValues,
   { given }: CommandContext,
 ): SamplerConfig {
+  if (kind === "remasking")
+    throw new UsageError("--sampler remasking is for models of counts; choose another");
   if (kind === "first-hitting") return given("samplingSteps") ? { kind, steps: samplingSteps } : { kind };
   return { kind, steps: given("sampler") && !given("samplingSteps") ? DEFAULT_STEPS : samplingSteps };
 }

@@ -19,7 +19,7 @@ import { DATA_OPTIONS, describeDevice, noteSource, openData, openRunData } from 
 import { flagOf } from "./option_kinds.js";
 import { EVERYWHERE, type OptionName, type OptionValues } from "./options.js";
 import { type Output, withThousands } from "./output.js";
-import { checkMemory, describeMemory } from "./training_memory.js";
+import { checkLeastMemory, checkMemory, describeMemory } from "./training_memory.js";
 import { UsageError } from "./usage_error.js";
 
 const MODEL_SHAPE = [
@@ -151,6 +151,7 @@ async function begin(options: Options, context: CommandContext) {
   checkExclusive(context, "holdout", "validation");
   if (options.data === undefined) throw new UsageError("train needs --data <FILE>: counts to train on");
   await RunFolder.check(options.out, { overwrite: options.overwrite });
+  await checkLeastMemory(options);
   const source = await openData(options.data, options);
   try {
     const { vocabulary: file } = options;

@@ -72,13 +72,27 @@ describe("ddsc convert", () => {
 
   it("simulates cells, and goes back to .h5ad", async () => {
     const simulated = join(folder, "simulated");
-    await ddsc("convert", "--simulate", "50", "--simulated-genes", "20", "--out", simulated);
+    await ddsc(
+      "convert",
+      "--simulate",
+      "50",
+      "--simulated-genes",
+      "20",
+      "--simulated-depth",
+      "500",
+      "--out",
+      simulated,
+    );
     const back = join(folder, "simulated.h5ad");
     const condition = ["--where", "cell_type = 'type-0'"];
     const { code } = await ddsc("convert", simulated, "--out", back, ...condition);
     expect(code).toBe(0);
     using source = await openCells(back);
     expect(source.genes).toHaveLength(20);
+    const { counts } = await source.read(Int32Array.from({ length: source.cellCount }, (_, row) => row));
+    const mean = counts.reduce((sum, count) => sum + count, 0) / source.cellCount;
+    expect(mean).toBeGreaterThan(300);
+    expect(mean).toBeLessThan(1000);
     expect(new Set((await source.metadata()).getChild("cell_type"))).toEqual(new Set(["type-0"]));
   });
 

@@ -45,7 +45,7 @@ describe("ddsc train on ranks", () => {
   });
 
   it.each([
-    ["medium", "a smaller --batch or a smaller --preset"],
+    ["medium", "a smaller --preset"],
     ["tiny", "--recompute \\(0\\.\\d\\d GiB\\), a smaller --batch or a smaller --preset"],
   ])(
     "refuses a run of preset %s that the machine has no memory for, and says what would help",
@@ -68,15 +68,31 @@ describe("ddsc train on ranks", () => {
       ];
       const child = start(words, {
         NODE_OPTIONS: `--import ${join(import.meta.dirname, "little_memory.mjs")}`,
+        DDSC_TEST_MEMORY: "1228.8",
       });
       const { code, stderr } = await ended(child);
       expect(code).toBe(1);
       expect(stderr).toMatch(
-        new RegExp(`^ddsc: TRAIN_MEMORY: .* GiB of memory, .* has 1\\.00 GiB; try ${remedy}\n$`),
+        new RegExp(`^ddsc: TRAIN_MEMORY: .* GiB of memory.*, .* has 1\\.20 GiB; try ${remedy}\n$`),
       );
       await expect(readdir(out)).rejects.toThrow(/ENOENT/);
     },
   );
+
+  it("is refused before the data are opened where even the smallest would not fit beside the program", async () => {
+    const child = start(
+      ["train", "--data", join(folder, "no-such.h5ad"), "--preset", "small", "--out", join(folder, "never")],
+      {
+        NODE_OPTIONS: `--import ${join(import.meta.dirname, "little_memory.mjs")}`,
+        DDSC_TEST_MEMORY: "512",
+      },
+    );
+    const { code, stderr } = await ended(child);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /^ddsc: TRAIN_MEMORY: training would take \d\.\d\d GiB of memory at least, beside 0\.\d\d GiB for the program .* has 0\.50 GiB/,
+    );
+  });
 
   it("leaves a run: checkpoints, the links last and best, and metrics", async () => {
     expect(await readdir(run)).toEqual(expect.arrayContaining(["best", "last", "metrics.jsonl", "step-3"]));

@@ -1,8 +1,5 @@
-import { join } from "node:path";
 import { DdscError } from "../../base/errors.js";
 import { type RaggedBatch, streamCells } from "../../batching/index.js";
-import type { CellSelection } from "../../data/select/selection.js";
-import { missingColumn } from "../../data/sources/frame.js";
 import { requireRawCounts } from "../../data/sources/raw_counts.js";
 import type { CellSource } from "../../data/sources/source.js";
 import {
@@ -11,7 +8,6 @@ import {
   renderGroups,
   renderTable,
 } from "../../evaluation/index.js";
-import { exists, findModel } from "../../model/model_files.js";
 import {
   addReport,
   describeReport,
@@ -19,19 +15,11 @@ import {
   type TokenizedCells,
   type TokenizerReport,
 } from "../../tokenizer/index.js";
-import {
-  isSameData,
-  openRunCells,
-  recordData,
-  requireRunData,
-  selectionOf,
-} from "../../training/run_data.js";
-import { readRecord, TRAINING_FILE, type TrainingRecord } from "../../training/state.js";
 import { checkExclusive, defineCommand } from "../command.js";
-import { DATA_OPTIONS, MODEL_OPTIONS, noteSource, openData, openModel, openRunData } from "../open.js";
-import { type Output, withThousands } from "../output.js";
+import { DATA_OPTIONS, labelsFrom, MODEL_OPTIONS, noteSource, openData, openModel } from "../open.js";
+import { withThousands } from "../output.js";
 import { CellProgress } from "../progress.js";
-import { UsageError } from "../usage_error.js";
+import { bothConditions, chooseCells, openTraining, readRun } from "../run_cells.js";
 import { type EmptyEvaluation, explainEmpty } from "./empty_evaluation.js";
 import { evaluateCountModel } from "./evaluate_counts.js";
 
@@ -66,13 +54,14 @@ Example: ddsc evaluate --model runs/a --json`,
     const { output, signal } = context;
     using given = options.data === undefined ? undefined : await openData(options.data, options);
     const record = await readRun(options.model);
-    using own = await openTraining(record, given, options.model, output);
+    const asked = { folder: options.model, record, given, place: "--data" };
+    using own = await openTraining(asked, output);
     using model = await openModel(options, output);
-    const { source, heldOut, training } = await chooseCells(record, given, own, options.model);
+    const { source, heldOut, training } = await chooseCells(asked, own);
     // What a run was trained on, its model may be scored on.
     const allowFractional = options.allowFractional || record?.settings.allowFractional === true;
     await requireRawCounts(source, allowFractional);
-    const selection = { ...heldOut, ...both(heldOut.where, options.where) };
+    const selection = { ...heldOut, ...bothConditions(heldOut.where, options.where) };
     if (model.ofCounts) {
       if (training === undefined) throw noTraining(options.model);
       const { ratios, seed, thin, openProblems, heldOutCells, trainingCells, by, batchTokens } = options;
@@ -153,95 +142,6 @@ function noTraining(folder: string): DdscError {
 
 /** Cells that the network gets at a time where `--batch` is not given. */
 const DEFAULT_CELLS = 64;
-/** Group of cells without a value in the column of `--by`. */
-const NO_VALUE = "(none)";
-
-/** Two conditions as one. */
-function both(one: string | undefined, other: string | undefined): { readonly where?: string } {
-  if (one === undefined || other === undefined) {
-    const where = one ?? other;
-    return where === undefined ? {} : { where };
-  }
-  return { where: `(${one}) and (${other})` };
-}
-
-/** Reads the groups of cells from a column of metadata. Throws `DATA_MISSING_COLUMN`. */
-function labelsFrom(source: CellSource, column: string): (cells: Float64Array) => Promise<readonly string[]> {
-  const known = source.metadataColumns.map(({ name }) => name);
-  if (!known.includes(column)) throw missingColumn(source.name, column, known);
-  return async (cells) => {
-    const table = await source.metadata({ columns: [column], rows: Int32Array.from(cells) });
-    return Array.from(table.getChild(column) ?? [], (value: unknown) =>
-      value === null ? NO_VALUE : String(value),
-    );
-  };
-}
-
-/** What a model remembers of its training; undefined for one that was saved outside of a run. */
-async function readRun(folder: string): Promise<TrainingRecord | undefined> {
-  const model = await findModel(folder);
-  return (await exists(join(model, TRAINING_FILE))) ? readRecord(model) : undefined;
-}
-
-/** The data of the run where `--data` is not that; undefined, said on stderr, where it can no longer be read. */
-async function openTraining(
-  record: TrainingRecord | undefined,
-  given: CellSource | undefined,
-  folder: string,
-  output: Output,
-): Promise<CellSource | undefined> {
-  if (
-    record === undefined ||
-    (given !== undefined && isSameData(record.data, await recordData(given, record.data)))
-  )
-    return undefined;
-  if (given === undefined) return openRunData(record.data);
-  try {
-    return await openRunCells(record.data);
-  } catch (error) {
-    if (!(error instanceof DdscError)) throw error;
-    output.note(`${folder}: no baselines, as the training data cannot be read (${error.message})`);
-    return undefined;
-  }
-}
-
-interface ChosenCells {
-  readonly source: CellSource;
-  /** Cells of `source` to evaluate on. */
-  readonly heldOut: CellSelection;
-  /** What baselines are counted on. */
-  readonly training: { readonly source: CellSource; readonly selection: CellSelection } | undefined;
-}
-
-/** The run's held-out cells, or all cells of other data. Throws `EVALUATION_EMPTY` where the run held out none. */
-async function chooseCells(
-  record: TrainingRecord | undefined,
-  given: CellSource | undefined,
-  own: CellSource | undefined,
-  folder: string,
-): Promise<ChosenCells> {
-  const trained = own ?? (record === undefined ? undefined : given);
-  if (record !== undefined && trained !== undefined) await requireRunData(record.data, trained);
-  const training =
-    record === undefined || trained === undefined
-      ? undefined
-      : { source: trained, selection: selectionOf(record.data, "train") };
-  if (given !== undefined && given !== trained) return { source: given, heldOut: {}, training };
-  if (record === undefined || trained === undefined) {
-    throw new UsageError(
-      `${folder} does not say what it was trained on; give cells to evaluate on with --data`,
-    );
-  }
-  if (record.data.heldOut !== null) {
-    return { source: trained, heldOut: selectionOf(record.data, "validation"), training };
-  }
-  throw new DdscError(
-    "EVALUATION_EMPTY",
-    `${folder}: the run was trained with --validation 0, so it held out no cells; give other cells with --data, or train with --validation above 0`,
-    { file: folder },
-  );
-}
-
 /** The batches of streamed cells; what was left out is added to `report`. */
 async function* batchesOf(
   parts: AsyncIterable<TokenizedCells>,

@@ -1,7 +1,6 @@
 import { DdscError } from "../../base/errors.js";
 import { CellConditions } from "../../conditions/cell_conditions.js";
 import type { SourceCells } from "../../counts/ask_model.js";
-import type { CellSelection } from "../../data/select/selection.js";
 import type { CellSource } from "../../data/sources/source.js";
 import { type CountCells, cellCount, countCellsOf } from "../../evaluation/counts/count_cells.js";
 import { type CountEvaluation, evaluateCounts, renderCountTable } from "../../evaluation/counts/index.js";
@@ -11,12 +10,7 @@ import type { Denoiser } from "../../model/denoiser.js";
 import { runTokenizer } from "../../training/tokenizer.js";
 import { tokensOfSome } from "../../training/validation_cells.js";
 import { type Output, withThousands } from "../output.js";
-
-/** Some cells of a source. */
-export interface ChosenSource {
-  readonly source: CellSource;
-  readonly selection: CellSelection;
-}
+import type { ChosenSource } from "../run_cells.js";
 
 /** What `evaluate` is asked for a model of counts. */
 export interface CountEvaluationOptions {

@@ -1,15 +1,15 @@
 import { refuseOwnFiles } from "../../data/report/own_files.js";
 import { requireRawCounts } from "../../data/sources/raw_counts.js";
-import { findModel, readDescription } from "../../model/model_files.js";
 import { checkExclusive, defineCommand } from "../command.js";
 import { readGeneList } from "../gene_list.js";
+import { isOfCounts, refuseOthers } from "../kind_of_model.js";
 import { openModel, openSelected } from "../open.js";
 import { checkOutEnding, checkOutFile } from "../out_path.js";
 import { samplingCells } from "../sampling.js";
 import { UsageError } from "../usage_error.js";
 import { imputeCounts } from "./counts.js";
 import { imputeRanks } from "./ranks.js";
-import { IMPUTE_OPTIONS, IMPUTE_REQUIRED, refuseOthers } from "./task.js";
+import { IMPUTE_KINDS, IMPUTE_OPTIONS, IMPUTE_REQUIRED } from "./task.js";
 
 /** `ddsc impute`: what to expect of genes in the cells of a file. */
 export const impute = defineCommand({
@@ -62,8 +62,8 @@ Examples: ddsc impute --model runs/a --data cells.h5ad --out filled.h5ad
       throw new UsageError("--fill listed needs --genes");
     checkOutEnding(options.out, "NAME.h5ad or NAME.zarr");
     await checkOutFile(options.out, options.overwrite);
-    const ofCounts = (await readDescription(await findModel(options.model))).config.counts !== undefined;
-    refuseOthers(options.model, ofCounts, context);
+    const ofCounts = await isOfCounts(options.model);
+    refuseOthers(options.model, ofCounts, IMPUTE_KINDS, context, { batch: "give --batch-tokens instead" });
     if (ofCounts) return await imputeCounts(listed, options, context);
     using source = await openSelected(options.data, options);
     await refuseOwnFiles(source, options.out);

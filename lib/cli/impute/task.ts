@@ -1,11 +1,10 @@
 import type { CellSource } from "../../data/sources/source.js";
 import type { Denoiser } from "../../model/denoiser.js";
 import type { CommandContext } from "../command.js";
+import type { KindOptions } from "../kind_of_model.js";
 import { DATA_OPTIONS, MODEL_OPTIONS } from "../open.js";
-import { flagOf } from "../option_kinds.js";
 import type { OptionName, OptionValues } from "../options.js";
 import { SAMPLING_OPTIONS } from "../sampling.js";
-import { UsageError } from "../usage_error.js";
 
 /** Options of `ddsc impute`. */
 export const IMPUTE_OPTIONS = [
@@ -30,27 +29,20 @@ export const IMPUTE_OPTIONS = [
 ] as const satisfies readonly OptionName[];
 
 /** Those that belong to one kind of model. */
-const OF_RANKS = [
-  "fill",
-  "maskFraction",
-  "atOnce",
-  "maxLength",
-  "sampler",
-  "samplingSteps",
-  "temperature",
-  "seed",
-  "batch",
-] as const satisfies readonly OptionName[];
-const OF_COUNTS = ["layers", "least", "replaceX", "tell"] as const satisfies readonly OptionName[];
-
-/** Throws a UsageError where an option was given that is for the other kind of model. */
-export function refuseOthers(model: string, ofCounts: boolean, { given }: CommandContext): void {
-  const other = (ofCounts ? OF_RANKS : OF_COUNTS).find(given);
-  if (other === undefined) return;
-  const [wanted, own] = ofCounts ? ["ranks", "counts"] : ["counts", "ranks"];
-  const remedy = other === "batch" ? "give --batch-tokens instead" : "leave it out";
-  throw new UsageError(`${flagOf(other)} is for models of ${wanted}, and ${model} is of ${own}; ${remedy}`);
-}
+export const IMPUTE_KINDS: KindOptions = {
+  ranks: [
+    "fill",
+    "maskFraction",
+    "atOnce",
+    "maxLength",
+    "sampler",
+    "samplingSteps",
+    "temperature",
+    "seed",
+    "batch",
+  ],
+  counts: ["layers", "least", "replaceX", "tell"],
+};
 
 /** Those that it cannot do without. */
 export const IMPUTE_REQUIRED = ["model", "data", "out"] as const;

@@ -1,3 +1,4 @@
+import { negativeBinomial } from "../../base/count_draws.js";
 import { checkNumber } from "../../base/errors.js";
 import { Purpose, RandomStream } from "../../base/random.js";
 import type { Gene } from "./cells.js";
@@ -195,39 +196,4 @@ export function drawCounts(
 /** Logistic in log mean: 1/2 at the midpoint. */
 function dropoutChance(mean: number, midpoint: number): number {
   return midpoint === 0 ? 0 : 1 / (1 + (mean / midpoint) ** DROPOUT_SLOPE);
-}
-
-/** Negative binomial as a Poisson whose mean is gamma distributed. */
-function negativeBinomial(stream: RandomStream, mean: number, dispersion: number): number {
-  if (dispersion === 0) return poisson(stream, mean);
-  return poisson(stream, gamma(stream, 1 / dispersion) * mean * dispersion);
-}
-
-/** Gamma with scale 1 (Marsaglia and Tsang, 2000; below shape 1 boosted by a power of a uniform). */
-function gamma(stream: RandomStream, shape: number): number {
-  if (shape < 1) return gamma(stream, shape + 1) * (1 - stream.uniform()) ** (1 / shape);
-  const d = shape - 1 / 3;
-  const c = 1 / Math.sqrt(9 * d);
-  for (;;) {
-    const normal = stream.normal();
-    const v = (1 + c * normal) ** 3;
-    if (v <= 0) continue;
-    const u = 1 - stream.uniform();
-    if (Math.log(u) < 0.5 * normal * normal + d - d * v + d * Math.log(v)) return d * v;
-  }
-}
-
-/** Poisson: by products of uniforms, a large mean split into parts that do not underflow. */
-function poisson(stream: RandomStream, mean: number): number {
-  let count = 0;
-  let left = mean;
-  for (; left > 30; left -= 30) count += poissonBelow(stream, 30);
-  return count + poissonBelow(stream, left);
-}
-
-function poissonBelow(stream: RandomStream, mean: number): number {
-  const limit = Math.exp(-mean);
-  let count = 0;
-  for (let product = stream.uniform(); product > limit; product *= stream.uniform()) count++;
-  return count;
 }

@@ -65,8 +65,8 @@ export function chooseCells(cells: CountCells, chosen: Int32Array): CountCells {
   };
 }
 
-/** Throws `ARGUMENT_TYPE` or `BATCH_INVALID` unless cells are whole, over genes that the base knows. */
-export function checkCells(argument: string, cells: CountCells, base: CountBase): void {
+/** Throws `ARGUMENT_TYPE` or `BATCH_INVALID` unless cells are whole, over genes that the base, where there is one, knows. */
+export function checkCells(argument: string, cells: CountCells, base?: CountBase): void {
   checkCellArrays(argument, cells);
   if (cells.labels !== undefined) checkKind(`${argument}.labels`, cells.labels, "list");
   const invalid = (what: string) => new DdscError("BATCH_INVALID", `${argument}: ${what}`, { argument });
@@ -81,11 +81,13 @@ export function checkCells(argument: string, cells: CountCells, base: CountBase)
     throw invalid(`${labels.length} labels for ${panels.length} cells`);
   }
   const measured = panelGenes.map((panel, place) => {
-    const known = new Uint8Array(base.share.length);
+    const known = new Uint8Array(base?.share.length ?? Math.max(0, panel.at(-1) ?? -1) + 1);
     let last = -1;
     for (const gene of panel) {
-      if (gene <= last || gene >= known.length || !((base.share[gene] as number) > 0)) {
-        throw invalid(`panel ${place} lists gene ${gene}, which is out of order or has no share in the base`);
+      const isKnown = gene < known.length && (base === undefined || (base.share[gene] as number) > 0);
+      if (gene <= last || !isKnown) {
+        const other = base === undefined ? "" : " or has no share in the base";
+        throw invalid(`panel ${place} lists gene ${gene}, which is out of order${other}`);
       }
       known[gene] = 1;
       last = gene;

@@ -10,6 +10,7 @@ import {
   type ElementType,
   type HierarchyWriter,
   type StreamedArray,
+  type StreamedTexts,
 } from "../../hierarchy_writer.js";
 import { type ChunkPlace, writeChunkTree } from "./chunks.js";
 import {
@@ -132,6 +133,23 @@ export class Hdf5Writer implements HierarchyWriter {
         await this.#finishDataset(path, type, final, layout, attributes);
       },
     });
+  }
+
+  streamTexts(path: string, length: number, attributes: Attributes = {}): StreamedTexts {
+    const places: ChunkPlace[] = [];
+    const stream = new ChunkStream(ELEMENT_BYTES.string, [length], CHUNK_BYTES, {
+      write: async (compressed) => {
+        places.push({ address: await this.#append(compressed), bytes: compressed.length });
+      },
+      finish: async (shape, chunk) => {
+        const layout = await this.#chunkedLayout(places, chunk, ELEMENT_BYTES.string);
+        await this.#finishDataset(path, "string", shape, layout, attributes);
+      },
+    });
+    return {
+      append: async (texts) => stream.append(await this.#strings(texts)),
+      finish: () => stream.finish(),
+    };
   }
 
   /** Writes what is left (heaps, groups, superblock) and closes the file, which is complete only then. */

@@ -1,0 +1,84 @@
+import { generateFile } from "../../generation/index.js";
+import { COUNT_SAMPLER_KINDS, type CountSamplerConfig } from "../../sampling/index.js";
+import { type CommandContext, checkExclusive, type JsonResult } from "../command.js";
+import { findListedGenes, readGeneList } from "../gene_list.js";
+import { openData, openModel } from "../open.js";
+import { withThousands } from "../output.js";
+import { CellProgress } from "../progress.js";
+import { UsageError } from "../usage_error.js";
+import type { GenerateOptions } from "./options.js";
+
+/** Draws whole cells from a model of counts, and writes them. */
+export async function generateCounts(options: GenerateOptions, context: CommandContext): Promise<JsonResult> {
+  const { output, signal, given } = context;
+  for (const name of ["set", "depth", "genes"] as const) checkExclusive(context, "like", name);
+  const sampler = samplerOf(options, context);
+  const conditions = options.set === undefined ? undefined : conditionsFrom(options.set);
+  const listed = options.genes === undefined ? undefined : await readGeneList(options.genes);
+  using like = options.like === undefined ? undefined : await openData(options.like, options);
+  using model = await openModel(options, output);
+  const { skipUnknown, depth, guidance, guidanceRamp, seed, batch, batchTokens, out, overwrite } = options;
+  const genes = listed && findListedGenes(listed, { vocabulary: model.vocabulary, skipUnknown, output }).ids;
+  using progress = new CellProgress(output, options.cells);
+  const made = await generateFile({
+    model,
+    modelName: options.model,
+    out,
+    overwrite,
+    sampler,
+    guidance: guidanceRamp ? { gamma: guidance, ramp: "linear" } : guidance,
+    seed,
+    signal,
+    onProgress: (cells, of) => progress.update(cells, of),
+    ...(like === undefined ? {} : { like }),
+    ...(like !== undefined && !given("cells") ? {} : { cells: options.cells }),
+    ...(conditions === undefined ? {} : { conditions }),
+    ...(depth === undefined ? {} : { depth }),
+    ...(genes === undefined ? {} : { genes }),
+    ...(batch === undefined ? {} : { batch }),
+    ...(batchTokens === undefined ? {} : { maxRows: batchTokens }),
+  });
+  progress.clear();
+  output.line(
+    `${out}: ${withThousands(made.cells)} cells x ${withThousands(made.genes)} genes, ${(100 * made.zeroFraction).toFixed(1)}% zeros, ` +
+      `${made.meanTotal.toFixed(0)} counts a cell`,
+  );
+  return { ...made };
+}
+
+const DEFAULT_STEPS = 64;
+
+function samplerOf(
+  { sampler, samplingSteps, eta }: GenerateOptions,
+  { given }: CommandContext,
+): CountSamplerConfig {
+  const kind = given("sampler") ? COUNT_SAMPLER_KINDS.find((one) => one === sampler) : "parallel";
+  if (kind === undefined) {
+    throw new UsageError(
+      `expected one of ${COUNT_SAMPLER_KINDS.join(", ")} for --sampler of a model of counts but received "${sampler}"`,
+    );
+  }
+  if (given("eta") && kind !== "remasking")
+    throw new UsageError("--eta is for --sampler remasking; leave it out");
+  if (kind === "first-hitting") return given("samplingSteps") ? { kind, steps: samplingSteps } : { kind };
+  const steps = given("samplingSteps") ? samplingSteps : DEFAULT_STEPS;
+  return kind === "remasking" ? { kind, steps, eta } : { kind, steps };
+}
+
+/** NAME=VALUE,NAME=VALUE: a comma that no name and "=" follow belongs to the value. */
+function conditionsFrom(text: string): Record<string, string | null> {
+  const entries = text.split(/,(?=[^,=]+=)/).map((part): [string, string | null] => {
+    const equals = part.indexOf("=");
+    const name = part.slice(0, equals).trim();
+    if (equals < 0 || name === "") {
+      throw new UsageError(
+        `expected NAME=VALUE for --set but received "${part}", such as cell_type="B cells"`,
+      );
+    }
+    const value = part.slice(equals + 1).trim();
+    return [name, value === "" ? null : value];
+  });
+  const twice = entries.find(([name], i) => entries.findIndex(([other]) => other === name) < i);
+  if (twice !== undefined) throw new UsageError(`--set gives ${twice[0]} twice; give it once`);
+  return Object.fromEntries(entries);
+}

@@ -1,0 +1,109 @@
+import { DdscError } from "../../base/errors.js";
+import { Purpose, RandomStream } from "../../base/random.js";
+import { type AnnDataStream, type StreamedRows, writeAnnData } from "../../data/anndata/write.js";
+import { refuseOwnFiles } from "../../data/report/own_files.js";
+import type { CellSource } from "../../data/sources/source.js";
+import { generatedNames } from "../../generation/index.js";
+import type { Denoiser } from "../../model/denoiser.js";
+import { packageVersion } from "../../model/version.js";
+import { generate as generateCells, type SamplingOptions } from "../../sampling/index.js";
+import type { CommandContext, JsonResult } from "../command.js";
+import { findListedGenes, readGeneList } from "../gene_list.js";
+import { openData, openModel } from "../open.js";
+import { withThousands } from "../output.js";
+import { CellProgress } from "../progress.js";
+import { samplingCells, samplingOptions } from "../sampling.js";
+import { UsageError } from "../usage_error.js";
+import type { GenerateOptions } from "./options.js";
+
+/** Cells without a count that are drawn in a row before giving up. */
+const MOST_ATTEMPTS = 1000;
+
+/** Draws cells that express the listed genes from a model of ranks, and writes them. */
+export async function generateRanks(options: GenerateOptions, context: CommandContext): Promise<JsonResult> {
+  const { output } = context;
+  if (options.genes === undefined)
+    throw new UsageError(
+      `generate needs --genes <LIST|FILE>, as ${options.model} is a model of ranks, which does not know which genes are off`,
+    );
+  const batch = samplingCells(options, context);
+  const listed = await readGeneList(options.genes);
+  using reference = options.data === undefined ? undefined : await openData(options.data, options);
+  if (reference !== undefined) await refuseOwnFiles(reference, options.out);
+  using model = await openModel(options, output);
+  const { skipUnknown, cells } = options;
+  const { names: genes } = findListedGenes(listed, { vocabulary: model.vocabulary, skipUnknown, output });
+  using progress = new CellProgress(output, cells);
+  const contents: AnnDataStream = {
+    obs: {
+      length: cells,
+      indexName: "_index",
+      columns: new Map(),
+      rows: (first, end) => ({ index: generatedNames(first, end) }),
+    },
+    var: { index: genes, indexName: "_index", columns: new Map() },
+    matrices: { X: { kind: "dense", type: "float32" }, "layers/rank": { kind: "dense", type: "int32" } },
+    rows: generatedRows({
+      model,
+      genes,
+      reference,
+      cells,
+      batch,
+      sampling: samplingOptions(model, options, context),
+      progress,
+    }),
+    uns: { ddsc: { package: packageVersion(), command: "generate", model: options.model } },
+  };
+  await writeAnnData(options.out, contents, { overwrite: options.overwrite });
+  progress.clear();
+  output.line(`${options.out}: ${withThousands(cells)} cells x ${withThousands(genes.length)} genes`);
+  return { out: options.out, cells, genes: genes.length };
+}
+
+interface Job {
+  readonly model: Denoiser;
+  readonly genes: readonly string[];
+  /** Whose counts ranks are turned into. */
+  readonly reference: CellSource | undefined;
+  readonly cells: number;
+  /** Cells drawn at a time. */
+  readonly batch: number;
+  readonly sampling: SamplingOptions;
+  readonly progress: CellProgress;
+}
+
+async function* generatedRows(job: Job): AsyncGenerator<StreamedRows> {
+  const { model, genes, reference, cells, batch, sampling, progress } = job;
+  for (let first = 0; first < cells; first += batch) {
+    const { cells: drawn, ranks } = await generateCells(model, {
+      ...sampling,
+      genes,
+      cells: Math.min(batch, cells - first),
+      firstCell: first,
+    });
+    const counts = reference === undefined ? Float32Array.from(ranks) : new Float32Array(ranks.length);
+    for (let cell = 0; reference !== undefined && cell < drawn; cell++) {
+      const own = ranks.subarray(cell * genes.length, (cell + 1) * genes.length);
+      const like = await expressedCounts(reference, sampling.seed ?? 0, first + cell);
+      counts.set(model.strategy.decode(own, like), cell * genes.length);
+    }
+    yield { X: counts, "layers/rank": ranks };
+    progress.update(first + drawn);
+  }
+}
+
+/** Counts of a cell drawn at random among those that have any. Throws `DATA_NO_CELLS` after too many without. */
+async function expressedCounts(source: CellSource, seed: number, cell: number): Promise<Float32Array> {
+  const random = new RandomStream(seed, Purpose.simulate, 0, cell);
+  for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+    const { counts } = await source.read(Int32Array.of(random.below(source.cellCount)));
+    if (counts.length > 0) return counts;
+  }
+  throw new DdscError(
+    "DATA_NO_CELLS",
+    `${source.name}: hardly any cell has a count; pass other counts with --data`,
+    {
+      file: source.name,
+    },
+  );
+}

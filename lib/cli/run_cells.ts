@@ -1,0 +1,104 @@
+import { join } from "node:path";
+import { DdscError } from "../base/errors.js";
+import type { CellSelection } from "../data/select/selection.js";
+import type { CellSource } from "../data/sources/source.js";
+import { exists, findModel } from "../model/model_files.js";
+import { isSameData, openRunCells, recordData, requireRunData, selectionOf } from "../training/run_data.js";
+import { readRecord, TRAINING_FILE, type TrainingRecord } from "../training/state.js";
+import { openRunData } from "./open.js";
+import type { Output } from "./output.js";
+import { UsageError } from "./usage_error.js";
+
+/** Cells that a command is asked to take: a run's own, or others. */
+export interface AskedCells {
+  /** Folder of the run. */
+  readonly folder: string;
+  /** What its model remembers of its training. */
+  readonly record: TrainingRecord | undefined;
+  /** The cells that were given to the command. */
+  readonly given: CellSource | undefined;
+  /** How a user gives them, for messages: "with --data". */
+  readonly place: string;
+}
+
+/** Some cells of a source. */
+export interface ChosenSource {
+  readonly source: CellSource;
+  readonly selection: CellSelection;
+}
+
+/** What a command takes of a run's data. */
+export interface ChosenCells {
+  readonly source: CellSource;
+  /** Cells of `source` to score. */
+  readonly heldOut: CellSelection;
+  /** The run's training cells, as far as they are at hand. */
+  readonly training: ChosenSource | undefined;
+}
+
+/** Two conditions as one. */
+export function bothConditions(
+  one: string | undefined,
+  other: string | undefined,
+): { readonly where?: string } {
+  if (one === undefined || other === undefined) {
+    const where = one ?? other;
+    return where === undefined ? {} : { where };
+  }
+  return { where: `(${one}) and (${other})` };
+}
+
+/** What a model remembers of its training; undefined for one that was saved outside of a run. */
+export async function readRun(folder: string): Promise<TrainingRecord | undefined> {
+  const model = await findModel(folder);
+  return (await exists(join(model, TRAINING_FILE))) ? readRecord(model) : undefined;
+}
+
+/** The data of the run where the cells given are not that; undefined, said on stderr, where it can no longer be read. */
+export async function openTraining(
+  { folder, record, given, place }: AskedCells,
+  output: Output,
+): Promise<CellSource | undefined> {
+  if (
+    record === undefined ||
+    (given !== undefined && isSameData(record.data, await recordData(given, record.data)))
+  )
+    return undefined;
+  if (given === undefined) return openRunData(record.data, place);
+  try {
+    return await openRunCells(record.data);
+  } catch (error) {
+    if (!(error instanceof DdscError)) throw error;
+    output.note(`${folder}: no baselines, as the training data cannot be read (${error.message})`);
+    return undefined;
+  }
+}
+
+/**
+ * The run's held-out cells, or all cells of other data. Throws `EVALUATION_EMPTY` where the run held out none.
+ *
+ * @param own the data of the run, as `openTraining` gives it
+ */
+export async function chooseCells(
+  { folder, record, given, place }: AskedCells,
+  own: CellSource | undefined,
+): Promise<ChosenCells> {
+  const trained = own ?? (record === undefined ? undefined : given);
+  if (record !== undefined && trained !== undefined) await requireRunData(record.data, trained);
+  const training =
+    record === undefined || trained === undefined
+      ? undefined
+      : { source: trained, selection: selectionOf(record.data, "train") };
+  if (given !== undefined && given !== trained) return { source: given, heldOut: {}, training };
+  if (record === undefined || trained === undefined) {
+    throw new UsageError(`${folder} does not say what it was trained on; give the cells to score (${place})`);
+  }
+  if (record.data.heldOut !== null) {
+    return { source: trained, heldOut: selectionOf(record.data, "validation"), training };
+  }
+  throw new DdscError(
+    "EVALUATION_EMPTY",
+    `${folder}: the run was trained with --validation 0, so it held out no cells; give other cells (${place}), or train with --validation above 0`,
+    { file: folder },
+  );
+}

@@ -1,0 +1,166 @@
+import { checkOptions } from "../base/arguments.js";
+import { checkNumber, checkOptionNames, DdscError } from "../base/errors.js";
+import { Purpose, RandomStream } from "../base/random.js";
+import { type CountCells, cellCount, checkCells, chooseCells } from "../evaluation/counts/count_cells.js";
+import { chooseWithoutReplacement } from "../tokenizer/choose.js";
+import { type CellRows, commonGenes, placesByLabel, rowCount, rowsOf, takeRows } from "./cell_rows.js";
+import { type ComparedCells, type MeasureOptions, measureAll } from "./measure.js";
+import { Pace } from "./pace.js";
+import type { CellComparison, GroupComparison } from "./scores.js";
+
+/** Options of `compareCells`. */
+export interface CompareCellsOptions {
+  /**
+   * Real cells that the generator learnt from: what is near them is memorised, and what ceiling and floors are made of. Default: a
+   * random half of the real cells, with the other half compared.
+   */
+  readonly training?: CountCells;
+  /** Cells of each kind that are compared at most, 20 to 20,000; more are drawn from by the seed. Default 2,000. */
+  readonly cells?: number;
+  /** Bootstrap resamples for the 95% intervals, 20 to 10^5. Default 1,000. */
+  readonly resamples?: number;
+  /** Whole number below 2^53. Default 0. */
+  readonly seed?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Fewest cells that are compared as a whole; groups of fewer are marked. */
+export const FEW_CELLS = 20;
+/** Range of the option `cells`. */
+export const CELLS_RANGE = { min: FEW_CELLS, max: 20_000 };
+/** Fewest cells of a group that is compared: one for each fold of the cross-validation. */
+const FEWEST_CELLS = 5;
+/** Groups at most: a column with more values names cells rather than groups. */
+const MOST_GROUPS = 1000;
+/** Step of the stream `Purpose.split` by which cells are chosen, apart from those of other draws. */
+const CHOICE_STEP = 2 ** 43;
+
+/**
+ * Compares generated cells with real ones at equal numbers: can they be told apart, and by what? Measures, each also for real
+ * training cells in place of the generated ones (the ceiling) and for cells of two simple generators (floors), are those of
+ * `ComparisonScores`; docs/comparison.md defines them. Counts are taken as they are, over the genes that all cells measure; where
+ * real and generated cells have `labels`, each group is compared by itself, too, and the floors are by label.
+ *
+ * Takes time in proportion to the square of the cells and to the counts of a cell; lets the event loop run. Memory: the counts a
+ * few times over, and a byte for each compared cell and gene. A function of its arguments alone.
+ *
+ * Throws `ARGUMENT_*`, `BATCH_INVALID`, `COMPARE_NO_GENES` where no gene is measured in all cells, `COMPARE_TOO_FEW` for fewer than
+ * 20 cells of a kind, `EVALUATION_GROUPS` for too many groups; rejects with the signal's reason when aborted.
+ */
+export async function compareCells(
+  real: CountCells,
+  generated: CountCells,
+  options: CompareCellsOptions = {},
+): Promise<CellComparison> {
+  checkCells("real", real);
+  checkCells("generated", generated);
+  checkOptions(options, { signal: "signal" });
+  const known = { training: true, cells: true, resamples: true, seed: true, signal: true } as const;
+  checkOptionNames("options", options, known);
+  if (options.training !== undefined) checkCells("training", options.training);
+  const most = checkNumber("cells", options.cells ?? 2000, { ...CELLS_RANGE, integer: true });
+  const resamples = checkNumber("resamples", options.resamples ?? 1000, { min: 20, max: 1e5, integer: true });
+  const seed = checkNumber("seed", options.seed ?? 0, {
+    min: 0,
+    max: Number.MAX_SAFE_INTEGER,
+    integer: true,
+  });
+  const pace = new Pace(options.signal);
+  await pace.rest();
+  const halves = options.training === undefined ? halve(real, seed) : undefined;
+  const [compared, training] = halves ?? [real, options.training as CountCells];
+  const least = 2 * FEW_CELLS;
+  requireEnough("real", cellCount(real), halves === undefined ? FEW_CELLS : least);
+  requireEnough("generated", cellCount(generated), FEW_CELLS);
+  requireEnough("training", cellCount(training), FEW_CELLS);
+  const genes = commonGenes([compared, generated, training]);
+  const rows = {
+    real: rowsOf(compared, genes),
+    generated: rowsOf(generated, genes),
+    training: rowsOf(training, genes),
+  };
+  const measuring: MeasureOptions = { seed, resamples, pace };
+  const hasGroups = real.labels !== undefined && generated.labels !== undefined;
+  // Too many groups are told before the work, not after it.
+  const labels = hasGroups ? groupLabels(rows) : [];
+  const chosen = equalNumbers(rows, most, seed);
+  const scores = await measureAll(chosen, measuring);
+  const groups: [string, GroupComparison][] = [];
+  for (const label of labels) groups.push([label, await compareGroup(rows, label, most, measuring)]);
+  return {
+    cells: rowCount(chosen.real),
+    genes: genes.length,
+    reference: halves === undefined ? "training" : "half",
+    trainingCells: rowCount(rows.training),
+    ...scores,
+    ...(hasGroups
+      ? { groups: Object.fromEntries(groups.sort(([, a], [, b]) => b.cells - a.cells || b.real - a.real)) }
+      : {}),
+  };
+}
+
+type Sets = Pick<ComparedCells, "real" | "generated" | "training">;
+
+/** Draws equally many cells of each kind: as many as the smallest has, `most` at most. */
+function equalNumbers({ real, generated, training }: Sets, most: number, seed: number): ComparedCells {
+  const size = Math.min(most, ...[real, generated, training].map(rowCount));
+  const draw = (rows: CellRows, number: number) =>
+    chooseWithoutReplacement(
+      rowCount(rows),
+      size,
+      new RandomStream(seed, Purpose.split, CHOICE_STEP, number),
+    );
+  return {
+    real: takeRows(real, draw(real, 1)),
+    generated: takeRows(generated, draw(generated, 2)),
+    training,
+    others: draw(training, 3),
+  };
+}
+
+async function compareGroup(
+  sets: Sets,
+  label: string,
+  most: number,
+  options: MeasureOptions,
+): Promise<GroupComparison> {
+  const only = (rows: CellRows) => takeRows(rows, placesByLabel(rows.labels).get(label) ?? new Int32Array(0));
+  const [real, generated, training] = [only(sets.real), only(sets.generated), only(sets.training)];
+  const chosen = equalNumbers({ real, generated, training }, most, options.seed);
+  const cells = rowCount(chosen.real);
+  return {
+    cells,
+    few: cells < FEW_CELLS,
+    real: rowCount(real),
+    generated: rowCount(generated),
+    ...(cells < FEWEST_CELLS ? {} : await measureAll(chosen, options)),
+  };
+}
+
+/** Labels that there are, the empty one left out. Throws `EVALUATION_GROUPS`. */
+function groupLabels({ real, generated }: Sets): string[] {
+  const found = [...new Set([...real.labels, ...generated.labels])].filter((label) => label !== "").sort();
+  if (found.length <= MOST_GROUPS) return found;
+  throw new DdscError(
+    "EVALUATION_GROUPS",
+    `there are ${found.length} groups, more than ${MOST_GROUPS}; choose a column that several cells share`,
+    { argument: "by" },
+  );
+}
+
+/** Cells in two random halves; of an odd number the second has one more. */
+function halve(cells: CountCells, seed: number): [CountCells, CountCells] {
+  const order = Int32Array.from({ length: cellCount(cells) }, (_, place) => place);
+  new RandomStream(seed, Purpose.split, CHOICE_STEP).shuffle(order);
+  const middle = order.length >> 1;
+  return [chooseCells(cells, order.slice(0, middle).sort()), chooseCells(cells, order.slice(middle).sort())];
+}
+
+function requireEnough(argument: string, cells: number, least: number): void {
+  if (cells >= least) return;
+  throw new DdscError(
+    "COMPARE_TOO_FEW",
+    `${argument}: ${cells} cells are too few to compare; give ${least} or more`,
+    { argument },
+  );
+}

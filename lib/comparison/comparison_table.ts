@@ -1,0 +1,180 @@
+import { checkKind } from "../base/arguments.js";
+import { wrongType } from "../base/errors.js";
+import type { Interval } from "../evaluation/counts/bootstrap.js";
+import { tableText } from "../evaluation/table.js";
+import type { CellComparison, ComparisonScores, GroupComparison } from "./scores.js";
+
+/** A row of the table: its name, what the real cells have, and what others have. */
+interface Measure {
+  readonly name: string;
+  readonly real?: (scores: ComparisonScores) => string;
+  readonly of: (scores: ComparisonScores) => string;
+}
+
+const MEASURES: readonly Measure[] = [
+  { name: "AUC, larger of two", of: ({ auc }) => interval(auc, 3) },
+  { name: "  logistic regression", of: ({ auc }) => number(auc.logistic, 3) },
+  { name: "  random forest", of: ({ auc }) => number(auc.forest, 3) },
+  {
+    name: "zero fraction",
+    real: ({ zeroFraction }) => number(zeroFraction.real, 4),
+    of: ({ zeroFraction }) => number(zeroFraction.generated, 4),
+  },
+  { name: "  difference", of: ({ zeroFraction }) => interval(zeroFraction.difference, 4) },
+  { name: "  by gene, RMS", of: ({ zeroFraction }) => number(zeroFraction.byGene.rms, 4) },
+  { name: "  by gene, largest", of: ({ zeroFraction }) => number(zeroFraction.byGene.largest, 4) },
+  { name: "  by gene, Pearson", of: ({ zeroFraction }) => number(zeroFraction.byGene.pearson, 4) },
+  ...(["q1", "median", "q3"] as const).map(
+    (quartile): Measure => ({
+      name: { q1: "total, first quartile", median: "total, median", q3: "total, third quartile" }[quartile],
+      real: ({ totals }) => number(totals.real[quartile], 0),
+      of: ({ totals }) => `${number(totals.generated[quartile], 0)} (${percent(totals.relative[quartile])})`,
+    }),
+  ),
+  { name: "log mean, Pearson", of: ({ meanVariance }) => number(meanVariance.mean.pearson, 4) },
+  { name: "log mean, RMS", of: ({ meanVariance }) => number(meanVariance.mean.rms, 3) },
+  { name: "log variance, Pearson", of: ({ meanVariance }) => number(meanVariance.variance.pearson, 4) },
+  { name: "log variance, RMS", of: ({ meanVariance }) => number(meanVariance.variance.rms, 3) },
+  { name: "correlation structure", of: ({ correlationStructure }) => number(correlationStructure, 4) },
+  { name: "energy distance", of: ({ energyDistance }) => number(energyDistance, 4) },
+  {
+    name: "nearest training cell",
+    real: ({ memorisation }) => number(memorisation.heldOut, 3),
+    of: ({ memorisation }) => number(memorisation.generated, 3),
+  },
+  { name: "  over held-out", of: ({ memorisation }) => ratio(memorisation, 3) },
+  {
+    name: "  equal to one",
+    real: ({ memorisation }) => share(memorisation.heldOutCopies),
+    of: ({ memorisation }) => share(memorisation.copies),
+  },
+];
+
+/**
+ * A comparison for people: one table of the generated cells, the ceiling and the floors, groups where there are some, and last
+ * whether generated cells can be told from real ones.
+ *
+ * Throws `ARGUMENT_TYPE`.
+ *
+ * @param by names what groups are by
+ */
+export function renderComparison(result: CellComparison, by = "group"): string {
+  checkComparison(result);
+  checkKind("by", by, "text");
+  const { ceiling, floors } = result;
+  const columns = [result, ceiling, floors.negativeBinomial, floors.shuffled];
+  const header = ["", "real", "generated", "other real", "negative binomial", "shuffled genes"];
+  const rows = MEASURES.map(({ name, real, of }) => [name, real?.(result) ?? "", ...columns.map(of)]);
+  const parts = [
+    `${result.cells} cells of each kind, ${result.genes} genes; ${referenceText(result)}; intervals are 95% over cells`,
+    tableText(header, rows, 1),
+    ...(result.groups === undefined ? [] : [groupTable(result.groups, by)]),
+    sentence(result),
+  ];
+  return parts.join("\n\n");
+}
+
+function referenceText({ reference, trainingCells }: CellComparison): string {
+  return reference === "half"
+    ? `real cells were divided at random: one half is compared, the other (${trainingCells}) stands for training cells`
+    : `${trainingCells} training cells`;
+}
+
+function groupTable(groups: Readonly<Record<string, GroupComparison>>, by: string): string {
+  const header = [
+    by,
+    "real",
+    "generated",
+    "compared",
+    "AUC",
+    "other real",
+    "zero difference",
+    "correlations",
+    "other real",
+    "energy",
+    "other real",
+    "nearest, ratio",
+  ];
+  const rows = Object.entries(groups).map(([label, group]) => [
+    label,
+    String(group.real),
+    String(group.generated),
+    `${group.cells}${group.few ? " !" : ""}`,
+    group.auc === undefined ? "-" : interval(group.auc, 3),
+    number(group.ceiling?.auc.value, 3),
+    number(group.zeroFraction?.difference.value, 4),
+    number(group.correlationStructure, 3),
+    number(group.ceiling?.correlationStructure, 3),
+    number(group.energyDistance, 3),
+    number(group.ceiling?.energyDistance, 3),
+    group.memorisation === undefined ? "-" : ratio(group.memorisation, 3),
+  ]);
+  const few = Object.values(groups).some((group) => group.few);
+  return `${tableText(header, rows, 1)}${few ? "\n! fewer than 20 cells: too few to conclude from" : ""}`;
+}
+
+function sentence({ auc, ceiling, floors, memorisation }: CellComparison): string {
+  const isTold = auc.low > ceiling.auc.high;
+  const isNearer = memorisation.high !== null && memorisation.high < 1;
+  return (
+    `generated cells ${isTold ? "can be told from real ones" : "are not told from real ones more surely than other real cells are"}: ` +
+    `AUC ${interval(auc, 3)}, of other real cells ${interval(ceiling.auc, 3)}, ` +
+    `of negative binomials ${number(floors.negativeBinomial.auc.value, 3)}, of shuffled genes ${number(floors.shuffled.auc.value, 3)}` +
+    (isNearer
+      ? `; they are nearer to training cells than held-out cells are (ratio ${ratio(memorisation, 3)}), as memorised cells would be`
+      : "")
+  );
+}
+
+function number(value: number | null | undefined, digits: number): string {
+  return value?.toFixed(digits) ?? "-";
+}
+
+function percent(value: number | null): string {
+  if (value === null) return "-";
+  return `${value < 0 ? "" : "+"}${(100 * value).toFixed(1)}%`;
+}
+
+function share(value: number): string {
+  return `${(100 * value).toFixed(1)}%`;
+}
+
+/** "0.512 (0.487-0.536)". */
+function interval({ value, low, high }: Interval, digits: number): string {
+  const separator = low < 0 || high < 0 ? " to " : "-";
+  return `${value.toFixed(digits)} (${low.toFixed(digits)}${separator}${high.toFixed(digits)})`;
+}
+
+function ratio(scores: ComparisonScores["memorisation"], digits: number): string {
+  const { ratio: value, low, high } = scores;
+  return value === null || low === null || high === null ? "-" : interval({ value, low, high }, digits);
+}
+
+function checkComparison(result: CellComparison): void {
+  checkKind("result", result, "object");
+  checkScores("result", result);
+  checkKind("result.floors", result.floors, "object");
+  checkScores("result.ceiling", result.ceiling);
+  for (const name of ["negativeBinomial", "shuffled"] as const)
+    checkScores(`result.floors.${name}`, result.floors[name]);
+  if (result.groups === undefined) return;
+  checkKind("result.groups", result.groups, "object");
+  for (const [label, group] of Object.entries(result.groups)) {
+    checkKind(`result.groups.${label}`, group, "object");
+    if (group.auc !== undefined) checkScores(`result.groups.${label}`, group as ComparisonScores);
+  }
+}
+
+/** Throws `ARGUMENT_TYPE` unless the table can be made of the scores. */
+function checkScores(argument: string, scores: ComparisonScores): void {
+  checkKind(argument, scores, "object");
+  try {
+    for (const { real, of } of MEASURES) {
+      of(scores);
+      real?.(scores);
+    }
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw wrongType(argument, scores, "the result of compareCells");
+  }
+}

@@ -1,0 +1,122 @@
+import { type CellResamples, percentiles } from "../evaluation/counts/bootstrap.js";
+import { type CellRows, rowCount } from "./cell_rows.js";
+import type { MeanVarianceScores, Quartiles, TotalsScores, ZeroFractionScores } from "./scores.js";
+import { mean, pearson, quantile, rmsDifference } from "./statistics.js";
+
+/** Sums over the cells by gene. */
+interface GeneSums {
+  /** Mean count, [genes]. */
+  readonly means: Float64Array;
+  /** Variance of the counts over cells - 1, [genes]. */
+  readonly variances: Float64Array;
+  /** Share of the cells without a count, [genes]. */
+  readonly zeros: Float64Array;
+}
+
+/** Means, variances and zeros of each gene. */
+export function geneSums(rows: CellRows): GeneSums {
+  const cells = rowCount(rows);
+  const sums = new Float64Array(rows.genes);
+  const squares = new Float64Array(rows.genes);
+  const expressed = new Float64Array(rows.genes);
+  for (const [i, column] of rows.columns.entries()) {
+    const count = rows.counts[i] as number;
+    sums[column] = (sums[column] as number) + count;
+    squares[column] = (squares[column] as number) + count * count;
+    expressed[column] = (expressed[column] as number) + 1;
+  }
+  return {
+    means: sums.map((sum) => sum / cells),
+    variances: squares.map((square, gene) =>
+      Math.max(0, (square - (sums[gene] as number) ** 2 / cells) / (cells - 1)),
+    ),
+    zeros: expressed.map((count) => 1 - count / cells),
+  };
+}
+
+/** How often counts are 0, over all entries and by gene, with the interval of the difference over cells of both sets. */
+export function compareZeros(
+  real: CellRows,
+  generated: CellRows,
+  sums: { readonly real: GeneSums; readonly generated: GeneSums },
+  resamples: { readonly real: CellResamples; readonly generated: CellResamples },
+): ZeroFractionScores {
+  const byCell = { real: cellZeros(real), generated: cellZeros(generated) };
+  const drawn = {
+    real: resampledMeans(byCell.real, resamples.real),
+    generated: resampledMeans(byCell.generated, resamples.generated),
+  };
+  const { real: ofReal, generated: ofGenerated } = sums;
+  const [inReal, inGenerated] = [mean(byCell.real), mean(byCell.generated)];
+  return {
+    real: inReal,
+    generated: inGenerated,
+    difference: {
+      value: inGenerated - inReal,
+      ...percentiles(drawn.generated.map((value, i) => value - (drawn.real[i] as number))),
+    },
+    byGene: {
+      rms: rmsDifference(ofReal.zeros, ofGenerated.zeros) as number,
+      largest: ofReal.zeros.reduce(
+        (most, share, gene) => Math.max(most, Math.abs(share - (ofGenerated.zeros[gene] as number))),
+        0,
+      ),
+      pearson: pearson(ofReal.zeros, ofGenerated.zeros),
+    },
+  };
+}
+
+/** Quartiles of the cells' totals; null for the relative difference to a quartile of 0. */
+export function compareTotals(real: CellRows, generated: CellRows): TotalsScores {
+  const [ofReal, ofGenerated] = [quartiles(real.totals), quartiles(generated.totals)];
+  const relative = (name: keyof Quartiles) =>
+    ofReal[name] > 0 ? ofGenerated[name] / ofReal[name] - 1 : null;
+  return {
+    real: ofReal,
+    generated: ofGenerated,
+    relative: { q1: relative("q1"), median: relative("median"), q3: relative("q3") },
+  };
+}
+
+/** Natural logs of the genes' means and variances, over the genes for which all four are above 0. */
+export function compareMoments(real: GeneSums, generated: GeneSums): MeanVarianceScores {
+  const isCompared = (gene: number) =>
+    [real.means, real.variances, generated.means, generated.variances].every(
+      (values) => (values[gene] as number) > 0,
+    );
+  const genes = Int32Array.from(real.means.keys()).filter(isCompared);
+  const compare = (values: Float64Array, others: Float64Array) => {
+    const [x, y] = [values, others].map((list) =>
+      Float64Array.from(genes, (gene) => Math.log(list[gene] as number)),
+    ) as [Float64Array, Float64Array];
+    return { pearson: pearson(x, y), rms: rmsDifference(x, y) };
+  };
+  return {
+    genes: genes.length,
+    mean: compare(real.means, generated.means),
+    variance: compare(real.variances, generated.variances),
+  };
+}
+
+function quartiles(values: Float64Array): Quartiles {
+  const sorted = values.slice().sort();
+  return { q1: quantile(sorted, 0.25), median: quantile(sorted, 0.5), q3: quantile(sorted, 0.75) };
+}
+
+/** Share of the genes without a count, [cells]. */
+function cellZeros({ offsets, genes, totals }: CellRows): Float64Array {
+  return Float64Array.from(
+    totals,
+    (_, cell) => 1 - ((offsets[cell + 1] as number) - (offsets[cell] as number)) / genes,
+  );
+}
+
+function resampledMeans(values: Float64Array, resamples: CellResamples): number[] {
+  return Array.from({ length: resamples.resamples }, (_, resample) => {
+    const times = resamples.times(resample);
+    let sum = 0;
+    for (let cell = 0; cell < values.length; cell++)
+      sum += (times[cell] as number) * (values[cell] as number);
+    return sum / values.length;
+  });
+}

@@ -1,0 +1,106 @@
+import { CellResamples } from "../evaluation/counts/bootstrap.js";
+import { type CellRows, rowCount, takeRows } from "./cell_rows.js";
+import { classify } from "./classifiers.js";
+import { compareCorrelations } from "./correlations.js";
+import { meanDistance, nearestDistances } from "./distances.js";
+import { drawNegativeBinomial, permuteWithinTypes } from "./floors.js";
+import { compareMoments, compareTotals, compareZeros, geneSums } from "./marginals.js";
+import { compareNearest } from "./memorisation.js";
+import type { Pace } from "./pace.js";
+import type { ComparisonBounds, ComparisonScores } from "./scores.js";
+
+/** What is compared: as many real as generated cells, and training cells, at least as many. */
+export interface ComparedCells {
+  readonly real: CellRows;
+  readonly generated: CellRows;
+  readonly training: CellRows;
+  /** Places of the training cells that stand in for generated ones, as many as there are. */
+  readonly others: Int32Array;
+}
+
+/** How measures are computed. */
+export interface MeasureOptions {
+  readonly seed: number;
+  readonly resamples: number;
+  readonly pace: Pace;
+}
+
+/** All measures of the generated cells, of the ceiling and of the floors. */
+export async function measureAll(
+  { real, generated, training, others }: ComparedCells,
+  options: MeasureOptions,
+): Promise<ComparisonScores & ComparisonBounds> {
+  const { seed, pace } = options;
+  const measures = await Measures.against(real, training, options);
+  const scores = await measures.of(generated);
+  const ceiling = await measures.of(takeRows(training, others), others);
+  const drawn = await drawNegativeBinomial(training, others, seed, pace);
+  const negativeBinomial = await measures.of(drawn);
+  const permuted = takeRows(await permuteWithinTypes(training, seed, pace), others);
+  return { ...scores, ceiling, floors: { negativeBinomial, shuffled: await measures.of(permuted) } };
+}
+
+/** Measures of several sets of cells against the same real ones: what the latter say alone is computed once. */
+class Measures {
+  readonly #real: CellRows;
+  readonly #training: CellRows;
+  readonly #options: MeasureOptions;
+  readonly #resamples: { readonly real: CellResamples; readonly generated: CellResamples };
+  /** Mean distance between two real cells, and of each to the nearest training cell. */
+  readonly #within: number;
+  readonly #nearest: Float64Array;
+
+  private constructor(
+    real: CellRows,
+    training: CellRows,
+    options: MeasureOptions,
+    resamples: { readonly real: CellResamples; readonly generated: CellResamples },
+    within: number,
+    nearest: Float64Array,
+  ) {
+    this.#real = real;
+    this.#training = training;
+    this.#options = options;
+    this.#resamples = resamples;
+    this.#within = within;
+    this.#nearest = nearest;
+  }
+
+  static async against(real: CellRows, training: CellRows, options: MeasureOptions): Promise<Measures> {
+    const { resamples, seed, pace } = options;
+    const ofReal = new CellResamples(rowCount(real), resamples, seed);
+    await pace.rest();
+    // Streams have the resample's number as their cell: the last bit of the seed tells the two kinds of cells apart.
+    const ofGenerated = new CellResamples(rowCount(real), resamples, seed % 2 === 0 ? seed + 1 : seed - 1);
+    await pace.rest();
+    const within = await meanDistance(real, undefined, pace);
+    const nearest = await nearestDistances(real, training, pace);
+    const drawn = { real: ofReal, generated: ofGenerated };
+    return new Measures(real, training, options, drawn, within, nearest);
+  }
+
+  /** @param own where the cells are themselves training cells, their places among them */
+  async of(cells: CellRows, own?: Int32Array): Promise<ComparisonScores> {
+    const { seed, pace } = this.#options;
+    const real = this.#real;
+    const resamples = this.#resamples;
+    const sums = { real: geneSums(real), generated: geneSums(cells) };
+    const nearest = await nearestDistances(cells, this.#training, pace, own);
+    const [between, within] = [
+      await meanDistance(real, cells, pace),
+      await meanDistance(cells, undefined, pace),
+    ];
+    const auc = await classify(real, cells, resamples, seed, pace);
+    const zeroFraction = compareZeros(real, cells, sums, resamples);
+    await pace.rest();
+    return {
+      auc,
+      zeroFraction,
+      totals: compareTotals(real, cells),
+      meanVariance: compareMoments(sums.real, sums.generated),
+      correlationStructure: await compareCorrelations(real, cells, pace),
+      energyDistance: 2 * between - this.#within - within,
+      memorisation: compareNearest({ real: this.#nearest, generated: nearest }, resamples),
+    };
+  }
+}

@@ -1,0 +1,40 @@
+/** Pearson correlation of two lists; null where either is constant or there are fewer than two values. */
+export function pearson(x: ArrayLike<number>, y: ArrayLike<number>): number | null {
+  const size = x.length;
+  const [meanX, meanY] = [mean(x), mean(y)];
+  let [xx, yy, xy] = [0, 0, 0];
+  for (let i = 0; i < size; i++) {
+    const [a, b] = [(x[i] as number) - meanX, (y[i] as number) - meanY];
+    xx += a * a;
+    yy += b * b;
+    xy += a * b;
+  }
+  return xx > 0 && yy > 0 ? xy / Math.sqrt(xx * yy) : null;
+}
+
+/** Root of the mean square of the differences of two lists; null for empty ones. */
+export function rmsDifference(x: ArrayLike<number>, y: ArrayLike<number>): number | null {
+  let sum = 0;
+  for (let i = 0; i < x.length; i++) sum += ((x[i] as number) - (y[i] as number)) ** 2;
+  return x.length === 0 ? null : Math.sqrt(sum / x.length);
+}
+
+/** Mean of a list. */
+export function mean(values: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i] as number;
+  return sum / values.length;
+}
+
+/** A quantile of ascending values, between neighbours linearly (as numpy's default). */
+export function quantile(sorted: ArrayLike<number>, share: number): number {
+  const place = share * (sorted.length - 1);
+  const lower = Math.floor(place);
+  const low = sorted[lower] as number;
+  return low + (place - lower) * ((sorted[Math.min(lower + 1, sorted.length - 1)] as number) - low);
+}
+
+/** Median of some values. */
+export function median(values: Float64Array): number {
+  return quantile(values.slice().sort(), 0.5);
+}

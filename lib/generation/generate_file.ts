@@ -1,0 +1,235 @@
+import { lstat } from "node:fs/promises";
+import { checkKind, checkOptions } from "../base/arguments.js";
+import { checkNumber, DdscError, wrongType } from "../base/errors.js";
+import type { Condition } from "../conditions/condition.js";
+import type { StreamedColumn } from "../data/anndata/streamed_frame.js";
+import { type AnnDataStream, type StreamedRows, writeAnnData } from "../data/anndata/write.js";
+import { openCells } from "../data/open/open_cells.js";
+import { refuseOwnFiles } from "../data/report/own_files.js";
+import type { NumberArray } from "../data/sources/number_array.js";
+import type { CellSource } from "../data/sources/source.js";
+import { Denoiser } from "../model/denoiser.js";
+import { packageVersion } from "../model/version.js";
+import { knownGenes } from "../sampling/counts/generate_cells.js";
+import { requireBase } from "../sampling/counts/model.js";
+import { findGenes } from "../sampling/find_genes.js";
+import {
+  type CellTemplate,
+  type GenerateCellsOptions,
+  type GeneratedCellBlock,
+  generateCells,
+} from "../sampling/index.js";
+import { cellsLike } from "./templates_like.js";
+
+/** Options of `generateFile`. */
+export interface GenerateFileOptions extends Omit<GenerateCellsOptions, "cells" | "like" | "firstCell"> {
+  /** A model of counts, or the folder of one or of a run (its best checkpoint). */
+  readonly model: string | Denoiser;
+  /** File NAME.h5ad, or folder NAME.zarr, to write. */
+  readonly out: string;
+  /** Number of cells; default 100, or as many as `like` has. */
+  readonly cells?: number;
+  /**
+   * Cells, or what `openCells` opens: the generated ones have their conditions, total counts and measured genes, each those of one
+   * of them. Not together with `conditions`, `depth` and `genes`.
+   */
+  readonly like?: string | readonly string[] | CellSource;
+  /** What uns/ddsc says the model is; default the folder, where one was given. */
+  readonly modelName?: string;
+  /** Whether what is at `out` is replaced; default false. */
+  readonly overwrite?: boolean;
+  /** Told how many cells are done, and of how many. */
+  readonly onProgress?: (cells: number, of: number) => void;
+}
+
+/** What `generateFile` wrote. */
+export interface Generation {
+  readonly out: string;
+  readonly cells: number;
+  readonly genes: number;
+  /** Entries that are 0, 0..1. */
+  readonly zeroFraction: number;
+  /** Mean total counts of a cell. */
+  readonly meanTotal: number;
+}
+
+const DEFAULT_CELLS = 100;
+
+/**
+ * Generates whole cells and writes them as AnnData: X are integer counts, compressed rows; obs has the conditions that the model was
+ * told and `depth`, the total counts that it was told; uns/ddsc says how they were made. See `generateCells`. Memory does not grow with the
+ * number of cells but for obs. What is written appears whole or not at all.
+ *
+ * Throws as `generateCells` and `cellsLike`, `FILE_EXISTS`, `FILE_WRITE`, `ARGUMENT_CONFLICT`; rejects with the signal's reason when aborted.
+ */
+export async function generateFile(options: GenerateFileOptions): Promise<Generation> {
+  checkOptions(options, {
+    modelName: "text",
+    overwrite: "switch",
+    onProgress: "function",
+    signal: "signal",
+    conditions: "object",
+  });
+  const { model, out, like, overwrite = false } = options;
+  checkKind("out", out, "text");
+  if (typeof model !== "string" && !(model instanceof Denoiser))
+    throw wrongType("model", model, "a Denoiser or the folder of one");
+  for (const name of ["conditions", "depth", "genes"] as const) {
+    if (like === undefined || options[name] === undefined) continue;
+    throw new DdscError(
+      "ARGUMENT_CONFLICT",
+      `like says what cells are to be, and so does ${name}; give one of them`,
+      {
+        argument: name,
+      },
+    );
+  }
+  if (!overwrite && (await lstat(out).then(Boolean, () => false))) {
+    throw new DdscError("FILE_EXISTS", `${out}: already exists; choose another out, or pass overwrite`, {
+      file: out,
+      argument: "out",
+    });
+  }
+  const opened: Disposable[] = [];
+  const own = <D extends Disposable>(one: D): D => {
+    opened.push(one);
+    return one;
+  };
+  try {
+    const isSource = typeof like === "object" && "read" in like;
+    const source = like === undefined ? undefined : isSource ? like : own(await openCells(like));
+    if (source !== undefined) await refuseOwnFiles(source, out);
+    const loaded = typeof model === "string" ? own(await Denoiser.load(model)) : model;
+    return await write(loaded, source, options);
+  } finally {
+    for (const one of opened) one[Symbol.dispose]();
+  }
+}
+
+async function write(
+  model: Denoiser,
+  source: CellSource | undefined,
+  options: GenerateFileOptions,
+): Promise<Generation> {
+  const base = requireBase(model);
+  const { out, seed = 0, signal, onProgress, like: _, ...asked } = options;
+  const likeCells = source === undefined ? undefined : await cellsLike(source, model, signal);
+  const cells = checkNumber("cells", options.cells ?? likeCells?.cells ?? DEFAULT_CELLS, {
+    min: 1,
+    max: 2 ** 31 - 1,
+    integer: true,
+  });
+  const genes =
+    likeCells?.genes ??
+    (options.genes === undefined ? knownGenes(model, base) : findGenes(model, options.genes).sort());
+  const columnOf = new Map(Array.from(genes, (gene, column) => [gene, column]));
+  const tally = { entries: 0, total: 0 };
+  /** What the cells that were made last were told, and the first of these cells. */
+  let told: { readonly first: number; readonly templates: readonly CellTemplate[] } = {
+    first: 0,
+    templates: [],
+  };
+  const blocks = generateCells(model, {
+    ...asked,
+    cells,
+    seed,
+    ...(signal === undefined ? {} : { signal }),
+    ...(likeCells === undefined ? {} : { like: likeCells.templates(cells, seed) }),
+  });
+  async function* rows(): AsyncGenerator<StreamedRows> {
+    for await (const block of blocks) {
+      tally.entries += block.counts.length;
+      tally.total += block.counts.reduce((sum, count) => sum + count, 0);
+      told = { first: told.first + told.templates.length, templates: block.templates };
+      yield { X: { offsets: block.offsets, columns: columnsOf(block, columnOf), values: block.counts } };
+      onProgress?.(told.first + told.templates.length, cells);
+    }
+  }
+  const contents: AnnDataStream = {
+    obs: {
+      length: cells,
+      indexName: "_index",
+      columns: obsColumns(model.conditions),
+      rows: (first, end) => ({
+        index: generatedNames(first, end),
+        columns: obsValues(model.conditions, told.templates.slice(first - told.first, end - told.first)),
+      }),
+    },
+    var: {
+      index: Array.from(genes, (gene) => model.vocabulary.token(gene) ?? String(gene)),
+      indexName: "_index",
+      columns: new Map(),
+    },
+    matrices: { X: { kind: "csr", type: "int32" } },
+    rows: rows(),
+    uns: {
+      ddsc: {
+        package: packageVersion(),
+        command: "generate",
+        model: options.modelName ?? (typeof options.model === "string" ? options.model : null),
+        seed,
+        like: source?.name ?? null,
+      },
+    },
+  };
+  await writeAnnData(out, contents, { overwrite: options.overwrite ?? false });
+  return {
+    out,
+    cells,
+    genes: genes.length,
+    zeroFraction: 1 - tally.entries / (cells * genes.length),
+    meanTotal: tally.total / cells,
+  };
+}
+
+function columnsOf({ genes }: GeneratedCellBlock, columnOf: ReadonlyMap<number, number>): Int32Array {
+  return genes.map((gene) => columnOf.get(gene) ?? 0);
+}
+
+/** Names of the cells from `first` up to `end`. */
+export function generatedNames(first: number, end: number): string[] {
+  return Array.from({ length: end - first }, (_, i) => `generated-${first + i}`);
+}
+
+/** Columns of obs that say what the cells were told. */
+function obsColumns(conditions: readonly Condition[]): ReadonlyMap<string, StreamedColumn> {
+  const columns = new Map<string, StreamedColumn>();
+  for (const condition of conditions) {
+    const isLabels = condition.kind === "labels";
+    columns.set(
+      condition.name,
+      isLabels ? { kind: "categories", categories: condition.labels } : { kind: "numbers", type: "float64" },
+    );
+  }
+  return columns.set(depthName(conditions), { kind: "numbers", type: "int32" });
+}
+
+/** A condition may have the name, too. */
+function depthName(conditions: readonly Condition[]): string {
+  return conditions.some(({ name }) => name === "depth") ? "ddsc_depth" : "depth";
+}
+
+/** What some cells were told. */
+function obsValues(
+  conditions: readonly Condition[],
+  templates: readonly CellTemplate[],
+): Record<string, NumberArray> {
+  const values: Record<string, NumberArray> = {};
+  let label = 0;
+  let number = 0;
+  for (const condition of conditions) {
+    if (condition.kind === "labels") {
+      const place = label++;
+      values[condition.name] = Int32Array.from(templates, ({ labels }) => (labels[place] ?? 0) - 1);
+      continue;
+    }
+    const place = number++;
+    const { mean, deviation, scale } = condition;
+    values[condition.name] = Float64Array.from(templates, ({ numbers }) => {
+      const value = (numbers[place] ?? Number.NaN) * deviation + mean;
+      return scale === "log" ? Math.expm1(value) : value;
+    });
+  }
+  values[depthName(conditions)] = Int32Array.from(templates, ({ total }) => total);
+  return values;
+}
