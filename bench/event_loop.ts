@@ -9,7 +9,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout } from "node:timers/promises";
-import { convertCells, Denoiser, GeneVocabulary, imputeFile, openCells, summarise, Trainer } from "../lib/index.js";
+import {
+  convertCells,
+  Denoiser,
+  GeneVocabulary,
+  imputeFile,
+  openCells,
+  summarise,
+  Trainer,
+} from "../lib/index.js";
 
 const [path = "", ...wanted] = process.argv.slice(2);
 const folder = await mkdtemp(join(tmpdir(), "ddsc-loop-"));
@@ -41,7 +49,8 @@ async function writeCsv(): Promise<void> {
   const lines = [["cell", ...source.genes.map(({ id }) => id)].join(",")];
   for (const row of rows) {
     const values = new Float32Array(source.genes.length);
-    for (let i = offsets[row] ?? 0; i < (offsets[row + 1] ?? 0); i++) values[columns[i] ?? 0] = counts[i] ?? 0;
+    for (let i = offsets[row] ?? 0; i < (offsets[row + 1] ?? 0); i++)
+      values[columns[i] ?? 0] = counts[i] ?? 0;
     lines.push([`cell-${row}`, ...values].join(","));
   }
   await writeFile(csv, lines.join("\n"));
@@ -65,7 +74,12 @@ try {
     await denoiser.save(model);
     await watch("load", async () => (await Denoiser.load(model))[Symbol.dispose]());
     await watch("impute", () =>
-      imputeFile({ model: denoiser, data: source, out: join(folder, "imputed.h5ad"), where: "library_size > 6000" }),
+      imputeFile({
+        model: denoiser,
+        data: source,
+        out: join(folder, "imputed.h5ad"),
+        where: "library_size > 6000",
+      }),
     );
   }
 } finally {

@@ -1,45 +1,41 @@
 import { setImmediate } from "node:timers";
 
-/** Milliseconds that a loop works for before others have their turn. */
+/** Milliseconds that the package works for before the rest of the program has its turn. */
 const TURN_MS = 8;
 
 const waiting: (() => void)[] = [];
+/** When the turn under way began, as `performance.now()` counts. */
+let began = 0;
 
-/** One loop alone goes on in a round of the event loop, however many wait for it. */
+/** One waiter alone goes on in a round of the event loop, however many there are. */
 function wakeOne(): void {
+  began = performance.now();
   waiting.shift()?.();
   if (waiting.length > 0) setImmediate(wakeOne);
 }
 
+/** Whether the package has worked for long enough. Takes some 50 ns: ask once in some microseconds of work. */
+export function isTurnOver(): boolean {
+  return performance.now() - began >= TURN_MS;
+}
+
 /**
- * Lets a long loop leave the event loop to others every few milliseconds, and end when it is aborted:
+ * Lets the rest of the program have its turn if it is time to: what takes a while calls it between pieces of about a millisecond.
+ * All of the package shares one turn: pieces that follow each other without it, in whatever call, count together.
  *
- *     const turns = new Turns(signal);
  *     for (...) {
- *       if (turns.isOver) await turns.next();
+ *       if (isTurnOver()) await takeTurn(signal);
  *       ...
  *     }
+ *
+ * Rejects with the signal's reason when aborted.
  */
-export class Turns {
-  readonly #signal: AbortSignal | undefined;
-  #began = performance.now();
-
-  constructor(signal?: AbortSignal) {
-    this.#signal = signal;
-  }
-
-  /** Whether the loop has worked long enough. Takes some 50 ns: ask once in some microseconds of work. */
-  get isOver(): boolean {
-    return performance.now() - this.#began >= TURN_MS;
-  }
-
-  /** Resolves when it is the loop's turn again; rejects with the signal's reason when aborted. */
-  async next(): Promise<void> {
+export async function takeTurn(signal?: AbortSignal): Promise<void> {
+  if (isTurnOver()) {
     await new Promise<void>((resolve) => {
       waiting.push(resolve);
       if (waiting.length === 1) setImmediate(wakeOne);
     });
-    this.#signal?.throwIfAborted();
-    this.#began = performance.now();
   }
+  signal?.throwIfAborted();
 }

@@ -3,6 +3,7 @@ import type { Table } from "apache-arrow";
 import { checkNumber, DdscError } from "../../base/errors.js";
 import { fileWriteError } from "../../base/files.js";
 import { beginTemporary, publishFile } from "../../base/publish.js";
+import { isTurnOver, takeTurn } from "../../base/turns.js";
 import type { CellBlock, MetadataColumn } from "../sources/cells.js";
 import { type ColumnValues, type EncodedColumn, encodeColumn } from "./encode.js";
 import { encodeFooter, MAGIC, type WrittenGroup, type WrittenLeaf } from "./footer_write.js";
@@ -24,6 +25,8 @@ export interface TahoeShardOptions {
 
 const INT64 = 2;
 const FLOAT32 = 4;
+/** Cells between two looks at the clock. */
+const CELLS_A_LOOK = 16;
 const CLS_TOKEN = 1;
 const CLS_EXPRESSION = -2;
 const FIRST_TOKEN = 3;
@@ -168,16 +171,21 @@ export class TahoeShardWriter {
 
   /** Writes a row group of the first `most` cells held. */
   async #writeGroup(most: number): Promise<void> {
-    const cells = this.#takeHeld(most);
+    const cells = await this.#takeHeld(most);
     const { columns } = this.#options;
     const encoded: EncodedColumn[] = [];
-    for (const values of [
-      tokenValues(cells.tokens, cells.lists),
-      expressionValues(cells.expressions, cells.lists),
-      textValues(cells.ids),
-      ...columns.map((column) => joinMetadata(column, cells.metadata)),
-    ])
+    const made: (() => ColumnValues)[] = [
+      () => tokenValues(cells.tokens, cells.lists),
+      () => expressionValues(cells.expressions, cells.lists),
+      () => textValues(cells.ids),
+      ...columns.map((column) => () => joinMetadata(column, cells.metadata)),
+    ];
+    for (const make of made) {
+      await takeTurn();
+      const values = make();
+      await takeTurn();
       encoded.push(await encodeColumn(values));
+    }
     const group: WrittenGroup = {
       rows: cells.ids.length,
       columns: encoded.map(({ bytes, ...rest }, i) => {
@@ -190,7 +198,7 @@ export class TahoeShardWriter {
   }
 
   /** Takes cells from what is held, as the lists to be written. */
-  #takeHeld(most: number) {
+  async #takeHeld(most: number) {
     const parts: { block: CellBlock; ids: readonly string[]; metadata: Table | undefined }[] = [];
     let count = 0;
     while (count < most) {
@@ -213,6 +221,7 @@ export class TahoeShardWriter {
     let row = 0;
     for (const { block, ids } of parts) {
       for (let cell = 0; cell < ids.length; cell++) {
+        if (cell % CELLS_A_LOOK === 0 && isTurnOver()) await takeTurn();
         tokens[at] = CLS_TOKEN;
         expressions[at++] = CLS_EXPRESSION;
         for (let i = block.offsets[cell] ?? 0; i < (block.offsets[cell + 1] ?? 0); i++) {

@@ -1,5 +1,5 @@
 import type { Table } from "apache-arrow";
-import { Turns } from "../../base/turns.js";
+import { isTurnOver, takeTurn } from "../../base/turns.js";
 import type { CellBlock, Gene, MetadataColumn, MetadataOptions } from "./cells.js";
 import { checkRows } from "./checked_counts.js";
 import type { SourceDescriptor } from "./descriptor.js";
@@ -68,9 +68,8 @@ export class SimulatedSource implements CellSource {
     checkRows(rows, this.cellCount, this.name);
     const types: string[] = [];
     const sizes = new Float64Array(rows.length);
-    const turns = new Turns();
     for (const [i, row] of rows.entries()) {
-      if (turns.isOver) await turns.next();
+      if (isTurnOver()) await takeTurn();
       sizes[i] = this.#draw(row).librarySize;
       types.push(label("type-", this.#truth.types[0] ?? 0, this.#study.types));
     }
@@ -87,9 +86,8 @@ export class SimulatedSource implements CellSource {
     checkRows(rows, this.cellCount, this.name);
     const offsets = new Int32Array(rows.length + 1);
     const drawn: ReturnType<typeof drawCounts>[] = [];
-    const turns = new Turns(signal);
     for (const [i, row] of rows.entries()) {
-      if (turns.isOver) await turns.next();
+      if (isTurnOver()) await takeTurn(signal);
       const { stream, librarySize } = this.#draw(row);
       fillExpected(this.#study, this.#parts, this.#truth, 0, librarySize);
       const cell = drawCounts(this.#study, this.#truth.expected, stream);
