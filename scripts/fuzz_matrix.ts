@@ -143,7 +143,7 @@ const writers: Readonly<Record<Format, Writer>> = {
   },
   h5ad: (folder, random) => {
     const path = join(folder, "cells.h5ad");
-    const originals = names("h5ad").filter((name) => !name.includes("bad_"));
+    const originals = names("h5ad").filter((name) => !/bad_|outside_|elsewhere/.test(name));
     writeFileSync(path, damagedFile(pick(originals, random), random));
     return { path, options: random(3) === 0 ? { layer: "counts" } : {} };
   },

@@ -215,6 +215,35 @@ def duplicated_names():
         frame(file, "var", ["Rp1", "Sox17", "Rp1", "Rp1-1", "Rp1"])
 
 
+def outside():
+    """Files whose matrix or a column lies in another file: in external storage, behind a link, in a virtual dataset."""
+    def put(name, fill):
+        with h5py.File(OUT / f"outside_{name}.h5ad", "w") as file:
+            frame(file, "obs", CELLS)
+            frame(file, "var", SYMBOLS)
+            fill(file)
+
+    def storage(file):
+        file.create_dataset("X", shape=(6, 5), dtype="u1", external=[("/etc/passwd", 0, h5py.h5f.UNLIMITED)])
+
+    def virtual(file):
+        layout = h5py.VirtualLayout(shape=(6, 5), dtype="u1")
+        layout[:] = h5py.VirtualSource("elsewhere.h5", "X", shape=(6, 5))
+        file.create_virtual_dataset("X", layout)
+
+    def column(file):
+        csr_group(file, "X")
+        file["obs/a"] = h5py.ExternalLink("elsewhere.h5", "/X")
+        file["obs"].attrs["column-order"] = np.array(["a"], dtype=TEXT)
+
+    with h5py.File(OUT / "elsewhere.h5", "w") as file:
+        file["X"] = COUNTS.astype("u1")
+    put("external_storage", storage)
+    put("external_link", lambda file: file.__setitem__("X", h5py.ExternalLink("elsewhere.h5", "/X")))
+    put("virtual_dataset", virtual)
+    put("column", column)
+
+
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
     for path in OUT.glob("*.h5ad"):
@@ -229,6 +258,7 @@ def main():
     nullable_strings()
     duplicated_names()
     damaged()
+    outside()
     print(f"anndata {anndata.__version__}: {len(list(OUT.glob('*.h5ad')))} files in {OUT}", file=sys.stderr)
 
 

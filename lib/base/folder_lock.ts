@@ -6,6 +6,7 @@ import { setTimeout } from "node:timers/promises";
 import { DdscError } from "./errors.js";
 import { errorCode, fileWriteError } from "./files.js";
 import { hasEnded, processOf } from "./processes.js";
+import { openToRead } from "./regular_files.js";
 import { temporaryName } from "./temporary.js";
 
 /** A use of folders that only one process makes of one at a time. */
@@ -144,7 +145,7 @@ export class FolderLock {
 /** The file; undefined where there is none. */
 async function read(file: string): Promise<Found | undefined> {
   try {
-    await using handle = await open(file);
+    await using handle = await openToRead(file);
     return { text: await handle.readFile("utf8"), inode: await inodeOf(handle) };
   } catch (error) {
     const code = errorCode(error);

@@ -1,7 +1,11 @@
-import { readFile } from "node:fs/promises";
+import { parseJson } from "../base/json.js";
+import { readWhole } from "../base/regular_files.js";
 import { didYouMean } from "../base/suggest.js";
 import { checkOption, type OptionSpec, type OptionValue } from "./option_kinds.js";
 import { UsageError } from "./usage_error.js";
+
+/** Options are few and short. */
+const MAX_FILE_BYTES = 2 ** 20;
 
 /**
  * Options from a JSON file: an object by option name (`learningRate` or `learning-rate`), each checked as on the
@@ -28,10 +32,12 @@ export async function readConfigFile(
 async function readObject(file: string): Promise<object> {
   let json: unknown;
   try {
-    json = JSON.parse(await readFile(file, "utf8"));
+    json = parseJson(await readWhole(file, MAX_FILE_BYTES));
   } catch (cause) {
     const reason =
-      cause instanceof SyntaxError ? `is no JSON: ${cause.message}` : `cannot be read: ${String(cause)}`;
+      cause instanceof SyntaxError
+        ? `is no JSON: ${cause.message}`
+        : `cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`;
     throw new UsageError(`--config ${file} ${reason}`, { cause });
   }
   if (typeof json === "object" && json !== null && !Array.isArray(json)) return json;

@@ -1,10 +1,13 @@
-import { readFile } from "node:fs/promises";
 import { DdscError } from "../base/errors.js";
+import { readWhole } from "../base/regular_files.js";
 import { geneHint } from "../tokenizer/gene_suggestion.js";
 import type { GeneMapping, GeneVocabulary } from "../tokenizer/index.js";
 import { SPECIAL_GENES } from "../tokenizer/ragged_batch.js";
 import type { Output } from "./output.js";
 import { UsageError } from "./usage_error.js";
+
+/** More than all names of a million genes take. */
+const MAX_LIST_BYTES = 64 * 2 ** 20;
 
 /** Whether a value can only be meant as a file. */
 function looksLikeFile(value: string): boolean {
@@ -17,7 +20,7 @@ function looksLikeFile(value: string): boolean {
  * an empty list, and for what looks like a file where there is none.
  */
 export async function readGeneList(value: string): Promise<string[]> {
-  const text = await readFile(value, "utf8").catch((error: NodeJS.ErrnoException) => {
+  const text = await readWhole(value, MAX_LIST_BYTES).then(String, (error: NodeJS.ErrnoException) => {
     const isMissing = error.code === "ENOENT" || error.code === "ENAMETOOLONG" || error.code === "ENOTDIR";
     if (isMissing && !looksLikeFile(value)) return undefined;
     const reason = isMissing ? "there is no such file" : error.message;

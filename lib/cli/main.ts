@@ -5,6 +5,7 @@ import { DdscError } from "../base/errors.js";
 import { printable, printableJson } from "../base/printable.js";
 import { didYouMean } from "../base/suggest.js";
 import { packageVersion } from "../model/version.js";
+import { restartWithinLimit } from "./address_space.js";
 import { outliveReaders } from "./closed_output.js";
 import { addCommand, isUsage, type JsonResult } from "./command.js";
 import { compare } from "./compare/compare.js";
@@ -78,6 +79,7 @@ function oneLine(text: string): string {
   return printable(text.trim().replace(/\s*\n\s*/g, " "));
 }
 
+restartWithinLimit();
 outliveReaders(process);
 
 const words = process.argv.slice(2);

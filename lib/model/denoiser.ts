@@ -8,6 +8,7 @@ import type { DepthSample } from "../counts/depth_sample.js";
 import { type DiffusionConfig, diffusionFrom, requireCountDiffusion } from "../diffusion/index.js";
 import type { ChooseQueriesInput } from "../native/counts.js";
 import { NativeDenoiser } from "../native/denoiser.js";
+import { modelParameters } from "../native/parameters.js";
 import type { DenoiserConfig, DType, ParameterBuffer, ParameterInfo } from "../native/types.js";
 import {
   CellTokenizer,
@@ -33,7 +34,7 @@ import {
   writeDescription,
   writeLearnt,
 } from "./model_files.js";
-import { readBuffers, writeBuffers } from "./weights.js";
+import { readBuffers, requireTensors, writeBuffers } from "./weights.js";
 
 const dtypes = ["fp32", "bf16"] as const satisfies readonly DType[];
 
@@ -238,7 +239,7 @@ export class Denoiser implements Disposable {
   /**
    * Loads a model that `save` or a training run wrote: from its own folder, or a run's (the best checkpoint). Throws
    * `CHECKPOINT_READ`, `CHECKPOINT_CORRUPT`, `CHECKPOINT_CONFIG`, `CHECKPOINT_VERSION`, `CHECKPOINT_TENSORS`,
-   * `CHECKPOINT_VOCABULARY`, `DEVICE_*`, `OUT_OF_MEMORY`, `CUDA_*`.
+   * `CHECKPOINT_NOT_FINITE`, `CHECKPOINT_VOCABULARY`, `DEVICE_*`, `OUT_OF_MEMORY`, `CUDA_*`.
    */
   static async load(folder: string, options: LoadOptions = {}): Promise<Denoiser> {
     checkKind("folder", folder, "text");
@@ -249,13 +250,17 @@ export class Denoiser implements Disposable {
     }
     const path = await findModel(folder);
     const description = await readDescription(path);
-    const { base, summary, depths } = await readLearnt(path, description.config);
     checkVocabulary(path, description.tokenizer.vocabulary, options.vocabulary);
     const hasEma = await exists(join(path, ModelFile.ema));
     const wanted = options.weights ?? (hasEma ? "ema" : "weights");
     const trainable = options.trainable ?? false;
     const weightsFile = join(path, ModelFile.weights);
     const emaFile = hasEma || wanted === "ema" ? join(path, ModelFile.ema) : weightsFile;
+    const files = trainable ? [weightsFile, emaFile] : [wanted === "ema" ? emaFile : weightsFile];
+    // Before any memory is taken for what the configuration claims.
+    const parameters = modelParameters(description.config);
+    for (const file of files) await requireTensors(parameters, file);
+    const { base, summary, depths } = await readLearnt(path, description.config);
     const model = new Denoiser(
       { ...description, dtype: checkChoice("dtype", options.dtype ?? description.dtype, dtypes) },
       {
@@ -268,10 +273,8 @@ export class Denoiser implements Disposable {
     return model.#orDispose(async () => {
       model.#summary = summary;
       if (base !== undefined && summary !== undefined) await model.setBase(base, summary, depths);
-      if (trainable) {
-        await readBuffers(model.native, weightsFile, ["weights"]);
-        await readBuffers(model.native, emaFile, ["ema"]);
-      } else await readBuffers(model.native, wanted === "ema" ? emaFile : weightsFile, ["weights"]);
+      for (const [i, file] of files.entries())
+        await readBuffers(model.native, file, [i === 0 ? "weights" : "ema"]);
     });
   }
 
@@ -375,7 +378,7 @@ export class Denoiser implements Disposable {
    * with how it sums up cells and the units of its numbers. Genes, conditions and labels that are new keep the values that they
    * have: a fresh start in `create`. The base is not taken: training counts that of its own cells.
    *
-   * Throws `CHECKPOINT_READ`, `CHECKPOINT_CORRUPT`, `CHECKPOINT_DTYPE`, `CHECKPOINT_CONFIG`, `CHECKPOINT_TENSORS` naming each tensor
+   * Throws `CHECKPOINT_READ`, `CHECKPOINT_CORRUPT`, `CHECKPOINT_DTYPE`, `CHECKPOINT_NOT_FINITE`, `CHECKPOINT_CONFIG`, `CHECKPOINT_TENSORS` naming each tensor
    * that is missing or misshapen, or where weights of ranks are for a model of counts or the reverse, and `CHECKPOINT_VOCABULARY` for a
    * folder's model that knows none of the genes.
    */
@@ -384,6 +387,7 @@ export class Denoiser implements Disposable {
     const file = await findModelFile(path, ModelFile.weights);
     const into: readonly ParameterBuffer[] = this.trainable ? ["weights", "ema"] : ["weights"];
     if (file === path) {
+      await readBuffers(this.native, file, []); // all of it is read before anything is changed
       const ignored = await readBuffers(this.native, file, into);
       const { geneCount: knownGenes } = this.vocabulary;
       return { ...NOTHING_NEW, ignored, knownGenes };
@@ -391,6 +395,7 @@ export class Denoiser implements Disposable {
     const saved = await readDescription(dirname(file));
     const { summary } = await readLearnt(dirname(file), saved.config);
     const { sourceOf, genes, conditions, report } = matchModels(saved, this, path);
+    await readBuffers(this.native, file, [], { sourceOf });
     const ignored = await readBuffers(this.native, file, into, { sourceOf });
     this.#conditions = conditions;
     this.#summary = summary?.withGenes(genes) ?? this.#summary;

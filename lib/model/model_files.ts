@@ -1,8 +1,10 @@
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { checkChoice, DdscError } from "../base/errors.js";
 import { errorCode } from "../base/files.js";
+import { parseJson } from "../base/json.js";
+import { FileTooLarge, NotAFile, readWhole } from "../base/regular_files.js";
 import { type Condition, conditionSizes, conditionsFrom } from "../conditions/condition.js";
 import { CellSummary } from "../counts/cell_summary.js";
 import { CountBase } from "../counts/count_base.js";
@@ -33,6 +35,13 @@ export const ModelFile = {
 } as const;
 
 const FORMAT = "ddsc-model";
+/** Shapes, labels of conditions; state of a run. */
+const MAX_FILE_BYTES = 32 * 2 ** 20;
+/** What is learnt of genes; no longer text can be written. */
+const MAX_LEARNT_BYTES = 2 ** 29;
+/** Of a number in JSON, and of what is written whatever the number of genes. */
+const NUMBER_BYTES = 32;
+const FEW_BYTES = 2 ** 20;
 const VERSION = 1;
 
 /** Why a file of a model cannot be read, in words. */
@@ -158,10 +167,14 @@ export async function readLearnt(folder: string, config: DenoiserConfig): Promis
   const summaryFile = join(folder, ModelFile.summary);
   const hasBase = await exists(file);
   if (!hasBase && !(await exists(summaryFile))) return {};
-  const summary = CellSummary.fromJSON(await readJson(summaryFile), summaryFile);
+  const { state, conditions } = config.counts;
+  // Share, size, id and what is pooled of each gene.
+  const numbers = config.geneVocabSize * (3 + state);
+  const most = Math.min(MAX_LEARNT_BYTES, FEW_BYTES + numbers * NUMBER_BYTES);
+  const summary = CellSummary.fromJSON(await readJson(summaryFile, most), summaryFile);
   checkSummary(summaryFile, summary, config);
   if (!hasBase) return { summary };
-  const base = CountBase.fromJSON(await readJson(file), file);
+  const base = CountBase.fromJSON(await readJson(file, most), file);
   if (base.share.length !== config.geneVocabSize) {
     throw configError(
       file,
@@ -170,7 +183,6 @@ export async function readLearnt(folder: string, config: DenoiserConfig): Promis
   }
   const depthsFile = join(folder, ModelFile.depths);
   if (!(await exists(depthsFile))) return { base, summary };
-  const { conditions } = config.counts;
   const labels = conditions.filter((count) => count > 0).length;
   const sizes = { labels, numbers: conditions.length - labels };
   return { base, summary, depths: DepthSample.fromJSON(await readJson(depthsFile), sizes, depthsFile) };
@@ -187,13 +199,25 @@ function checkSummary(file: string, { ridge, genes }: CellSummary, config: Denoi
   }
 }
 
-/** Decodes a file that holds a JSON object. Throws `CHECKPOINT_READ`, `CHECKPOINT_CONFIG`. */
-export async function readJson(file: string): Promise<Readonly<Record<string, unknown>>> {
-  let text: string;
+/**
+ * Decodes a file that holds a JSON object.
+ *
+ * @param most bytes that the file may have
+ *
+ * Throws `CHECKPOINT_READ`, `CHECKPOINT_CONFIG`.
+ */
+export async function readJson(
+  file: string,
+  most = MAX_FILE_BYTES,
+): Promise<Readonly<Record<string, unknown>>> {
+  let bytes: Uint8Array;
   try {
-    text = await readFile(file, "utf8");
+    bytes = await readWhole(file, most);
   } catch (cause) {
-    const reason = UNREADABLE[errorCode(cause) ?? ""] ?? `cannot be read: ${String(cause)}`;
+    if (cause instanceof FileTooLarge) throw configError(file, cause.message, cause);
+    const reason =
+      UNREADABLE[errorCode(cause) ?? ""] ??
+      `cannot be read: ${cause instanceof NotAFile ? cause.message : String(cause)}`;
     throw new DdscError(
       "CHECKPOINT_READ",
       `${file}: ${reason}; give the folder of a saved model or of a training run`,
@@ -202,11 +226,11 @@ export async function readJson(file: string): Promise<Readonly<Record<string, un
     );
   }
   try {
-    const json: unknown = JSON.parse(text);
+    const json = parseJson(bytes);
     if (typeof json === "object" && json !== null && !Array.isArray(json))
       return json as Record<string, unknown>;
   } catch (cause) {
-    throw configError(file, "it is not JSON", cause);
+    throw configError(file, `it is not JSON (${cause instanceof Error ? cause.message : cause})`, cause);
   }
   throw configError(file, "it is not a JSON object");
 }

@@ -6,6 +6,7 @@ import { type FileHandle, open } from "node:fs/promises";
 import { basename } from "node:path";
 import { DdscError } from "../base/errors.js";
 import { errorCode, readFull } from "../base/files.js";
+import { openToRead } from "../base/regular_files.js";
 import {
   corrupt,
   elements,
@@ -49,7 +50,7 @@ export class SafetensorsFile implements AsyncDisposable {
   static async open(file: string): Promise<SafetensorsFile> {
     let handle: FileHandle;
     try {
-      handle = await open(file, "r");
+      handle = await openToRead(file);
     } catch (error) {
       throw readError(file, error);
     }
@@ -58,8 +59,14 @@ export class SafetensorsFile implements AsyncDisposable {
       const prefix = new DataView((await readExactly(handle, file, 0, PREFIX_BYTES)).buffer);
       await refusePyTorch(handle, file);
       const headerBytes = Number(prefix.getBigUint64(0, true));
-      if (headerBytes > MAX_HEADER_BYTES || PREFIX_BYTES + headerBytes > size) {
+      if (PREFIX_BYTES + headerBytes > size) {
         throw corrupt(file, `its header would be ${headerBytes} bytes long and the file has ${size}`);
+      }
+      if (headerBytes > MAX_HEADER_BYTES) {
+        throw corrupt(
+          file,
+          `its header is ${headerBytes} bytes long, and may have ${MAX_HEADER_BYTES} at most`,
+        );
       }
       const text = await readExactly(handle, file, PREFIX_BYTES, headerBytes);
       const dataStart = PREFIX_BYTES + headerBytes;

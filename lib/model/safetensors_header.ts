@@ -1,4 +1,5 @@
 import { DdscError } from "../base/errors.js";
+import { parseJson } from "../base/json.js";
 
 /** Bytes of one element of each type of the format. */
 const BYTES: Readonly<Record<string, number>> = {
@@ -21,8 +22,10 @@ const BYTES: Readonly<Record<string, number>> = {
   C64: 8,
 };
 
-/** The format's own limit on the header, bytes. */
-export const MAX_HEADER_BYTES = 100_000_000;
+/** Bytes of a header; the format itself allows 100 MB, which would take seconds and gigabytes to look at. */
+export const MAX_HEADER_BYTES = 16 * 2 ** 20;
+/** Tensors of a file; the largest model that there can be has some thousand. */
+const MAX_TENSORS = 1 << 16;
 /** Bytes before the header: its length as a 64-bit little-endian number. */
 export const PREFIX_BYTES = 8;
 
@@ -65,16 +68,20 @@ export function corrupt(file: string, problem: string): DdscError {
  * without holes or overlaps, and `CHECKPOINT_DTYPE` for a type that this version does not know.
  */
 export function parseHeader(bytes: Uint8Array, dataBytes: number, file: string): SafetensorsHeader {
-  let text: string;
+  const names = new Set<string>();
+  const eachName = (name: string) => {
+    // Parsing keeps the last of two entries of one name; a file with such has two meanings.
+    if (names.has(name)) throw corrupt(file, `tensor "${name}" is listed twice`);
+    names.add(name);
+    if (names.size > MAX_TENSORS) throw corrupt(file, `its header lists more than ${MAX_TENSORS} tensors`);
+  };
   let json: unknown;
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    json = JSON.parse(text);
-  } catch {
-    throw corrupt(file, "its header is not JSON");
+    json = parseJson(bytes, { eachName });
+  } catch (error) {
+    throw error instanceof DdscError ? error : corrupt(file, "its header is not JSON");
   }
   if (!isObject(json)) throw corrupt(file, "its header is not a JSON object");
-  checkRepeatedNames(text, file);
   const tensors = new Map<string, TensorEntry>();
   let metadata: Readonly<Record<string, string>> = {};
   for (const [name, value] of Object.entries(json)) {
@@ -165,21 +172,6 @@ function checkCoverage(tensors: ReadonlyMap<string, TensorEntry>, dataBytes: num
   }
   if (covered !== dataBytes) {
     throw corrupt(file, `its tensors take ${covered} bytes but ${dataBytes} follow the header`);
-  }
-}
-
-/** JSON.parse silently keeps the last of two entries of one name; a file with such has two meanings. */
-function checkRepeatedNames(json: string, file: string): void {
-  const names = new Set<string>();
-  let depth = 0;
-  // Strings (with the colon that makes one a name) and brackets; everything else of valid JSON is skipped.
-  for (const [piece, quoted, colon] of json.matchAll(/("(?:[^"\\]|\\.)*")(\s*:)?|[{}[\]]/g)) {
-    if (quoted === undefined) depth += piece === "{" || piece === "[" ? 1 : -1;
-    else if (depth === 1 && colon !== undefined) {
-      const name = JSON.parse(quoted) as string;
-      if (names.has(name)) throw corrupt(file, `tensor "${name}" is listed twice`);
-      names.add(name);
-    }
   }
 }
 

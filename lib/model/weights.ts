@@ -1,5 +1,6 @@
 import { DdscError } from "../base/errors.js";
 import type { NativeDenoiser } from "../native/denoiser.js";
+import { firstNotFinite } from "../native/finite.js";
 import type { ParameterBuffer, ParameterInfo } from "../native/types.js";
 import { SafetensorsFile, type TensorEntry, writeSafetensors } from "./safetensors.js";
 
@@ -57,13 +58,14 @@ export async function writeBuffers(
 
 /**
  * Reads parameters from a file into one or more buffers. A parameter is the tensor `prefix + name`, or, without
- * a prefix, the published `backbone.` + name. Nothing is changed unless all of them are there and fit.
+ * a prefix, the published `backbone.` + name. Nothing is changed unless all of them are there and fit; where a value is not finite, some
+ * are: to know before, read into no buffer.
  *
- * @param into buffers that get the values
+ * @param into buffers that get the values; none: the file is only checked
  * @returns names in the file that are no parameter of the model, such as buffers of a published noise schedule
  *
  * Throws `CHECKPOINT_TENSORS` naming each tensor that is missing or has another shape, or where one of file and model is of counts
- * and the other of ranks, and as `SafetensorsFile`.
+ * and the other of ranks, `CHECKPOINT_NOT_FINITE`, and as `SafetensorsFile`.
  */
 export async function readBuffers(
   native: Pick<NativeDenoiser, "parameters" | "read" | "write">,
@@ -76,14 +78,48 @@ export async function readBuffers(
   for (const [parameter, { entry, rows }] of sources) {
     const { offset, size } = parameter;
     const values = await file.read(entry.name);
+    // Beside the writing, which takes longer.
+    const checked = requireFinite(file, entry, values);
+    checked.catch(() => undefined);
     for (const buffer of into) {
       const whole =
         rows === undefined ? values : withRows(await native.read(buffer, offset, size), values, rows);
       await native.write(buffer, offset, whole);
     }
+    await checked;
   }
   const used = new Set([...sources.values()].map(({ entry }) => entry.name));
   return [...file.tensors.keys()].filter((name) => !used.has(name));
+}
+
+/**
+ * Checks from a file's header that it holds these parameters in their shapes; reads nothing else and takes no memory for them. Throws
+ * as `readBuffers`.
+ */
+export async function requireTensors(parameters: readonly ParameterInfo[], path: string): Promise<void> {
+  await using file = await SafetensorsFile.open(path);
+  matchTensors(parameters, file, {});
+}
+
+/** Throws `CHECKPOINT_NOT_FINITE` naming the first value of a tensor that is no number or infinite. */
+async function requireFinite(
+  file: SafetensorsFile,
+  { name, shape }: TensorEntry,
+  values: Float32Array,
+): Promise<void> {
+  const bad = await firstNotFinite(values);
+  if (bad < 0) return;
+  const place: number[] = [];
+  let rest = bad;
+  for (const length of shape.toReversed()) {
+    place.unshift(rest % length);
+    rest = Math.floor(rest / length);
+  }
+  throw new DdscError(
+    "CHECKPOINT_NOT_FINITE",
+    `${file.file}: tensor "${name}" has ${values[bad]} at [${place.join(", ")}]; its training diverged or the file is damaged: restore it, or go on from an earlier checkpoint`,
+    { file: file.file },
+  );
 }
 
 /** A table with some rows replaced by those of another. */

@@ -1,6 +1,7 @@
 /** The typed door to the addon's models and devices. */
 import { checkNumber, DdscError, wrongType } from "../base/errors.js";
 import { callAddon } from "./addon.js";
+import { cellOfEntry, type EntryCells, requireDrawn, requireFinite } from "./finite.js";
 import type {
   AnyNativeLossInput,
   CountShape,
@@ -63,10 +64,16 @@ interface AddonCountPrediction {
 export class CountPrediction implements Disposable {
   readonly #native: AddonCountPrediction;
   readonly #run: <T>(call: () => Promise<T>) => Promise<T>;
+  readonly #queries: EntryCells;
 
   /** Made by `NativeDenoiser.predictCounts`. @hidden */
-  constructor(native: AddonCountPrediction, run: <T>(call: () => Promise<T>) => Promise<T>) {
+  constructor(
+    native: AddonCountPrediction,
+    queries: EntryCells,
+    run: <T>(call: () => Promise<T>) => Promise<T>,
+  ) {
     this.#native = native;
+    this.#queries = queries;
     this.#run = run;
   }
 
@@ -80,17 +87,23 @@ export class CountPrediction implements Disposable {
     return this.#run(() => this.#native.tilt());
   }
 
-  /** z of each cell, [cells, state]. */
-  state(): Promise<Float32Array> {
-    return this.#run(() => this.#native.state());
+  /** z of each cell, [cells, state]. Throws `MODEL_NOT_FINITE`. */
+  async state(): Promise<Float32Array> {
+    const state = await this.#run(() => this.#native.state());
+    const { cells } = this.#queries;
+    requireFinite([state], (entry) => cells[Math.floor((entry / state.length) * cells.length)] ?? 0);
+    return state;
   }
 
-  /** What it says of each query. `targets` are values, [queries]. */
-  statistics(
+  /** What it says of each query. `targets` are values, [queries]. Throws `MODEL_NOT_FINITE` where that is no number. */
+  async statistics(
     options: { readonly targets?: Int32Array; readonly logProbabilities?: boolean } = {},
   ): Promise<NativeCountStatistics> {
     const { targets, logProbabilities = false } = options;
-    return this.#run(() => this.#native.statistics(targets ?? null, logProbabilities));
+    const said = await this.#run(() => this.#native.statistics(targets ?? null, logProbabilities));
+    const { logProbability, below, mean, variance, expressed } = said;
+    requireFinite([logProbability, below, mean, variance, expressed], (query) => this.#cellOf(query));
+    return said;
   }
 
   /**
@@ -105,12 +118,18 @@ export class CountPrediction implements Disposable {
     return this.#run(() => this.#native.guide(without.#native, gamma));
   }
 
-  /** A value and an integer count of each query, named by (seed, step, cell, row); -1 where the network says nothing finite. */
-  draw({ seed, step }: { readonly seed: number; readonly step: number }): Promise<{
+  /** A value and an integer count of each query, named by (seed, step, cell, row). Throws `MODEL_NOT_FINITE`. */
+  async draw({ seed, step }: { readonly seed: number; readonly step: number }): Promise<{
     readonly values: Int32Array;
     readonly counts: Int32Array;
   }> {
-    return this.#run(() => this.#native.draw(seed, step));
+    const drawn = await this.#run(() => this.#native.draw(seed, step));
+    requireDrawn(drawn.counts, (query) => this.#cellOf(query));
+    return drawn;
+  }
+
+  #cellOf(query: number): number {
+    return cellOfEntry(this.#queries, query);
   }
 
   /** Frees the native memory. */
@@ -119,13 +138,26 @@ export class CountPrediction implements Disposable {
   }
 }
 
+/** The cells of queries, by the queries' number. */
+function queriesOf({ cells, offsets, keys }: NativeCountRows): EntryCells {
+  const ends = new Int32Array(cells.length);
+  let end = 0;
+  for (let cell = 0; cell < cells.length; cell++) {
+    end += (offsets[cell + 1] ?? 0) - (offsets[cell] ?? 0) - (keys[cell] ?? 0);
+    ends[cell] = end;
+  }
+  return { cells: cells.slice(), ends };
+}
+
 /** A model's options as the addon takes them. */
 type AddonOptions = Omit<NativeDenoiserOptions, "config"> & { readonly config: AddonConfig };
-type AddonConfig = Omit<DenoiserConfig, "counts"> & {
+/** A shape as the addon takes it. */
+export type AddonConfig = Omit<DenoiserConfig, "counts"> & {
   readonly counts?: Omit<CountShape, "conditions"> & { readonly conditions: Int32Array };
 };
 
-function addonConfig({ counts, ...config }: DenoiserConfig): AddonConfig {
+/** A model's shape as the addon takes it. */
+export function addonConfig({ counts, ...config }: DenoiserConfig): AddonConfig {
   if (counts === undefined) return config;
   return { ...config, counts: { ...counts, conditions: Int32Array.from(counts.conditions) } };
 }
@@ -349,7 +381,10 @@ export class NativeDenoiser implements Disposable {
     return this.#run(() => this.#native.update(options));
   }
 
-  /** Runs the network on xt (`batch.tokens`) for `rows` (default: all masked tokens), without dropout. */
+  /**
+   * Runs the network on xt (`batch.tokens`) for `rows` (default: all masked tokens), without dropout. What the prediction says or
+   * draws throws `MODEL_NOT_FINITE` where the network said no number.
+   */
   async predict(
     batch: NativeBatch,
     options: {
@@ -360,15 +395,27 @@ export class NativeDenoiser implements Disposable {
     signal?: AbortSignal,
   ): Promise<NativePrediction> {
     const { conditioning, rows = null, weights = "weights" } = options;
-    const raw = await this.#run(
-      (cancellation) => this.#native.predict(batch, conditioning, rows, weights, cancellation),
-      signal,
-    );
+    let cells: EntryCells = { cells: new Float64Array(0), ends: new Int32Array(0) };
+    const raw = await this.#run((cancellation) => {
+      const running = this.#native.predict(batch, conditioning, rows, weights, cancellation);
+      cells = { cells: batch.cells.slice(), ends: batch.offsets.slice(1) };
+      return running;
+    }, signal);
+    const predicted = raw.rows;
+    const cellOf = (place: number) => cellOfEntry(cells, predicted[place] ?? 0);
     return {
-      rows: raw.rows,
+      rows: predicted,
       logits: () => this.#run(() => raw.logits()),
-      statistics: (targets) => this.#run(() => raw.statistics(targets ?? null)),
-      draw: (draw) => this.#run(() => raw.draw(draw)),
+      statistics: async (targets) => {
+        const said = await this.#run(() => raw.statistics(targets ?? null));
+        requireFinite([said.bestProbability, said.expectedToken, said.targetLogProbability], cellOf);
+        return said;
+      },
+      draw: async (options) => {
+        const drawn = await this.#run(() => raw.draw(options));
+        requireDrawn(drawn.tokens, (entry) => cellOf(options.places?.[entry] ?? entry));
+        return drawn;
+      },
       [Symbol.dispose]: () => raw.dispose(),
     };
   }
@@ -383,11 +430,13 @@ export class NativeDenoiser implements Disposable {
     signal?: AbortSignal,
   ): Promise<CountPrediction> {
     const { weights = "weights" } = options;
-    const raw = await this.#run(
-      (cancellation) => this.#native.predictCounts(rows, weights, cancellation),
-      signal,
-    );
-    return new CountPrediction(raw, (call) => this.#run(call));
+    let queries: EntryCells = { cells: new Float64Array(0), ends: new Int32Array(0) };
+    const raw = await this.#run((cancellation) => {
+      const running = this.#native.predictCounts(rows, weights, cancellation);
+      queries = queriesOf(rows);
+      return running;
+    }, signal);
+    return new CountPrediction(raw, queries, (call) => this.#run(call));
   }
 
   /**

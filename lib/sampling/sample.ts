@@ -1,4 +1,5 @@
 import { checkKind } from "../base/arguments.js";
+import { DdscError } from "../base/errors.js";
 import { validateBatch } from "../batching/validate.js";
 import type { RaggedBatch } from "../tokenizer/ragged_batch.js";
 import { type DenoisingModel, maskToken } from "./denoising_model.js";
@@ -77,8 +78,42 @@ export async function sample(
   return { batch: { ...batch, tokens }, networkEvaluations };
 }
 
-/** Fills in a state's masked tokens by the sampler of `options`; yields after each step. */
-export function fillIn(
+/**
+ * Fills in a state's masked tokens by the sampler of `options`; yields after each step. Throws `SAMPLING_STUCK` where a step that
+ * has to reveal something reveals nothing, or where something is masked after the last one.
+ */
+export async function* fillIn(
+  model: DenoisingModel,
+  state: SamplingState,
+  network: SamplingNetwork,
+  options: CheckedSampling,
+): AsyncGenerator<void> {
+  const { kind } = options.sampler;
+  const everyStepReveals = kind === "first-hitting" || kind === "parallel";
+  let masked = totalOf(state.maskedCounts());
+  for await (const _ of stepsOf(model, state, network, options)) {
+    const left = totalOf(state.maskedCounts());
+    if (everyStepReveals && left === masked) throw stuck(state);
+    masked = left;
+    yield;
+  }
+  if (masked > 0) throw stuck(state);
+}
+
+function totalOf(counts: Int32Array): number {
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+function stuck(state: SamplingState): DdscError {
+  const place = state.unfinished()[0] ?? 0;
+  return new DdscError(
+    "SAMPLING_STUCK",
+    `the model leaves ${state.masked(place).length} tokens of cell ${state.batch.cells[place]} masked where a value has to be drawn: its weights are damaged, or its training diverged; restore it, or train again with a lower learning rate`,
+    { argument: "model" },
+  );
+}
+
+function stepsOf(
   model: DenoisingModel,
   state: SamplingState,
   network: SamplingNetwork,

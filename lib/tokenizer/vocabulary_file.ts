@@ -1,5 +1,6 @@
-import { readFile } from "node:fs/promises";
 import { DdscError } from "../base/errors.js";
+import { parseJson } from "../base/json.js";
+import { readWhole } from "../base/regular_files.js";
 
 /** One row of the vocabulary. */
 export interface VocabularyEntry {
@@ -13,6 +14,8 @@ export interface VocabularyEntry {
 
 const FORMAT = "ddsc-gene-vocabulary";
 const VERSION = 1;
+/** Millions of genes with their aliases. */
+const MAX_FILE_BYTES = 128 * 2 ** 20;
 
 /** Entries of a vocabulary as read, before they are checked against each other. */
 export interface ParsedVocabulary {
@@ -42,9 +45,9 @@ export function parseVocabulary(json: unknown, file?: string): ParsedVocabulary 
  * no JSON, `VOCABULARY_DUPLICATE` where a `{token: id}` object names a token twice (which JSON.parse would hide).
  */
 export async function readVocabulary(file: string): Promise<unknown> {
-  let text: string;
+  let bytes: Uint8Array;
   try {
-    text = await readFile(file, "utf8");
+    bytes = await readWhole(file, MAX_FILE_BYTES);
   } catch (cause) {
     throw new DdscError(
       "FILE_READ",
@@ -53,9 +56,10 @@ export async function readVocabulary(file: string): Promise<unknown> {
       { cause },
     );
   }
+  const names: string[] = [];
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parseJson(bytes, { eachName: (name) => names.push(name) });
   } catch (cause) {
     throw new DdscError(
       "VOCABULARY_FORMAT",
@@ -64,7 +68,7 @@ export async function readVocabulary(file: string): Promise<unknown> {
       { cause },
     );
   }
-  if (isObject(json) && json.format !== FORMAT) checkRepeatedTokens(text, json, file);
+  if (isObject(json) && json.format !== FORMAT) checkRepeatedTokens(names, json, file);
   return json;
 }
 
@@ -102,15 +106,15 @@ function parseEntry(entry: unknown, fail: Failure): VocabularyEntry {
   throw fail(`an entry is not {id, token, aliases}: ${describe(entry)}`);
 }
 
-/**
- * In an object whose values are all numbers, every string is a key: more strings than keys means that one was
- * written twice.
- */
-function checkRepeatedTokens(text: string, json: Readonly<Record<string, unknown>>, file: string): void {
-  if (!Object.values(json).every((value) => typeof value === "number")) return;
+/** Parsing keeps the last of two values of one name. */
+function checkRepeatedTokens(
+  tokens: readonly string[],
+  json: Readonly<Record<string, unknown>>,
+  file: string,
+): void {
+  if (tokens.length === Object.keys(json).length) return;
   const seen = new Set<string>();
-  for (const [quoted] of text.matchAll(/"(?:[^"\\]|\\.)*"/g)) {
-    const token = JSON.parse(quoted) as string;
+  for (const token of tokens) {
     if (seen.has(token)) {
       throw new DdscError(
         "VOCABULARY_DUPLICATE",

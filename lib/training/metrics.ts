@@ -1,5 +1,6 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { errorCode, fileWriteError } from "../base/files.js";
+import { openToRead } from "../base/regular_files.js";
 
 /** Name of the file of a run's metrics. */
 export const METRICS_FILE = "metrics.jsonl";
@@ -65,7 +66,7 @@ export class MetricsLog implements AsyncDisposable {
 async function endOfStep(file: string, step: number): Promise<number> {
   let handle: FileHandle;
   try {
-    handle = await open(file, "r");
+    handle = await openToRead(file);
   } catch (error) {
     if (errorCode(error) === "ENOENT") return 0;
     throw error;

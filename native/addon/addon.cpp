@@ -22,6 +22,8 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("cudaState", Napi::Function::New<cudaState>(env, "cudaState"));
   exports.Set("gpuMemory", Napi::Function::New<gpuMemory>(env, "gpuMemory"));
   exports.Set("estimateMemory", Napi::Function::New<estimateMemory>(env, "estimateMemory"));
+  exports.Set("modelParameters", Napi::Function::New<modelParameters>(env, "modelParameters"));
+  exports.Set("firstNotFinite", Napi::Function::New<firstNotFinite>(env, "firstNotFinite"));
   exports.Set("objectiveLoss", Napi::Function::New<objectiveLoss>(env, "objectiveLoss"));
   exportDataFunctions(env, exports);
   exportTokenFunctions(env, exports);

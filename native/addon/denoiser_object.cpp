@@ -64,23 +64,8 @@ ModelThread& DenoiserObject::thread() const {
 }
 
 Napi::Value DenoiserObject::parameters(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&]() -> Napi::Value {
-    const Napi::Env env = info.Env();
-    Napi::Array list = Napi::Array::New(env);
-    for (const Parameter* p : model().parameters().layout().all()) {
-      Napi::Array shape = Napi::Array::New(env, p->shape.size());
-      for (std::size_t i = 0; i < p->shape.size(); ++i) {
-        shape.Set(static_cast<std::uint32_t>(i), static_cast<double>(p->shape[i]));
-      }
-      Napi::Object entry = Napi::Object::New(env);
-      entry.Set("name", p->name);
-      entry.Set("shape", shape);
-      entry.Set("offset", static_cast<double>(p->offset));
-      entry.Set("size", static_cast<double>(p->size()));
-      list.Set(list.Length(), entry);
-    }
-    return list;
-  });
+  return guarded(info.Env(),
+                 [&]() -> Napi::Value { return parameterList(info.Env(), model().parameters().layout()); });
 }
 
 Napi::Value DenoiserObject::bufferSize(const Napi::CallbackInfo& info) {

@@ -128,6 +128,16 @@ class CountPredictionObject final : public Napi::ObjectWrap<CountPredictionObjec
 /// objectiveLoss(input): the loss op alone.
 Napi::Value objectiveLoss(const Napi::CallbackInfo& info);
 
+/// The named parameters of a layout, as lib/native/types.ts has them.
+Napi::Value parameterList(Napi::Env env, const ParameterLayout& layout);
+
+/// modelParameters(config): those that a model of this shape would have, without any memory for it.
+Napi::Value modelParameters(const Napi::CallbackInfo& info);
+
+/// firstNotFinite(values): index of the first value that is not finite, or -1. Off the event loop; nobody may
+/// change the values meanwhile.
+Napi::Value firstNotFinite(const Napi::CallbackInfo& info);
+
 /// estimateMemory(options): what a model and its calls would hold.
 Napi::Value estimateMemory(const Napi::CallbackInfo& info);
 

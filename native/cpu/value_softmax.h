@@ -7,6 +7,13 @@
 
 namespace ddsc::cpu::DDSC_ISA {
 
+/// 0, or NaN where one of the values is not finite.
+DDSC_INLINE float zeroOrNaN(const float* values, std::int64_t count) {
+  float sum = 0;
+  for (std::int64_t i = 0; i < count; ++i) sum += ddsc::zeroOrNaN(values[i]);
+  return sum;
+}
+
 /// Sums over logits[firstValue .. mask); writes e_k to exponentials[k - firstValue].
 DDSC_INLINE ValueSums sumValues(const float* logits, std::int64_t firstValue, std::int64_t mask,
                                 std::int64_t origin, float* exponentials) {

@@ -8,6 +8,11 @@
 
 namespace ddsc {
 
+DDSC_INLINE bool isFinite(double value) { return value - value == 0; }
+
+/// 0, or NaN for a value that is not finite: added to a result, it makes that NaN, too.
+DDSC_INLINE float zeroOrNaN(float value) { return value * 0; }
+
 /// log(e^a + e^b) without overflow.
 DDSC_INLINE double logAddExp(double a, double b) {
   const double high = a > b ? a : b, low = a > b ? b : a;

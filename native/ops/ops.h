@@ -260,7 +260,8 @@ struct DiffusionLoss {
   bool operator==(const DiffusionLoss&) const = default;
 };
 
-/// What the model says about each masked row, from softmax over firstValue .. mask - 1 (temperature 1).
+/// What the model says about each masked row, from softmax over firstValue .. mask - 1 (temperature 1). A row
+/// of which a value's logit is no finite number gets NaN for all but `best`.
 struct TokenStatistics {
   ConstMatrix logits;               // [rows, V] float
   Span<const std::int32_t> target;  // [rows] or empty
@@ -278,7 +279,8 @@ struct TokenStatistics {
 /// temperature for subs, softmax over firstValue .. mask (mask's mass dropped) for d3pm, exp(s) for sedd.
 /// Inverse CDF in float64, 53-bit uniforms from Stream(seed, Purpose::draw, step, cellIndex) at the row's
 /// position: no Gumbel noise, no float32 tail. Temperature sharpens the choice among the values and leaves
-/// the sum of w as it is at temperature 1.
+/// the sum of w as it is at temperature 1. A row of which a value's logit, or the mass to reveal, is no
+/// finite number draws -1.
 struct DrawTokens {
   Objective objective = Objective::subs;
   ConstMatrix logits;  // [rows, V] float
@@ -288,7 +290,7 @@ struct DrawTokens {
   float temperature = 1;           // > 0; 0: the most probable value (stay still applies)
   std::int32_t firstValue = 2;
   std::uint64_t seed = 0, step = 0;
-  Span<std::int32_t> tokens;  // [rows] drawn token, the mask token where the row stays masked
+  Span<std::int32_t> tokens;  // [rows] drawn token, the mask token where the row stays masked, or -1
   Span<float> probability;    // [rows] of the drawn value among the values at temperature 1 (0: stays masked)
   bool operator==(const DrawTokens&) const = default;
 };

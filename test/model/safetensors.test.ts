@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -216,6 +217,26 @@ describe("safetensors", () => {
     await expect(SafetensorsFile.open(await raw("{}", undefined, 3n))).rejects.toThrow(
       /header would be 3 bytes/,
     );
+  });
+
+  it("refuses a header that is too long, lists too many tensors or is nested too deeply, soon", async () => {
+    const many = Array.from({ length: 70_000 }, (_, i) => `"t${i}":${JSON.stringify(f32(4 * i, 4 * i + 4))}`);
+    const long = `{"a":${JSON.stringify(f32(0, 4))}}`.padEnd(17 * 2 ** 20);
+    for (const [header, message] of [
+      [long, /its header is 17825792 bytes long, and may have 16777216 at most/],
+      [`{${many.join(",")}}`, /lists more than 65536 tensors/],
+      [`{"a":${"[".repeat(2 ** 22)}`, /not JSON/],
+    ] as const) {
+      const path = await raw(header, new Uint8Array(4));
+      await expect(SafetensorsFile.open(path)).rejects.toThrow(message);
+      await expect(SafetensorsFile.open(path)).rejects.toEqual(failure("CHECKPOINT_CORRUPT"));
+    }
+  });
+
+  it("refuses a pipe without waiting for it", async () => {
+    const path = fresh();
+    execFileSync("mkfifo", [path]);
+    await expect(SafetensorsFile.open(path)).rejects.toThrow(/CHECKPOINT_READ.*it is a pipe/);
   });
 
   it("says which type it does not know", async () => {

@@ -1,6 +1,8 @@
 import { statSync } from "node:fs";
 import type { Metadata } from "h5wasm";
 import { DdscError } from "../../base/errors.js";
+import { requireRegularFile } from "../../base/regular_files.js";
+import { unreadable } from "../io/content.js";
 import { type Hdf5Library, innermostCause, loadHdf5 } from "./library.js";
 import { fixedStrings, type H5Module } from "./types.js";
 
@@ -11,7 +13,10 @@ const SLACK_BYTES = 1 << 24;
 /** A call of the library that fills memory at `pointer`; negative where it failed. */
 export type Fill = (module: H5Module, pointer: bigint) => number;
 
-/** A file open in the HDF5 library: calls of it, whose failures are `DdscError`s naming file and object. */
+/**
+ * A file open in the HDF5 library: calls of it, whose failures are `DdscError`s naming file and object; `DATA_UNSUPPORTED` for an object
+ * that lies in another file.
+ */
 export class Hdf5Handle {
   readonly path: string;
   /** The library's number of the open file. */
@@ -27,15 +32,17 @@ export class Hdf5Handle {
     this.#fileBytes = fileBytes;
   }
 
-  /** Opens `path`. Throws `DATA_TRUNCATED` or `DATA_CORRUPT`. The file must exist and be readable. */
+  /** Opens `path`. Throws `DATA_TRUNCATED`, `DATA_CORRUPT`, `DATA_NOT_FOUND`, `DATA_UNREADABLE` or `ADDRESS_SPACE_LIMIT`. */
   static async open(path: string): Promise<Hdf5Handle> {
     const library = await loadHdf5();
-    const { size } = statSync(path);
+    const size = sizeOf(path);
     library.memory.admit(size);
     library.takeDiagnostics();
     let id = -1n;
     try {
-      id = library.module.open(path, library.module.H5F_ACC_RDONLY, false, -1, -1);
+      id = library.opens.during(path, () =>
+        library.module.open(path, library.module.H5F_ACC_RDONLY, false, -1, -1),
+      );
     } catch (error) {
       throw corrupt(path, "", String(error));
     }
@@ -56,13 +63,28 @@ export class Hdf5Handle {
     if (this.#closed)
       throw new DdscError("DATA_CLOSED", `${this.path}: has been closed`, { file: this.path });
     this.#library.takeDiagnostics();
+    this.#library.opens.takeRefused();
     try {
-      return call(this.#library.module);
+      const result = call(this.#library.module);
+      this.#checkOpens(path);
+      return result;
     } catch (error) {
+      this.#checkOpens(path);
       if (error instanceof DdscError) throw error;
       const cause = innermostCause(this.#library.takeDiagnostics());
       throw this.corrupt(path, cause || (error instanceof Error ? error.message : String(error)));
     }
+  }
+
+  /** Throws `DATA_UNSUPPORTED` where the last call asked for another file. */
+  #checkOpens(path: string): void {
+    const other = this.#library.opens.takeRefused();
+    if (other === undefined) return;
+    throw new DdscError(
+      "DATA_UNSUPPORTED",
+      `${this.path}: ${path}: lies in another file, "${other}" (an external link, external storage or a virtual dataset), and other files are not opened; copy the data into this file (h5repack, or read and write it with anndata)`,
+      { file: this.path },
+    );
   }
 
   /** Bytes that `fill` gives. */
@@ -121,6 +143,16 @@ export class Hdf5Handle {
         module._free(pointer);
       }
     });
+  }
+}
+
+/** Bytes of a regular file. */
+function sizeOf(path: string): number {
+  try {
+    requireRegularFile(path);
+    return statSync(path).size;
+  } catch (error) {
+    throw unreadable(path, error);
   }
 }
 

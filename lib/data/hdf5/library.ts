@@ -1,3 +1,5 @@
+import { resolve } from "node:path";
+import { DdscError } from "../../base/errors.js";
 import { isDamagedLocalHeap, spoilDamagedHeaps } from "./heaps.js";
 import { Hdf5MemoryBound } from "./memory.js";
 import type { H5Module } from "./types.js";
@@ -7,6 +9,8 @@ export interface Hdf5Library {
   readonly module: H5Module;
   /** Bounds what the library allocates by the files it is given. */
   readonly memory: Hdf5MemoryBound;
+  /** Which files the library opens. */
+  readonly opens: GuardedOpens;
   /** The library's own account of what went wrong since the last call, innermost cause last; "" if nothing. */
   takeDiagnostics(): string;
 }
@@ -14,6 +18,7 @@ export interface Hdf5Library {
 /** The parts of Emscripten's file system that are watched or replaced. */
 interface ModuleFileSystem {
   getStream(descriptor: number): Stream;
+  open(path: string, flags: number, mode?: number): Stream;
   read(stream: Stream, memory: Int8Array, offset: number, length: number, position?: number): number;
 }
 interface Stream {
@@ -25,22 +30,91 @@ interface Stream {
 
 const MAX_DIAGNOSTICS = 16_384;
 const CHARACTER_DEVICE = 0o020000;
-/** WASI's number for an input/output error. */
+/** WASI's numbers for an input/output error, and for permission denied. */
 const WASI_EIO = 29;
+const WASI_EACCES = 2;
+
+/** Whether this process can have any WebAssembly memory. */
+export function canReserveWebAssembly(): boolean {
+  const { WebAssembly } = globalThis as unknown as {
+    WebAssembly: { Memory: new (size: { initial: number; maximum: number }) => unknown };
+  };
+  try {
+    new WebAssembly.Memory({ initial: 1, maximum: 1 });
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 let library: Promise<Hdf5Library> | undefined;
 
 /**
- * Loads the library once. It prints a page of its own source locations to stderr at each error; that text is
+ * Throws `ADDRESS_SPACE_LIMIT` where the process may not reserve what V8 does for any WebAssembly module, however small: addresses, not
+ * memory, for its checks of bounds by the processor.
+ */
+function requireAddressSpace(): void {
+  if (library !== undefined || canReserveWebAssembly()) return;
+  throw new DdscError(
+    "ADDRESS_SPACE_LIMIT",
+    "HDF5 files (.h5ad, .h5) are read by WebAssembly, for which Node.js reserves more than 10 GB of addresses (not of memory), and the limit " +
+      "of this process (ulimit -v) does not allow them; raise the limit to 20 GB or more, or set NODE_OPTIONS=--disable-wasm-trap-handler, with which 4 GB do",
+    {},
+  );
+}
+
+/**
+ * Loads the library once. Throws `ADDRESS_SPACE_LIMIT`. It prints a page of its own source locations to stderr at each error; that text is
  * kept for `takeDiagnostics` instead. What it reads is looked at first: see heaps.ts, and README.md for why.
  */
 export function loadHdf5(): Promise<Hdf5Library> {
+  requireAddressSpace();
   library ??= loadModule().then((module) => {
     const { FS } = module as unknown as { FS: ModuleFileSystem };
     watchReads(FS);
-    return { module, memory: new Hdf5MemoryBound(module), takeDiagnostics: captureDiagnostics(FS) };
+    return {
+      module,
+      memory: new Hdf5MemoryBound(module),
+      opens: new GuardedOpens(FS),
+      takeDiagnostics: captureDiagnostics(FS),
+    };
   });
   return library;
+}
+
+/**
+ * Lets the library open the file that it is given and no other: external links, external storage and virtual datasets would have it
+ * read any file that the user may read, and give its bytes as counts.
+ */
+export class GuardedOpens {
+  #allowed: string | undefined;
+  #refused: string | undefined;
+
+  constructor(files: ModuleFileSystem) {
+    const open = files.open.bind(files);
+    files.open = (path, flags, mode) => {
+      if (resolve(path) === this.#allowed) return open(path, flags, mode);
+      this.#refused ??= path;
+      throw systemError(WASI_EACCES);
+    };
+  }
+
+  /** Runs a call that may open `path`. */
+  during<T>(path: string, call: () => T): T {
+    this.#allowed = resolve(path);
+    try {
+      return call();
+    } finally {
+      this.#allowed = undefined;
+    }
+  }
+
+  /** The first other file that was asked for since the last call; undefined if none was. */
+  takeRefused(): string | undefined {
+    const refused = this.#refused;
+    this.#refused = undefined;
+    return refused;
+  }
 }
 
 /**
@@ -83,14 +157,14 @@ function watchReads(files: ModuleFileSystem): void {
     if (count <= 0) return count;
     const bytes = new Uint8Array(memory.buffer, memory.byteOffset + offset, count);
     spoilDamagedHeaps(bytes, start, stream.nfd);
-    if (isDamagedLocalHeap(bytes, stream.nfd)) throw readError();
+    if (isDamagedLocalHeap(bytes, stream.nfd)) throw systemError(WASI_EIO);
     return count;
   };
 }
 
 /** What Emscripten's file system throws for a system call that fails; the library reports it as an error of its own. */
-function readError(): Error {
-  return Object.assign(new Error("damaged"), { name: "ErrnoError", errno: WASI_EIO });
+function systemError(errno: number): Error {
+  return Object.assign(new Error("refused"), { name: "ErrnoError", errno });
 }
 
 function captureDiagnostics(files: ModuleFileSystem): () => string {

@@ -1,6 +1,7 @@
-import { type FileHandle, open, readdir, stat } from "node:fs/promises";
+import { type FileHandle, readdir, stat } from "node:fs/promises";
 import { DdscError } from "../../base/errors.js";
 import { errorCode } from "../../base/files.js";
+import { NotAFile, openToRead } from "../../base/regular_files.js";
 
 /** What a path holds, looked at once for all formats. */
 export type Content =
@@ -53,8 +54,7 @@ export async function readContent(path: string): Promise<Content> {
       const names = (await readdir(path)).filter((name) => !name.startsWith(".")).sort();
       return { kind: "folder", path, names };
     }
-    if (!found.isFile()) throw noFile(path);
-    const file = await open(path, "r");
+    const file = await openToRead(path);
     try {
       const buffer = Buffer.alloc(HEAD_BYTES);
       const { bytesRead } = await file.read(buffer, 0, HEAD_BYTES, 0);
@@ -66,15 +66,6 @@ export async function readContent(path: string): Promise<Content> {
   } catch (error) {
     throw error instanceof DdscError ? error : unreadable(path, error);
   }
-}
-
-/** A pipe or device has no places to read at, and opening one may wait for ever. */
-function noFile(path: string): DdscError {
-  return new DdscError(
-    "DATA_UNREADABLE",
-    `${path}: is a pipe or device, which can only be read from beginning to end; save it to a file and name that`,
-    { file: path },
-  );
 }
 
 /** What was found, in words, where no format fits. */
@@ -110,6 +101,8 @@ export function unreadable(path: string, error: unknown): DdscError {
   const reason =
     code === "EACCES" || code === "EPERM"
       ? "permission denied; change the file's permissions"
-      : String(error);
+      : error instanceof NotAFile
+        ? error.message
+        : String(error);
   return new DdscError("DATA_UNREADABLE", `${path}: cannot be read: ${reason}`, place, { cause: error });
 }

@@ -1,23 +1,18 @@
-import { createReadStream } from "node:fs";
-import { open } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { constants, createGunzip, gunzipSync } from "node:zlib";
 import { DdscError } from "../../base/errors.js";
 import { errorCode } from "../../base/files.js";
+import { openToRead } from "../../base/regular_files.js";
 import { unreadable } from "./content.js";
 import { corrupt } from "./random_access.js";
 
 const PIECE_BYTES = 1 << 18;
 
-/** True if the file begins as gzip files do. Throws what `open` throws. */
-async function isGzip(path: string): Promise<boolean> {
-  const file = await open(path, "r");
-  try {
-    const start = Buffer.alloc(2);
-    const { bytesRead } = await file.read(start, 0, 2, 0);
-    return bytesRead === 2 && start[0] === 0x1f && start[1] === 0x8b;
-  } finally {
-    await file.close();
-  }
+/** True if the file begins as gzip files do. */
+async function isGzip(file: FileHandle): Promise<boolean> {
+  const start = Buffer.alloc(2);
+  const { bytesRead } = await file.read(start, 0, 2, 0);
+  return bytesRead === 2 && start[0] === 0x1f && start[1] === 0x8b;
 }
 
 /**
@@ -28,8 +23,9 @@ async function isGzip(path: string): Promise<boolean> {
  */
 export async function* textPieces(path: string, signal?: AbortSignal): AsyncGenerator<Buffer> {
   try {
-    const gzipped = await isGzip(path);
-    const file = createReadStream(path, { highWaterMark: PIECE_BYTES });
+    await using handle = await openToRead(path);
+    const gzipped = await isGzip(handle);
+    const file = handle.createReadStream({ start: 0, highWaterMark: PIECE_BYTES, autoClose: false });
     const stream = gzipped ? file.pipe(createGunzip({ chunkSize: PIECE_BYTES })) : file;
     // `pipe` does not pass errors on.
     if (gzipped) file.on("error", (error) => stream.destroy(error));

@@ -1,6 +1,7 @@
-import { type FileHandle, open } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { DdscError } from "../../base/errors.js";
 import { readFull } from "../../base/files.js";
+import { openToRead } from "../../base/regular_files.js";
 import { unreadable } from "./content.js";
 import { checkRange, closedError, type RandomAccess } from "./random_access.js";
 
@@ -21,7 +22,7 @@ export class LocalFile implements RandomAccess {
   /** Throws `DATA_NOT_FOUND`, `DATA_UNREADABLE`. */
   static async open(path: string): Promise<LocalFile> {
     try {
-      const handle = await open(path, "r");
+      const handle = await openToRead(path);
       try {
         return new LocalFile(path, (await handle.stat()).size, handle);
       } catch (error) {

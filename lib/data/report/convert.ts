@@ -1,10 +1,11 @@
-import { lstat, readdir, readFile, rm, rmdir } from "node:fs/promises";
+import { lstat, readdir, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Table, type Vector } from "apache-arrow";
 import { checkNumber, DdscError } from "../../base/errors.js";
 import { fileWriteError, makeFolders } from "../../base/files.js";
 import { FolderLock, type LockUse } from "../../base/folder_lock.js";
 import { writeFileAtomic } from "../../base/publish.js";
+import { readWhole } from "../../base/regular_files.js";
 import { removeLeftovers, temporaryFor } from "../../base/temporary.js";
 import { anndataFormat, type StreamedRows, writeAnnData } from "../anndata/write.js";
 import { TahoeShardWriter } from "../parquet/write.js";
@@ -43,6 +44,8 @@ export interface Conversion {
 
 /** Plan of a conversion under way; beside the shards until all are there. */
 const PLAN_FILE = ".conversion.json";
+/** A plan names files and options. */
+const MAX_PLAN_BYTES = 2 ** 26;
 const SHARD = /^train-\d{5,}-of-\d{5,}\.parquet$/;
 /** One conversion at a time writes into a folder. */
 const CONVERSION: LockUse = {
@@ -237,7 +240,7 @@ function isOurs(name: string): boolean {
 
 /** Whether the folder holds this very conversion, unfinished. Throws `FILE_EXISTS` where it holds what is not to be replaced. */
 async function examine(folder: string, plan: string, overwrite: boolean): Promise<boolean> {
-  const begun = await readFile(join(folder, PLAN_FILE), "utf8").catch(() => undefined);
+  const begun = await readWhole(join(folder, PLAN_FILE), MAX_PLAN_BYTES).then(String, () => undefined);
   if (begun === plan) return true;
   const names = await readdir(folder);
   // The lock, and what a process left that was killed before its plan was there, is nothing to keep.

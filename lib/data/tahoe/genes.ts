@@ -2,6 +2,7 @@ import { stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { LRUCache } from "lru-cache";
 import { DdscError } from "../../base/errors.js";
+import { parseJson } from "../../base/json.js";
 import { isUrl } from "../io/content.js";
 import type { RandomAccess } from "../io/random_access.js";
 import { openRandomAccess } from "../io/random_access_open.js";
@@ -144,7 +145,7 @@ async function readJsonTable(file: RandomAccess): Promise<TokenGenes> {
   if (file.size > MAX_JSON) throw bad();
   let table: unknown;
   try {
-    table = JSON.parse(Buffer.from(await file.read(0, file.size)).toString("utf8"));
+    table = parseJson(await file.read(0, file.size));
   } catch (error) {
     throw error instanceof DdscError ? error : bad(error);
   }

@@ -1,11 +1,13 @@
 import { DdscError } from "../../base/errors.js";
 import { PackedStrings } from "../sources/packed_strings.js";
-import { forEachLine } from "../text/lines.js";
+import { checkNameLength, forEachLine, MAX_EMPTY_LINES, tooManyEmptyLines } from "../text/lines.js";
 import type { TenxFeatures } from "./features.js";
 
 const TAB = 9;
 const COMMA = 44;
 const MAX_GENES = 1 << 22;
+/** Identifier, symbol and type of a feature; what a line has after them is not kept. */
+const FEATURE_FIELDS = 3;
 /** Names beyond twice as many as a matrix has, after which the rest of them is not counted any more. */
 const LINES_LEFT_OVER = 1 << 20;
 
@@ -62,9 +64,12 @@ function counted(names: number, most: number): string {
 
 async function readCells(path: string, most: number): Promise<PackedStrings> {
   const names = new PackedStrings();
+  let empty = 0;
   await forEachLine(path, (line) => {
     let end = 0;
     while (end < line.length && line[end] !== TAB && line[end] !== COMMA) end++;
+    checkNameLength(path, end);
+    if (end === 0 && ++empty > MAX_EMPTY_LINES) throw tooManyEmptyLines(path);
     names.push(unquoted(line.subarray(0, end)));
     return names.length <= most;
   });
@@ -89,7 +94,9 @@ async function readFeatures(path: string, most: number): Promise<string[][]> {
     }
     const text = line.toString("utf8");
     separator ??= text.includes("\t") ? "\t" : ",";
-    features.push(text.split(separator).map((field) => field.replace(/^"(.*)"$/, "$1")));
+    const fields = text.split(separator, FEATURE_FIELDS);
+    for (const field of fields) checkNameLength(path, field.length);
+    features.push(fields.map((field) => field.replace(/^"(.*)"$/, "$1")));
     return features.length <= most;
   });
   return features;

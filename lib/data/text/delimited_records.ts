@@ -1,13 +1,12 @@
 import Papa from "papaparse";
 import { DdscError } from "../../base/errors.js";
 import { textPieces } from "../io/gzip_pieces.js";
+import { MAX_EMPTY_LINES } from "./lines.js";
 
 /** A record longer than this is taken for a damaged or binary file. */
 const MAX_CHARACTERS = 1 << 25;
 /** The same for one with quotes, which takes the parser more time and memory. */
 const MAX_QUOTED_CHARACTERS = 1 << 24;
-/** A file with more empty lines is taken for a damaged one. */
-const MAX_EMPTY_LINES = 1 << 20;
 /** Delimiters that are looked for. */
 const DELIMITERS = ["\t", ",", ";", "|"];
 

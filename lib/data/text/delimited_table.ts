@@ -7,6 +7,7 @@ import { PackedStrings } from "../sources/packed_strings.js";
 import type { DelimitedLayout } from "../tables/table_layout.js";
 import { type DelimitedRecord, forEachRecord } from "./delimited_records.js";
 import { ColumnBuilder, type CountSink, countSink, readCounts, readValues } from "./delimited_rows.js";
+import { checkNameLength } from "./lines.js";
 
 const MAX_CELLS = 0x7fff_ffff;
 const MAX_GENES = 1 << 22;
@@ -77,7 +78,9 @@ async function readLines(
         const start = batch.sink.count;
         readCounts(path, layout, record, batch.sink);
         batch.number(start, names.length);
-        names.push(Buffer.from(record.fields[0] ?? ""));
+        const name = Buffer.from(record.fields[0] ?? "");
+        checkNameLength(path, name.length);
+        names.push(name);
         take(record);
       }
       isHeader = false;

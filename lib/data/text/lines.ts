@@ -5,6 +5,10 @@ const NEWLINE = 10;
 const RETURN = 13;
 /** No line of numbers or names is longer; comments (metadata as JSON) may be nearly so. */
 export const MAX_LINE_BYTES = 1 << 20;
+/** No name of a cell or gene is longer. */
+const MAX_NAME_BYTES = 1 << 12;
+/** A file with more empty lines is taken for a damaged one. */
+export const MAX_EMPTY_LINES = 1 << 20;
 const BYTE_ORDER_MARK = Buffer.from("\ufeff");
 
 /**
@@ -83,6 +87,25 @@ export class TextLines {
       { file: this.#path },
     );
   }
+}
+
+/** Throws `DATA_FORMAT` for what is too long to be the name of a cell or gene. */
+export function checkNameLength(path: string, bytes: number): void {
+  if (bytes <= MAX_NAME_BYTES) return;
+  throw new DdscError(
+    "DATA_FORMAT",
+    `${path}: a name of a cell or gene is longer than ${MAX_NAME_BYTES} bytes; is this the right file, and is its first column that of names?`,
+    { file: path },
+  );
+}
+
+/** `DATA_FORMAT` for a file of more than `MAX_EMPTY_LINES`. */
+export function tooManyEmptyLines(path: string): DdscError {
+  return new DdscError(
+    "DATA_FORMAT",
+    `${path}: has more than ${MAX_EMPTY_LINES} empty lines; is this a text file?`,
+    { file: path },
+  );
 }
 
 /** Calls `take` with each line of a text file, as `TextLines` gives them, until it says false; a line is valid until the next. */

@@ -1,7 +1,7 @@
 import { DdscError } from "../../base/errors.js";
 import { corrupt } from "../io/random_access.js";
 import type { EntryBatch } from "../sources/compact_rows.js";
-import { TextLines } from "./lines.js";
+import { MAX_EMPTY_LINES, TextLines, tooManyEmptyLines } from "./lines.js";
 import { EXACT_DIGITS, parseNumber } from "./numbers.js";
 
 const NEWLINE = 10;
@@ -13,6 +13,7 @@ const ZERO = 48;
 const MAX_EXTENT = 0x7fff_ffff;
 /** Comments and empty lines before the sizes. */
 const MAX_HEADER_LINES = 1 << 20;
+const MAX_HEADER_BYTES = 1 << 24;
 /** The shortest entry: "1 1" and the end of its line. */
 const MIN_ENTRY_BYTES = 4;
 
@@ -35,7 +36,7 @@ export interface MatrixMarketFile extends Shape {
  * Opens a Matrix Market coordinate file, plain or gzipped: integer, real, double or pattern (each entry counts 1), general.
  * Throws `DATA_FORMAT` for another kind, and what `TextLines` throws.
  *
- * `batches` throws `DATA_CORRUPT` naming the line, for numbers that are none, entries outside the matrix and more
+ * `batches` throws `DATA_FORMAT` for more than `MAX_EMPTY_LINES`, `DATA_CORRUPT` naming the line, for numbers that are none, entries outside the matrix and more
  * entries than claimed; `DATA_TRUNCATED` for fewer. Values that are NaN or infinite are passed on.
  */
 export async function openMatrixMarket(path: string, signal?: AbortSignal): Promise<MatrixMarketFile> {
@@ -43,7 +44,12 @@ export async function openMatrixMarket(path: string, signal?: AbortSignal): Prom
   try {
     const pattern = checkBanner(path, await lines.next());
     let size = await lines.next();
-    while (size !== undefined && isSkipped(size) && lines.line < MAX_HEADER_LINES) size = await lines.next();
+    let skipped = 0;
+    while (size !== undefined && isSkipped(size) && lines.line < MAX_HEADER_LINES) {
+      skipped += size.length;
+      if (skipped > MAX_HEADER_BYTES) break;
+      size = await lines.next();
+    }
     const [rows, columns, entries] = readSize(path, size, lines.line);
     const shape = { rows, columns, entries };
     return {
@@ -123,6 +129,7 @@ class EntryParser {
   readonly #pattern: boolean;
   /** Lines before the one that is read. */
   #line: number;
+  #emptyLines = 0;
 
   constructor(path: string, shape: Shape, pattern: boolean, line: number) {
     this.#path = path;
@@ -168,7 +175,7 @@ class EntryParser {
             `there are more than the ${this.#shape.entries} entries that the header claims`,
           );
         }
-      }
+      } else if (++this.#emptyLines > MAX_EMPTY_LINES) throw tooManyEmptyLines(this.#path);
       at += piece[at] === RETURN ? 2 : 1;
     }
     this.seen += count;

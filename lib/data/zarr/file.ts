@@ -1,5 +1,6 @@
 import * as zarr from "zarrita";
 import { DdscError } from "../../base/errors.js";
+import { parseJson } from "../../base/json.js";
 import type { Hierarchy, NodeKind } from "../hierarchy.js";
 import { corrupt } from "../io/random_access.js";
 import { type ChunkCache, chunkCache, ZarrArray } from "./array.js";
@@ -122,7 +123,7 @@ export class ZarrFile implements Hierarchy {
     const bytes = await this.#store.get(place);
     if (bytes === undefined) return undefined;
     try {
-      const document = asObject(JSON.parse(Buffer.from(bytes).toString("utf8")));
+      const document = asObject(parseJson(bytes));
       if (document !== undefined) return document;
     } catch {
       // Told below.

@@ -1,20 +1,27 @@
-import { open, readdir, readFile, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { lstat, readdir, realpath, stat } from "node:fs/promises";
+import { dirname, join, sep } from "node:path";
 import { DdscError } from "../../base/errors.js";
 import { errorCode, readFull } from "../../base/files.js";
+import { openToRead } from "../../base/regular_files.js";
 import { unreadable } from "../io/content.js";
 import { corrupt } from "../io/random_access.js";
 import { ZipArchive } from "../io/zip.js";
 
 /** The largest object (chunk or metadata) that is read whole, bytes. */
 export const MAX_OBJECT_BYTES = 2 ** 30;
+/** And the largest metadata, which takes many times its length in memory. */
+const MAX_METADATA_BYTES = 8 * 2 ** 20;
+const METADATA = /\/(zarr\.json|\.zarray|\.zgroup|\.zattrs|\.zmetadata)$/;
 
 /** Part of an object: from `offset` on, or its last bytes. */
 export type ObjectRange =
   | { readonly offset: number; readonly length: number }
   | { readonly suffixLength: number };
 
-/** Where the objects of a zarr hierarchy are. Keys begin with "/". */
+/**
+ * Where the objects of a zarr hierarchy are. Keys begin with "/". All functions throw `DATA_UNSUPPORTED` for a key that leads out of the
+ * hierarchy ("..", a symbolic link).
+ */
 export interface ZarrStore {
   /** Path as the user named it. */
   readonly name: string;
@@ -55,7 +62,28 @@ function place(
   return { offset, length };
 }
 
+/** `DATA_UNSUPPORTED` for what lies outside of the hierarchy. */
+function outside(name: string, key: string, why: string): DdscError {
+  return new DdscError(
+    "DATA_UNSUPPORTED",
+    `${name}: ${key}: leads out of the store (${why}), and nothing outside of it is read; write the store with all of its data in it`,
+    { file: name },
+  );
+}
+
+/** Throws for a key with steps other than down. */
+function checkKey(name: string, key: string): void {
+  if (/(^|\/)\.{1,2}(\/|$)/.test(key)) throw outside(name, key, 'a name of "." or ".."');
+}
+
 function checkSize(name: string, key: string, bytes: number): void {
+  if (METADATA.test(key) && bytes > MAX_METADATA_BYTES) {
+    throw new DdscError(
+      "DATA_TOO_LARGE",
+      `${name}: ${key} has ${bytes} bytes, and metadata at most ${MAX_METADATA_BYTES}; is it damaged? keep large tables in arrays, not in attributes`,
+      { file: name },
+    );
+  }
   if (bytes <= MAX_OBJECT_BYTES) return;
   throw new DdscError(
     "DATA_TOO_LARGE",
@@ -72,27 +100,30 @@ function plain(bytes: Uint8Array): Uint8Array {
 /** A hierarchy in a folder: an object a file. */
 class FolderStore implements ZarrStore {
   readonly name: string;
+  /** Folders that were found to lie in the store. */
+  readonly #inside = new Set<string>();
+  #root: Promise<string> | undefined;
 
   constructor(path: string) {
     this.name = path;
   }
 
-  async get(key: string): Promise<Uint8Array | undefined> {
-    const path = this.#path(key);
-    try {
-      checkSize(this.name, key, (await stat(path)).size);
-      return plain(await readFile(path));
-    } catch (error) {
-      return this.#absent(path, error);
-    }
+  get(key: string): Promise<Uint8Array | undefined> {
+    return this.#read(key, undefined);
   }
 
-  async getRange(key: string, range: ObjectRange): Promise<Uint8Array | undefined> {
+  getRange(key: string, range: ObjectRange): Promise<Uint8Array | undefined> {
+    return this.#read(key, range);
+  }
+
+  async #read(key: string, range: ObjectRange | undefined): Promise<Uint8Array | undefined> {
     const path = this.#path(key);
     try {
-      const file = await open(path, "r");
+      await this.#checkInside(key, path);
+      const file = await openToRead(path);
       try {
-        const { offset, length } = place(this.name, key, (await file.stat()).size, range);
+        const { size } = await file.stat();
+        const { offset, length } = place(this.name, key, size, range ?? { offset: 0, length: size });
         const bytes = new Uint8Array(length);
         if ((await readFull(file, bytes, offset)) < length) {
           const text = `${path}: has become shorter while it was read; open it again`;
@@ -108,7 +139,12 @@ class FolderStore implements ZarrStore {
   }
 
   async children(key: string): Promise<string[]> {
-    const entries = await readdir(this.#path(key), { withFileTypes: true }).catch(() => []);
+    const folder = this.#path(key);
+    // As if it were an object in the folder.
+    await this.#checkInside(key, join(folder, ".zgroup")).catch((error: unknown) =>
+      this.#absent(folder, error),
+    );
+    const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
     return entries
       .filter((entry) => entry.isDirectory())
       .map((entry) => entry.name)
@@ -131,7 +167,26 @@ class FolderStore implements ZarrStore {
   close(): void {}
 
   #path(key: string): string {
+    checkKey(this.name, key);
     return join(this.name, ...key.split("/"));
+  }
+
+  /** Throws for a file that a symbolic link takes out of the store; the store itself may be behind one. */
+  async #checkInside(key: string, path: string): Promise<void> {
+    const folder = dirname(path);
+    if (!this.#inside.has(folder)) {
+      await this.#checkTarget(key, await realpath(folder));
+      this.#inside.add(folder);
+    }
+    const found = await lstat(path).catch(() => undefined);
+    if (found?.isSymbolicLink() === true) await this.#checkTarget(key, await realpath(path));
+  }
+
+  async #checkTarget(key: string, target: string): Promise<void> {
+    this.#root ??= realpath(this.name);
+    const root = await this.#root;
+    if (target !== root && !target.startsWith(root.endsWith(sep) ? root : root + sep))
+      throw outside(this.name, key, `a symbolic link to ${target}`);
   }
 
   /** Undefined where there is no such file; throws otherwise. */
@@ -203,6 +258,7 @@ class ZipStore implements ZarrStore {
   }
 
   #name(key: string): string {
+    checkKey(this.name, key);
     return this.#prefix + key.replace(/^\/+/, "");
   }
 }

@@ -42,6 +42,11 @@ void drawRow(const DrawTokens& op, std::int64_t row, double* weights) {
                          op.logits.cols, op.sigma ? static_cast<double>(op.sigma[cell]) : 0.0);
   const double surplus = revealed < 1 ? 1 - revealed : 0;
   const double stay = op.objective == Objective::sedd ? surplus : static_cast<double>(op.stay[cell]);
+  if (!isFinite(plainTotal + revealed + static_cast<double>(zeroOrNaN(values, count)))) {
+    op.tokens[row] = -1;
+    op.probability[row] = 0;
+    return;
+  }
 
   double total = plainTotal;
   if (op.temperature <= 0) {

@@ -18,12 +18,15 @@ void describeRow(const TokenStatistics& op, std::int64_t row, float* exponential
   for (std::int64_t token = firstValue + 1; token < mask; ++token)
     if (logits[token] > logits[best]) best = token;
   op.best[row] = static_cast<std::int32_t>(best);
+  const auto nothing = static_cast<double>(zeroOrNaN(logits + firstValue, mask - firstValue));
   op.bestProbability[row] =
-      static_cast<float>(static_cast<double>(exponentials[best - firstValue]) / values.total);
-  op.expectedToken[row] = static_cast<float>(static_cast<double>(firstValue) + values.moment / values.total);
+      static_cast<float>(static_cast<double>(exponentials[best - firstValue]) / values.total + nothing);
+  op.expectedToken[row] =
+      static_cast<float>(static_cast<double>(firstValue) + values.moment / values.total + nothing);
   if (op.targetLogProbability) {
     const auto target = static_cast<double>(logits[op.target[row]]);
-    op.targetLogProbability[row] = static_cast<float>(target - logTotalBelowMask(logits, firstValue, values));
+    op.targetLogProbability[row] =
+        static_cast<float>(target - logTotalBelowMask(logits, firstValue, values) + nothing);
   }
 }
 

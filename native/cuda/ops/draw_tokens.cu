@@ -58,6 +58,14 @@ DDSC_KERNEL(kRowThreads) drawRows(DrawInput in, Global<std::int32_t> tokens, Glo
                                     static_cast<double>(logits[mask]), in.logits.cols, sigma);
   const double surplus = revealed < 1 ? 1 - revealed : 0;
   const double stay = in.objective == Objective::sedd ? surplus : static_cast<double>(in.stay[cell]);
+  double nothing = plainTotal + revealed;
+  for (std::int64_t i = 0; i < values.count; ++i)
+    nothing += static_cast<double>(zeroOrNaN(logits[in.firstValue + i]));
+  if (!isFinite(nothing)) {
+    tokens[row] = -1;
+    probability[row] = 0;
+    return;
+  }
   double total = plainTotal;
   if (in.temperature <= 0) {
     total = 1;

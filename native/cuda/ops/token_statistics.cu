@@ -42,14 +42,19 @@ DDSC_KERNEL(kRowThreads) describeRows(Rows<const float> logits, std::int64_t fir
   const std::int64_t mask = logits.cols - 1;
   const ValueSums values = sumValues(own, firstValue, mask, firstValue);
   const std::int32_t best = bestToken(own, firstValue, mask);
+  float nothing = 0;
+  eachToken(firstValue, mask, [&](std::int64_t token) { nothing += zeroOrNaN(own[token]); });
+  nothing = warpSum(nothing);
   if (laneIndex() != 0) return;
   out.best[row] = best;
   const float e = expf(own[best] - static_cast<float>(values.maximum));
-  out.bestProbability[row] = static_cast<float>(static_cast<double>(e) / values.total);
-  out.expectedToken[row] = static_cast<float>(static_cast<double>(firstValue) + values.moment / values.total);
+  out.bestProbability[row] = static_cast<float>(static_cast<double>(e) / values.total) + nothing;
+  out.expectedToken[row] =
+      static_cast<float>(static_cast<double>(firstValue) + values.moment / values.total) + nothing;
   if (out.targetLogProbability.data != nullptr) {
     const auto target = static_cast<double>(own[out.target[row]]);
-    out.targetLogProbability[row] = static_cast<float>(target - logTotalBelowMask(own, firstValue, values));
+    out.targetLogProbability[row] =
+        static_cast<float>(target - logTotalBelowMask(own, firstValue, values)) + nothing;
   }
 }
 

@@ -40,6 +40,21 @@ describe("each fault has its code and says where", () => {
   });
 });
 
+it.each([
+  ["external_storage", "/X", "/etc/passwd"],
+  ["external_link", "/X", "elsewhere.h5"],
+  ["virtual_dataset", "/X", "elsewhere.h5"],
+  ["column", "/obs/a", "elsewhere.h5"],
+])(
+  "data that lie in another file are refused, and the file is not opened (%s)",
+  async (name, place, other) => {
+    const error = await failure(() => openCells(fixture(`outside_${name}`)));
+    expect(error.code).toBe("DATA_UNSUPPORTED");
+    expect(error.message).toContain(`outside_${name}.h5ad: ${place}: lies in another file, "`);
+    expect(error.message).toContain(`${other}" (an external link`);
+  },
+);
+
 it("a bad count carries its place as data, too", async () => {
   const error = await failure(() => openCells(fixture("bad_negative")));
   expect(error.place).toEqual({ file: fixture("bad_negative"), row: 1, cell: "c1", gene: "Lypla1" });

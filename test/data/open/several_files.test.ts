@@ -130,6 +130,6 @@ describe("what is no file of cells", () => {
     execFileSync("mkfifo", [path]);
     const error = await failure(() => openCells(path));
     expect(error.code).toBe("DATA_UNREADABLE");
-    expect(error.message).toContain("save it to a file");
+    expect(error.message).toContain("it is a pipe, and only files can be read; save what it gives to a file");
   });
 });

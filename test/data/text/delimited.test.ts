@@ -195,6 +195,7 @@ describe.each([false, true])("each fault has its code and names line and column 
       "DATA_SHAPE",
       "line 202: has 4 fields but the lines before have 3",
     ],
+    ["a long name", lines(`${"x".repeat(5000)},1,2`), "DATA_FORMAT", "longer than 4096 bytes"],
     ["a field less", lines("x,1,2", "y,1"), "DATA_SHAPE", "line 3: has 2 fields"],
     ["negative", lines("x,1,-2"), "DATA_NEGATIVE_COUNT", 'cell "x" (row 0), gene "B": -2'],
     ["infinite", lines("x,1,inf"), "DATA_NOT_FINITE", 'cell "x" (row 0), gene "B": Infinity'],

@@ -235,6 +235,15 @@ describe("each fault has its code and says where", () => {
     ["blanks without end", `${HEADER}5 6 1\n1 1 1\n`, " ", "DATA_FORMAT", "a line is longer than"],
     ["a comment without end", HEADER, "%", "DATA_FORMAT", "a line is longer than"],
     ["empty lines without end", HEADER, "\n", "DATA_CORRUPT", "expected the numbers of rows"],
+    [
+      "comments without end",
+      HEADER,
+      `%${"x".repeat(1 << 19)}\n`,
+      "DATA_CORRUPT",
+      "expected the numbers of rows",
+    ],
+    ["empty lines without end after entries", `${HEADER}5 6 1\n1 1 1\n`, "\n", "DATA_FORMAT", "empty lines"],
+    ["lines of blanks without end", `${HEADER}5 6 1\n1 1 1\n`, "  \n", "DATA_FORMAT", "empty lines"],
   ])("%s, soon", async (_, start, filler, code, message) => {
     const path = copy();
     rmSync(join(path, "matrix.mtx"));
@@ -245,16 +254,31 @@ describe("each fault has its code and says where", () => {
     expect(error.code).toBe(code);
   });
 
-  it.each(["genes.tsv", "barcodes.tsv"])("names without end in %s, soon", async (name) => {
+  it.each([
+    ["genes.tsv", "DATA_SHAPE"],
+    ["barcodes.tsv", "DATA_FORMAT"],
+  ])("names without end in %s, soon", async (name, ofEmptyLines) => {
     for (const [filler, code] of [
       [" ", "DATA_FORMAT"],
-      ["\n", "DATA_SHAPE"],
+      ["\n", ofEmptyLines],
     ] as const) {
       const path = copy();
       rmSync(join(path, name));
       writeFileSync(join(path, `${name}.gz`), gzipSync(Buffer.alloc(1 << 25, filler), { level: 1 }));
       expect((await failure(() => openCells(path))).code).toBe(code);
     }
+  });
+
+  it.each([
+    ["genes.tsv", "a long name", "x".repeat(5000)],
+    ["genes.tsv", "a long symbol", `G1\t${"x".repeat(5000)}`],
+    ["barcodes.tsv", "a long name", "x".repeat(5000)],
+  ])("in %s, %s", async (name, _, line) => {
+    const path = copy();
+    writeFileSync(join(path, name), `${line}\n${readFileSync(join(path, name), "utf8")}`);
+    const error = await failure(() => openCells(path));
+    expect(error.message).toContain(`${name}: a name of a cell or gene is longer than 4096 bytes`);
+    expect(error.code).toBe("DATA_FORMAT");
   });
 
   it("a gzip file that was cut short or changed", async () => {

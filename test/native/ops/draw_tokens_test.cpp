@@ -199,6 +199,28 @@ const PerInstructionSet nothingToDraw("a row with no weight at all stays masked"
                                       },
                                       {DType::f32});
 
+const PerInstructionSet notFinite(
+    "a row with a value's logit that is no finite number draws -1 at every temperature, whatever the "
+    "specials have",
+    [](Backend& backend, DType) {
+      for (const float bad : {std::nanf(""), INFINITY, -INFINITY})
+        for (const std::size_t place : {0u, 2u, 5u, 7u})
+          for (const float temperature : {0.0f, 0.5f, 1.0f}) {
+            std::vector<float> logits = rareValues();
+            logits[place] = bad;
+            const Draws draws = draw(backend, logits, RaggedBatch({40}), {.temperature = temperature});
+            for (std::size_t row = 0; row < 40; ++row) {
+              check((draws.tokens[row] == -1) == (place > 0), "drew something else");
+              if (place > 0) checkEqual(draws.probability[row], 0.0f);
+            }
+          }
+      const float large = 3e38f;  // finite, but no mass of scores
+      const Draws draws =
+          draw(backend, {0, 0, large, large, 0}, RaggedBatch({5}), {.objective = Objective::sedd});
+      checkEqual(draws.tokens[0], -1);
+    },
+    {DType::f32});
+
 DDSC_TEST("draws are the same with any number of threads") {
   checkThreadsAgree([](Backend& backend) {
     const Draws draws = draw(backend, rareValues(), RaggedBatch({300, 2, 90}), {.stay = 0.2f});

@@ -62,6 +62,23 @@ const PerInstructionSet statistics(
     },
     {DType::f32});
 
+const PerInstructionSet notFinite(
+    "a row with a value's logit that is no finite number gets NaN for all but its best value",
+    [](Backend& backend, DType) {
+      for (const float bad : {std::nanf(""), INFINITY, -INFINITY})
+        for (const std::int64_t place : {2, 31, 52}) {
+          Tensor logits = Tensor::random(1, 3, 54, DType::f32, 6, 3);
+          logits.set(1, place, bad);
+          const Results r = statisticsOf(backend, logits, {5, 5, 5});
+          for (std::int64_t row = 0; row < 3; ++row) {
+            checkEqual(std::isnan(r.bestProbability.at(0, row)), row == 1);
+            checkEqual(std::isnan(r.expectedToken.at(0, row)), row == 1);
+            checkEqual(std::isnan(r.targetLogProbability.at(0, row)), row == 1);
+          }
+        }
+    },
+    {DType::f32});
+
 const PerInstructionSet ties(
     "of equally probable values the lowest is best, and neither specials nor the mask compete",
     [](Backend& backend, DType) {
