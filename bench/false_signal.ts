@@ -1,6 +1,7 @@
 // npx tsx bench/false_signal.ts: what denoising puts into data in which there is nothing. Wilcoxon's test at a false discovery rate of
 // 5% between two simulated types, half of whose genes do not differ; and correlations of genes whose counts were shuffled apart from
-// each other. Of counts, of a model of counts trained on these cells and of kNN smoothing (20 neighbours), log1p at the mean depth.
+// each other. Of counts, of a model of counts trained on these cells and of kNN smoothing (20 neighbours): log1p of values scaled to
+// equal sums of the cells.
 import { parseArgs } from "node:util";
 import { tokenizeRows } from "../lib/batching/index.js";
 import { tableLines } from "../lib/cli/output.js";
@@ -105,14 +106,14 @@ const apart = shuffledGenes(study.counts, options.seed);
 const tested = await methodsOf(study.counts);
 const correlated = await methodsOf(apart);
 const rows = Object.entries(tested).map(([name, values]) => {
-  const calls = callsOf(logNormalised(values, totalsOf(study.counts)), study);
+  const calls = callsOf(logNormalised(values, totalsOf(values)), study);
   const shuffled = correlated[name] ?? values;
   return [
     name,
     percent(calls.nullsCalled),
     percent(calls.falseShare),
     percent(calls.found),
-    meanCorrelation(logNormalised(shuffled, totalsOf(apart))).toFixed(3),
+    meanCorrelation(logNormalised(shuffled, totalsOf(shuffled))).toFixed(3),
   ];
 });
 console.log(

@@ -67,7 +67,7 @@ export function shuffledGenes({ cells, genes, values }: Dense, seed: number): De
   return { cells, genes, values: shuffled };
 }
 
-/** log1p of values scaled to each cell's total, as it was counted, over the mean total: what tests and correlations are of. */
+/** log1p of values scaled by the mean total over the total of their cell: what tests and correlations are of. */
 export function logNormalised({ cells, genes, values }: Dense, totals: Float64Array): Dense {
   const mean = totals.reduce((sum, total) => sum + total, 0) / cells;
   return {

@@ -141,6 +141,14 @@ const filed = {
   signal,
   onProgress: () => undefined,
 };
+const countRun = join(root, "counts");
+await ddsc.trainFile({
+  data: source,
+  out: countRun,
+  steps: 1,
+  training: { batchCells: 4, worker: false },
+  model: { shape: { hidden: 32, heads: 2, blocks: 1 } },
+});
 const record = await recordData(source, { where: null, heldOut: null });
 
 afterAll(async () => {
@@ -274,6 +282,7 @@ const entries: Readonly<Record<string, Entry>> = {
     call: (depth, told) => new ddsc.DepthSample(depth as never, told as never),
     given: [new Float64Array(1), { labels: new Int32Array(0), numbers: new Float32Array(0) }],
   },
+  stateCoordinates: { call: ddsc.stateCoordinates as Call, given: [predicting, signal] },
   "DepthSample.of": {
     call: ddsc.DepthSample.of as Call,
     given: [countBatch, panels, base, { labels: new Int32Array(0), numbers: new Float32Array(0) }],
@@ -362,7 +371,10 @@ const entries: Readonly<Record<string, Entry>> = {
   },
   learnConditions: { call: ddsc.learnConditions as Call, given: [source, ["cell_type"]] },
   "CellConditions.none": { call: ddsc.CellConditions.none as Call, given: [learnt] },
-  "CellConditions.read": { call: ddsc.CellConditions.read as Call, given: [source, learnt] },
+  "CellConditions.read": {
+    call: ddsc.CellConditions.read as Call,
+    given: [source, learnt, { unknown: "untold" }],
+  },
   "cellConditions.of": {
     call: told.of.bind(told) as Call,
     given: [Float64Array.of(0, 1), { chance: 0.5, seed: 0, step: 1 }],
@@ -423,6 +435,67 @@ const entries: Readonly<Record<string, Entry>> = {
     given: [{ ...filed, layers: ["low"], genes: [3], least: 0.1, replaceX: true }],
   },
   embedFile: { call: ddsc.embedFile as Call, given: [{ ...filed, nll: true }] },
+  trainFile: {
+    call: ddsc.trainFile as Call,
+    given: [
+      {
+        data: source,
+        out: join(root, "trained"),
+        steps: 1,
+        values: "counts",
+        conditions: ["cell_type"],
+        preset: "nano",
+        device: "cpu",
+        where: "library_size > 0",
+        seed: 0,
+        training: { batchCells: 4, worker: false, validation: false },
+        model: { shape: { hidden: 32, heads: 2, blocks: 1 } },
+        overwrite: true,
+        signal,
+        onStep: () => undefined,
+      },
+    ],
+  },
+  evaluateFile: {
+    call: ddsc.evaluateFile as Call,
+    // No cell is left once all is open: scoring takes a second each time.
+    given: [
+      {
+        model: countRun,
+        data: source,
+        where: "library_size < 0",
+        by: "cell_type",
+        ratios: [0.5],
+        seed: 0,
+        thin: 0,
+        openProblems: true,
+        heldOutCells: 5,
+        trainingCells: 5,
+        allowFractional: true,
+        maxRows: 1000,
+        device: "cpu",
+        dtype: "fp32",
+        signal,
+      },
+    ],
+  },
+  compareFiles: {
+    call: ddsc.compareFiles as Call,
+    given: [
+      {
+        generated: source,
+        real: source,
+        train: source,
+        where: "library_size < 0",
+        by: "cell_type",
+        cells: 20,
+        trainingCells: 20,
+        seed: 0,
+        allowFractional: true,
+        signal,
+      },
+    ],
+  },
   chanceAboveZero: { call: ddsc.chanceAboveZero as Call, given: [2, 1] },
   negativeBinomialQuantile: { call: ddsc.negativeBinomialQuantile as Call, given: [0.05, 2, 1] },
   openRunCells: { call: ddsc.openRunCells as Call, given: [record] },
@@ -525,6 +598,7 @@ describe("the table of public functions", () => {
       import("../lib/model/denoiser.js"),
       import("../lib/model/memory.js"),
       import("../lib/sampling/index.js"),
+      import("../lib/tasks/index.js"),
       import("../lib/training/memory.js"),
       import("../lib/training/profile.js"),
       import("../lib/training/run_data.js"),

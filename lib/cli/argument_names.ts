@@ -16,6 +16,11 @@ const OPTION_OF: Readonly<Record<string, string>> = {
   "validation.where": "holdout",
 };
 
+/** The option that stands for an argument: `--batch` for batchCells. */
+export function flagOfArgument(argument: string): string {
+  return flagOf(OPTION_OF[argument] ?? argument);
+}
+
 /**
  * An error with the API's names for arguments, in its message and its place, replaced by the options of the command
  * that stand for them. Only what is an argument by its look is replaced: `batchTokens`, and the plain `seed` where

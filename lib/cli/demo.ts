@@ -1,18 +1,15 @@
-import { tokenizeRows } from "../batching/index.js";
-import { CellConditions } from "../conditions/cell_conditions.js";
-import type { SourceCells } from "../counts/ask_model.js";
 import { splitCells } from "../data/select/split.js";
 import { MemorySource } from "../data/sources/memory.js";
-import { rowRange } from "../data/sources/parts.js";
 import { simulateCells } from "../data/sources/simulate.js";
 import type { CellSource } from "../data/sources/source.js";
 import { subsetSource } from "../data/sources/subset.js";
-import { type CountCells, countCellsOf } from "../evaluation/counts/count_cells.js";
+import type { CountCells } from "../evaluation/counts/count_cells.js";
 import { answersOf, hideGenes, maskCells } from "../evaluation/counts/masked_cells.js";
-import { ModelPredictor } from "../evaluation/counts/model_predictor.js";
+import type { ModelPredictor } from "../evaluation/counts/model_predictor.js";
 import { DEFAULT_RATIOS } from "../evaluation/evaluate.js";
-import { evaluateCounts, renderCountTable } from "../evaluation/index.js";
+import { renderCountTable } from "../evaluation/index.js";
 import { Denoiser, type DenoiserOptions } from "../model/denoiser.js";
+import { scoreCounts } from "../tasks/score_counts.js";
 import { GeneVocabulary } from "../tokenizer/index.js";
 import { formatDuration, ProgressDisplay } from "../training/progress.js";
 import { Trainer } from "../training/trainer.js";
@@ -24,6 +21,8 @@ import { type Output, withThousands } from "./output.js";
 const FULL = { cells: 3000, genes: 160, steps: 600, seconds: 90, resamples: 1000 };
 const SHORT = { cells: 300, genes: 60, steps: 20, seconds: 5, resamples: 100 };
 const HELD_OUT = 0.1;
+/** Share of the molecules that molecular cross-validation tests on. */
+const THIN = 0.1;
 /** Steps that tell how fast the machine is, the first of which does not count; and the fewest to train for. */
 const TRIAL_STEPS = 4;
 const FEWEST_STEPS = 20;
@@ -82,8 +81,15 @@ export const demo = defineCommand({
       "3. Cells the model has never seen, a part of their genes hidden, beside what simple methods say of them:",
     );
     output.line();
-    const how = { seed, signal, resamples: size.resamples };
-    const { scores, predictor, cells } = await evaluateBoth(model, training, heldOut, how);
+    const { scores, predictor, cells } = await scoreCounts(model, {
+      heldOut: { source: heldOut, selection: {} },
+      training: { source: training, selection: {} },
+      ratios: DEFAULT_RATIOS,
+      thin: THIN,
+      heldOutCells: size.cells,
+      trainingCells: size.cells,
+      ...{ seed, signal, resamples: size.resamples },
+    });
     output.lines(renderCountTable(scores));
     output.line();
 
@@ -151,46 +157,11 @@ async function trainModel(
   return { steps: trainer.state.step, seconds: trainer.state.seconds, loss };
 }
 
-/** Scores the model and its baselines on cells of another source. */
-async function evaluateBoth(
-  model: Denoiser,
-  training: CellSource,
-  heldOut: CellSource,
-  options: { readonly seed: number; readonly signal: AbortSignal; readonly resamples: number },
-) {
-  const seen = await allCells(model, training);
-  const cells = await allCells(model, heldOut);
-  const predictor = new ModelPredictor(model, { heldOut: cells.told, training: seen.told });
-  const ratios = DEFAULT_RATIOS.map((ratio) => [String(ratio), hideGenes(cells.counts, ratio, options.seed)]);
-  const scores = await evaluateCounts({
-    model: predictor,
-    denoiser: predictor,
-    heldOut: cells.counts,
-    training: seen.counts,
-    base: predictor.base,
-    masks: Object.fromEntries(ratios),
-    ...options,
-  });
-  return { scores, predictor, cells };
-}
-
-interface AllCells {
-  readonly counts: CountCells;
-  readonly told: SourceCells;
-}
-
-/** All cells of a source. */
-async function allCells(model: Denoiser, source: CellSource): Promise<AllCells> {
-  const { batch } = await tokenizeRows(source, model.tokenizer, rowRange(0, source.cellCount));
-  const told = { rows: batch.cells, conditions: CellConditions.none([]) };
-  return { counts: countCellsOf(batch, model.tokenizer.map(source).panels), told };
-}
-
 /** Hides half of the genes of the first cell, and says of some of them what the others tell: those of most counts, and others. */
 async function predictOneCell(
   model: Denoiser,
   predictor: ModelPredictor,
-  { counts }: AllCells,
+  counts: CountCells,
   { seed, signal }: { readonly seed: number; readonly signal: AbortSignal },
 ) {
   const masked = maskCells(counts, hideGenes(counts, 0.5, seed), 0, 1, predictor.base);

@@ -1,14 +1,11 @@
-import { DdscError } from "../base/errors.js";
 import { isUrl } from "../data/io/content.js";
 import { openCells } from "../data/open/open_cells.js";
 import { rowsWhere } from "../data/select/where.js";
-import { missingColumn } from "../data/sources/frame.js";
 import type { CellSource } from "../data/sources/source.js";
 import { leftOutNote } from "../data/sources/source_contents.js";
 import { subsetSource } from "../data/sources/subset.js";
 import { Denoiser } from "../model/denoiser.js";
 import { exists } from "../model/model_files.js";
-import { type DataRecord, openRunCells } from "../training/run_data.js";
 import type { OptionValues } from "./options.js";
 import type { Output } from "./output.js";
 
@@ -22,8 +19,6 @@ export const DATA_OPTIONS = [
   "transpose",
   "metadataColumns",
 ] as const;
-/** Group of cells without a value in the column of `--by`. */
-const NO_VALUE = "(none)";
 /** Options of a command that loads a model. */
 export const MODEL_OPTIONS = ["model", "device", "dtype"] as const;
 
@@ -63,26 +58,6 @@ export async function openSelected(
   } catch (error) {
     source[Symbol.dispose]();
     throw error;
-  }
-}
-
-/**
- * Opens the data of a run where they were. Throws as `openRunCells`, saying how a command is told where they are now.
- *
- * @param place how a user gives it
- */
-export async function openRunData(record: DataRecord, place = "--data"): Promise<CellSource> {
-  try {
-    return await openRunCells(record);
-  } catch (error) {
-    const isAway = error instanceof DdscError && ["DATA_NOT_FOUND", "DATA_UNREADABLE"].includes(error.code);
-    if (!isAway) throw error;
-    throw new DdscError(
-      error.code,
-      `${error.text}; if the data of the run was moved, ${place} gives its new place`,
-      error.place,
-      { cause: error },
-    );
   }
 }
 
@@ -131,19 +106,4 @@ export async function openModel(
 /** Where nobody asked for a device, says which it is and why. */
 export function describeDevice({ device, deviceReason }: Denoiser, output: Output): void {
   if (deviceReason !== undefined) output.line(`device ${device}: ${deviceReason}`);
-}
-
-/** Reads the groups of cells from a column of metadata. Throws `DATA_MISSING_COLUMN`. */
-export function labelsFrom(
-  source: CellSource,
-  column: string,
-): (cells: Float64Array) => Promise<readonly string[]> {
-  const known = source.metadataColumns.map(({ name }) => name);
-  if (!known.includes(column)) throw missingColumn(source.name, column, known);
-  return async (cells) => {
-    const table = await source.metadata({ columns: [column], rows: Int32Array.from(cells) });
-    return Array.from(table.getChild(column) ?? [], (value: unknown) =>
-      value === null ? NO_VALUE : String(value),
-    );
-  };
 }

@@ -1,6 +1,8 @@
 import type { Writable } from "node:stream";
 import { printable } from "../base/printable.js";
 
+export { withThousands } from "../base/thousands.js";
+
 /**
  * Where a command writes: results to stdout, progress and notes to stderr, so that a pipe gets results alone. What it writes
  * does nothing to a terminal, whatever the names in it: see `printable`.
@@ -61,9 +63,4 @@ export function tableLines(given: readonly (readonly string[])[]): string[] {
   );
   const rule = widths.map((width) => "-".repeat(width)).join("  ");
   return [...lines.slice(0, 1), rule, ...lines.slice(1)];
-}
-
-/** `12,345`. */
-export function withThousands(value: number): string {
-  return Math.round(value).toLocaleString("en-US");
 }

@@ -1,12 +1,15 @@
 import { join } from "node:path";
-import { learnConditions } from "../conditions/learn.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { DiffusionConfig } from "../diffusion/index.js";
-import { Denoiser, type DenoiserOptions } from "../model/denoiser.js";
+import type { Denoiser, DenoiserOptions } from "../model/denoiser.js";
 import type { LoadedWeights } from "../model/going_on.js";
 import { findModelFile, ModelFile, readDescription } from "../model/model_files.js";
-import { describeReport, GeneVocabulary } from "../tokenizer/index.js";
-import type { FitEnd } from "../training/fit.js";
+import { beginTraining, runTraining, type TrainingOutcome } from "../tasks/begin_training.js";
+import type { TaskHooks } from "../tasks/hooks.js";
+import { openRunData } from "../tasks/run_cells.js";
+import { type CheckedMemory, checkLeastMemory, checkMemory, gibibytes } from "../tasks/training_memory.js";
+import { GeneVocabulary } from "../tokenizer/index.js";
+import type { FitEnd, StepResult } from "../training/fit.js";
 import { optionsOf, type QuerySettings, type TrainerOptions } from "../training/options.js";
 import { formatDuration, ProgressDisplay } from "../training/progress.js";
 import { recordData, requireSameData } from "../training/run_data.js";
@@ -14,12 +17,12 @@ import { RunFolder } from "../training/run_folder.js";
 import { readRecord } from "../training/state.js";
 import { Trainer } from "../training/trainer.js";
 import type { ValidationResult } from "../training/validation.js";
+import { flagOfArgument } from "./argument_names.js";
 import { type CommandContext, checkExclusive, defineCommand } from "./command.js";
-import { DATA_OPTIONS, describeDevice, noteSource, openData, openRunData } from "./open.js";
+import { DATA_OPTIONS, describeDevice, openData } from "./open.js";
 import { flagOf } from "./option_kinds.js";
 import { EVERYWHERE, type OptionName, type OptionValues } from "./options.js";
 import { type Output, withThousands } from "./output.js";
-import { checkLeastMemory, checkMemory, describeMemory } from "./training_memory.js";
 import { UsageError } from "./usage_error.js";
 
 const MODEL_SHAPE = [
@@ -110,40 +113,34 @@ Example: ddsc train --data cells.h5ad --preset nano --steps 1000 --batch 64 --ou
       ? await resume(options, context)
       : await begin(options, context);
     using _source = source;
-    using model = trainer.model;
+    using _model = trainer.model;
     describeRun(trainer, source, output);
-    // What is known before should be known before it is trained on.
-    const told = noteSource(source, output);
     describeMemory(memory, output);
     const steps = options.resume && !context.given("steps") ? undefined : options.steps;
     const total = steps ?? (await readRecord(join(options.out, "last"))).steps ?? undefined;
     const progress = output.progress ? new ProgressDisplay(process.stderr, total) : undefined;
-    const started = { step: trainer.state.step, time: performance.now() };
-    let validation: ValidationResult | undefined;
-    let notes = 0;
-    const noteTrainer = () => {
-      for (const note of trainer.notes.slice(notes)) output.note(note);
-      notes = trainer.notes.length;
+    const startStep = trainer.state.step;
+    const hooks = {
+      onNote: (note: string) => {
+        progress?.close();
+        output.note(note);
+      },
     };
-    for await (const step of trainer.fit(source, { ...(steps === undefined ? {} : { steps }), signal })) {
-      noteTrainer();
-      progress?.update(step);
-      validation = step.validation ?? validation;
-    }
+    const onStep = (step: StepResult) => progress?.update(step);
+    const outcome = await runTraining(trainer, source, { steps, signal, onStep }, hooks);
     progress?.close();
-    noteSource(source, output, told);
-    noteTrainer();
-    for (const line of describeReport(trainer.report, model.tokenizer.minGenes)) output.note(line);
-    const seconds = (performance.now() - started.time) / 1000;
-    const summary = summarise(options.out, trainer, {
-      startStep: started.step,
-      seconds,
-      validation,
-      output,
-    });
-    return { ...summary, memory: { ...memory.needed, available: memory.machine.available } };
+    summarise(options.out, trainer, startStep, outcome, output);
+    return {
+      out: options.out,
+      ...outcome,
+      memory: { ...memory.needed, available: memory.machine.available },
+    };
   },
 });
+
+function hooksOf({ output }: CommandContext): TaskHooks {
+  return { onNote: (note) => output.note(note), nameOf: flagOfArgument };
+}
 
 async function begin(options: Options, context: CommandContext) {
   checkExclusive(context, "batch", "batchTokens");
@@ -154,26 +151,23 @@ async function begin(options: Options, context: CommandContext) {
   await checkLeastMemory(options);
   const source = await openData(options.data, options);
   try {
-    const { vocabulary: file } = options;
+    const { vocabulary: file, weights } = options;
     const vocabulary =
       file === undefined
-        ? GeneVocabulary.from(source)
+        ? undefined
         : await GeneVocabulary.load(await findModelFile(file, ModelFile.vocabulary));
-    const { conditions, notes } = await learnConditions(source, conditionNames(options));
-    for (const note of notes) context.output.note(note);
-    const modelOptions = { ...denoiserOptions(options, context, vocabulary), conditions };
-    const training = trainerOptions(options, context);
-    const memory = await checkMemory(Denoiser.describe(modelOptions), source, training, options.device);
-    const model = await Denoiser.create(modelOptions);
-    try {
-      const { weights } = options;
-      if (weights !== undefined)
-        context.output.line(describeWeights(weights, await model.loadWeights(weights)));
-      return { trainer: new Trainer(model, training), source, memory };
-    } catch (error) {
-      model[Symbol.dispose]();
-      throw error;
-    }
+    const asked = {
+      conditions: conditionNames(options),
+      model: {
+        ...denoiserOptions(options, context),
+        ...(vocabulary === undefined ? {} : { vocabulary }),
+        ...(weights === undefined ? {} : { weights }),
+      },
+      training: trainerOptions(options, context),
+    };
+    const { trainer, memory, loaded } = await beginTraining(source, asked, hooksOf(context));
+    if (weights !== undefined && loaded !== undefined) context.output.line(describeWeights(weights, loaded));
+    return { trainer, source, memory };
   } catch (error) {
     source[Symbol.dispose]();
     throw error;
@@ -190,13 +184,21 @@ async function resume(options: Options, context: CommandContext) {
   const last = join(options.out, "last");
   const record = await readRecord(last);
   const source =
-    options.data === undefined ? await openRunData(record.data) : await openData(options.data, options);
+    options.data === undefined
+      ? await openRunData(record.data, flagOf("data"))
+      : await openData(options.data, options);
   try {
     // Before anything is made of the data: what else is wrong with other data is beside the point.
     requireSameData(record.data, await recordData(source, record.data));
     const { device } = options;
     const description = await readDescription(last);
-    const memory = await checkMemory(description, source, optionsOf(record.settings), device);
+    const memory = await checkMemory(
+      description,
+      source,
+      optionsOf(record.settings),
+      device,
+      hooksOf(context),
+    );
     const trainer = await Trainer.resume(options.out, device === undefined ? {} : { device });
     return { trainer, source, memory };
   } catch (error) {
@@ -215,11 +217,7 @@ function conditionNames({ condition, values }: Options): string[] {
 const OF_COUNTS = ["zeros", "thinning", "conditionDrop"] as const;
 const OF_RANKS = ["timeConditioning", "includeUnexpressed"] as const;
 
-function denoiserOptions(
-  options: Options,
-  { given }: CommandContext,
-  vocabulary: GeneVocabulary,
-): DenoiserOptions {
+function denoiserOptions(options: Options, { given }: CommandContext): Omit<DenoiserOptions, "vocabulary"> {
   const { values, preset, dropout, timeConditioning, maxLength, includeUnexpressed, minGenes, seed } =
     options;
   const { device, dtype } = options;
@@ -230,7 +228,6 @@ function denoiserOptions(
     );
   }
   return {
-    vocabulary,
     values,
     preset,
     shape: values === "counts" ? { dropout } : { dropout, timeConditioning },
@@ -347,33 +344,40 @@ const ENDS: Readonly<Record<FitEnd, string>> = {
   aborted: "stopped",
 };
 
+/** Says how much memory training takes at most, and warns where that is more than is free. */
+export function describeMemory({ needed, machine, remedy }: CheckedMemory, output: Output): void {
+  const { parameters, activations, scratch, total, batch } = needed;
+  output.line(
+    `memory ${gibibytes(total)} at most: ${gibibytes(parameters)} parameters, ` +
+      `${gibibytes(activations + scratch)} for a batch of ${withThousands(batch.tokens)} tokens; ` +
+      `${gibibytes(machine.available)} available`,
+  );
+  if (total > machine.available) {
+    output.note(`memory: this may be more than is free now; ${remedy}, or end what else uses it`);
+  }
+}
+
 /** Says how the run ended and where its model is. */
 function summarise(
   out: string,
   trainer: Trainer,
-  run: {
-    readonly startStep: number;
-    readonly seconds: number;
-    readonly validation: ValidationResult | undefined;
-    readonly output: Output;
-  },
-) {
-  const { output, seconds, validation } = run;
-  const { step, best, tokens } = trainer.state;
-  const done = withThousands(step - run.startStep);
-  if (trainer.end === "steps" && step === run.startStep) {
+  startStep: number,
+  { end, step, best, seconds, validation }: TrainingOutcome,
+  output: Output,
+): void {
+  const done = withThousands(step - startStep);
+  if (end === "steps" && step === startStep) {
     const asked = trainer.steps === undefined ? "" : ` and ${withThousands(trainer.steps)} were asked for`;
     output.line(
       `nothing to do: ${withThousands(step)} steps are done${asked}; to go on, pass --steps above ${step}`,
     );
   } else {
-    output.line(`${ENDS[trainer.end ?? "steps"]} after ${done} steps in ${formatDuration(seconds)}`);
+    output.line(`${ENDS[end ?? "steps"]} after ${done} steps in ${formatDuration(seconds)}`);
   }
   if (validation !== undefined) output.line(`validation  ${describeValidation(validation, trainer.model)}`);
   const unit = trainer.model.ofCounts ? "gene" : "token";
   if (best !== null)
     output.line(`best        ${best.nll.toFixed(4)} nats a ${unit}, at step ${withThousands(best.step)}`);
   output.line(`model       ${join(out, best === null ? "last" : "best")}`);
-  if (trainer.end === "aborted") output.line(`go on with  ddsc train --resume --out ${out}`);
-  return { out, end: trainer.end, step, tokens, seconds, device: trainer.model.device, validation, best };
+  if (end === "aborted") output.line(`go on with  ddsc train --resume --out ${out}`);
 }

@@ -178,7 +178,7 @@ function addImage([r0, r1, r2, r3]: Rows, [s0, s1, s2, s3]: Scores, image: Float
 }
 
 /** Eigenvalues and -vectors of a symmetric matrix. */
-interface Eigen {
+export interface Eigen {
   /** Descending. */
   readonly values: readonly number[];
   /** The unit vector of each value. */
@@ -190,7 +190,11 @@ const MOST_SWEEPS = 60;
 const ROTATION_TOLERANCE = 1e-13;
 
 /** Of a symmetric matrix by Jacobi's rotations (Golub and Van Loan, "Matrix computations", 8.5). */
-async function symmetricEigen(symmetric: Float64Array, size: number, signal?: AbortSignal): Promise<Eigen> {
+export async function symmetricEigen(
+  symmetric: Float64Array,
+  size: number,
+  signal?: AbortSignal,
+): Promise<Eigen> {
   const a = symmetric.slice();
   // Vectors are rows.
   const vectors = new Float64Array(size * size);

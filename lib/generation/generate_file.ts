@@ -1,14 +1,13 @@
-import { lstat } from "node:fs/promises";
-import { checkKind, checkOptions } from "../base/arguments.js";
-import { checkNumber, DdscError, wrongType } from "../base/errors.js";
+import { checkOptions } from "../base/arguments.js";
+import { checkNumber, DdscError } from "../base/errors.js";
 import type { Condition } from "../conditions/condition.js";
 import type { StreamedColumn } from "../data/anndata/streamed_frame.js";
 import { type AnnDataStream, type StreamedRows, writeAnnData } from "../data/anndata/write.js";
-import { openCells } from "../data/open/open_cells.js";
 import { refuseOwnFiles } from "../data/report/own_files.js";
 import type { NumberArray } from "../data/sources/number_array.js";
 import type { CellSource } from "../data/sources/source.js";
-import { Denoiser } from "../model/denoiser.js";
+import type { Denoiser } from "../model/denoiser.js";
+import { checkFileTask, Opened } from "../model/opened.js";
 import { packageVersion } from "../model/version.js";
 import { knownGenes } from "../sampling/counts/generate_cells.js";
 import { requireBase } from "../sampling/counts/model.js";
@@ -70,10 +69,7 @@ export async function generateFile(options: GenerateFileOptions): Promise<Genera
     signal: "signal",
     conditions: "object",
   });
-  const { model, out, like, overwrite = false } = options;
-  checkKind("out", out, "text");
-  if (typeof model !== "string" && !(model instanceof Denoiser))
-    throw wrongType("model", model, "a Denoiser or the folder of one");
+  const { like } = options;
   for (const name of ["conditions", "depth", "genes"] as const) {
     if (like === undefined || options[name] === undefined) continue;
     throw new DdscError(
@@ -84,26 +80,11 @@ export async function generateFile(options: GenerateFileOptions): Promise<Genera
       },
     );
   }
-  if (!overwrite && (await lstat(out).then(Boolean, () => false))) {
-    throw new DdscError("FILE_EXISTS", `${out}: already exists; choose another out, or pass overwrite`, {
-      file: out,
-      argument: "out",
-    });
-  }
-  const opened: Disposable[] = [];
-  const own = <D extends Disposable>(one: D): D => {
-    opened.push(one);
-    return one;
-  };
-  try {
-    const isSource = typeof like === "object" && "read" in like;
-    const source = like === undefined ? undefined : isSource ? like : own(await openCells(like));
-    if (source !== undefined) await refuseOwnFiles(source, out);
-    const loaded = typeof model === "string" ? own(await Denoiser.load(model)) : model;
-    return await write(loaded, source, options);
-  } finally {
-    for (const one of opened) one[Symbol.dispose]();
-  }
+  await checkFileTask(options);
+  using opened = new Opened();
+  const source = like === undefined ? undefined : await opened.cells("like", like);
+  if (source !== undefined) await refuseOwnFiles(source, options.out);
+  return await write(await opened.model(options.model), source, options);
 }
 
 async function write(

@@ -11,7 +11,7 @@ import { type CountedCellsOptions, countedSource } from "./counted_cells.js";
 export interface EmbedCellsOptions extends CountedCellsOptions {
   /** What the model is told of the cells' conditions: "none" (default), so that no label gets into an embedding, or "own". */
   readonly conditions?: "own" | "none";
-  /** Whether each cell's negative log-likelihood is computed, which takes some ten times as long as its state; default false. */
+  /** Whether each cell's negative log-likelihood is computed, which takes some 15 times as long as its state; default false. */
   readonly nll?: boolean;
 }
 

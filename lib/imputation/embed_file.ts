@@ -8,6 +8,7 @@ import type { Denoiser } from "../model/denoiser.js";
 import { packageVersion } from "../model/version.js";
 import { embedCells } from "./embed_cells.js";
 import { type FileJobOptions, withFileJob } from "./file_job.js";
+import { stateCoordinates } from "./state_coordinates.js";
 
 /** Options of `embedFile`. */
 export interface EmbedFileOptions extends FileJobOptions {
@@ -35,7 +36,7 @@ export interface Embedding {
 /**
  * Writes cells with their states as AnnData: X and the tables as they are, and
  *
- * - obsm/X_ddsc: the state z of each cell, float32 [cells, width] (`embedCells`);
+ * - obsm/X_ddsc: the state z of each cell (`embedCells`), float32 [cells, width], in the coordinates of `stateCoordinates`;
  * - obs/ddsc_nll, with `nll`: -log-likelihood of the cell, nats a measured gene: high for a cell unlike those that were learnt from;
  * - varm/ddsc_factors: factor of each gene, float32 [genes, width]; NaN for genes that the model does not know. factor . z is how
  *   far the state raises the log of the gene's mean over depth times share.
@@ -58,6 +59,7 @@ export async function embedFile(options: EmbedFileOptions): Promise<Embedding> {
     checkKind("nll", nll, "switch");
     checkChoice("conditions", conditions, ["own", "none"]);
     const width = model.config.counts?.state ?? 0;
+    const coordinates = await stateCoordinates(model, signal);
     const scores = new Float64Array(nll ? cellCount : 0);
     const notes: string[] = [];
     const selection = rows === undefined ? {} : { rows };
@@ -75,12 +77,12 @@ export async function embedFile(options: EmbedFileOptions): Promise<Embedding> {
       for await (const { block, state, nll: nats } of stream) {
         if (nats !== undefined) scores.set(nats, done);
         const { offsets, columns, counts } = block;
-        yield { X: { offsets, columns, values: counts }, "obsm/X_ddsc": state };
+        yield { X: { offsets, columns, values: counts }, "obsm/X_ddsc": coordinates.states(state) };
         done += block.rows.length;
         onProgress?.(done, cellCount);
       }
     }
-    const factors = await geneFactors(source, model, width);
+    const factors = geneFactors(source, model, coordinates.factors, width);
     const contents: AnnDataStream = {
       ...frames,
       matrices: {
@@ -114,13 +116,13 @@ export async function embedFile(options: EmbedFileOptions): Promise<Embedding> {
 }
 
 /** Factors of a source's genes, row by row; NaN for those that the model does not know. */
-async function geneFactors(
+function geneFactors(
   source: CellSource,
   model: Denoiser,
+  all: Float32Array,
   width: number,
-): Promise<{ readonly values: Float32Array; readonly known: number }> {
+): { readonly values: Float32Array; readonly known: number } {
   const { ids, matched } = model.vocabulary.match(source.genes);
-  const all = await model.readParameter("factor.weight", model.inferenceWeights);
   const values = new Float32Array(ids.length * width).fill(Number.NaN);
   for (const [column, id] of ids.entries())
     if (id >= 0) values.set(all.subarray(id * width, (id + 1) * width), column * width);

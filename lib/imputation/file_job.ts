@@ -1,14 +1,13 @@
-import { lstat } from "node:fs/promises";
-import { checkKind, checkOptions } from "../base/arguments.js";
-import { DdscError, wrongType } from "../base/errors.js";
-import { openCells } from "../data/open/open_cells.js";
+import { checkOptions } from "../base/arguments.js";
+import { DdscError } from "../base/errors.js";
 import { refuseOwnFiles } from "../data/report/own_files.js";
 import { rowsWhere } from "../data/select/where.js";
 import { framesOf } from "../data/sources/frames.js";
 import { requireRawCounts } from "../data/sources/raw_counts.js";
 import type { CellSource, SourceFrames } from "../data/sources/source.js";
 import { subsetSource } from "../data/sources/subset.js";
-import { Denoiser } from "../model/denoiser.js";
+import type { Denoiser } from "../model/denoiser.js";
+import { checkFileTask, Opened } from "../model/opened.js";
 import { requireCounts } from "./counted_cells.js";
 
 /** What `imputeFile` and `embedFile` read and write. */
@@ -65,40 +64,22 @@ export async function withFileJob<T>(
     signal: "signal",
     onProgress: "function",
   });
-  const { model, data, out, where, allowFractional = false, overwrite = false } = options;
-  checkKind("out", out, "text");
-  if (typeof model !== "string" && !(model instanceof Denoiser))
-    throw wrongType("model", model, "a Denoiser or the folder of one");
-  if (!overwrite && (await lstat(out).then(Boolean, () => false))) {
-    throw new DdscError("FILE_EXISTS", `${out}: already exists; choose another out, or pass overwrite`, {
-      file: out,
-      argument: "out",
-    });
+  const { model, data, out, where, allowFractional = false } = options;
+  await checkFileTask(options);
+  using opened = new Opened();
+  const source = await opened.cells("data", data);
+  await refuseOwnFiles(source, out);
+  await requireRawCounts(source, allowFractional);
+  const loaded = await opened.model(model);
+  requireCounts(loaded);
+  const rows = where === undefined ? undefined : await rowsWhere(source, where);
+  const cellCount = rows?.length ?? source.cellCount;
+  if (cellCount === 0) {
+    const why = where === undefined ? "it has no cells" : `there is no cell for which ${where}`;
+    throw new DdscError("DATA_NO_CELLS", `${source.name}: ${why}; choose others`, { file: source.name });
   }
-  const opened: Disposable[] = [];
-  const own = <D extends Disposable>(one: D): D => {
-    opened.push(one);
-    return one;
-  };
-  try {
-    const isSource = typeof data === "object" && data !== null && "read" in data;
-    const source = isSource ? data : own(await openCells(data));
-    checkKind("data", source, "cells");
-    await refuseOwnFiles(source, out);
-    await requireRawCounts(source, allowFractional);
-    const loaded = typeof model === "string" ? own(await Denoiser.load(model)) : model;
-    requireCounts(loaded);
-    const rows = where === undefined ? undefined : await rowsWhere(source, where);
-    const cellCount = rows?.length ?? source.cellCount;
-    if (cellCount === 0) {
-      const why = where === undefined ? "it has no cells" : `there is no cell for which ${where}`;
-      throw new DdscError("DATA_NO_CELLS", `${source.name}: ${why}; choose others`, { file: source.name });
-    }
-    const frames = await framesOf(rows === undefined ? source : subsetSource(source, rows));
-    const { modelName = typeof model === "string" ? model : null } = options;
-    const names = { model: modelName, data: source.name, where: where ?? null };
-    return await work({ source, model: loaded, rows, cellCount, frames, names });
-  } finally {
-    for (const one of opened) one[Symbol.dispose]();
-  }
+  const frames = await framesOf(rows === undefined ? source : subsetSource(source, rows));
+  const { modelName = typeof model === "string" ? model : null } = options;
+  const names = { model: modelName, data: source.name, where: where ?? null };
+  return await work({ source, model: loaded, rows, cellCount, frames, names });
 }

@@ -6,3 +6,4 @@ export { type Embedding, type EmbedFileOptions, embedFile } from "./embed_file.j
 export type { FileJobOptions } from "./file_job.js";
 export { type Imputation, type ImputeFileOptions, imputeFile } from "./impute_file.js";
 export { IMPUTED_LAYERS, type ImputedLayer } from "./layers.js";
+export { type StateCoordinates, stateCoordinates } from "./state_coordinates.js";

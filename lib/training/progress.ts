@@ -80,6 +80,8 @@ export class ProgressDisplay {
   #secondsPerStep = 0;
   #shownAt = Number.NEGATIVE_INFINITY;
   #shownStep = 0;
+  /** Whether the cursor is on the line of the bar. */
+  #drawn = false;
 
   /**
    * @param options.seconds from now, after which the training ends in any case
@@ -132,7 +134,8 @@ export class ProgressDisplay {
   /** Shows the last step if it was not shown, and leaves a terminal's cursor on a line of its own. */
   close(): void {
     if (this.#progress !== undefined && this.#shownStep !== this.#progress.step) this.#show(this.#progress);
-    if (this.#stream.isTTY === true && this.#progress !== undefined) this.#stream.write("\n");
+    if (this.#drawn) this.#stream.write("\n");
+    this.#drawn = false;
   }
 
   #show(progress: Progress): void {
@@ -140,6 +143,7 @@ export class ProgressDisplay {
     this.#shownStep = progress.step;
     const { isTTY, columns = 80 } = this.#stream;
     // The last column stays free: writing there would wrap. "\x1b[K" clears what a longer line left.
+    this.#drawn = isTTY === true;
     if (isTTY === true) this.#stream.write(`\r${renderBar(progress, columns - 1)}\x1b[K`);
     else this.#stream.write(`${renderLine(progress)}\n`);
   }

@@ -67,9 +67,9 @@ describe("ddsc inspect, devices and demo", () => {
   it("says in a command's help what its own --out and its own steps are", async () => {
     const help = async (command: string) => (await ddsc("help", command)).stdout.replace(/\s+/g, " ");
     expect(await help("train")).toContain("the folder of the run");
-    expect(await help("convert")).toContain("what to write: NAME.h5ad, or a folder for Parquet files");
+    expect(await help("convert")).toContain("what to write: NAME.h5ad, NAME.zarr");
     expect(await help("generate")).toContain(
-      "(default: 32; first-hitting: as many as there are masked ranks",
+      "(default: counts: 64; ranks: 32; first-hitting: as many as there are hidden genes, which is exact;",
     );
     expect(await help("impute")).toContain("(default: 1; with --sampler 32, but first-hitting");
   });

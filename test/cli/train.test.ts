@@ -199,17 +199,3 @@ describe("ddsc train says in one line and leaves no run", () => {
     await expectRefused("mixed", ["--data", data, ...words], line, 2);
   });
 });
-
-describe("a model of counts where one of ranks is needed", () => {
-  it.each([
-    ["impute", ["--data"]],
-    ["generate", ["--genes"]],
-  ])("%s says so before it writes anything", async (command, [option]) => {
-    const out = join(folder, `${command}.h5ad`);
-    const given = option === "--data" ? data : "GENE01,GENE02";
-    const { code, stderr } = await ddsc(command, "--model", run, option!, given, "--out", out, "--quiet");
-    expect(code).toBe(1);
-    expect(stderr).toMatch(/^ddsc: MODEL_VALUES: .*models of ranks.*--values ranks.*\n$/);
-    expect((await readdir(folder)).filter((name) => name.startsWith(`${command}.h5ad`))).toEqual([]);
-  });
-});

@@ -25,12 +25,17 @@ function blocks(text: string, language: string): string[] {
 
 /** Smaller, so that a test has the time for it. */
 const SMALLER: readonly (readonly [string, string])[] = [
-  ["--simulate 2000", "--simulate 60"],
+  ["--simulate 2000", "--simulate 240"],
   ["--steps 300", "--steps 3"],
-  ["--cells 100", "--cells 4"],
+  ["--cells 200", "--cells 24"],
   ["steps: 100", "steps: 2"],
+  ["steps: 300", "steps: 3"],
+  ["cells: 100", "cells: 4"],
   [" demo", " demo --short"],
 ];
+
+/** What the program that goes step by step prints. */
+const PRINTED = /^1 \d+\.\d+ \d+\.?\d*\n2 .*\n(GENE\d+ \d+ \d+\.?\d* 0?\.?\d+.*\n)+$/;
 
 function smaller(text: string): string {
   return SMALLER.reduce((shorter, [long, short]) => shorter.replace(long, short), text);
@@ -63,9 +68,12 @@ describe("the README's tour", () => {
       "inspect",
       "train",
       "evaluate",
+      "impute",
+      "embed",
+      "generate",
+      "compare",
       "train",
       "impute",
-      "generate",
     ]);
     for (const line of commands) {
       const { code, stderr } = await run([program, ...smaller(line).split(" ").slice(2)]);
@@ -73,7 +81,7 @@ describe("the README's tour", () => {
     }
 
     // The same from TypeScript, on the file that the commands made.
-    const [typescript] = blocks(readme, "ts");
+    const [, typescript] = blocks(readme, "ts");
     // Beside the package, so that its name is found, as it would be in a user's node_modules.
     const file = join(ROOT, "build", `readme-${process.pid}.ts`);
     await mkdir(dirname(file), { recursive: true });
@@ -81,17 +89,16 @@ describe("the README's tour", () => {
     try {
       const { code, stdout, stderr } = await run([file]);
       expect([code, stderr]).toEqual([0, ""]);
-      expect(stdout).toMatch(/^1 \d+\.\d+ \d+\.?\d*\n2 .*\n(GENE\d+ \d+ \d+\.?\d* 0?\.?\d+.*\n)+$/);
+      expect(stdout).toMatch(PRINTED);
     } finally {
       await rm(file);
     }
-  });
+  }, 480_000);
 });
 
 describe.skipIf(!isBuilt)("the README's program in a project of a user", () => {
-  const [block] = blocks(readme, "ts");
-  const program = smaller(block!);
-  const printed = /^1 \d+\.\d+ \d+\.?\d*\n2 .*\n(GENE\d+ \d+ \d+\.?\d* 0?\.?\d+.*\n)+$/;
+  const [files, steps] = blocks(readme, "ts");
+  const program = smaller(steps!);
   let folder: string;
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "ddsc-project-"));
@@ -116,7 +123,7 @@ describe.skipIf(!isBuilt)("the README's program in a project of a user", () => {
       await writeFile(join(folder, "first.ts"), program);
       const { code, stdout, stderr } = await run(["--import", import.meta.resolve("tsx"), "first.ts"]);
       expect([code, stderr]).toEqual([0, ""]);
-      expect(stdout).toMatch(printed);
+      expect(stdout).toMatch(PRINTED);
       const options = [
         "--strict",
         "--skipLibCheck",
@@ -131,12 +138,21 @@ describe.skipIf(!isBuilt)("the README's program in a project of a user", () => {
     },
   );
 
+  it("goes from file to file as an ES module", async () => {
+    await writeFile(join(folder, "files.mjs"), smaller(files!));
+    const { code, stdout, stderr } = await run(["files.mjs"]);
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(stdout).toMatch(/^With 50% of the genes hidden the model /);
+    for (const name of ["imputed", "states", "generated"])
+      expect(existsSync(join(folder, `${name}.h5ad`))).toBe(true);
+  });
+
   it("runs as JavaScript, required, and bundled with the package left out", async () => {
     await writeFile(join(folder, "first.mjs"), program);
     expect(await run(["first.mjs"])).toMatchObject({
       code: 0,
       stderr: "",
-      stdout: expect.stringMatching(printed),
+      stdout: expect.stringMatching(PRINTED),
     });
 
     await writeFile(
@@ -145,13 +161,13 @@ describe.skipIf(!isBuilt)("the README's program in a project of a user", () => {
     );
     // Node 20 says that requiring ES modules is new.
     const required = await run(["--disable-warning=ExperimentalWarning", "first.cjs"]);
-    expect(required).toMatchObject({ code: 0, stderr: "", stdout: expect.stringMatching(printed) });
+    expect(required).toMatchObject({ code: 0, stderr: "", stdout: expect.stringMatching(PRINTED) });
 
     const [options] = /--bundle .*ddsc/.exec(readme)!;
     const words = ["first.ts", ...options.split(" "), "--format=esm", "--outfile=bundle.mjs"];
     const bundled = await run(words, join(ROOT, "node_modules/.bin/esbuild"));
     expect(bundled.code).toBe(0);
-    expect(await run(["bundle.mjs"])).toMatchObject({ code: 0, stdout: expect.stringMatching(printed) });
+    expect(await run(["bundle.mjs"])).toMatchObject({ code: 0, stdout: expect.stringMatching(PRINTED) });
   });
 });
 

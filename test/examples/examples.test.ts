@@ -38,12 +38,30 @@ afterAll(() => rm(folder, { recursive: true }));
 describe("the examples", () => {
   it("are those that are tested here", async () => {
     expect((await readdir(join(ROOT, "examples"))).sort()).toEqual([
+      "files.ts",
       "generate.ts",
       "impute.ts",
       "resume.ts",
       "service.ts",
       "train.ts",
     ]);
+  });
+
+  it("go from file to file", async () => {
+    const { stdout, stderr } = await ended(start("files", data, join(folder, "counts"), "4"));
+    expect(stderr).toBe("");
+    const [number, sentence] = ["\\d+\\.\\d+", "With 50% of the genes hidden the model .*"];
+    const generated = "60 cells generated, \\d+ counts each on average";
+    const lines = [`best held out: ${number} nats a gene at step \\d`, sentence, generated];
+    expect(stdout).toMatch(new RegExp(`^(step \\d: ${number} nats a gene\n){4}${lines.join("\n")}\n$`));
+    for (const [name, cells] of [
+      ["imputed", 60],
+      ["embedded", 60],
+      ["generated", 60],
+    ] as const) {
+      using made = await openCells(data.replace(".h5ad", `-${name}.h5ad`));
+      expect(made.cellCount).toBe(cells);
+    }
   });
 
   it("train on an .h5ad file", async () => {

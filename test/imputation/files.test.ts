@@ -14,6 +14,7 @@ import {
   embedFile,
   imputeFile,
   negativeBinomialQuantile,
+  stateCoordinates,
 } from "../../lib/imputation/index.js";
 import type { Denoiser } from "../../lib/model/denoiser.js";
 import { smallModel } from "../training/small_run.js";
@@ -193,18 +194,55 @@ describe("an embedded file", () => {
     const [found] = await all(embedCells(source, model, { nll: true }));
     using file = ending === "zarr" ? await ZarrFile.open(out) : await Hdf5File.open(out);
     const numbers = async (path: string) => [...(await numbersAt(await file.array(path), undefined))];
-    expect(await (await file.array("/obsm/X_ddsc")).numbers(0, CELLS)).toEqual(found!.state);
+    const states = (await (await file.array("/obsm/X_ddsc")).numbers(0, CELLS)) as Float32Array;
+    expect(states).toEqual((await stateCoordinates(model)).states(found!.state));
     expect(await numbers("/obs/ddsc_nll")).toEqual([...found!.nll!]);
     expect(result.nll).toBeCloseTo([...found!.nll!].reduce((sum, each) => sum + each, 0) / CELLS, 10);
     const factors = await (await file.array("/varm/ddsc_factors")).numbers(0, few.genes.length);
+    // Whatever the coordinates: factor . z is the network's own tilt.
     const factor = await model.readParameter("factor.weight", "ema");
+    const tilt = (a: Float32Array, i: number, b: Float32Array, j: number) =>
+      Array.from({ length: width }, (_, k) => a[i * width + k]! * b[j * width + k]!).reduce(
+        (x, y) => x + y,
+        0,
+      );
     for (const [column, gene] of few.genes.entries()) {
       const id = model.vocabulary.find(gene);
       const own = [...(factors as Float32Array).subarray(column * width, (column + 1) * width)];
       if (id === undefined) expect(own).toEqual(own.map(() => Number.NaN));
-      else expect(own).toEqual([...factor.subarray(id * width, (id + 1) * width)]);
+      else
+        for (let cell = 0; cell < CELLS; cell++)
+          expect(tilt(factors as Float32Array, column, states, cell)).toBeCloseTo(
+            tilt(factor, id, found!.state, cell),
+            4,
+          );
     }
     expect(await layer(out)).toEqual(few.counts);
+  });
+
+  it("has states whose distance is that of the logs of expected counts, the molecules' mean", async () => {
+    const [found] = await all(embedCells(source, model));
+    const { states, factors } = await stateCoordinates(model);
+    const placed = states(found!.state);
+    const width = model.config.counts!.state;
+    const { share } = model.base!;
+    for (const [a, b] of [
+      [0, 1],
+      [2, 5],
+    ] as const) {
+      const step = Array.from({ length: width }, (_, k) => placed[a * width + k]! - placed[b * width + k]!);
+      const distance = step.reduce((sum, each) => sum + each ** 2, 0);
+      const moved = share.reduce((sum, weight, gene) => {
+        const tilt = step.reduce((one, each, k) => one + each * factors[gene * width + k]!, 0);
+        return sum + weight * tilt ** 2;
+      }, 0);
+      expect(moved).toBeGreaterThan(0);
+      expect(distance / moved).toBeCloseTo(1, 4);
+    }
+    const spread = Array.from({ length: width }, (_, k) =>
+      share.reduce((sum, weight, gene) => sum + weight * factors[gene * width + k]! ** 2, 0),
+    );
+    for (const one of spread) expect(one === 0 || Math.abs(one - 1) < 1e-4).toBe(true);
   });
 
   it("has no likelihoods unless they are asked for, and the states are the same", async () => {
@@ -213,7 +251,8 @@ describe("an embedded file", () => {
     expect(result).not.toHaveProperty("nll");
     const [found] = await all(embedCells(source, model));
     using file = await Hdf5File.open(out);
-    expect(await (await file.array("/obsm/X_ddsc")).numbers(0, CELLS)).toEqual(found!.state);
+    const states = await (await file.array("/obsm/X_ddsc")).numbers(0, CELLS);
+    expect(states).toEqual((await stateCoordinates(model)).states(found!.state));
     expect(await file.members("/obs")).not.toContain("ddsc_nll");
   });
 });

@@ -41,9 +41,22 @@ struct RowWeights {
   }
 };
 
-DDSC_KERNEL(kRowThreads) drawRows(DrawInput in, Global<std::int32_t> tokens, Global<float> probability) {
+/// Gives rows with a value's logit that is not finite the token -1, the others 0. A kernel of its own, as the
+/// draw's registers are all in use.
+DDSC_KERNEL(kRowThreads) markRows(DrawInput in, Global<std::int32_t> tokens, Global<float> probability) {
   const std::int64_t row = threadOfGrid();
   if (row >= in.logits.rows) return;
+  const Global<const float> logits = in.logits[row];
+  float nothing = 0;
+  for (std::int64_t i = in.firstValue; i < in.logits.cols - 1; ++i) nothing += zeroOrNaN(logits[i]);
+  tokens[row] = isFinite(static_cast<double>(nothing)) ? 0 : -1;
+  probability[row] = 0;
+}
+
+/// Draws for the rows that are not marked.
+DDSC_KERNEL(kRowThreads) drawRows(DrawInput in, Global<std::int32_t> tokens, Global<float> probability) {
+  const std::int64_t row = threadOfGrid();
+  if (row >= in.logits.rows || tokens[row] < 0) return;
   const Global<const float> logits = in.logits[row];
   const std::int64_t mask = in.logits.cols - 1, cell = in.cell[row];
   RowWeights values{logits, in.firstValue, mask - in.firstValue, 0, 0, in.temperature};
@@ -58,14 +71,6 @@ DDSC_KERNEL(kRowThreads) drawRows(DrawInput in, Global<std::int32_t> tokens, Glo
                                     static_cast<double>(logits[mask]), in.logits.cols, sigma);
   const double surplus = revealed < 1 ? 1 - revealed : 0;
   const double stay = in.objective == Objective::sedd ? surplus : static_cast<double>(in.stay[cell]);
-  double nothing = plainTotal + revealed;
-  for (std::int64_t i = 0; i < values.count; ++i)
-    nothing += static_cast<double>(zeroOrNaN(logits[in.firstValue + i]));
-  if (!isFinite(nothing)) {
-    tokens[row] = -1;
-    probability[row] = 0;
-    return;
-  }
   double total = plainTotal;
   if (in.temperature <= 0) {
     total = 1;
@@ -90,6 +95,10 @@ DDSC_KERNEL(kRowThreads) drawRows(DrawInput in, Global<std::int32_t> tokens, Glo
     drawn = i;
     if (running > point) break;
   }
+  if (!isFinite(point)) {
+    tokens[row] = -1;
+    return;
+  }
   const bool isValue = drawn >= 0 && drawn < values.count;
   tokens[row] = static_cast<std::int32_t>(isValue ? in.firstValue + drawn : mask);
   probability[row] = isValue ? static_cast<float>(values.exponential(drawn, 1) / plainTotal) : 0.0f;
@@ -110,6 +119,9 @@ void run(Context& context, const DrawTokens& op) {
                         op.firstValue,
                         op.seed,
                         op.step};
+  launch<markRows>(context.stream, "markNotFinite",
+                   {.x = ceilDivide(op.logits.rows, kRowThreads), .threads = kRowThreads}, input,
+                   globalOf(op.tokens), globalOf(op.probability));
   launch<drawRows>(context.stream, "drawTokens",
                    {.x = ceilDivide(op.logits.rows, kRowThreads), .threads = kRowThreads}, input,
                    globalOf(op.tokens), globalOf(op.probability));

@@ -3,21 +3,26 @@ import { DdscError } from "../base/errors.js";
 import type { CellSelection } from "../data/select/selection.js";
 import type { CellSource } from "../data/sources/source.js";
 import { exists, findModel } from "../model/model_files.js";
-import { isSameData, openRunCells, recordData, requireRunData, selectionOf } from "../training/run_data.js";
+import {
+  type DataRecord,
+  isSameData,
+  openRunCells,
+  recordData,
+  requireRunData,
+  selectionOf,
+} from "../training/run_data.js";
 import { readRecord, TRAINING_FILE, type TrainingRecord } from "../training/state.js";
-import { openRunData } from "./open.js";
-import type { Output } from "./output.js";
-import { UsageError } from "./usage_error.js";
+import type { TaskHooks } from "./hooks.js";
 
-/** Cells that a command is asked to take: a run's own, or others. */
+/** Cells that a task is asked to take: a run's own, or others. */
 export interface AskedCells {
   /** Folder of the run. */
   readonly folder: string;
   /** What its model remembers of its training. */
   readonly record: TrainingRecord | undefined;
-  /** The cells that were given to the command. */
+  /** The cells that were given. */
   readonly given: CellSource | undefined;
-  /** How a user gives them, for messages: "with --data". */
+  /** How a user gives them, for messages: "--data". */
   readonly place: string;
 }
 
@@ -27,7 +32,7 @@ export interface ChosenSource {
   readonly selection: CellSelection;
 }
 
-/** What a command takes of a run's data. */
+/** What a task takes of a run's data. */
 export interface ChosenCells {
   readonly source: CellSource;
   /** Cells of `source` to score. */
@@ -54,10 +59,30 @@ export async function readRun(folder: string): Promise<TrainingRecord | undefine
   return (await exists(join(model, TRAINING_FILE))) ? readRecord(model) : undefined;
 }
 
-/** The data of the run where the cells given are not that; undefined, said on stderr, where it can no longer be read. */
+/**
+ * Opens the data of a run where they were. Throws as `openRunCells`, saying how a user tells where they are now.
+ *
+ * @param place how a user gives it
+ */
+export async function openRunData(record: DataRecord, place: string): Promise<CellSource> {
+  try {
+    return await openRunCells(record);
+  } catch (error) {
+    const isAway = error instanceof DdscError && ["DATA_NOT_FOUND", "DATA_UNREADABLE"].includes(error.code);
+    if (!isAway) throw error;
+    throw new DdscError(
+      error.code,
+      `${error.text}; if the data of the run was moved, ${place} gives its new place`,
+      error.place,
+      { cause: error },
+    );
+  }
+}
+
+/** The data of the run where the cells given are not that; undefined, with a note, where it can no longer be read. */
 export async function openTraining(
   { folder, record, given, place }: AskedCells,
-  output: Output,
+  { onNote }: Pick<TaskHooks, "onNote">,
 ): Promise<CellSource | undefined> {
   if (
     record === undefined ||
@@ -69,19 +94,21 @@ export async function openTraining(
     return await openRunCells(record.data);
   } catch (error) {
     if (!(error instanceof DdscError)) throw error;
-    output.note(`${folder}: no baselines, as the training data cannot be read (${error.message})`);
+    onNote(`${folder}: no baselines, as the training data cannot be read (${error.message})`);
     return undefined;
   }
 }
 
 /**
- * The run's held-out cells, or all cells of other data. Throws `EVALUATION_EMPTY` where the run held out none.
+ * The run's held-out cells, or all cells of other data. Throws `EVALUATION_EMPTY` where the run held out none, or the model does not
+ * know what it was trained on.
  *
  * @param own the data of the run, as `openTraining` gives it
  */
 export async function chooseCells(
   { folder, record, given, place }: AskedCells,
   own: CellSource | undefined,
+  { nameOf }: Pick<TaskHooks, "nameOf">,
 ): Promise<ChosenCells> {
   const trained = own ?? (record === undefined ? undefined : given);
   if (record !== undefined && trained !== undefined) await requireRunData(record.data, trained);
@@ -91,14 +118,18 @@ export async function chooseCells(
       : { source: trained, selection: selectionOf(record.data, "train") };
   if (given !== undefined && given !== trained) return { source: given, heldOut: {}, training };
   if (record === undefined || trained === undefined) {
-    throw new UsageError(`${folder} does not say what it was trained on; give the cells to score (${place})`);
+    throw new DdscError(
+      "EVALUATION_EMPTY",
+      `${folder}: does not say what it was trained on; give the cells to score (${place})`,
+      { file: folder },
+    );
   }
   if (record.data.heldOut !== null) {
     return { source: trained, heldOut: selectionOf(record.data, "validation"), training };
   }
   throw new DdscError(
     "EVALUATION_EMPTY",
-    `${folder}: the run was trained with --validation 0, so it held out no cells; give other cells (${place}), or train with --validation above 0`,
+    `${folder}: the run was trained with ${nameOf("validation")} 0, so it held out no cells; give other cells (${place}), or train with ${nameOf("validation")} above 0`,
     { file: folder },
   );
 }

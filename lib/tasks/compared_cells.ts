@@ -1,16 +1,17 @@
-import { DdscError } from "../../base/errors.js";
-import { Purpose, RandomStream } from "../../base/random.js";
-import { CellSelector } from "../../data/select/selection.js";
-import { joinRows, rowSpans } from "../../data/sources/parts.js";
-import type { CellSource } from "../../data/sources/source.js";
-import type { CountCells } from "../../evaluation/index.js";
-import { chooseWithoutReplacement } from "../../tokenizer/choose.js";
-import { badWholeCount } from "../../tokenizer/count_errors.js";
-import { mapPanels } from "../../tokenizer/gene_panels.js";
-import { CountTokens, type GeneMapping, type GeneVocabulary } from "../../tokenizer/index.js";
-import { labelsFrom } from "../open.js";
-import { type Output, withThousands } from "../output.js";
-import type { ChosenSource } from "../run_cells.js";
+import { DdscError } from "../base/errors.js";
+import { Purpose, RandomStream } from "../base/random.js";
+import { withThousands } from "../base/thousands.js";
+import { labelsFrom } from "../data/select/labels.js";
+import { CellSelector } from "../data/select/selection.js";
+import { joinRows, rowSpans } from "../data/sources/parts.js";
+import type { CellSource } from "../data/sources/source.js";
+import type { CountCells } from "../evaluation/index.js";
+import { chooseWithoutReplacement } from "../tokenizer/choose.js";
+import { badWholeCount } from "../tokenizer/count_errors.js";
+import { mapPanels } from "../tokenizer/gene_panels.js";
+import { CountTokens, type GeneMapping, type GeneVocabulary } from "../tokenizer/index.js";
+import type { TaskHooks } from "./hooks.js";
+import type { ChosenSource } from "./run_cells.js";
 
 /** Rows that are read at a time. */
 const SPAN_CELLS = 4096;
@@ -29,7 +30,7 @@ export interface ReadOptions {
   readonly allowFractional: boolean;
   /** Column of metadata that holds the groups; left out, cells have no labels. */
   readonly by: string | undefined;
-  readonly signal: AbortSignal;
+  readonly signal: AbortSignal | undefined;
 }
 
 /**
@@ -45,7 +46,7 @@ export async function readCells(
   const spans = [...rowSpans(source.partBounds, SPAN_CELLS)];
   const found: Int32Array[] = [];
   for (const span of spans) {
-    signal.throwIfAborted();
+    signal?.throwIfAborted();
     found.push(await selector.rows(span));
   }
   const all = joinRows(found);
@@ -82,7 +83,7 @@ async function readSpan(
   rows: Int32Array,
   { match, genes: known }: GeneMapping,
   tokens: CountTokens,
-  signal: AbortSignal,
+  signal: AbortSignal | undefined,
 ): Promise<{ offsets: Int32Array; genes: Int32Array; counts: Int32Array }> {
   const block = await source.read(rows, signal);
   const offsets = new Int32Array(rows.length + 1);
@@ -114,14 +115,19 @@ async function readSpan(
 }
 
 /** Finds a source's genes among those of the real cells. Throws `COMPARE_NO_GENES`. */
-export function mapGenes(source: CellSource, vocabulary: GeneVocabulary, real: CellSource): GeneMapping {
+export function mapGenes(
+  source: CellSource,
+  vocabulary: GeneVocabulary,
+  real: CellSource,
+  { nameOf }: Pick<TaskHooks, "nameOf">,
+): GeneMapping {
   const { name, genes } = source;
   const match = vocabulary.match(genes);
   if (match.matched === 0) {
     throw new DdscError(
       "COMPARE_NO_GENES",
       `${name}: none of its ${genes.length} genes (${examples(genes)}) is in ${real.name} (${examples(real.genes)}); ` +
-        "choose the column of gene identifiers that fits with --gene-column, or take data of the same organism",
+        `choose the column of gene identifiers that fits with ${nameOf("geneColumn")}, or take data of the same organism`,
       { file: name },
     );
   }
@@ -129,8 +135,12 @@ export function mapGenes(source: CellSource, vocabulary: GeneVocabulary, real: C
   return { sourceName: name, genes, match, measured, ...mapPanels(source, match, measured) };
 }
 
-/** Says which genes only one of two sources measures. */
-export function noteGenes(mapping: GeneMapping, real: GeneMapping, output: Output): void {
+/** Notes which genes only one of two sources measures. */
+export function noteGenes(
+  mapping: GeneMapping,
+  real: GeneMapping,
+  { onNote }: Pick<TaskHooks, "onNote">,
+): void {
   const { sourceName, genes, match } = mapping;
   const shared = new Set(mapping.measured);
   const lacking = real.genes.filter((_, column) => !shared.has(real.match.ids[column] as number));
@@ -140,7 +150,7 @@ export function noteGenes(mapping: GeneMapping, real: GeneMapping, output: Outpu
     [others, sourceName, real.sourceName],
   ] as const) {
     if (left.length === 0) continue;
-    output.note(
+    onNote(
       `${of}: left out ${withThousands(left.length)} of ${withThousands(of === sourceName ? genes.length : real.genes.length)} genes ` +
         `that ${not} does not measure: ${examples(left)}`,
     );

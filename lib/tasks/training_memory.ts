@@ -9,7 +9,7 @@ import { CountTokens, QuantileRanks } from "../tokenizer/index.js";
 import { SPECIAL_GENES } from "../tokenizer/ragged_batch.js";
 import { estimateTrainingMemory, type TrainingMemory } from "../training/memory.js";
 import type { TrainerOptions } from "../training/options.js";
-import { type Output, withThousands } from "./output.js";
+import type { TaskHooks } from "./hooks.js";
 
 /** What the program comes to hold beside the model and what it holds already: batches, the data's parts, compiled code. */
 const BESIDE = 64 * 2 ** 20;
@@ -30,16 +30,17 @@ export async function checkMemory(
   model: Pick<ModelDescription, "config" | "dtype" | "tokenizer">,
   source: CellSource,
   options: TrainerOptions,
-  device = "auto",
+  device: string | undefined,
+  { nameOf }: Pick<TaskHooks, "nameOf">,
 ): Promise<CheckedMemory> {
   const needed = await estimateTrainingMemory(model, source, options, device);
   const machine = machineMemory(device);
   const { room, beside } = roomFor(machine, device);
-  const batchFlag = options.batchTokens === undefined ? "--batch" : "--batch-tokens";
-  const remedies = [`a smaller ${batchFlag}`, "a smaller --preset"];
+  const batch = options.batchTokens === undefined ? "batchCells" : "batchTokens";
+  const remedies = [`a smaller ${nameOf(batch)}`, `a smaller ${nameOf("preset")}`];
   if (options.recompute !== true && needed.total > machine.available) {
     const recomputed = await estimateTrainingMemory(model, source, { ...options, recompute: true }, device);
-    if (recomputed.total <= room) remedies.unshift(`--recompute (${gibibytes(recomputed.total)})`);
+    if (recomputed.total <= room) remedies.unshift(`${nameOf("recompute")} (${gibibytes(recomputed.total)})`);
   }
   const remedy = `try ${remedies.slice(0, -1).join(", ")} or ${remedies.at(-1)}`;
   if (needed.total > room)
@@ -74,7 +75,7 @@ export async function checkLeastMemory(options: {
 }
 
 /** What is left for a training, and what to say is not; what the program holds is the machine's, not the GPU's. */
-function roomFor(machine: MachineMemory, device: string): { room: number; beside: string } {
+function roomFor(machine: MachineMemory, device: string | undefined): { room: number; beside: string } {
   if (chooseDevice(device).name !== "cpu") return { room: machine.total, beside: "" };
   const held = process.memoryUsage.rss() + BESIDE;
   return { room: machine.total - held, beside: `, beside ${gibibytes(held)} for the program and its data` };
@@ -85,20 +86,7 @@ function tooMuch(what: string, machine: MachineMemory, remedy: string): DdscErro
   return new DdscError("TRAIN_MEMORY", `training would take ${what}, and ${has}; ${remedy}`);
 }
 
-/** Says how much memory training takes at most, and warns where that is more than is free. */
-export function describeMemory({ needed, machine, remedy }: CheckedMemory, output: Output): void {
-  const { parameters, activations, scratch, total, batch } = needed;
-  output.line(
-    `memory ${gibibytes(total)} at most: ${gibibytes(parameters)} parameters, ` +
-      `${gibibytes(activations + scratch)} for a batch of ${withThousands(batch.tokens)} tokens; ` +
-      `${gibibytes(machine.available)} available`,
-  );
-  if (total > machine.available) {
-    output.note(`memory: this may be more than is free now; ${remedy}, or end what else uses it`);
-  }
-}
-
 /** `1.25 GiB`. */
-function gibibytes(bytes: number): string {
+export function gibibytes(bytes: number): string {
   return `${(bytes / 2 ** 30).toFixed(2)} GiB`;
 }

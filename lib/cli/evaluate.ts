@@ -1,0 +1,78 @@
+import { renderCountTable, renderGroups, renderTable } from "../evaluation/index.js";
+import { Opened } from "../model/opened.js";
+import { type FileEvaluation, scoreRun } from "../tasks/score_run.js";
+import { flagOfArgument } from "./argument_names.js";
+import { checkExclusive, defineCommand } from "./command.js";
+import { DATA_OPTIONS, MODEL_OPTIONS, openData, openModel } from "./open.js";
+import { type Output, withThousands } from "./output.js";
+import { CellProgress } from "./progress.js";
+
+/** `ddsc evaluate`: how well a model fills in cells it was not trained on, beside baselines. */
+export const evaluate = defineCommand({
+  name: "evaluate",
+  summary: "mask held-out cells, let the model fill them in, and compare with baselines",
+  details: `Cells are those the run held out: of --data if it is what the run was trained on (the default), otherwise all cells of
+--data. Baselines are counted on the run's training cells. Accuracy is over all tokens, masked accuracy over the masked
+ones; the rank error is the mean of |most probable rank - rank|. --by scores each group of cells by itself.
+
+Example: ddsc evaluate --model runs/a --json`,
+  options: [
+    "data",
+    ...MODEL_OPTIONS,
+    ...DATA_OPTIONS,
+    "allowFractional",
+    "where",
+    "by",
+    "ratios",
+    "thin",
+    "openProblems",
+    "heldOutCells",
+    "trainingCells",
+    "seed",
+    "batch",
+    "batchTokens",
+  ],
+  required: ["model"],
+  run: async (options, context) => {
+    checkExclusive(context, "batch", "batchTokens");
+    const { output, signal } = context;
+    const { model: folder, batch: batchCells, batchTokens: maxRows } = options;
+    using given = options.data === undefined ? undefined : await openData(options.data, options);
+    using opened = new Opened();
+    using progress = new CellProgress(output, 0);
+    const result = await scoreRun(
+      {
+        ...{ ...options, folder, given, batchCells, maxRows, signal },
+        load: async () => opened.own(await openModel(options, output)),
+        onProgress: (rows, of) => progress.update(rows, of),
+      },
+      {
+        onNote: (note) => {
+          progress.clear();
+          output.note(note);
+        },
+        nameOf: flagOfArgument,
+      },
+    );
+    progress.clear();
+    describe(result, options.by, output);
+    return { model: folder, ...result };
+  },
+});
+
+/** Prints the scores. */
+function describe(result: FileEvaluation, by: string | undefined, output: Output): void {
+  const { data, cells } = result;
+  if (result.kind === "counts") {
+    output.line(
+      `${data}: ${withThousands(cells)} held-out cells; baselines from ${withThousands(result.trainingCells)} training cells`,
+    );
+    output.lines(renderCountTable(result, by));
+    return;
+  }
+  output.line(`${data}: ${withThousands(cells)} cells, ${withThousands(result.tokens)} ranks`);
+  output.lines(renderTable(result));
+  if (result.groups === undefined) return;
+  output.line();
+  output.lines(renderGroups(result.groups, by ?? ""));
+}

@@ -1,0 +1,55 @@
+import { lstat } from "node:fs/promises";
+import { checkKind } from "../base/arguments.js";
+import { DdscError, wrongType } from "../base/errors.js";
+import { openCells } from "../data/open/open_cells.js";
+import type { CellSource } from "../data/sources/source.js";
+import { Denoiser } from "./denoiser.js";
+
+/** Cells and models that a task is given, open or as paths: what it opens itself is closed with it. */
+export class Opened implements Disposable {
+  readonly #opened: Disposable[] = [];
+
+  /** Closes something with the task. */
+  own<D extends Disposable>(one: D): D {
+    this.#opened.push(one);
+    return one;
+  }
+
+  /** Cells, or what `openCells` opens. Throws `ARGUMENT_TYPE` and as `openCells`. */
+  async cells(argument: string, given: string | readonly string[] | CellSource): Promise<CellSource> {
+    const isPath = typeof given === "string" || Array.isArray(given);
+    if (isPath) return this.own(await openCells(given));
+    checkKind(argument, given, "cells");
+    // What is no array of paths is a source.
+    return given as CellSource;
+  }
+
+  /** A model, or the one in a folder. Throws as `Denoiser.load`. */
+  async model(given: string | Denoiser): Promise<Denoiser> {
+    return typeof given === "string" ? this.own(await Denoiser.load(given)) : given;
+  }
+
+  [Symbol.dispose](): void {
+    for (const one of this.#opened.splice(0).reverse()) one[Symbol.dispose]();
+  }
+}
+
+/**
+ * Before a task opens anything: throws `ARGUMENT_TYPE` for something else than a model, its folder or the path of a file, and
+ * `FILE_EXISTS` where something is at `out` that may not be replaced.
+ */
+export async function checkFileTask(options: {
+  readonly model: string | Denoiser;
+  readonly out: string;
+  readonly overwrite?: boolean;
+}): Promise<void> {
+  const { model, out, overwrite = false } = options;
+  checkKind("out", out, "text");
+  if (typeof model !== "string" && !(model instanceof Denoiser))
+    throw wrongType("model", model, "a Denoiser or the folder of one");
+  if (overwrite || !(await lstat(out).then(Boolean, () => false))) return;
+  throw new DdscError("FILE_EXISTS", `${out}: already exists; choose another out, or pass overwrite`, {
+    file: out,
+    argument: "out",
+  });
+}
