@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { DdscError } from "../base/errors.js";
 import { type LearningRateSchedule, resolveSchedule } from "./learning_rate.js";
 import { optionsOf, type TrainerSettings, trainerSettings } from "./options.js";
@@ -17,7 +18,10 @@ export function problemOf(json: Readonly<Record<string, unknown>>): string | und
 function settingsProblem(settings: TrainerSettings): string | undefined {
   return problemIn("settings", () => {
     const ofCounts = settings.queries !== null;
-    trainerSettings(optionsOf(settings), { maxLength: settings.maxLength, ofCounts, hidden: 1 });
+    const model = { maxLength: settings.maxLength, ofCounts, hidden: 1 };
+    const again = trainerSettings(optionsOf(settings), model);
+    // What is missing would silently take its default.
+    if (!isDeepStrictEqual(again, settings)) throw new TypeError("a setting is missing or of no use");
   });
 }
 

@@ -68,12 +68,12 @@ describe("ddsc train on ranks", () => {
       ];
       const child = start(words, {
         NODE_OPTIONS: `--import ${join(import.meta.dirname, "little_memory.mjs")}`,
-        DDSC_TEST_MEMORY: "1228.8",
+        DDSC_TEST_MEMORY: "1331.2",
       });
       const { code, stderr } = await ended(child);
       expect(code).toBe(1);
       expect(stderr).toMatch(
-        new RegExp(`^ddsc: TRAIN_MEMORY: .* GiB of memory.*, .* has 1\\.20 GiB; try ${remedy}\n$`),
+        new RegExp(`^ddsc: TRAIN_MEMORY: .* GiB of memory.*, .* has 1\\.30 GiB; try ${remedy}\n$`),
       );
       await expect(readdir(out)).rejects.toThrow(/ENOENT/);
     },

@@ -35,6 +35,7 @@ it.each([
   ["a condition that is no text", (json) => (json.data!.where = 3)],
   ["held-out cells of no kind", (json) => (json.data!.heldOut = { kind: "all" })],
   ["a source of no kind", (json) => (json.data!.source = { kind: "memory" })],
+  ["a setting that is missing", (json) => delete json.settings!.worker],
   ["a setting out of range", (json) => (json.settings!.beta2 = 2)],
   ["no limit on batches", (json) => delete json.settings!.limit],
   ["a schedule without warm-up", (json) => delete json.schedule!.warmup],
