@@ -1,6 +1,7 @@
 /** Masked discrete diffusion for single-cell gene expression: the public API. */
 
 export { DdscError, type DdscErrorPlace } from "./base/errors.js";
+export type { PublishOptions } from "./base/publish.js";
 export {
   type BatchLimit,
   BatchLoader,
@@ -46,6 +47,7 @@ export {
   writeH5ad,
   writeH5adStreamed,
 } from "./data/anndata/h5ad_write.js";
+export type { FrameRows, StreamedColumn, StreamedFrame } from "./data/anndata/streamed_frame.js";
 export { type AnnDataStream, type StreamedRows, writeAnnData } from "./data/anndata/write.js";
 export type { RowsGiven, SparseRows, StreamedMatrix, StreamedType } from "./data/anndata/write_matrices.js";
 export type { UnstructuredValue } from "./data/anndata/write_uns.js";

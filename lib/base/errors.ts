@@ -1,3 +1,4 @@
+import { printable } from "./printable.js";
 import { didYouMean } from "./suggest.js";
 
 /** Where a problem was found; every field that is known is filled in. */
@@ -28,7 +29,7 @@ export class DdscError extends Error {
   readonly place: DdscErrorPlace;
 
   constructor(code: string, message: string, place: DdscErrorPlace = {}, options?: ErrorOptions) {
-    super(`${code}: ${inOneLine(message)}`, options);
+    super(`${code}: ${printable(message)}`, options);
     this.code = code;
     this.place = place;
   }
@@ -37,13 +38,6 @@ export class DdscError extends Error {
   get text(): string {
     return this.message.slice(`${this.code}: `.length);
   }
-}
-
-/** Text with control characters (and what else begins a line) written as escapes. */
-function inOneLine(text: string): string {
-  return text.replaceAll(/[\p{Cc}\u2028\u2029]/gu, (character) =>
-    character === "\n" ? "\\n" : `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
 }
 
 /** Throws `ARGUMENT_RANGE` unless `value` is a finite number within [min, max] (a whole one if asked). */

@@ -1,6 +1,5 @@
-import { randomBytes } from "node:crypto";
-import { type FileHandle, lstat, mkdir, open, readdir, realpath, rename, rm, stat } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { type FileHandle, mkdir, open, stat } from "node:fs/promises";
+import { dirname } from "node:path";
 import { DdscError } from "./errors.js";
 
 /** What to do about each reason the operating system gives for refusing a write. */
@@ -60,7 +59,8 @@ export async function makeFolders(path: string): Promise<string[]> {
   }
 }
 
-async function synchronise(path: string): Promise<void> {
+/** Flushes a file or folder to disk. */
+export async function synchronise(path: string): Promise<void> {
   const handle = await open(path, "r");
   try {
     await handle.sync();
@@ -77,97 +77,6 @@ export async function synchroniseFolder(path: string): Promise<void> {
     const code = errorCode(error);
     if (code !== "EINVAL" && code !== "EISDIR" && code !== "EPERM" && code !== "EACCES") throw error;
   }
-}
-
-/**
- * Writes a file so that `path` holds either its old contents or all of the new ones, whatever happens: `write`
- * fills a temporary file beside it, which is flushed to disk and renamed over `path`. The temporary file is
- * removed when anything fails. A symbolic link at `path` is followed.
- *
- * Throws `FILE_WRITE` (full disk, read-only folder, ...) or whatever DdscError `write` threw.
- */
-export async function writeAtomically(
-  path: string,
-  write: (temporaryPath: string) => Promise<void> | void,
-): Promise<void> {
-  const target = await realpath(path).catch(() => path);
-  const temporaryPath = temporaryName(target);
-  try {
-    await write(temporaryPath);
-    await synchronise(temporaryPath);
-    await rename(temporaryPath, target);
-    await synchroniseFolder(dirname(target));
-  } catch (error) {
-    await rm(temporaryPath, { force: true }).catch(() => undefined);
-    throw fileWriteError(path, error);
-  }
-}
-
-/** A name beside `target` that nothing has. */
-function temporaryName(target: string): string {
-  return `${target}.${process.pid}-${randomBytes(4).toString("hex")}.tmp`;
-}
-
-/**
- * As `writeAtomically`, for a folder: `write` makes the temporary folder and fills it. No file system replaces one folder by
- * another in one step: what was at `path` is moved aside, and removed once the new folder has its name. For the moment between
- * there is nothing at `path`; where the new one cannot be moved there, the old one is moved back.
- */
-export async function writeFolderAtomically(
-  path: string,
-  write: (temporaryPath: string) => Promise<void>,
-): Promise<void> {
-  const target = await realpath(path).catch(() => resolve(path));
-  const temporaryPath = temporaryName(target);
-  try {
-    await write(temporaryPath);
-    await synchroniseTree(temporaryPath);
-    await replaceFolder(target, temporaryPath);
-    await synchroniseFolder(dirname(target));
-  } catch (error) {
-    await rm(temporaryPath, { recursive: true, force: true }).catch(() => undefined);
-    throw fileWriteError(path, error);
-  }
-}
-
-async function replaceFolder(target: string, from: string): Promise<void> {
-  if ((await lstat(target).catch(() => undefined)) === undefined) return rename(from, target);
-  const aside = temporaryName(target);
-  await rename(target, aside);
-  try {
-    await rename(from, target);
-  } catch (error) {
-    await rename(aside, target).catch(() => undefined);
-    throw error;
-  }
-  await rm(aside, { recursive: true, force: true });
-}
-
-/** Files that are flushed to disk at the same time. */
-const FLUSHED_AT_ONCE = 16;
-
-/** Flushes all files below a folder to disk, then the folders. */
-async function synchroniseTree(folder: string): Promise<void> {
-  const entries = await readdir(folder, { withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile());
-  for (let first = 0; first < files.length; first += FLUSHED_AT_ONCE) {
-    const some = files.slice(first, first + FLUSHED_AT_ONCE);
-    await Promise.all(some.map(({ name }) => synchronise(join(folder, name))));
-  }
-  for (const entry of entries) if (entry.isDirectory()) await synchroniseTree(join(folder, entry.name));
-  await synchroniseFolder(folder);
-}
-
-/** Writes `data` to `path` atomically and durably: see `writeAtomically`. Throws `FILE_WRITE`. */
-export async function writeFileAtomic(path: string, data: string | Uint8Array): Promise<void> {
-  await writeAtomically(path, async (temporaryPath) => {
-    const handle = await open(temporaryPath, "wx");
-    try {
-      await handle.writeFile(data);
-    } finally {
-      await handle.close();
-    }
-  });
 }
 
 /** Most bytes that are asked of the system at a time: Node takes no more than 2^31 - 1. */

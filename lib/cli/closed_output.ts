@@ -1,4 +1,5 @@
 import { errorCode } from "../base/files.js";
+import { printable } from "../base/printable.js";
 
 /** What a write to a pipe fails with whose reader has gone, and to a terminal that was closed. */
 const NOBODY_READS = ["EPIPE", "EIO", "ERR_STREAM_DESTROYED"];
@@ -22,7 +23,7 @@ export function outliveReaders({
     if (lost || NOBODY_READS.includes(errorCode(error) ?? "")) return;
     lost = true;
     stderr.write(
-      `ddsc: FILE_WRITE: stdout: cannot be written: ${error.message}; results are missing there\n`,
+      `ddsc: FILE_WRITE: stdout: cannot be written: ${printable(error.message)}; results are missing there\n`,
     );
     process.once("exit", (code) => {
       if (code === 0) process.exitCode = 1;

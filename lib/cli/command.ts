@@ -21,7 +21,7 @@ export type JsonResult = Readonly<Record<string, unknown>>;
 /** What a command gets besides its options. */
 export interface CommandContext {
   readonly output: Output;
-  /** Aborted by Ctrl-C or SIGTERM, with an `Interrupted` as the reason. */
+  /** Aborted by Ctrl-C, SIGTERM or SIGHUP, with an `Interrupted` as the reason. */
   readonly signal: AbortSignal;
   /** Whether the user gave this option, on the command line or in the configuration file. */
   given(name: OptionName): boolean;

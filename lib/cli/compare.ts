@@ -70,7 +70,7 @@ Examples: ddsc compare real.h5ad generated.h5ad --by cell_type
         nameOf: (name) => (name === "real" ? "REAL" : flagOfArgument(name)),
       },
     );
-    output.line(renderComparison(result, options.by));
+    output.lines(renderComparison(result, options.by));
     return { ...(model === undefined ? {} : { model }), ...result };
   },
 });

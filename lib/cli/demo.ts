@@ -90,7 +90,7 @@ export const demo = defineCommand({
       trainingCells: size.cells,
       ...{ seed, signal, resamples: size.resamples },
     });
-    output.line(renderCountTable(scores));
+    output.lines(renderCountTable(scores));
     output.line();
 
     output.line(`4. ${SHOWN_GENES} genes of one such cell, hidden and predicted from the others:`);

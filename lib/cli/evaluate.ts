@@ -67,12 +67,12 @@ function describe(result: FileEvaluation, by: string | undefined, output: Output
     output.line(
       `${data}: ${withThousands(cells)} held-out cells; baselines from ${withThousands(result.trainingCells)} training cells`,
     );
-    output.line(renderCountTable(result, by));
+    output.lines(renderCountTable(result, by));
     return;
   }
   output.line(`${data}: ${withThousands(cells)} cells, ${withThousands(result.tokens)} ranks`);
-  output.line(renderTable(result));
+  output.lines(renderTable(result));
   if (result.groups === undefined) return;
   output.line();
-  output.line(renderGroups(result.groups, by ?? ""));
+  output.lines(renderGroups(result.groups, by ?? ""));
 }

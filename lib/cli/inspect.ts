@@ -24,7 +24,7 @@ export const inspect = defineCommand({
     using progress = new CellProgress(output, source.cellCount);
     const summary = await summarise(source, { signal, onProgress: (cells) => progress.update(cells) });
     progress.clear();
-    output.line(summaryText(summary));
+    output.lines(summaryText(summary));
     return { ...summary };
   },
 });

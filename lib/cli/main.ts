@@ -1,7 +1,8 @@
 #!/usr/bin/env node
-/** The program `ddsc`. Exit codes: 0; 1 where the work failed; 2 for a wrong command line; 130 and 143 by signal. */
+/** The program `ddsc`. Exit codes: 0; 1 where the work failed; 2 for a wrong command line; 130, 143 and 129 by signal. */
 import { Command, CommanderError } from "commander";
 import { DdscError } from "../base/errors.js";
+import { printable, printableJson } from "../base/printable.js";
 import { didYouMean } from "../base/suggest.js";
 import { packageVersion } from "../model/version.js";
 import { restartWithinLimit } from "./address_space.js";
@@ -33,7 +34,7 @@ function buildProgram(): Command {
       outputError: (text, write) => write(`ddsc: USAGE: ${oneLine(text.replace(/^error: /, ""))}\n`),
     });
   const finish = (result: JsonResult, { json }: { readonly json: boolean }): void => {
-    if (json) process.stdout.write(`${JSON.stringify(result)}\n`);
+    if (json) process.stdout.write(`${printableJson(result)}\n`);
   };
   addCommand(program, train, finish);
   addCommand(program, evaluate, finish);
@@ -68,14 +69,14 @@ function report(error: unknown, words: readonly string[]): number {
   // Commander has written its own errors.
   if (!(error instanceof CommanderError)) process.stderr.write(`ddsc: ${code}: ${message}\n`);
   if ((words.includes("--debug") || process.env.DDSC_DEBUG) && error instanceof Error) {
-    process.stderr.write(`${String(error.stack)}\n`);
+    process.stderr.write(`${String(error.stack).split("\n").map(printable).join("\n")}\n`);
   }
-  if (words.includes("--json")) process.stdout.write(`${JSON.stringify({ error: { code, message } })}\n`);
+  if (words.includes("--json")) process.stdout.write(`${printableJson({ error: { code, message } })}\n`);
   return code === "USAGE" || isUsage(error) ? 2 : 1;
 }
 
 function oneLine(text: string): string {
-  return text.trim().replace(/\s*\n\s*/g, " ");
+  return printable(text.trim().replace(/\s*\n\s*/g, " "));
 }
 
 restartWithinLimit();

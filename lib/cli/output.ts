@@ -1,8 +1,12 @@
 import type { Writable } from "node:stream";
+import { printable } from "../base/printable.js";
 
 export { withThousands } from "../base/thousands.js";
 
-/** Where a command writes: results to stdout, progress and notes to stderr, so that a pipe gets results alone. */
+/**
+ * Where a command writes: results to stdout, progress and notes to stderr, so that a pipe gets results alone. What it writes
+ * does nothing to a terminal, whatever the names in it: see `printable`.
+ */
 export class Output {
   readonly #results: Writable | undefined;
   readonly #notes: Writable;
@@ -22,12 +26,17 @@ export class Output {
 
   /** A line of results; empty for a blank line. */
   line(text = ""): void {
-    this.#results?.write(`${text}\n`);
+    this.#results?.write(`${printable(text)}\n`);
+  }
+
+  /** Several lines of results, as the package's own tables come; names in them have no line breaks any more. */
+  lines(text: string): void {
+    for (const line of text.split("\n")) this.line(line);
   }
 
   /** A line on stderr that a reader should see once: what was skipped, chosen or assumed. */
   note(text: string): void {
-    this.#notes.write(`${text}\n`);
+    this.#notes.write(`${printable(text)}\n`);
   }
 
   /** A table with its first column to the left and the others to the right; the first row is its head. */
@@ -37,7 +46,8 @@ export class Output {
 }
 
 /** Lines of a table, columns two spaces apart, a rule below the head. */
-export function tableLines(rows: readonly (readonly string[])[]): string[] {
+export function tableLines(given: readonly (readonly string[])[]): string[] {
+  const rows = given.map((row) => row.map(printable));
   const widths: number[] = [];
   for (const row of rows) {
     for (const [column, text] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, text.length);

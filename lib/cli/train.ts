@@ -7,7 +7,7 @@ import { findModelFile, ModelFile, readDescription } from "../model/model_files.
 import { beginTraining, runTraining, type TrainingOutcome } from "../tasks/begin_training.js";
 import type { TaskHooks } from "../tasks/hooks.js";
 import { openRunData } from "../tasks/run_cells.js";
-import { type CheckedMemory, checkMemory, gibibytes } from "../tasks/training_memory.js";
+import { type CheckedMemory, checkLeastMemory, checkMemory, gibibytes } from "../tasks/training_memory.js";
 import { GeneVocabulary } from "../tokenizer/index.js";
 import type { FitEnd, StepResult } from "../training/fit.js";
 import { optionsOf, type QuerySettings, type TrainerOptions } from "../training/options.js";
@@ -148,6 +148,7 @@ async function begin(options: Options, context: CommandContext) {
   checkExclusive(context, "holdout", "validation");
   if (options.data === undefined) throw new UsageError("train needs --data <FILE>: counts to train on");
   await RunFolder.check(options.out, { overwrite: options.overwrite });
+  await checkLeastMemory(options);
   const source = await openData(options.data, options);
   try {
     const { vocabulary: file, weights } = options;

@@ -1,6 +1,6 @@
-import { setImmediate } from "node:timers/promises";
 import { checkKind, checkOptions } from "../base/arguments.js";
 import { checkNumber, DdscError } from "../base/errors.js";
+import { isTurnOver, takeTurn } from "../base/turns.js";
 import type { SummaryPool } from "../native/counts.js";
 import { END_GENE, type RaggedBatch } from "../tokenizer/ragged_batch.js";
 import { CellSample, type SampledCell } from "./cell_sample.js";
@@ -34,8 +34,6 @@ const LARGEST_RESIDUAL = 5;
 const LEAST_VARIANCE = 1e-3;
 /** What structure adds to a variance is taken to be this at least. */
 const LEAST_EXCESS = 0.1;
-/** Residuals that are computed between two looks at the event loop. */
-const CHUNK = 500_000;
 
 /**
  * How a cell's visible genes, zeros included, are pooled into a few numbers that the network reads beside the evidence:
@@ -256,12 +254,8 @@ async function residuals(
     ]),
   );
   const values = new Float32Array(cells.length * columns);
-  const chunk = Math.max(1, Math.floor(CHUNK / columns));
   for (const [row, cell] of cells.entries()) {
-    if (row % chunk === 0) {
-      await setImmediate();
-      signal?.throwIfAborted();
-    }
+    if (isTurnOver()) await takeTurn(signal);
     const { share, pooled } = measured.get(cell.panel) ?? { share: 0, pooled: genes.subarray(0, 0) };
     const depth = base.estimateDepth(
       cell.counts.reduce((sum, count) => sum + count, 0),

@@ -1,5 +1,5 @@
-import { setImmediate } from "node:timers/promises";
 import { Purpose, RandomStream } from "../base/random.js";
+import { isTurnOver, takeTurn } from "../base/turns.js";
 
 /** A matrix of numbers, row-major. */
 export interface Matrix {
@@ -22,8 +22,6 @@ const LEAST_BLOCK = 32;
 const BLOCKS = 6;
 /** A direction of less, relative to the greatest, is rounding. */
 const RANK_TOLERANCE = 1e-10;
-/** Multiplications between two looks at the event loop. */
-const CHUNK = 8_000_000;
 /** Step of the streams of random starts; training draws with steps from 1 on. */
 const START_STEP = 2 ** 44 - 1;
 
@@ -55,13 +53,15 @@ export async function principalComponents(
   const size = basis.length;
   const square = new Float64Array(size * size);
   for (const [i, direction] of basis.entries()) {
+    await takeTurn(signal);
     for (let j = i; j < size; j++) {
       const value = dot(direction, images[j] as Float64Array);
       square[i * size + j] = value;
       square[j * size + i] = value;
     }
   }
-  return components(basis, await symmetricEigen(square, size, signal), { width, rows, columns });
+  const eigen = await symmetricEigen(square, size, signal);
+  return components(basis, eigen, { width, rows, columns }, signal);
 }
 
 function randomDirections(size: number, directions: number, seed: number): Float64Array[] {
@@ -82,7 +82,7 @@ async function orthonormal(
 ): Promise<Float64Array[]> {
   const added: Float64Array[] = [];
   for (const direction of directions) {
-    await letOthersRun(signal);
+    await takeTurn(signal);
     const length = Math.sqrt(dot(direction, direction));
     const left = direction.slice();
     for (let pass = 0; pass < 2; pass++) {
@@ -103,11 +103,6 @@ function dot(a: Float64Array, b: Float64Array): number {
   return sum;
 }
 
-async function letOthersRun(signal?: AbortSignal): Promise<void> {
-  await setImmediate();
-  signal?.throwIfAborted();
-}
-
 /** R'R q of each direction q, in one pass over the matrix R. */
 async function applySquare(
   { values, rows, columns }: Matrix,
@@ -121,9 +116,8 @@ async function applySquare(
   const image = new Float64Array(basis.length);
   const scores = Array.from({ length: 4 }, () => new Float64Array(width)) as Scores;
   const none = new Float32Array(columns);
-  const chunk = Math.max(1, Math.floor(CHUNK / (8 * columns * width)));
   for (let first = 0; first < rows; first += 4) {
-    if ((first / 4) % chunk === 0) await letOthersRun(signal);
+    if (isTurnOver()) await takeTurn(signal);
     // Four rows at a time, those after the last being 0: a number that was loaded is used four times.
     const four = [0, 1, 2, 3].map((i) =>
       first + i < rows ? values.subarray((first + i) * columns, (first + i + 1) * columns) : none,
@@ -207,9 +201,10 @@ export async function symmetricEigen(
   for (let i = 0; i < size; i++) vectors[i * size + i] = 1;
   const least = ROTATION_TOLERANCE * Math.sqrt(dot(a, a));
   for (let sweep = 0, rotations = 1; rotations > 0 && sweep < MOST_SWEEPS; sweep++) {
-    await letOthersRun(signal);
+    await takeTurn(signal);
     rotations = 0;
     for (let p = 0; p < size; p++) {
+      if (isTurnOver()) await takeTurn(signal);
       for (let q = p + 1; q < size; q++) {
         if (Math.abs(a[p * size + q] as number) <= least) continue;
         rotate(a, vectors, size, p, q);
@@ -246,16 +241,18 @@ function turn(numbers: Float64Array, i: number, j: number, cosine: number, sine:
 }
 
 /** The first `width` components: the basis turned by the eigenvectors, with fixed signs. */
-function components(
+async function components(
   basis: readonly Float64Array[],
   { values, vectors }: Eigen,
   { width, rows, columns }: { readonly width: number; readonly rows: number; readonly columns: number },
-): PrincipalComponents {
+  signal?: AbortSignal,
+): Promise<PrincipalComponents> {
   const loadings = new Float64Array(columns * width);
   const variances = new Float64Array(width);
   const least = RANK_TOLERANCE * (values[0] ?? 0);
   for (const [j, value] of values.slice(0, width).entries()) {
     if (!(value > least)) break;
+    await takeTurn(signal);
     variances[j] = value / rows;
     const component = new Float64Array(columns);
     for (const [k, direction] of basis.entries()) {

@@ -1,5 +1,6 @@
 import { promisify } from "node:util";
 import { deflate } from "node:zlib";
+import { takeTurn } from "../base/turns.js";
 import { bytesOf, type StreamedArray } from "./hierarchy_writer.js";
 import type { NumberArray } from "./sources/number_array.js";
 
@@ -91,6 +92,7 @@ export class ChunkStream implements StreamedArray {
   }
 
   async #flush(): Promise<void> {
+    await takeTurn();
     this.#buffer.fill(0, this.#filled);
     await this.#sink.write(await compressChunk(this.#buffer, this.#elementBytes), this.#chunks++);
     this.#filled = 0;

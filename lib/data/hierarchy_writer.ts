@@ -31,6 +31,14 @@ export interface StreamedArray {
   finish(): Promise<void>;
 }
 
+/** A vector of texts that arrive in pieces. */
+export interface StreamedTexts {
+  /** Appends texts in order, any number of them at a time. Throws a RangeError for more than there are to be. */
+  append(texts: readonly string[]): Promise<void>;
+  /** Ends the vector. Throws a RangeError unless it is full. */
+  finish(): Promise<void>;
+}
+
 /**
  * Writes groups of arrays and of further groups, with attributes: what AnnData is written in, the counterpart of `Hierarchy`.
  * Paths are absolute; groups above what is written are made where they are missing. Memory stays at a chunk of each array.
@@ -53,6 +61,8 @@ export interface HierarchyWriter {
     shape: readonly number[],
     attributes?: Attributes,
   ): StreamedArray;
+  /** A vector of `length` texts that arrive in pieces, in order. */
+  streamTexts(path: string, length: number, attributes?: Attributes): StreamedTexts;
 }
 
 /** The bytes of numbers, not copied. */

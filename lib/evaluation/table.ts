@@ -1,4 +1,5 @@
 import { checkKind } from "../base/arguments.js";
+import { printable } from "../base/printable.js";
 import { BASELINE_KINDS, type BaselineKind } from "./baselines.js";
 import type { EvaluationResult } from "./evaluate.js";
 import type { GroupScores } from "./groups.js";
@@ -25,12 +26,14 @@ export function renderTable(result: EvaluationResult): string {
   return tableText(HEADER, rows, 2);
 }
 
-/** Lines of a table with a head; the first `left` columns stand to the left, the others to the right. */
+/** Lines of a table with a head; the first `left` columns stand to the left, the others to the right. Names are made `printable`. */
 export function tableText(
-  header: readonly string[],
-  rows: readonly (readonly string[])[],
+  titles: readonly string[],
+  given: readonly (readonly string[])[],
   left: number,
 ): string {
+  const header = titles.map(printable);
+  const rows = given.map((row) => row.map(printable));
   const widths = header.map((title, column) =>
     rows.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), title.length),
   );

@@ -1,9 +1,10 @@
 import { checkOptions } from "../base/arguments.js";
 import { checkNumber, DdscError } from "../base/errors.js";
 import type { Condition } from "../conditions/condition.js";
-import { type StreamedRows, writeAnnData } from "../data/anndata/write.js";
+import type { StreamedColumn } from "../data/anndata/streamed_frame.js";
+import { type AnnDataStream, type StreamedRows, writeAnnData } from "../data/anndata/write.js";
 import { refuseOwnFiles } from "../data/report/own_files.js";
-import type { Column } from "../data/sources/frame.js";
+import type { NumberArray } from "../data/sources/number_array.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { Denoiser } from "../model/denoiser.js";
 import { checkFileTask, Opened } from "../model/opened.js";
@@ -104,7 +105,11 @@ async function write(
     (options.genes === undefined ? knownGenes(model, base) : findGenes(model, options.genes).sort());
   const columnOf = new Map(Array.from(genes, (gene, column) => [gene, column]));
   const tally = { entries: 0, total: 0 };
-  const templates: CellTemplate[] = [];
+  /** What the cells that were made last were told, and the first of these cells. */
+  let told: { readonly first: number; readonly templates: readonly CellTemplate[] } = {
+    first: 0,
+    templates: [],
+  };
   const blocks = generateCells(model, {
     ...asked,
     cells,
@@ -116,17 +121,20 @@ async function write(
     for await (const block of blocks) {
       tally.entries += block.counts.length;
       tally.total += block.counts.reduce((sum, count) => sum + count, 0);
-      // Of a template only what obs says is kept: its genes are shared.
-      templates.push(...block.templates);
+      told = { first: told.first + told.templates.length, templates: block.templates };
       yield { X: { offsets: block.offsets, columns: columnsOf(block, columnOf), values: block.counts } };
-      onProgress?.(templates.length, cells);
+      onProgress?.(told.first + told.templates.length, cells);
     }
   }
-  await writeAnnData(out, {
+  const contents: AnnDataStream = {
     obs: {
-      index: Array.from({ length: cells }, (_, cell) => `generated-${cell}`),
+      length: cells,
       indexName: "_index",
-      columns: new Map(),
+      columns: obsColumns(model.conditions),
+      rows: (first, end) => ({
+        index: generatedNames(first, end),
+        columns: obsValues(model.conditions, told.templates.slice(first - told.first, end - told.first)),
+      }),
     },
     var: {
       index: Array.from(genes, (gene) => model.vocabulary.token(gene) ?? String(gene)),
@@ -135,7 +143,6 @@ async function write(
     },
     matrices: { X: { kind: "csr", type: "int32" } },
     rows: rows(),
-    addedObs: () => obsColumns(model.conditions, templates),
     uns: {
       ddsc: {
         package: packageVersion(),
@@ -145,7 +152,8 @@ async function write(
         like: source?.name ?? null,
       },
     },
-  });
+  };
+  await writeAnnData(out, contents, { overwrite: options.overwrite ?? false });
   return {
     out,
     cells,
@@ -159,37 +167,50 @@ function columnsOf({ genes }: GeneratedCellBlock, columnOf: ReadonlyMap<number, 
   return genes.map((gene) => columnOf.get(gene) ?? 0);
 }
 
-/** What the cells were told, as columns of obs. */
-function obsColumns(
+/** Names of the cells from `first` up to `end`. */
+export function generatedNames(first: number, end: number): string[] {
+  return Array.from({ length: end - first }, (_, i) => `generated-${first + i}`);
+}
+
+/** Columns of obs that say what the cells were told. */
+function obsColumns(conditions: readonly Condition[]): ReadonlyMap<string, StreamedColumn> {
+  const columns = new Map<string, StreamedColumn>();
+  for (const condition of conditions) {
+    const isLabels = condition.kind === "labels";
+    columns.set(
+      condition.name,
+      isLabels ? { kind: "categories", categories: condition.labels } : { kind: "numbers", type: "float64" },
+    );
+  }
+  return columns.set(depthName(conditions), { kind: "numbers", type: "int32" });
+}
+
+/** A condition may have the name, too. */
+function depthName(conditions: readonly Condition[]): string {
+  return conditions.some(({ name }) => name === "depth") ? "ddsc_depth" : "depth";
+}
+
+/** What some cells were told. */
+function obsValues(
   conditions: readonly Condition[],
   templates: readonly CellTemplate[],
-): ReadonlyMap<string, Column> {
-  const columns = new Map<string, Column>();
+): Record<string, NumberArray> {
+  const values: Record<string, NumberArray> = {};
   let label = 0;
   let number = 0;
   for (const condition of conditions) {
     if (condition.kind === "labels") {
       const place = label++;
-      columns.set(condition.name, {
-        kind: "categories",
-        codes: Int32Array.from(templates, ({ labels }) => (labels[place] ?? 0) - 1),
-        categories: { kind: "strings", values: [...condition.labels] },
-        ordered: false,
-      });
+      values[condition.name] = Int32Array.from(templates, ({ labels }) => (labels[place] ?? 0) - 1);
       continue;
     }
     const place = number++;
     const { mean, deviation, scale } = condition;
-    columns.set(condition.name, {
-      kind: "numbers",
-      values: Float64Array.from(templates, ({ numbers }) => {
-        const value = (numbers[place] ?? Number.NaN) * deviation + mean;
-        return scale === "log" ? Math.expm1(value) : value;
-      }),
+    values[condition.name] = Float64Array.from(templates, ({ numbers }) => {
+      const value = (numbers[place] ?? Number.NaN) * deviation + mean;
+      return scale === "log" ? Math.expm1(value) : value;
     });
   }
-  // A condition may have the name, too.
-  const name = columns.has("depth") ? "ddsc_depth" : "depth";
-  columns.set(name, { kind: "numbers", values: Int32Array.from(templates, ({ total }) => total) });
-  return columns;
+  values[depthName(conditions)] = Int32Array.from(templates, ({ total }) => total);
+  return values;
 }

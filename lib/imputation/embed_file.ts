@@ -1,7 +1,7 @@
 import { checkKind } from "../base/arguments.js";
 import { checkChoice } from "../base/errors.js";
 import { FOLDS } from "../counts/folds.js";
-import { type StreamedRows, writeAnnData } from "../data/anndata/write.js";
+import { type AnnDataStream, type StreamedRows, writeAnnData } from "../data/anndata/write.js";
 import type { Column } from "../data/sources/frame.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { Denoiser } from "../model/denoiser.js";
@@ -50,6 +50,7 @@ export async function embedFile(options: EmbedFileOptions): Promise<Embedding> {
       nll = false,
       conditions = "none",
       allowFractional = false,
+      overwrite = false,
       maxRows,
       signal,
       out,
@@ -82,7 +83,7 @@ export async function embedFile(options: EmbedFileOptions): Promise<Embedding> {
       }
     }
     const factors = geneFactors(source, model, coordinates.factors, width);
-    await writeAnnData(out, {
+    const contents: AnnDataStream = {
       ...frames,
       matrices: {
         X: { kind: "csr", type: "float32" },
@@ -100,7 +101,8 @@ export async function embedFile(options: EmbedFileOptions): Promise<Embedding> {
           ...(nll ? { folds: FOLDS } : {}),
         },
       },
-    });
+    };
+    await writeAnnData(out, contents, { overwrite });
     return {
       out,
       cells: cellCount,

@@ -1,7 +1,7 @@
 import { checkOptions } from "../base/arguments.js";
 import { checkChoice, checkNumber, DdscError, wrongType } from "../base/errors.js";
 import { FOLDS } from "../counts/folds.js";
-import { type StreamedRows, writeAnnData } from "../data/anndata/write.js";
+import { type AnnDataStream, type StreamedRows, writeAnnData } from "../data/anndata/write.js";
 import type { StreamedMatrix } from "../data/anndata/write_matrices.js";
 import type { CellBlock } from "../data/sources/cells.js";
 import type { CellSource } from "../data/sources/source.js";
@@ -62,6 +62,7 @@ const LEAST = 0.01;
 export async function imputeFile(options: ImputeFileOptions): Promise<Imputation> {
   checkOptions(options, { replaceX: "switch" });
   const { replaceX = false, conditions = "own", allowFractional = false, signal, out, onProgress } = options;
+  const { overwrite = false } = options;
   const layers = checkLayers(options.layers ?? ["denoised", "p_expressed"]);
   const least = checkNumber("least", options.least ?? LEAST, { min: 0, max: 1 });
   checkChoice("conditions", conditions, ["own", "none"]);
@@ -100,7 +101,7 @@ export async function imputeFile(options: ImputeFileOptions): Promise<Imputation
         onProgress?.(done, cellCount);
       }
     }
-    await writeAnnData(out, {
+    const contents: AnnDataStream = {
       obs: frames.obs,
       var: {
         ...frames.var,
@@ -123,7 +124,8 @@ export async function imputeFile(options: ImputeFileOptions): Promise<Imputation
           replace_x: replaceX,
         },
       },
-    });
+    };
+    await writeAnnData(out, contents, { overwrite });
     return {
       out,
       cells: cellCount,

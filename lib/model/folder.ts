@@ -1,11 +1,9 @@
-import { randomBytes } from "node:crypto";
 import { lstat, mkdir, open, readdir, rename, rm, rmdir } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname } from "node:path";
 import { DdscError } from "../base/errors.js";
 import { errorCode, fileWriteError, makeFolders, synchroniseFolder } from "../base/files.js";
-
-/** Ends the names of folders that are being written, or are on their way out. */
-export const TEMPORARY_SUFFIX = ".tmp";
+import { beginTemporary, publishFolder } from "../base/publish.js";
+import { temporaryName } from "../base/temporary.js";
 
 /**
  * Writes a folder so that `path` holds either nothing (or what it held before) or all of the new files, whatever
@@ -21,40 +19,38 @@ export async function writeFolder(
   fill: (temporaryPath: string) => Promise<void>,
   replaceable: readonly string[] = [],
 ): Promise<void> {
-  const temporary = beside(path);
+  let temporary: string | undefined;
   let made: readonly string[] = [];
   try {
     made = await makeFolders(dirname(path));
-    const present = await contents(path);
-    const foreign = present?.find((name) => !replaceable.includes(name));
-    if (foreign !== undefined) {
-      throw new DdscError(
-        "FILE_EXISTS",
-        `${path}: the folder already exists and holds "${foreign}"; choose a new folder`,
-        { file: path },
-      );
-    }
+    await refuseOthers(path, replaceable);
+    temporary = await beginTemporary(path);
     await mkdir(temporary);
     await fill(temporary);
     await synchroniseFolder(temporary);
-    if (present === undefined || present.length === 0) await rename(temporary, path);
-    else {
-      const old = beside(path);
-      await rename(path, old);
-      await rename(temporary, path);
-      await rm(old, { recursive: true });
-    }
-    await synchroniseFolder(dirname(path));
+    if (replaceable.length > 0) await refuseOthers(path, replaceable);
+    await publishFolder(temporary, path, { overwrite: replaceable.length > 0 });
   } catch (error) {
-    await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
+    if (temporary !== undefined) await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
     for (const folder of made.toReversed()) await rmdir(folder).catch(() => undefined);
     throw fileWriteError(path, error);
   }
 }
 
+/** Throws `FILE_EXISTS` where a folder holds anything but files that may be replaced. */
+async function refuseOthers(path: string, replaceable: readonly string[]): Promise<void> {
+  const foreign = (await contents(path))?.find((name) => !replaceable.includes(name));
+  if (foreign === undefined) return;
+  throw new DdscError(
+    "FILE_EXISTS",
+    `${path}: the folder already exists and holds "${foreign}"; choose a new folder`,
+    { file: path },
+  );
+}
+
 /** Removes a folder so that no half-removed one is ever seen under its own name. */
 export async function removeFolder(path: string): Promise<void> {
-  const doomed = beside(path);
+  const doomed = await temporaryName(path);
   await rename(path, doomed);
   await rm(doomed, { recursive: true });
 }
@@ -68,11 +64,6 @@ export async function writeFlushed(path: string, text: string): Promise<void> {
   } finally {
     await handle.close();
   }
-}
-
-/** A new name beside `path`, hidden from listings. */
-function beside(path: string): string {
-  return join(dirname(path), `.${basename(path)}.${randomBytes(4).toString("hex")}${TEMPORARY_SUFFIX}`);
 }
 
 /** Names in a folder; undefined where there is none. A file or a link at `path` counts as holding itself. */

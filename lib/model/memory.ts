@@ -3,6 +3,7 @@ import { checkKind, checkOptions } from "../base/arguments.js";
 import { checkNumber } from "../base/errors.js";
 import { nativeGpuMemory, nativeMemory } from "../native/denoiser.js";
 import type { DenoiserConfig, DeviceMemory, DType, NativeMemory, NativeWorkload } from "../native/types.js";
+import { groupMemory } from "./control_group.js";
 import { chooseDevice } from "./device.js";
 
 /** A batch, as far as memory goes. */
@@ -99,11 +100,14 @@ export function machineMemory(device = "auto"): MachineMemory {
 
 /** What `machineMemory` says of the CPU, which takes no native code to know. */
 export function processMemory(): MachineMemory {
+  const group = groupMemory();
   // 0 or more than the machine has: there is no limit.
-  const limit = process.constrainedMemory();
-  const limited = limit > 0 && limit < totalmem();
+  const told = process.constrainedMemory() || Number.POSITIVE_INFINITY;
+  const limit = Math.min(told, group?.limit ?? Number.POSITIVE_INFINITY);
+  const free = Math.min(freemem(), group?.free ?? Number.POSITIVE_INFINITY);
+  const limited = limit < totalmem();
   return {
-    available: limited ? Math.min(freemem(), limit - process.memoryUsage.rss()) : freemem(),
+    available: limited ? Math.max(0, Math.min(free, limit - process.memoryUsage.rss())) : freemem(),
     total: limited ? limit : totalmem(),
     owner: "this machine (or the limit of this process)",
   };

@@ -68,7 +68,8 @@ export async function openRunData(record: DataRecord, place: string): Promise<Ce
   try {
     return await openRunCells(record);
   } catch (error) {
-    if (!(error instanceof DdscError && error.code === "DATA_NOT_FOUND")) throw error;
+    const isAway = error instanceof DdscError && ["DATA_NOT_FOUND", "DATA_UNREADABLE"].includes(error.code);
+    if (!isAway) throw error;
     throw new DdscError(
       error.code,
       `${error.text}; if the data of the run was moved, ${place} gives its new place`,

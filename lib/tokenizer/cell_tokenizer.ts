@@ -1,3 +1,4 @@
+import { checkOptions } from "../base/arguments.js";
 import { checkChoice, checkNumber, DdscError } from "../base/errors.js";
 import { Purpose, RandomStream } from "../base/random.js";
 import type { CellBlock } from "../data/sources/cells.js";
@@ -92,6 +93,7 @@ export class CellTokenizer {
   constructor(options: CellTokenizerOptions) {
     this.vocabulary = options.vocabulary;
     this.strategy = options.strategy ?? new QuantileRanks();
+    checkOptions(options, { cls: "switch", includeUnexpressed: "switch" });
     this.cls = options.cls ?? true;
     const clsTokens = this.cls ? 1 : 0;
     const range = { min: 1, max: 2 ** 24, integer: true };

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { DdscError } from "../base/errors.js";
-import { writeFileAtomic } from "../base/files.js";
+import { writeFileAtomic } from "../base/publish.js";
 import { GeneIndex, type GeneMatch } from "../data/genes/gene_index.js";
 import type { Gene } from "../data/sources/cells.js";
 import type { CellSource } from "../data/sources/source.js";

@@ -1,3 +1,4 @@
+import { takeTurn } from "../base/turns.js";
 import { type RaggedBatch, streamCells } from "../batching/index.js";
 import { CellConditions } from "../conditions/cell_conditions.js";
 import { CellSummary } from "../counts/cell_summary.js";
@@ -87,7 +88,10 @@ async function learnBase(
 ): Promise<void> {
   const { cells, some, panels, conditions, seed, signal } = options;
   const statistics = new DepthStatistics(model.config.geneVocabSize, panels);
-  for await (const batch of cells) statistics.add(batch);
+  for await (const batch of cells) {
+    await takeTurn(signal);
+    statistics.add(batch);
+  }
   const base = statistics.base();
   const width = model.config.counts?.state ?? 0;
   const sample = await some();

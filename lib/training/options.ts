@@ -2,7 +2,7 @@ import { checkOptions } from "../base/arguments.js";
 import { checkNumber, checkOptionNames, DdscError } from "../base/errors.js";
 import { type BatchLimit, checkLimit } from "../batching/limit.js";
 import { BATCHES_AHEAD } from "../batching/read_ahead.js";
-import type { LearningRateOption } from "./learning_rate.js";
+import { type LearningRateOption, resolveSchedule } from "./learning_rate.js";
 
 /** Options of `Trainer`. */
 export interface TrainerOptions {
@@ -183,6 +183,8 @@ const OPTION_KINDS = {
   recompute: "switch",
   lengthBuckets: "switch",
   worker: "switch",
+  allowFractional: "switch",
+  schedule: "object",
   where: "text",
   checkpoint: "object",
   queries: "object",
@@ -241,7 +243,7 @@ export function trainerSettings(options: TrainerOptions, model: TrainedModel): T
       ...positive,
       max: 10,
     }),
-    schedule: options.schedule ?? null,
+    schedule: checkedSchedule(options.schedule),
     beta1: checkNumber("beta1", options.beta1 ?? 0.9, below1),
     beta2: checkNumber("beta2", options.beta2 ?? 0.999, below1),
     epsilon: checkNumber("epsilon", options.epsilon ?? 1e-8, { ...positive, max: 1 }),
@@ -304,6 +306,13 @@ function querySettings(
     stateRate: checkNumber("queries.stateRate", stateRate, { min: 0, max: 1000 }),
     conditionDrop: checkNumber("queries.conditionDrop", conditionDrop, { min: 0, max: 1 }),
   };
+}
+
+/** A schedule as it was asked for, checked as far as the length of the run does not matter. */
+function checkedSchedule(schedule: LearningRateOption | undefined): LearningRateOption | null {
+  if (schedule === undefined) return null;
+  resolveSchedule(schedule, MANY);
+  return schedule;
 }
 
 /** Options that give these settings again. */

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { checkKind } from "../base/arguments.js";
 import { DdscError, wrongType } from "../base/errors.js";
+import { publicAddress } from "../data/io/addresses.js";
 import { isUrl } from "../data/io/content.js";
 import { openSource } from "../data/open/open_cells.js";
 import { type CellSelection, CellSelector, type HeldOut } from "../data/select/selection.js";
@@ -128,13 +129,19 @@ function filesOf(source: CellSource): SourceDescriptor | null {
   }
 }
 
-/** The recipe with absolute paths; null for cells that are in memory alone. */
+/** The recipe with absolute paths and without passwords of addresses; null for cells that are in memory alone. */
 function withAbsolutePaths(descriptor: SourceDescriptor): SourceDescriptor | null {
   switch (descriptor.kind) {
     case "file":
     case "shared": {
       const { path, options } = descriptor;
-      return { kind: "file", path: isUrl(path) ? path : resolve(path), options };
+      const { geneTable } = options;
+      const tables = geneTable === undefined ? {} : { geneTable: publicAddress(geneTable) };
+      return {
+        kind: "file",
+        path: isUrl(path) ? publicAddress(path) : resolve(path),
+        options: { ...options, ...tables },
+      };
     }
     case "simulated":
       return descriptor;

@@ -1,9 +1,10 @@
-import { randomBytes } from "node:crypto";
 import { lstat, readdir, readlink, rename, rm, rmdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { DdscError } from "../base/errors.js";
 import { errorCode, fileWriteError, makeFolders, synchroniseFolder } from "../base/files.js";
-import { removeFolder, TEMPORARY_SUFFIX, writeFolder } from "../model/folder.js";
+import type { FolderLock } from "../base/folder_lock.js";
+import { temporaryFor, temporaryName } from "../base/temporary.js";
+import { removeFolder, writeFolder } from "../model/folder.js";
 import { exists, ModelFile } from "../model/model_files.js";
 import { METRICS_FILE } from "./metrics.js";
 import { LOCK_FILE, RunLock } from "./run_lock.js";
@@ -14,10 +15,13 @@ export type CheckpointName = "last" | "best";
 
 const LINKS: readonly CheckpointName[] = ["last", "best"];
 const STEP_FOLDER = /^step-(\d+)$/;
-/** What a killed run may leave behind: see `writeFolder`, `removeFolder`, `pointTo` and `RunLock`. */
-const LEFTOVER = new RegExp(
-  `^\\.(step-\\d+|last|best|${LOCK_FILE.replace(".", "\\.")})\\.[0-9a-f]+\\${TEMPORARY_SUFFIX}$`,
-);
+/** What a run writes into its folder by way of a temporary name: see `writeFolder`, `removeFolder`, `pointTo` and `RunLock`. */
+const WRITTEN = new RegExp(`^(step-\\d+|last|best|${LOCK_FILE.replace(".", "\\.")})$`);
+
+/** Whether a name is one that a killed run may leave behind. */
+function isLeftover(name: string): boolean {
+  return WRITTEN.test(temporaryFor(name) ?? "");
+}
 
 /** Options of a folder for a new run. */
 export interface NewRunOptions {
@@ -35,11 +39,11 @@ export interface NewRunOptions {
  */
 export class RunFolder implements AsyncDisposable {
   readonly path: string;
-  readonly #lock: RunLock;
+  readonly #lock: FolderLock;
   /** Folders that were made for the run, the outermost first. */
   readonly #made: readonly string[];
 
-  private constructor(path: string, lock: RunLock, made: readonly string[] = []) {
+  private constructor(path: string, lock: FolderLock, made: readonly string[] = []) {
     this.path = path;
     this.#lock = lock;
     this.#made = made;
@@ -155,7 +159,7 @@ export class RunFolder implements AsyncDisposable {
   async pointTo(name: CheckpointName, step: number): Promise<void> {
     const link = join(this.path, name);
     if ((await readlink(link).catch(() => undefined)) === folderName(step)) return;
-    const temporary = join(this.path, `.${name}.${randomBytes(4).toString("hex")}${TEMPORARY_SUFFIX}`);
+    const temporary = await temporaryName(link);
     try {
       await symlink(folderName(step), temporary, "dir");
       await rename(temporary, link);
@@ -185,7 +189,7 @@ export class RunFolder implements AsyncDisposable {
       if (step > after && !linked.includes(folderName(step))) await this.#remove(step);
     }
     for (const name of await readdir(this.path).catch(() => [])) {
-      if (LEFTOVER.test(name)) await rm(join(this.path, name), { recursive: true, force: true });
+      if (isLeftover(name)) await rm(join(this.path, name), { recursive: true, force: true });
     }
   }
 
@@ -251,7 +255,7 @@ async function examine(path: string): Promise<Examined> {
     if (checkpoint && stepOf(name) > 0) isRun = true;
     const isLinkName = (LINKS as readonly string[]).includes(name);
     const ours =
-      checkpoint || name === LOCK_FILE || LEFTOVER.test(name) || (isLinkName && (await isLink(path, name)));
+      checkpoint || name === LOCK_FILE || isLeftover(name) || (isLinkName && (await isLink(path, name)));
     if (!ours) foreign ??= name;
   }
   return { isRun, foreign };

@@ -7,6 +7,7 @@ import { readJson } from "../model/model_files.js";
 import { packageVersion } from "../model/version.js";
 import type { LearningRateSchedule } from "./learning_rate.js";
 import type { TrainerSettings } from "./options.js";
+import { problemOf } from "./record_check.js";
 import type { DataRecord } from "./run_data.js";
 
 /** Name of the file in a checkpoint that makes a model's folder one that can be trained on. */
@@ -85,33 +86,14 @@ export async function readRecord(folder: string): Promise<TrainingRecord> {
       { file },
     );
   }
-  const { settings, schedule, steps, data, state } = json as unknown as TrainingRecord;
-  const parts: readonly unknown[] = [settings, schedule, data, state];
-  if (
-    json.format !== FORMAT ||
-    !parts.every(isObject) ||
-    !(steps === null || Number.isInteger(steps)) ||
-    !isState(state)
-  ) {
+  const problem = json.format === FORMAT ? problemOf(json) : "it does not describe a training";
+  if (problem !== undefined) {
     throw new DdscError(
       "CHECKPOINT_CONFIG",
-      `${file}: it does not describe a training; the file is damaged or was changed by hand: restore it`,
+      `${file}: ${problem}; the file is damaged or was changed by hand: restore it`,
       { file },
     );
   }
+  const { settings, schedule, steps, data, state } = json as unknown as TrainingRecord;
   return { settings, schedule, steps, data, state };
-}
-
-function isState({ step, position, tokens, validatedStep, best }: TrainingState): boolean {
-  return (
-    isObject(position) &&
-    [step, position.epoch, position.window, position.batch, tokens, validatedStep].every(
-      (n) => Number.isSafeInteger(n) && n >= 0,
-    ) &&
-    (best === null || (isObject(best) && Number.isInteger(best.step) && Number.isFinite(best.nll)))
-  );
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

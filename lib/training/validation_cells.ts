@@ -1,4 +1,5 @@
 import { Purpose, RandomStream } from "../base/random.js";
+import { takeTurn } from "../base/turns.js";
 import { concatenateBatches, type RaggedBatch } from "../batching/index.js";
 import { type CellSelection, CellSelector } from "../data/select/selection.js";
 import { joinRows, rowSpans } from "../data/sources/parts.js";
@@ -53,6 +54,7 @@ async function chooseRows(
   for (const number of order) {
     const span = spans[number];
     if (count >= cells || span === undefined) break;
+    await takeTurn();
     const rows = await selector.rows(span);
     const random = new RandomStream(seed, Purpose.split, 2, number);
     const own = pick(rows, Math.min(share, cells - count), random);

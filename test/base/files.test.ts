@@ -2,7 +2,8 @@ import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { DdscError } from "../../lib/base/errors.js";
-import { fileWriteError, writeAtomically, writeFileAtomic } from "../../lib/base/files.js";
+import { fileWriteError } from "../../lib/base/files.js";
+import { writeAtomically, writeFileAtomic } from "../../lib/base/publish.js";
 import { failure, temporaryFolder } from "../data/support.js";
 
 it("a file is replaced whole and nothing else stays in the folder", async () => {

@@ -1,10 +1,11 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openCells } from "../../lib/data/open/open_cells.js";
-import { countsIn, ddsc, writeStudy } from "./program.js";
+import { countsIn, ddsc, ended, start, writeStudy } from "./program.js";
 
 let folder: string;
 let data: string;
@@ -48,6 +49,25 @@ describe("ddsc convert", () => {
     expect(trained.code).toBe(0);
     const again = await ddsc("convert", data, "--out", shards);
     expect(again.stderr).toMatch(/^ddsc: FILE_EXISTS: .*is not empty/);
+  });
+
+  it("leaves nothing behind when its terminal is closed, and clears away what a kill left", async () => {
+    const place = await mkdtemp(join(folder, "ended-"));
+    const out = join(place, "many.h5ad");
+    const words = ["convert", "--simulate", "60000", "--simulated-genes", "2000", "--out", out];
+    const stoppedBy = async (signal: NodeJS.Signals): Promise<number | null> => {
+      const child = start(words);
+      const end = ended(child);
+      while ((await readdir(place)).length === 0 && child.exitCode === null) await setTimeout(50);
+      child.kill(signal);
+      return (await end).code;
+    };
+    expect(await stoppedBy("SIGHUP")).toBe(129);
+    expect(await readdir(place)).toEqual([]);
+    expect(await stoppedBy("SIGKILL")).toBe(null);
+    expect(await readdir(place)).toEqual([expect.stringMatching(/^\.many\.h5ad\..*\.tmp$/)]);
+    expect((await ddsc("convert", data, "--out", out)).code).toBe(0);
+    expect(await readdir(place)).toEqual(["many.h5ad"]);
   });
 
   it("simulates cells, and goes back to .h5ad", async () => {

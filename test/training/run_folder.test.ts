@@ -75,8 +75,8 @@ describe("a run's folder", () => {
 
   it("is put right after a kill: temporary files and checkpoints after the last are gone, best is where it was", async () => {
     const run = await runWith([1, 2, 3], 2, 1);
-    await mkdir(join(path, ".step-4.0a1b2c3d.tmp"));
-    await writeFile(join(path, ".last.0a1b2c3d.tmp"), "");
+    await mkdir(join(path, ".step-4.deadbeef-17-0a1b2c3d.tmp"));
+    await writeFile(join(path, ".last.deadbeef-17-0a1b2c3d.tmp"), "");
     await writeFile(join(path, "notes.txt"), "the user's");
     await run.repair(2, 2);
     expect(await names()).toEqual(["best", "last", "notes.txt", "step-1", "step-2"]);
@@ -93,7 +93,7 @@ describe("a run's folder", () => {
   it("is used again after a kill before its first checkpoint was complete", async () => {
     await using run = await RunFolder.create(path);
     await run.add(0, fill());
-    await mkdir(join(path, ".step-0.0a1b2c3d.tmp"));
+    await mkdir(join(path, ".step-0.deadbeef-17-0a1b2c3d.tmp"));
     await run[Symbol.asyncDispose]();
     await using _again = await RunFolder.create(path);
     expect(await names()).toEqual([]);

@@ -1,9 +1,9 @@
 import { DdscError } from "../../base/errors.js";
 import { Purpose, RandomStream } from "../../base/random.js";
-import { type StreamedRows, writeAnnData } from "../../data/anndata/write.js";
+import { type AnnDataStream, type StreamedRows, writeAnnData } from "../../data/anndata/write.js";
 import { refuseOwnFiles } from "../../data/report/own_files.js";
-import type { Frame } from "../../data/sources/frame.js";
 import type { CellSource } from "../../data/sources/source.js";
+import { generatedNames } from "../../generation/index.js";
 import type { Denoiser } from "../../model/denoiser.js";
 import { packageVersion } from "../../model/version.js";
 import { generate as generateCells, type SamplingOptions } from "../../sampling/index.js";
@@ -34,9 +34,14 @@ export async function generateRanks(options: GenerateOptions, context: CommandCo
   const { skipUnknown, cells } = options;
   const { names: genes } = findListedGenes(listed, { vocabulary: model.vocabulary, skipUnknown, output });
   using progress = new CellProgress(output, cells);
-  await writeAnnData(options.out, {
-    obs: named(Array.from({ length: cells }, (_, cell) => `generated-${cell}`)),
-    var: named(genes),
+  const contents: AnnDataStream = {
+    obs: {
+      length: cells,
+      indexName: "_index",
+      columns: new Map(),
+      rows: (first, end) => ({ index: generatedNames(first, end) }),
+    },
+    var: { index: genes, indexName: "_index", columns: new Map() },
     matrices: { X: { kind: "dense", type: "float32" }, "layers/rank": { kind: "dense", type: "int32" } },
     rows: generatedRows({
       model,
@@ -48,15 +53,11 @@ export async function generateRanks(options: GenerateOptions, context: CommandCo
       progress,
     }),
     uns: { ddsc: { package: packageVersion(), command: "generate", model: options.model } },
-  });
+  };
+  await writeAnnData(options.out, contents, { overwrite: options.overwrite });
   progress.clear();
   output.line(`${options.out}: ${withThousands(cells)} cells x ${withThousands(genes.length)} genes`);
   return { out: options.out, cells, genes: genes.length };
-}
-
-/** A table of names alone. */
-function named(index: readonly string[]): Frame {
-  return { index, indexName: "_index", columns: new Map() };
 }
 
 interface Job {

@@ -1,5 +1,6 @@
 import { setImmediate } from "node:timers/promises";
-import { type StreamedRows, writeAnnData } from "../../data/anndata/write.js";
+import { type AnnDataStream, type StreamedRows, writeAnnData } from "../../data/anndata/write.js";
+import { publicAddress } from "../../data/io/addresses.js";
 import { framesOf } from "../../data/sources/frames.js";
 import { rowRange } from "../../data/sources/parts.js";
 import type { CellSource } from "../../data/sources/source.js";
@@ -41,7 +42,7 @@ export async function imputeRanks(task: ImputeTask): Promise<JsonResult> {
   };
   using progress = new CellProgress(output, source.cellCount);
   const { out } = options;
-  await writeAnnData(out, {
+  const contents: AnnDataStream = {
     ...(await framesOf(source)),
     matrices: RANK_MATRICES,
     rows: fillRows(job, progress),
@@ -50,11 +51,12 @@ export async function imputeRanks(task: ImputeTask): Promise<JsonResult> {
         package: packageVersion(),
         command: "impute",
         model: options.model,
-        data: options.data,
+        data: publicAddress(options.data),
         where: options.where ?? null,
       },
     },
-  });
+  };
+  await writeAnnData(out, contents, { overwrite: options.overwrite });
   noteWritten(source, output);
   const { entries, skippedCells, known, correct, rankError } = job.rows.tally;
   const cellCount = withThousands(source.cellCount);

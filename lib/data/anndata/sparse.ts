@@ -1,4 +1,5 @@
 import { DdscError } from "../../base/errors.js";
+import { takeTurn } from "../../base/turns.js";
 import { type Hierarchy, lengthOf, type StoredArray } from "../hierarchy.js";
 import { CompactRowsWriter } from "../sources/compact_rows.js";
 import { positionsByRow, type RawRows, rowRuns } from "../sources/count_matrix.js";
@@ -9,7 +10,7 @@ import { checkNumbers, MAX_EXTENT, type MatrixShape, type StoredMatrix } from ".
 /** Rows this near to each other are read together with those between them. */
 const ROW_GAP = 8;
 /** Most stored entries read at once. */
-const ENTRIES_AT_ONCE = 1 << 20;
+const ENTRIES_AT_ONCE = 1 << 18;
 /** A part that follows chunks has at least so many rows, however many chunks they are in, and at most so many, in however few. */
 const LEAST_PART = 64;
 const MOST_PART = 4096;
@@ -83,7 +84,9 @@ class CompressedGroup {
     for (let at = start; at < end; at += ENTRIES_AT_ONCE) {
       signal?.throwIfAborted();
       const stop = Math.min(at + ENTRIES_AT_ONCE, end);
-      const indices = this.#checkedIndices(await this.#indices.numbers(at, stop), at);
+      const stored = await this.#indices.numbers(at, stop);
+      await takeTurn(signal);
+      const indices = this.#checkedIndices(stored, at);
       yield { at, indices, values: toFloat32(await this.#data.numbers(at, stop)) };
     }
   }

@@ -1,10 +1,12 @@
 import { checkKind, checkOptions } from "../../base/arguments.js";
-import { checkChoice, DdscError, wrongType } from "../../base/errors.js";
+import { checkChoice, checkNumber, DdscError, wrongType } from "../../base/errors.js";
+import type { PublishOptions } from "../../base/publish.js";
 import { writeHdf5 } from "../hdf5/writer/writer.js";
 import type { HierarchyWriter } from "../hierarchy_writer.js";
 import type { Column, Frame } from "../sources/frame.js";
 import { writeZarr } from "../zarr/write.js";
 import { ARRAY, MAPPING, ROOT } from "./encodings.js";
+import { FrameStream, isStreamedFrame, type StreamedFrame } from "./streamed_frame.js";
 import { checkFrame, checkName, shapeError } from "./write_checks.js";
 import { writeFrame } from "./write_frame.js";
 import {
@@ -20,15 +22,18 @@ export type StreamedRows = Readonly<Record<string, RowsGiven>>;
 
 /** What `writeAnnData` writes: tables at once, matrices as they are made. */
 export interface AnnDataStream {
-  /** Table of cells; the index names them. That of `framesOf` is copied through as typed. */
-  readonly obs: Frame;
+  /** Table of cells; the index names them. That of `framesOf` is copied through as typed; a streamed one is never whole in memory. */
+  readonly obs: Frame | StreamedFrame;
   /** Table of genes. */
   readonly var: Frame;
   /** By their path in the file: "X", "layers/denoised", "obsm/X_ddsc". */
   readonly matrices: Readonly<Record<string, StreamedMatrix>>;
   /** Rows of every matrix, cells in the order of `obs`. */
   readonly rows: AsyncIterable<StreamedRows> | Iterable<StreamedRows>;
-  /** Columns that are known only once all rows have been given: called after the last of them; added to obs, in place of equal names. */
+  /**
+   * Columns that are known only once all rows have been given: called after the last of them; added to obs, in place of equal
+   * names. Not for a streamed obs.
+   */
   readonly addedObs?: () => ReadonlyMap<string, Column>;
   /** As `addedObs`, for var. */
   readonly addedVar?: () => ReadonlyMap<string, Column>;
@@ -52,18 +57,23 @@ export function anndataFormat(path: string): AnnDataFormat | undefined {
 
 /**
  * Writes AnnData that AnnData 0.8 and later read: NAME.zarr as a folder (zarr version 2), any other name as .h5ad. Matrices are
- * streamed and compressed: memory stays at the tables, the rows given at a time and, for a sparse matrix, 8 bytes a cell. Sparse
+ * streamed and compressed: memory stays at the tables (of a streamed obs, none of it) and the rows given at a time. Sparse
  * matrices have int32 indices, int64 where cells times genes exceed 2^31 - 1. What is written appears whole or not at all, in
- * place of what was there.
+ * place of what was there unless `overwrite` is false.
  *
  * Throws `DATA_SHAPE` where lengths disagree, `ARGUMENT_TYPE` (for rows of another type than their matrix, too), `ARGUMENT_NAME` for a
- * name that cannot be written, `FILE_EXISTS` where a store would replace what is none, `FILE_WRITE` if the file system refuses, and what `rows` throws.
+ * name that cannot be written, `FILE_EXISTS` where something is there in the end and is not to be replaced, or a store would replace what is none, `FILE_WRITE` if the file system refuses, and what `rows` throws.
  */
-export async function writeAnnData(path: string, contents: AnnDataStream): Promise<void> {
+export async function writeAnnData(
+  path: string,
+  contents: AnnDataStream,
+  options: PublishOptions = {},
+): Promise<void> {
   checkKind("path", path, "text");
   checkKind("contents", contents, "object");
   checkKinds(contents);
-  await writeAnnDataAs(anndataFormat(path) ?? "h5ad", path, contents);
+  checkOptions(options, { overwrite: "switch" });
+  await writeAnnDataAs(anndataFormat(path) ?? "h5ad", path, contents, options);
 }
 
 /** As `writeAnnData`, in a format that the name does not tell. */
@@ -71,20 +81,24 @@ export async function writeAnnDataAs(
   format: AnnDataFormat,
   path: string,
   contents: AnnDataStream,
+  options: PublishOptions = {},
 ): Promise<void> {
   checkContents(path, contents);
   const write = format === "zarr" ? writeZarr : writeHdf5;
-  await write(path, (writer) => writeContents(writer, path, contents));
+  await write(path, (writer) => writeContents(writer, path, contents), options);
 }
 
 async function writeContents(writer: HierarchyWriter, path: string, contents: AnnDataStream): Promise<void> {
   const { obs, var: genes, varm = {}, uns = {} } = contents;
   await writer.group("/", ROOT);
   for (const name of GROUPS) await writer.group(`/${name}`, MAPPING);
-  await writeMatrices(writer, path, contents);
+  const streamed = isStreamedFrame(obs) ? await FrameStream.open(writer, path, "/obs", obs) : undefined;
+  await writeMatrices(writer, path, contents, streamed);
   for (const [name, { values, width }] of Object.entries(varm))
     await writer.dataset(`/varm/${name}`, "float32", [genes.index.length, width], values, ARRAY);
-  await writeFrame(writer, "/obs", withColumns(path, "obs", obs, contents.addedObs));
+  await streamed?.finish();
+  if (!isStreamedFrame(obs))
+    await writeFrame(writer, "/obs", withColumns(path, "obs", obs, contents.addedObs));
   await writeFrame(writer, "/var", withColumns(path, "var", genes, contents.addedVar));
   await writeUnstructured(writer, path, "/uns", uns);
 }
@@ -93,14 +107,16 @@ async function writeMatrices(
   writer: HierarchyWriter,
   path: string,
   { obs, var: genes, matrices, rows }: AnnDataStream,
+  table: FrameStream | undefined,
 ): Promise<void> {
-  const cells = obs.index.length;
+  const cells = isStreamedFrame(obs) ? obs.length : obs.index.length;
   const streams: MatrixStream[] = [];
   for (const [name, matrix] of Object.entries(matrices)) {
     const width = (matrix.kind === "dense" ? matrix.width : undefined) ?? genes.index.length;
     streams.push(await openMatrixStream(writer, { file: path, name, cells, width }, matrix));
   }
   const written = new Map<MatrixStream, number>();
+  let done = 0;
   for await (const given of rows) {
     checkKind("rows", given, "object");
     let together: number | undefined;
@@ -115,6 +131,8 @@ async function writeMatrices(
         throw shapeError(path, `matrix "${name}" has rows of ${count} cells where others have ${together}`);
       written.set(stream, (written.get(stream) ?? 0) + count);
     }
+    done += together ?? 0;
+    await table?.upTo(done);
   }
   for (const stream of streams) {
     const { name, width } = stream.place;
@@ -141,7 +159,8 @@ function checkKinds(contents: AnnDataStream): void {
   for (const table of ["obs", "var"] as const) {
     const frame = contents[table];
     checkKind(table, frame, "object");
-    checkKind(`${table}.index`, frame.index, "texts");
+    if (table === "obs" && isStreamedFrame(frame)) checkStreamed(frame, contents.addedObs);
+    else checkKind(`${table}.index`, (frame as Frame).index, "texts");
     checkKind(`${table}.indexName`, frame.indexName, "text");
     if (!(frame.columns instanceof Map))
       throw wrongType(`${table}.columns`, frame.columns, "a Map of columns by name");
@@ -158,8 +177,21 @@ function checkKinds(contents: AnnDataStream): void {
   if (!iterable) throw wrongType("rows", rows, "an iterable of rows by matrix");
 }
 
+function checkStreamed(obs: StreamedFrame, added: unknown): void {
+  checkKind("obs.rows", obs.rows, "function");
+  checkNumber("obs.length", obs.length, { min: 0, max: 2 ** 31 - 1, integer: true });
+  if (added === undefined) return;
+  throw new DdscError(
+    "ARGUMENT_CONFLICT",
+    "a streamed obs takes no addedObs; give its columns with its rows",
+    {
+      argument: "addedObs",
+    },
+  );
+}
+
 function checkContents(path: string, { obs, var: genes, matrices, varm = {} }: AnnDataStream): void {
-  checkFrame(path, "obs", obs);
+  if (!isStreamedFrame(obs)) checkFrame(path, "obs", obs);
   checkFrame(path, "var", genes);
   const columns = genes.index.length;
   for (const [name, matrix] of Object.entries(matrices)) {

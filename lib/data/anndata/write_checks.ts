@@ -33,8 +33,13 @@ export function checkFrame(path: string, table: string, frame: Frame): void {
   }
 }
 
-/** Columns may have slashes in their names, which nest in the file, as old AnnData wrote them. */
-function checkColumnName(path: string, table: string, name: string, frame: Frame): void {
+/** Throws `ARGUMENT_NAME` for a name that a column cannot have. Columns may have slashes in their names, which nest in the file, as old AnnData wrote them. */
+export function checkColumnName(
+  path: string,
+  table: string,
+  name: string,
+  frame: { readonly columns: ReadonlyMap<string, unknown> },
+): void {
   const parts = name.split("/");
   const clash = parts.slice(1).some((_, i) => frame.columns.has(parts.slice(0, i + 1).join("/")));
   for (const part of parts) checkName(path, `${table} column`, clash ? "" : part);

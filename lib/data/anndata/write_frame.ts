@@ -2,27 +2,36 @@ import { type HierarchyWriter, numberType } from "../hierarchy_writer.js";
 import { type Column, columnLength, type Frame, textCategories } from "../sources/frame.js";
 import { ARRAY, STRINGS } from "./encodings.js";
 
-/** Writes a table of AnnData (obs, var) as the group `path`, each column as it is typed. */
-export async function writeFrame(writer: HierarchyWriter, path: string, frame: Frame): Promise<void> {
-  const indexName = frame.columns.has(frame.indexName) ? "_index" : frame.indexName;
-  await writer.group(path, {
+/** Attributes of a group that is a column of categories, but for their order. */
+export const CATEGORICAL = { "encoding-type": "categorical", "encoding-version": "0.2.0" } as const;
+
+/** Attributes of a group that is a table. */
+export function frameAttributes({
+  indexName,
+  columns,
+}: {
+  readonly indexName: string;
+  readonly columns: ReadonlyMap<string, unknown>;
+}) {
+  return {
     "encoding-type": "dataframe",
     "encoding-version": "0.2.0",
-    _index: indexName,
-    "column-order": [...frame.columns.keys()],
-  });
-  await writer.dataset(`${path}/${indexName}`, "string", [frame.index.length], frame.index, STRINGS);
+    _index: columns.has(indexName) ? "_index" : indexName,
+    "column-order": [...columns.keys()],
+  };
+}
+
+/** Writes a table of AnnData (obs, var) as the group `path`, each column as it is typed. */
+export async function writeFrame(writer: HierarchyWriter, path: string, frame: Frame): Promise<void> {
+  const attributes = frameAttributes(frame);
+  await writer.group(path, attributes);
+  await writer.dataset(`${path}/${attributes._index}`, "string", [frame.index.length], frame.index, STRINGS);
   for (const [name, column] of frame.columns) await writeColumn(writer, `${path}/${name}`, column);
 }
 
 async function writeColumn(writer: HierarchyWriter, path: string, column: Column): Promise<void> {
   if (column.kind === "categories") {
-    const attributes = {
-      "encoding-type": "categorical",
-      "encoding-version": "0.2.0",
-      ordered: column.ordered,
-    };
-    await writer.group(path, attributes);
+    await writer.group(path, { ...CATEGORICAL, ordered: column.ordered });
     const codes = smallestCodes(column.codes, columnLength(column.categories));
     await writer.dataset(`${path}/codes`, numberType(codes), [codes.length], codes, ARRAY);
     await writeColumn(writer, `${path}/categories`, column.categories);

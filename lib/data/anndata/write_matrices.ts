@@ -95,24 +95,25 @@ class DenseStream implements MatrixStream {
 
 class CompressedStream implements MatrixStream {
   readonly place: MatrixPlace;
-  readonly #writer: HierarchyWriter;
   readonly #type: "float32" | "int32";
   readonly #indexType: "int32" | "int64";
   readonly #data: StreamedArray;
   readonly #indices: StreamedArray;
-  readonly #bounds: Float64Array;
+  readonly #bounds: StreamedArray;
+  /** Values of all rows so far. */
+  #stored = 0;
   #written = 0;
+  #begun = false;
 
   constructor(writer: HierarchyWriter, place: MatrixPlace, type: "float32" | "int32") {
     this.place = place;
-    this.#writer = writer;
     this.#type = type;
     // SciPy wants both index arrays of one type, and how many values there are is known only in the end.
     this.#indexType = place.cells * place.width > 0x7fff_ffff ? "int64" : "int32";
     const open = [Number.POSITIVE_INFINITY];
     this.#data = writer.streamDataset(`/${place.name}/data`, type, open, ARRAY);
     this.#indices = writer.streamDataset(`/${place.name}/indices`, this.#indexType, open, ARRAY);
-    this.#bounds = new Float64Array(place.cells + 1);
+    this.#bounds = writer.streamDataset(`/${place.name}/indptr`, this.#indexType, [place.cells + 1], ARRAY);
   }
 
   async append(rows: RowsGiven): Promise<number> {
@@ -126,9 +127,12 @@ class CompressedStream implements MatrixStream {
     if (this.#written + count > cells)
       throw shapeError(file, `matrix "${name}" has more than ${cells} cells`);
     checkRows(this.place, this.#written, rows);
-    const first = this.#bounds[this.#written] ?? 0;
-    for (let cell = 1; cell <= count; cell++)
-      this.#bounds[this.#written + cell] = first + (offsets[cell] ?? 0);
+    await this.#begin();
+    const first = this.#stored;
+    await this.#bounds.append(
+      this.#typed(Float64Array.from(offsets.subarray(1), (offset) => first + offset)),
+    );
+    this.#stored += offsets[count] ?? 0;
     this.#written += count;
     await this.#data.append(values);
     await this.#indices.append(this.#typed(columns));
@@ -138,14 +142,15 @@ class CompressedStream implements MatrixStream {
   async finish(): Promise<void> {
     await this.#data.finish();
     await this.#indices.finish();
-    const path = `/${this.place.name}/indptr`;
-    await this.#writer.dataset(
-      path,
-      this.#indexType,
-      [this.#bounds.length],
-      this.#typed(this.#bounds),
-      ARRAY,
-    );
+    await this.#begin();
+    await this.#bounds.finish();
+  }
+
+  /** The bound before the first row. */
+  async #begin(): Promise<void> {
+    if (this.#begun) return;
+    this.#begun = true;
+    await this.#bounds.append(this.#typed(Float64Array.of(0)));
   }
 
   #typed(numbers: Float64Array | Int32Array): Int32Array | BigInt64Array {

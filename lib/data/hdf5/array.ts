@@ -1,11 +1,14 @@
 import type { Metadata } from "h5wasm";
 import { DdscError } from "../../base/errors.js";
+import { takeTurn } from "../../base/turns.js";
 import type { ElementKind, StoredArray } from "../hierarchy.js";
 import type { NumberArray } from "../sources/number_array.js";
 import type { RowSpan } from "../sources/parts.js";
 import type { Hdf5Handle } from "./handle.js";
 import { describeType, elementKind, numberArray } from "./types.js";
 
+/** Bytes read in one call where nothing asks for more at once: some milliseconds. */
+const USUAL_BYTES = 1 << 18;
 /** Strings are fetched this many at a time, numbers in pieces of this many bytes. */
 const STRINGS_AT_ONCE = 16_384;
 const BYTES_AT_ONCE = 1 << 25;
@@ -55,13 +58,19 @@ export class Hdf5Array implements StoredArray {
         module.get_dataset_data(this.#handle.id, path, extent, place, strides, pointer),
       );
     };
-    const rowsAtOnce = Math.max(1, Math.floor(BYTES_AT_ONCE / Math.max(1, rowBytes)));
+    const rowsAtOnce = this.#rowsAtOnce(rowBytes);
+    const firstStop = Math.min(end, (Math.floor(first / rowsAtOnce) + 1) * rowsAtOnce);
     let result: Uint8Array;
-    if (bytes > 0 && end - first <= rowsAtOnce) result = read(first, end - first);
+    await takeTurn();
+    if (bytes > 0 && end <= firstStop) result = read(first, end - first);
     else {
       result = new Uint8Array(bytes);
-      for (let row = first; row < end && bytes > 0; row += rowsAtOnce)
-        result.set(read(row, Math.min(rowsAtOnce, end - row)), (row - first) * rowBytes);
+      for (let row = first, stop = firstStop; row < end && bytes > 0; ) {
+        result.set(read(row, stop - row), (row - first) * rowBytes);
+        row = stop;
+        stop = Math.min(end, row + rowsAtOnce);
+        await takeTurn();
+      }
     }
     const values = numberArray(this.#metadata, this.kind, result);
     if (values !== undefined) return values;
@@ -80,6 +89,7 @@ export class Hdf5Array implements StoredArray {
     this.#handle.checkClaim(path, (end - first) * this.elementBytes);
     const strings: string[] = [];
     for (let at = first; at < end; at += STRINGS_AT_ONCE) {
+      await takeTurn();
       const count = Math.min(STRINGS_AT_ONCE, end - at);
       const extent = [BigInt(count)];
       const piece = this.#handle.strings(
@@ -93,6 +103,14 @@ export class Hdf5Array implements StoredArray {
       for (const text of piece) strings.push(text);
     }
     return strings;
+  }
+
+  /** Rows that are read in one call, which nothing interrupts: whole chunks, as each costs its decompression. */
+  #rowsAtOnce(rowBytes: number): number {
+    const most = Math.max(1, Math.floor(BYTES_AT_ONCE / Math.max(1, rowBytes)));
+    const usual = Math.max(1, Math.floor(USUAL_BYTES / Math.max(1, rowBytes)));
+    const chunk = this.chunkShape?.[0] ?? 1;
+    return Math.min(most, Math.max(chunk, Math.floor(usual / chunk) * chunk));
   }
 
   async checkClaim(): Promise<void> {

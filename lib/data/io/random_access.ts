@@ -6,6 +6,8 @@ export interface RandomAccess {
   readonly name: string;
   /** Whether reading costs a round trip over a network. */
   readonly remote: boolean;
+  /** What a reader should know of where the bytes come from. */
+  readonly notes?: readonly string[];
   /** Length in bytes; found when opened, and checked to stay so. */
   readonly size: number;
   /**

@@ -1,5 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { DdscError } from "../../base/errors.js";
+import { fullAddress, isHidden, publicAddress } from "./addresses.js";
+import { ask, connectionError, ProgressWatch, Transient } from "./http_request.js";
 import { checkRange, closedError, type RandomAccess } from "./random_access.js";
 
 /** How an address is read. */
@@ -8,8 +10,10 @@ export interface HttpOptions {
   readonly tries?: number;
   /** Pause before the second try, doubled before each further one and varied by up to a half; default 250 ms, at most 10 s. */
   readonly pauseMs?: number;
-  /** So long may a try go without a byte; default 30 s. */
+  /** Within so long `leastBytes` have to come, or the rest of an answer; default 30 s. */
   readonly timeoutMs?: number;
+  /** See `timeoutMs`; default 16,384. */
+  readonly leastBytes?: number;
 }
 
 /** What is known of the file after the first answer. */
@@ -19,34 +23,35 @@ interface Identity {
   readonly modified: string | null;
 }
 
-/** A try that failed and may be repeated. */
-class Transient extends Error {
-  /** Pause the server asked for, ms. */
-  readonly retryAfter: number | undefined;
-  constructor(message: string, retryAfter?: number, options?: ErrorOptions) {
-    super(message, options);
-    this.retryAfter = retryAfter;
-  }
-}
-
 const LONGEST_PAUSE = 10_000;
+/** A server that asks for a longer pause than this is not waited for. */
+const LONGEST_WAIT = 120_000;
 const TRANSIENT_STATUS = new Set([408, 425, 429, 500, 502, 503, 504]);
 
 /**
- * A file behind an http(s) address, read by range requests. A dropped connection, a pause without bytes, an answer that is
- * busy (408, 425, 429, 5xx) or shorter than promised is tried again after a while. An answer must be exactly the range asked
- * for (206 with its Content-Range) of the file that was opened (same length, ETag and date).
+ * A file behind an http(s) address, read by range requests. A dropped connection, an answer that comes too slowly, that is
+ * busy (408, 425, 429, 5xx) or shorter than promised is tried again after a while; nothing else is. An answer must be exactly
+ * the range asked for (206 with its Content-Range) of the file that was opened (same length, ETag and date). A few redirects are
+ * followed; `notes` says to which other hosts. `name` has neither password nor signature of the address.
  */
 export class HttpFile implements RandomAccess {
   readonly name: string;
   readonly size: number;
   readonly remote = true;
+  /** What a reader should know: hosts that redirects led to. */
+  readonly notes: readonly string[];
+  readonly #place: Place;
   readonly #identity: Identity;
   readonly #options: Required<HttpOptions>;
   #closed = false;
 
-  private constructor(name: string, identity: Identity, options: Required<HttpOptions>) {
-    this.name = name;
+  private constructor(place: Place, identity: Identity, options: Required<HttpOptions>) {
+    this.name = place.name;
+    this.notes = Array.from(
+      place.hosts,
+      (host) => `the address leads to ${host}, where the data are read from`,
+    );
+    this.#place = place;
     this.size = identity.size;
     this.#identity = identity;
     this.#options = options;
@@ -54,18 +59,21 @@ export class HttpFile implements RandomAccess {
 
   /**
    * Asks for the first byte, which tells the length. Throws `DATA_NOT_FOUND` (404, 410), `DATA_UNREADABLE` (403, other
-   * refusals, no connection after all tries), `DATA_NO_RANGES` where the server does not answer ranges.
+   * refusals, redirects that are not followed, no connection), `DATA_NO_RANGES` where the server does not answer ranges.
    */
   static async open(url: string, options: HttpOptions = {}): Promise<HttpFile> {
-    const { tries = 6, pauseMs = 250, timeoutMs = 30_000 } = options;
-    const all = { tries, pauseMs, timeoutMs };
-    const identity = await repeat(url, all, undefined, async () => {
-      const answer = await request(url, 0, 1, undefined, all, undefined);
+    const { tries = 6, pauseMs = 250, timeoutMs = 30_000, leastBytes = 16_384 } = options;
+    const all = { tries, pauseMs, timeoutMs, leastBytes };
+    const name = publicAddress(url);
+    const place: Place = { name, address: fullAddress(name), hosts: new Set() };
+    if (isHidden(place.address)) throw hiddenError(name);
+    const identity = await repeat(name, all, undefined, async () => {
+      const answer = await request(place, 0, 1, undefined, all, undefined);
       // An empty file has no first byte.
       if (answer.status === 416 && answer.total === 0) return { size: 0, etag: null, modified: null };
-      return identityOf(url, answer);
+      return identityOf(name, answer);
     });
-    return new HttpFile(url, identity, all);
+    return new HttpFile(place, identity, all);
   }
 
   async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
@@ -73,7 +81,7 @@ export class HttpFile implements RandomAccess {
     if (this.#closed) throw closedError(this.name);
     if (length === 0) return new Uint8Array(0);
     return repeat(this.name, this.#options, signal, async () => {
-      const answer = await request(this.name, offset, length, this.#identity, this.#options, signal);
+      const answer = await request(this.#place, offset, length, this.#identity, this.#options, signal);
       return answer.body;
     });
   }
@@ -81,6 +89,16 @@ export class HttpFile implements RandomAccess {
   close(): void {
     this.#closed = true;
   }
+}
+
+/** Where a file is. */
+interface Place {
+  /** For messages. */
+  readonly name: string;
+  /** In full. */
+  readonly address: string;
+  /** Other hosts that redirects have led to. */
+  readonly hosts: Set<string>;
 }
 
 interface Answer {
@@ -105,16 +123,16 @@ async function repeat<T>(
     } catch (error) {
       signal?.throwIfAborted();
       if (!(error instanceof Transient)) throw error;
-      if (tried >= options.tries) {
+      if (tried >= options.tries || (error.retryAfter ?? 0) > LONGEST_WAIT) {
         throw new DdscError(
           "DATA_UNREADABLE",
-          `${url}: cannot be read after ${tried} tries: ${error.message}; check the address and the connection, then run again`,
+          `${url}: cannot be read after ${tried} ${tried === 1 ? "try" : "tries"}: ${error.message}; check the address and the connection, then run again`,
           { file: url },
           { cause: error },
         );
       }
       const pause = options.pauseMs * 2 ** (tried - 1) * (1 + Math.random() / 2);
-      const milliseconds = Math.min(Math.max(pause, error.retryAfter ?? 0), LONGEST_PAUSE);
+      const milliseconds = Math.max(Math.min(pause, LONGEST_PAUSE), error.retryAfter ?? 0);
       await wait(milliseconds, undefined, signal === undefined ? {} : { signal });
     }
   }
@@ -122,7 +140,7 @@ async function repeat<T>(
 
 /** One range request, its answer checked and read whole. */
 async function request(
-  url: string,
+  { name: url, address, hosts }: Place,
   offset: number,
   length: number,
   identity: Identity | undefined,
@@ -132,15 +150,21 @@ async function request(
   const stop = new AbortController();
   const cancel = (): void => stop.abort();
   signal?.addEventListener("abort", cancel, { once: true });
-  const clock = new Watchdog(options.timeoutMs, cancel);
+  const clock = new ProgressWatch(options.leastBytes, options.timeoutMs, cancel);
   try {
     const headers: Record<string, string> = {
       range: `bytes=${offset}-${offset + length - 1}`,
       // A compressed answer would have other bytes at other places.
       "accept-encoding": "identity",
     };
-    const response = await fetch(url, { headers, signal: stop.signal, redirect: "follow" });
-    clock.restart();
+    const response = await ask({
+      address,
+      name: url,
+      headers,
+      signal: stop.signal,
+      onOtherHost: (host) => hosts.add(host),
+    });
+    clock.begin();
     const range = contentRange(response.headers.get("content-range"));
     const etag = response.headers.get("etag");
     const modified = response.headers.get("last-modified");
@@ -157,13 +181,9 @@ async function request(
     return { status: 206, total, etag, modified, body };
   } catch (error) {
     if (error instanceof DdscError || error instanceof Transient) throw error;
-    throw new Transient(
-      clock.fired ? `no answer within ${options.timeoutMs / 1000} s` : reasonOf(error),
-      undefined,
-      {
-        cause: error,
-      },
-    );
+    if (!clock.fired) throw connectionError(url, error);
+    const slow = `fewer than ${options.leastBytes} bytes within ${options.timeoutMs / 1000} s`;
+    throw new Transient(slow, undefined, { cause: error });
   } finally {
     clock.stop();
     signal?.removeEventListener("abort", cancel);
@@ -171,39 +191,18 @@ async function request(
 }
 
 /** Reads exactly `length` bytes; a shorter or longer body is a failed try. */
-async function readBody(response: Response, length: number, clock: Watchdog): Promise<Uint8Array> {
+async function readBody(response: Response, length: number, clock: ProgressWatch): Promise<Uint8Array> {
   const bytes = new Uint8Array(length);
   let done = 0;
   if (response.body === null) throw new Transient("the answer has no body");
   for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
-    clock.restart();
+    clock.receive(chunk.length);
     if (chunk.length > length - done) throw new Transient("the answer is longer than its range");
     bytes.set(chunk, done);
     done += chunk.length;
   }
   if (done < length) throw new Transient(`the answer ended after ${done} of ${length} bytes`);
   return bytes;
-}
-
-/** Fires when it was not restarted for a while. */
-class Watchdog {
-  fired = false;
-  readonly #timer: NodeJS.Timeout;
-
-  constructor(milliseconds: number, alarm: () => void) {
-    this.#timer = setTimeout(() => {
-      this.fired = true;
-      alarm();
-    }, milliseconds);
-  }
-
-  restart(): void {
-    this.#timer.refresh();
-  }
-
-  stop(): void {
-    clearTimeout(this.#timer);
-  }
 }
 
 /** "bytes 0-99/1234" in numbers; undefined where it says something else. */
@@ -275,11 +274,10 @@ function refused(
   identity: Identity | undefined,
 ): Error {
   if (TRANSIENT_STATUS.has(status)) {
-    const seconds = Number(retryAfter ?? "");
-    return new Transient(
-      `the server answered ${status}`,
-      retryAfter !== null && Number.isFinite(seconds) ? seconds * 1000 : undefined,
-    );
+    const pause = pauseAsked(retryAfter);
+    const asked =
+      pause === undefined || pause <= LONGEST_WAIT ? "" : ` and asks to wait ${Math.ceil(pause / 1000)} s`;
+    return new Transient(`the server answered ${status}${asked}`, pause);
   }
   const place = { file: url };
   if (status === 404 || status === 410)
@@ -304,8 +302,19 @@ function refused(
   );
 }
 
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const cause = error.cause instanceof Error ? error.cause : error;
-  return cause.message === "" ? cause.name : cause.message;
+/** Milliseconds of a Retry-After header: seconds, or a date. */
+function pauseAsked(header: string | null): number | undefined {
+  if (header === null) return undefined;
+  const seconds = Number(header);
+  const milliseconds = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(header) - Date.now();
+  return milliseconds >= 0 ? milliseconds : undefined;
+}
+
+/** The error for an address out of a record. */
+function hiddenError(name: string): DdscError {
+  return new DdscError(
+    "DATA_UNREADABLE",
+    `${name}: password, signature or token of this address are not recorded; give the address in full`,
+    { file: name },
+  );
 }

@@ -1,4 +1,5 @@
 import { DdscError } from "../../base/errors.js";
+import { publicAddress } from "../io/addresses.js";
 import { mapFewAtOnce, openFewAtOnce } from "../io/few_at_once.js";
 import type { OpenOptions } from "../sources/cells.js";
 import { ConcatenatedSource } from "../sources/concatenate.js";
@@ -11,7 +12,11 @@ import { withoutRepeats } from "./without_repeats.js";
  * Opens what paths name: a file or folder of any format, an address, a folder of such files, a pattern with wildcards; or
  * several of these as one source, what is named twice once. Throws as `openCells`.
  */
-export async function openPaths(paths: readonly string[], options: OpenOptions): Promise<CellSource> {
+export async function openPaths(given: readonly string[], asked: OpenOptions): Promise<CellSource> {
+  // From here on names have no password any more.
+  const paths = given.map(publicAddress);
+  const { geneTable } = asked;
+  const options = geneTable === undefined ? asked : { ...asked, geneTable: publicAddress(geneTable) };
   const named = (await Promise.all(paths.map(expandPath))).flat();
   const { found, notes } = await withoutRepeats(
     (await mapFewAtOnce(named, (path) => findCells(path, options))).flat(),

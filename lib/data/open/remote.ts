@@ -13,12 +13,16 @@ export const remote: CellFormat = {
     const file = await openRandomAccess(path);
     try {
       const head = Buffer.from(await file.read(0, Math.min(8, file.size)));
-      if (head.toString("latin1", 0, 4) === "PAR1") return await openParquet(file, options);
-      if (isArrow(head)) return await openArrow(file, options);
+      const isParquet = head.toString("latin1", 0, 4) === "PAR1";
+      if (isParquet || isArrow(head)) {
+        const source = await (isParquet ? openParquet(file, options) : openArrow(file, options));
+        source.addNotes(file.notes ?? []);
+        return source;
+      }
       throw new DdscError(
         "DATA_FORMAT",
-        `${path}: is neither Parquet nor Arrow; of files behind addresses only these can be read in parts: download it first`,
-        { file: path },
+        `${file.name}: is neither Parquet nor Arrow; of files behind addresses only these can be read in parts: download it first`,
+        { file: file.name },
       );
     } catch (error) {
       file.close();

@@ -1,9 +1,9 @@
-import { randomBytes } from "node:crypto";
-import { type FileHandle, open, rename, rm } from "node:fs/promises";
-import { dirname } from "node:path";
+import { type FileHandle, open, rm } from "node:fs/promises";
 import type { Table } from "apache-arrow";
 import { checkNumber, DdscError } from "../../base/errors.js";
-import { fileWriteError, synchroniseFolder } from "../../base/files.js";
+import { fileWriteError } from "../../base/files.js";
+import { beginTemporary, publishFile } from "../../base/publish.js";
+import { isTurnOver, takeTurn } from "../../base/turns.js";
 import type { CellBlock, MetadataColumn } from "../sources/cells.js";
 import { type ColumnValues, type EncodedColumn, encodeColumn } from "./encode.js";
 import { encodeFooter, MAGIC, type WrittenGroup, type WrittenLeaf } from "./footer_write.js";
@@ -19,10 +19,14 @@ export interface TahoeShardOptions {
   readonly idColumn?: string;
   /** Cells of a row group; default 1,000. */
   readonly rowGroupCells?: number;
+  /** Whether a file that is there in the end is replaced; default true. */
+  readonly overwrite?: boolean;
 }
 
 const INT64 = 2;
 const FLOAT32 = 4;
+/** Cells between two looks at the clock. */
+const CELLS_A_LOOK = 16;
 const CLS_TOKEN = 1;
 const CLS_EXPRESSION = -2;
 const FIRST_TOKEN = 3;
@@ -61,7 +65,7 @@ export class TahoeShardWriter {
 
   /** Begins a file. Throws `ARGUMENT_RANGE`, `ARGUMENT_NAME` for a name of a column given twice or taken, `FILE_WRITE`. */
   static async create(path: string, options: TahoeShardOptions): Promise<TahoeShardWriter> {
-    const { tokens, columns = [], idColumn = "BARCODE_SUB_LIB_ID" } = options;
+    const { tokens, columns = [], idColumn = "BARCODE_SUB_LIB_ID", overwrite = true } = options;
     const rowGroupCells = checkNumber("rowGroupCells", options.rowGroupCells ?? 1000, {
       min: 1,
       max: 65_536,
@@ -77,12 +81,12 @@ export class TahoeShardWriter {
           { file: path },
         );
     }
-    const temporary = `${path}.${process.pid}-${randomBytes(4).toString("hex")}.tmp`;
     try {
+      const temporary = await beginTemporary(path);
       const handle = await open(temporary, "wx");
       const writer = new TahoeShardWriter(
         path,
-        { tokens, columns, idColumn, rowGroupCells },
+        { tokens, columns, idColumn, rowGroupCells, overwrite },
         temporary,
         handle,
       );
@@ -125,7 +129,7 @@ export class TahoeShardWriter {
     }
   }
 
-  /** Writes what is left and the footer, and gives the file its name. Throws `FILE_WRITE`. */
+  /** Writes what is left and the footer, and gives the file its name. Throws `FILE_EXISTS`, `FILE_WRITE`. */
   async close(): Promise<void> {
     try {
       while (this.#heldCells() > 0) await this.#writeGroup(this.#options.rowGroupCells);
@@ -133,8 +137,7 @@ export class TahoeShardWriter {
       await this.#file().sync();
       await this.#file().close();
       this.#handle = undefined;
-      await rename(this.#temporary, this.path);
-      await synchroniseFolder(dirname(this.path));
+      await publishFile(this.#temporary, this.path, { overwrite: this.#options.overwrite });
     } catch (error) {
       await this.abort();
       throw fileWriteError(this.path, error);
@@ -168,16 +171,21 @@ export class TahoeShardWriter {
 
   /** Writes a row group of the first `most` cells held. */
   async #writeGroup(most: number): Promise<void> {
-    const cells = this.#takeHeld(most);
+    const cells = await this.#takeHeld(most);
     const { columns } = this.#options;
     const encoded: EncodedColumn[] = [];
-    for (const values of [
-      tokenValues(cells.tokens, cells.lists),
-      expressionValues(cells.expressions, cells.lists),
-      textValues(cells.ids),
-      ...columns.map((column) => joinMetadata(column, cells.metadata)),
-    ])
+    const made: (() => ColumnValues)[] = [
+      () => tokenValues(cells.tokens, cells.lists),
+      () => expressionValues(cells.expressions, cells.lists),
+      () => textValues(cells.ids),
+      ...columns.map((column) => () => joinMetadata(column, cells.metadata)),
+    ];
+    for (const make of made) {
+      await takeTurn();
+      const values = make();
+      await takeTurn();
       encoded.push(await encodeColumn(values));
+    }
     const group: WrittenGroup = {
       rows: cells.ids.length,
       columns: encoded.map(({ bytes, ...rest }, i) => {
@@ -190,7 +198,7 @@ export class TahoeShardWriter {
   }
 
   /** Takes cells from what is held, as the lists to be written. */
-  #takeHeld(most: number) {
+  async #takeHeld(most: number) {
     const parts: { block: CellBlock; ids: readonly string[]; metadata: Table | undefined }[] = [];
     let count = 0;
     while (count < most) {
@@ -213,6 +221,7 @@ export class TahoeShardWriter {
     let row = 0;
     for (const { block, ids } of parts) {
       for (let cell = 0; cell < ids.length; cell++) {
+        if (cell % CELLS_A_LOOK === 0 && isTurnOver()) await takeTurn();
         tokens[at] = CLS_TOKEN;
         expressions[at++] = CLS_EXPRESSION;
         for (let i = block.offsets[cell] ?? 0; i < (block.offsets[cell + 1] ?? 0); i++) {

@@ -1,9 +1,12 @@
-import { readdir, rm } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { lstat, readdir, rm, rmdir } from "node:fs/promises";
+import { join } from "node:path";
 import { Table, type Vector } from "apache-arrow";
 import { checkNumber, DdscError } from "../../base/errors.js";
-import { fileWriteError, makeFolders, writeFileAtomic } from "../../base/files.js";
+import { fileWriteError, makeFolders } from "../../base/files.js";
+import { FolderLock, type LockUse } from "../../base/folder_lock.js";
+import { writeFileAtomic } from "../../base/publish.js";
 import { readWhole } from "../../base/regular_files.js";
+import { removeLeftovers, temporaryFor } from "../../base/temporary.js";
 import { anndataFormat, type StreamedRows, writeAnnData } from "../anndata/write.js";
 import { TahoeShardWriter } from "../parquet/write.js";
 import { readBlocks } from "../sources/blocks.js";
@@ -19,7 +22,7 @@ import { refuseOwnFiles } from "./own_files.js";
 export interface ConvertOptions {
   /** Cells a Parquet file; default 100,000. */
   readonly cellsPerFile?: number;
-  /** Whether the files of an earlier conversion in the folder may be replaced; default false. */
+  /** Whether an .h5ad file, a zarr store or the files of an earlier conversion in the folder may be replaced; default false. */
   readonly overwrite?: boolean;
   /** Ends the work with the signal's reason; what is complete stays. */
   readonly signal?: AbortSignal;
@@ -44,7 +47,13 @@ const PLAN_FILE = ".conversion.json";
 /** A plan names files and options. */
 const MAX_PLAN_BYTES = 2 ** 26;
 const SHARD = /^train-\d{5,}-of-\d{5,}\.parquet$/;
-const SHARD_LEFTOVER = /^train-\d{5,}-of-\d{5,}\.parquet\..*\.tmp$/;
+/** One conversion at a time writes into a folder. */
+const CONVERSION: LockUse = {
+  file: ".conversion.lock",
+  code: "FILE_EXISTS",
+  does: "writes a conversion into it",
+  idle: "no conversion runs",
+};
 const GENE_FILES = new Set(["gene_metadata.parquet", "vocab.json"]);
 const ID_COLUMN = "BARCODE_SUB_LIB_ID";
 const TAKEN_NAMES = new Set(["genes", "expressions", ID_COLUMN]);
@@ -57,7 +66,7 @@ const SPAN_CELLS = 1024;
  * each whole; called again after it was stopped in any way, the conversion goes on with the first that is missing. AnnData
  * appears at the end, and its table of cells is held in memory.
  *
- * Throws `FILE_EXISTS` where `out` holds something else (an .h5ad file or a zarr store is replaced), `ARGUMENT_CONFLICT` where it holds what
+ * Throws `FILE_EXISTS` where `out` holds something that is not to be replaced or another conversion is under way, `ARGUMENT_CONFLICT` where it holds what
  * `source` reads, `FILE_WRITE`, `ARGUMENT_RANGE`, and what reading throws.
  */
 export async function convertCells(
@@ -72,11 +81,14 @@ export async function convertCells(
 }
 
 async function writeWhole(source: CellSource, out: string, options: ConvertOptions): Promise<Conversion> {
-  await writeAnnData(out, {
+  const { overwrite = false } = options;
+  if (!overwrite && (await lstat(out).then(Boolean, () => false))) throw occupied(out, "already exists", "");
+  const contents = {
     ...(await framesOf(source)),
     matrices: { X: { kind: "csr", type: "float32" } },
     rows: sparseRows(source, options),
-  });
+  } as const;
+  await writeAnnData(out, contents, { overwrite });
   return { cells: source.cellCount, genes: source.genes.length, files: 1, kept: 0, notes: [] };
 }
 
@@ -100,7 +112,8 @@ async function writeShards(source: CellSource, folder: string, options: ConvertO
   const { cellCount, genes } = source;
   const files = Math.max(1, Math.ceil(cellCount / cellsPerFile));
   const plan = JSON.stringify({ cells: cellCount, cellsPerFile, ...(await fingerprintOf(source)) });
-  const done = await prepare(folder, plan, options.overwrite ?? false);
+  await using conversion = await beginConversion(folder, plan, options.overwrite ?? false);
+  const { done } = conversion;
   const tokens = geneTokens(genes.length);
   await writeGeneTable(folder, genes, tokens);
   const columns = renameColumns(source.metadataColumns);
@@ -155,7 +168,12 @@ async function writeShard(
   { path, first, end, tokens, columns }: Shard,
   { signal, onProgress }: ConvertOptions,
 ): Promise<void> {
-  const writer = await TahoeShardWriter.create(path, { tokens, columns, idColumn: ID_COLUMN });
+  const writer = await TahoeShardWriter.create(path, {
+    tokens,
+    columns,
+    idColumn: ID_COLUMN,
+    overwrite: false,
+  });
   try {
     for (let start = first; start < end; start += SPAN_CELLS) {
       signal?.throwIfAborted();
@@ -187,40 +205,77 @@ async function readColumns(
   return new Table(vectors);
 }
 
-/** Makes the folder ready for a plan; returns the names of the files in it that are complete. */
-async function prepare(folder: string, plan: string, overwrite: boolean): Promise<ReadonlySet<string>> {
+/** A conversion under way in a folder, which is its own until it is disposed of. */
+interface Begun extends AsyncDisposable {
+  /** Names of the files in it that are complete. */
+  readonly done: ReadonlySet<string>;
+}
+
+/** Makes the folder ready for a plan, and keeps others out of it. Throws `FILE_EXISTS`, `FILE_WRITE`. */
+async function beginConversion(folder: string, plan: string, overwrite: boolean): Promise<Begun> {
+  let made: readonly string[] = [];
   try {
-    await makeFolders(folder);
-    const names = await readdir(folder);
-    const begun = await readWhole(join(folder, PLAN_FILE), MAX_PLAN_BYTES).then(String, () => undefined);
-    const ours = names.filter(
-      (name) => name === PLAN_FILE || SHARD.test(name) || SHARD_LEFTOVER.test(name) || GENE_FILES.has(name),
-    );
-    if (begun === plan) {
-      for (const name of names) if (SHARD_LEFTOVER.test(name)) await rm(join(folder, name), { force: true });
-      return new Set(names.filter((name) => SHARD.test(name)));
+    made = await makeFolders(folder);
+    // Nothing is put into a folder of something else.
+    await examine(folder, plan, overwrite);
+    const lock = await FolderLock.take(folder, CONVERSION);
+    try {
+      const done = await prepare(folder, plan, overwrite);
+      return { done, [Symbol.asyncDispose]: () => lock.release() };
+    } catch (error) {
+      await lock.release();
+      throw error;
     }
-    if (names.length > 0 && !(overwrite && ours.length === names.length))
-      throw occupied(folder, names, begun);
-    for (const name of ours) await rm(join(folder, name), { force: true });
-    await writeFileAtomic(join(folder, PLAN_FILE), plan);
-    return new Set();
   } catch (error) {
+    for (const each of made.toReversed()) await rmdir(each).catch(() => undefined);
     throw fileWriteError(folder, error);
   }
 }
 
-function occupied(folder: string, names: readonly string[], begun: string | undefined): DdscError {
-  const found =
-    begun === undefined
-      ? `is not empty (${names
-          .slice(0, 3)
-          .map((name) => basename(name))
-          .join(", ")}${names.length > 3 ? ", ..." : ""})`
-      : "holds an unfinished conversion of other cells, or into files of another size";
+/** Whether a name in the folder is one that conversions write, or that a killed one has left. */
+function isOurs(name: string): boolean {
+  const plain = temporaryFor(name) ?? name;
+  return plain === PLAN_FILE || plain === CONVERSION.file || SHARD.test(plain) || GENE_FILES.has(plain);
+}
+
+/** Whether the folder holds this very conversion, unfinished. Throws `FILE_EXISTS` where it holds what is not to be replaced. */
+async function examine(folder: string, plan: string, overwrite: boolean): Promise<boolean> {
+  const begun = await readWhole(join(folder, PLAN_FILE), MAX_PLAN_BYTES).then(String, () => undefined);
+  if (begun === plan) return true;
+  const names = await readdir(folder);
+  // The lock, and what a process left that was killed before its plan was there, is nothing to keep.
+  const counted = names.filter(
+    (name) => name !== CONVERSION.file && (temporaryFor(name) === undefined || !isOurs(name)),
+  );
+  if (counted.length === 0 || (overwrite && counted.every(isOurs))) return false;
+  await FolderLock.check(folder, CONVERSION);
+  throw begun === undefined
+    ? occupied(folder, `is not empty (${counted.slice(0, 3).join(", ")}${counted.length > 3 ? ", ..." : ""})`)
+    : occupied(folder, "holds an unfinished conversion of other cells, or into files of another size");
+}
+
+/** Clears a folder that is locked for a plan, but for what the plan has got done; the names of these files. */
+async function prepare(folder: string, plan: string, overwrite: boolean): Promise<ReadonlySet<string>> {
+  const isBegun = await examine(folder, plan, overwrite);
+  const names = await readdir(folder);
+  if (isBegun) {
+    await removeLeftovers(folder, isOurs);
+    return new Set(names.filter((name) => SHARD.test(name)));
+  }
+  for (const name of names)
+    if (name !== CONVERSION.file && isOurs(name)) await rm(join(folder, name), { force: true });
+  await writeFileAtomic(join(folder, PLAN_FILE), plan);
+  return new Set();
+}
+
+function occupied(
+  out: string,
+  found: string,
+  condition = " for one that holds a conversion alone",
+): DdscError {
   return new DdscError(
     "FILE_EXISTS",
-    `${folder}: ${found}; choose another folder, or pass --overwrite for one that holds a conversion alone`,
-    { file: folder, argument: "--out" },
+    `${out}: ${found}; choose another name, or pass --overwrite${condition}`,
+    { file: out, argument: "--out" },
   );
 }

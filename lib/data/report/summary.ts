@@ -1,3 +1,4 @@
+import { isTurnOver, takeTurn } from "../../base/turns.js";
 import { readBlocks } from "../sources/blocks.js";
 import type { CellBlock } from "../sources/cells.js";
 import type { CellSource, GeneColumn, SourceContents } from "../sources/source.js";
@@ -43,6 +44,8 @@ export interface SourceSummary {
 
 const BINS = 10;
 const GENE_NAMES = 5;
+/** Cells between two looks at the clock. */
+const CELLS_A_LOOK = 8;
 const COUNT_LIMITS = [1, 2, 5, 10, 100, Number.POSITIVE_INFINITY] as const;
 
 /** What `summarise` may be told. */
@@ -61,7 +64,7 @@ export async function summarise(source: CellSource, options: SummariseOptions = 
   const counts = new CountsSummary(source.genes.length);
   const columns = source.metadataColumns.map((column) => new ColumnCounter(column));
   for await (const block of readBlocks(source, options)) {
-    counts.add(block);
+    await counts.add(block);
     if (columns.length === 0) continue;
     const table = await source.metadata({ rows: block.rows });
     for (const column of columns) column.add(table);
@@ -100,9 +103,10 @@ class CountsSummary {
     this.#seen = new Uint8Array(genes);
   }
 
-  add({ rows, offsets, columns, counts }: CellBlock): void {
+  async add({ rows, offsets, columns, counts }: CellBlock): Promise<void> {
     for (const gene of columns) this.#seen[gene] = 1;
     for (let cell = 0; cell < rows.length; cell++) {
+      if (cell % CELLS_A_LOOK === 0 && isTurnOver()) await takeTurn();
       const own = counts.subarray(offsets[cell], offsets[cell + 1]);
       this.#cellsWith[own.length] = (this.#cellsWith[own.length] ?? 0) + 1;
       let total = 0;

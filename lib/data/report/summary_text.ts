@@ -1,3 +1,4 @@
+import { printable } from "../../base/printable.js";
 import { partsText } from "../sources/source_contents.js";
 import type { ColumnSummary } from "./column_counter.js";
 import type { Quantiles } from "./quantiles.js";
@@ -56,7 +57,7 @@ function geneLines({ geneNames, genes, geneColumns, anndata }: SourceSummary): s
   return lines;
 }
 
-/** The summary as lines of text for a terminal. */
+/** The summary as lines of text for a terminal; what would do something to it in names is written as escapes. */
 export function summaryText(summary: SourceSummary): string {
   const lines = [
     summary.name,
@@ -82,5 +83,5 @@ export function summaryText(summary: SourceSummary): string {
   lines.push("", ...geneLines(summary));
   if (summary.columns.length > 0) lines.push("", "cell metadata", ...summary.columns.map(columnLine));
   if (summary.notes.length > 0) lines.push("", "notes", ...summary.notes.map((note) => `  ${note}`));
-  return lines.join("\n");
+  return lines.map(printable).join("\n");
 }

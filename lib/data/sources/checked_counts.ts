@@ -1,4 +1,5 @@
 import { DdscError } from "../../base/errors.js";
+import { isTurnOver, takeTurn } from "../../base/turns.js";
 import type { CellBlock } from "./cells.js";
 import type { RawRows } from "./count_matrix.js";
 import type { CellSource } from "./source.js";
@@ -107,30 +108,70 @@ export async function checkedBlock(
     const { offsets, columns, values } = raw;
     return { rows: Int32Array.from(rows), offsets, columns, counts: values, ...owned };
   }
-  const { block, bad, ...found } = checkRawRows(raw, rows);
+  const { block, bad, ...found } = await checkRawRows(raw, rows);
   if (bad !== undefined) throw await badCount(place, bad);
   await findings.add(found, place);
   return { ...block, ...owned };
 }
 
-function checkRawRows(
+/** Rows between two looks at the clock. */
+const ROWS_A_LOOK = 32;
+
+async function checkRawRows(
   raw: RawRows,
   rows: Int32Array,
-): BlockFindings & { readonly block: CellBlock; readonly bad: Entry | undefined } {
-  const { offsets: bounds, columns, values } = raw;
-  const offsets = new Int32Array(rows.length + 1);
-  let bad: Entry | undefined;
-  let fraction: Entry | undefined;
-  let repeated: Entry | undefined;
-  const repeatedRows: number[] = [];
-  let kept = 0;
-  for (let i = 0; i < rows.length && bad === undefined; i++) {
+): Promise<BlockFindings & { readonly block: CellBlock; readonly bad: Entry | undefined }> {
+  const state: CheckState = {
+    offsets: new Int32Array(rows.length + 1),
+    bad: undefined,
+    fraction: undefined,
+    repeated: undefined,
+    repeatedRows: [],
+    kept: 0,
+  };
+  for (let first = 0; first < rows.length && state.bad === undefined; first += ROWS_A_LOOK) {
+    if (isTurnOver()) await takeTurn();
+    checkSome(raw, rows, state, [first, Math.min(first + ROWS_A_LOOK, rows.length)]);
+  }
+  const { offsets, kept, bad, fraction, repeated, repeatedRows } = state;
+  const { columns, values } = raw;
+  const all = kept === columns.length;
+  const block = {
+    rows: Int32Array.from(rows),
+    offsets,
+    columns: all ? columns : columns.slice(0, kept),
+    counts: all ? values : values.slice(0, kept),
+  };
+  return { block, bad, fraction, repeated, repeatedRows };
+}
+
+/** What has been found so far. */
+interface CheckState {
+  readonly offsets: Int32Array;
+  readonly repeatedRows: number[];
+  bad: Entry | undefined;
+  fraction: Entry | undefined;
+  repeated: Entry | undefined;
+  /** Entries that are kept. */
+  kept: number;
+}
+
+/** Checks the rows at places from `first` up to `end`; a loop of its own, as those of asynchronous functions are compiled less well. */
+function checkSome(
+  { offsets: bounds, columns, values }: RawRows,
+  rows: Int32Array,
+  state: CheckState,
+  [first, end]: readonly [number, number],
+): void {
+  const { offsets, repeatedRows } = state;
+  let { bad, fraction, repeated, kept } = state;
+  for (let i = first; i < end && bad === undefined; i++) {
     const row = rows[i] ?? 0;
     const start = bounds[i] ?? 0;
-    const end = bounds[i + 1] ?? 0;
-    sortRow(columns, values, start, end);
+    const stop = bounds[i + 1] ?? 0;
+    sortRow(columns, values, start, stop);
     const rowStart = kept;
-    for (let entry = start; entry < end; entry++) {
+    for (let entry = start; entry < stop; entry++) {
       const column = columns[entry] ?? 0;
       const value = values[entry] ?? 0;
       // Also true for NaN.
@@ -152,14 +193,7 @@ function checkRawRows(
     }
     offsets[i + 1] = kept;
   }
-  const all = kept === columns.length;
-  const block = {
-    rows: Int32Array.from(rows),
-    offsets,
-    columns: all ? columns : columns.slice(0, kept),
-    counts: all ? values : values.slice(0, kept),
-  };
-  return { block, bad, fraction, repeated, repeatedRows };
+  Object.assign(state, { bad, fraction, repeated, kept });
 }
 
 /** Sorts one row by column if it is not sorted already; equal columns keep their order. */

@@ -32,5 +32,8 @@ export function rowRuns(rows: Int32Array, gap: number, limit: number): RowSpan[]
 
 /** Positions in `rows` sorted by row number, so that runs can be served in file order. */
 export function positionsByRow(rows: Int32Array): Uint32Array {
-  return Uint32Array.from(rows.keys()).sort((a, b) => (rows[a] ?? 0) - (rows[b] ?? 0));
+  const positions = Uint32Array.from(rows, (_, position) => position);
+  // Nearly always they ascend already.
+  const isSorted = rows.every((row, i) => i === 0 || (rows[i - 1] ?? 0) <= row);
+  return isSorted ? positions : positions.sort((a, b) => (rows[a] ?? 0) - (rows[b] ?? 0));
 }

@@ -2,6 +2,7 @@ import type { Table } from "apache-arrow";
 import { DdscError } from "../../base/errors.js";
 import { genesOf } from "../genes/gene_names.js";
 import { isTransposed, TRANSPOSED } from "../genes/orientation.js";
+import { fullAddress } from "../io/addresses.js";
 import type { CellBlock, Gene, MetadataColumn, MetadataOptions, OpenOptions } from "./cells.js";
 import { CountFindings, checkedBlock, checkRows } from "./checked_counts.js";
 import type { RawRows } from "./count_matrix.js";
@@ -162,7 +163,11 @@ export class FileSource implements CellSource {
   }
 
   descriptor(): SourceDescriptor {
-    return { kind: "file", path: this.name, options: this.#parts.options };
+    const { options } = this.#parts;
+    const { geneTable } = options;
+    // Another thread, too, needs the addresses in full.
+    const tables = geneTable === undefined ? {} : { geneTable: fullAddress(geneTable) };
+    return { kind: "file", path: fullAddress(this.name), options: { ...options, ...tables } };
   }
 
   handover(): SourceDescriptor {

@@ -1,4 +1,5 @@
 import type { Table } from "apache-arrow";
+import { isTurnOver, takeTurn } from "../../base/turns.js";
 import type { CellBlock, Gene, MetadataColumn, MetadataOptions } from "./cells.js";
 import { checkRows } from "./checked_counts.js";
 import type { SourceDescriptor } from "./descriptor.js";
@@ -68,6 +69,7 @@ export class SimulatedSource implements CellSource {
     const types: string[] = [];
     const sizes = new Float64Array(rows.length);
     for (const [i, row] of rows.entries()) {
+      if (isTurnOver()) await takeTurn();
       sizes[i] = this.#draw(row).librarySize;
       types.push(label("type-", this.#truth.types[0] ?? 0, this.#study.types));
     }
@@ -83,14 +85,15 @@ export class SimulatedSource implements CellSource {
   async read(rows: Int32Array, signal?: AbortSignal): Promise<CellBlock> {
     checkRows(rows, this.cellCount, this.name);
     const offsets = new Int32Array(rows.length + 1);
-    const drawn = Array.from(rows, (row, i) => {
-      signal?.throwIfAborted();
+    const drawn: ReturnType<typeof drawCounts>[] = [];
+    for (const [i, row] of rows.entries()) {
+      if (isTurnOver()) await takeTurn(signal);
       const { stream, librarySize } = this.#draw(row);
       fillExpected(this.#study, this.#parts, this.#truth, 0, librarySize);
       const cell = drawCounts(this.#study, this.#truth.expected, stream);
       offsets[i + 1] = (offsets[i] ?? 0) + cell.counts.length;
-      return cell;
-    });
+      drawn.push(cell);
+    }
     const columns = new Int32Array(offsets[rows.length] ?? 0);
     const counts = new Float32Array(columns.length);
     for (const [i, cell] of drawn.entries()) {

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { writeFileAtomic } from "../../base/files.js";
+import { writeFileAtomic } from "../../base/publish.js";
 import { type ColumnValues, encodeColumn } from "../parquet/encode.js";
 import { encodeFooter, MAGIC, type WrittenGroup, type WrittenLeaf } from "../parquet/footer_write.js";
 import { physicalType, textValues } from "../parquet/values.js";

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { deflate } from "node:zlib";
 import { DdscError } from "../../base/errors.js";
-import { errorCode, writeFolderAtomically } from "../../base/files.js";
+import { errorCode } from "../../base/files.js";
+import { type PublishOptions, writeFolderAtomically } from "../../base/publish.js";
 import { ChunkStream, DEFLATE_LEVEL } from "../chunk_stream.js";
 import type {
   Attributes,
@@ -12,6 +13,7 @@ import type {
   HierarchyWriter,
   NumberType,
   StreamedArray,
+  StreamedTexts,
 } from "../hierarchy_writer.js";
 
 /** Size of a chunk of numbers before compression: a chunk is a file, and files have a price of their own. */
@@ -37,6 +39,8 @@ const TYPES: Readonly<Record<NumberType | "boolean", { readonly name: string; re
 const GROUP = { zarr_format: 2 } as const;
 const COMPRESSOR = { id: "zlib", level: DEFLATE_LEVEL } as const;
 
+const VLEN = [{ id: "vlen-utf8" }] as const;
+
 const deflateAsync = promisify(deflate);
 
 /** What differs between arrays in their `.zarray`. */
@@ -56,13 +60,16 @@ interface ArrayDocument {
 export async function writeZarr(
   path: string,
   fill: (writer: HierarchyWriter) => Promise<void>,
+  options: PublishOptions = {},
 ): Promise<void> {
   await refuseOthers(path);
-  await writeFolderAtomically(path, async (temporaryPath) => {
+  const write = async (temporaryPath: string): Promise<void> => {
     const writer = await ZarrWriter.create(path, temporaryPath);
     await fill(writer);
     await writer.close();
-  });
+    await refuseOthers(path);
+  };
+  await writeFolderAtomically(path, write, options);
 }
 
 /** A folder of something else is never replaced. */
@@ -165,6 +172,35 @@ export class ZarrWriter implements HierarchyWriter {
     });
   }
 
+  streamTexts(path: string, length: number, attributes: Attributes = {}): StreamedTexts {
+    const size = Math.max(1, Math.min(CHUNK_TEXTS, length));
+    let made: Promise<string> | undefined;
+    const key = (): Promise<string> => {
+      made ??= this.#array(path);
+      return made;
+    };
+    let held: string[] = [];
+    let received = 0;
+    let chunks = 0;
+    const write = async (): Promise<void> => {
+      await this.#writeBytes(keyOf(await key(), String(chunks++)), await deflated(encodeTexts(held, size)));
+      held = [];
+    };
+    return {
+      append: async (texts) => {
+        received += texts.length;
+        if (received > length) throw new RangeError(`${path}: more than ${length} texts`);
+        for (const text of texts) if (held.push(text) === size) await write();
+      },
+      finish: async () => {
+        if (received < length) throw new RangeError(`${path}: ${received} texts instead of ${length}`);
+        if (held.length > 0) await write();
+        const document = { shape: [length], chunks: [size], dtype: "|O", fill_value: "", filters: VLEN };
+        await this.#finish(await key(), document, attributes);
+      },
+    };
+  }
+
   /** Writes the consolidated metadata; the store is complete only then. */
   async close(): Promise<void> {
     const metadata = Object.fromEntries(this.#documents);
@@ -192,8 +228,11 @@ export class ZarrWriter implements HierarchyWriter {
       const chunk = encodeTexts(values.slice(first, first + size), size);
       await this.#writeBytes(keyOf(key, String(first / size)), await deflated(chunk));
     }
-    const filters = [{ id: "vlen-utf8" }];
-    await this.#finish(key, { shape, chunks: [size], dtype: "|O", fill_value: "", filters }, attributes);
+    await this.#finish(
+      key,
+      { shape, chunks: [size], dtype: "|O", fill_value: "", filters: VLEN },
+      attributes,
+    );
   }
 
   async #finish(key: string, document: ArrayDocument, attributes: Attributes): Promise<void> {

@@ -1,11 +1,13 @@
 import { readFileSync } from "node:fs";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { HttpFile } from "../../../lib/data/io/random_access_http.js";
+import { openCells } from "../../../lib/data/open/open_cells.js";
 import { remote } from "../../../lib/data/open/remote.js";
+import { recordData } from "../../../lib/training/run_data.js";
 import { type Fault, RangeServer } from "./http_server.js";
 
 const bytes = Uint8Array.from({ length: 5000 }, (_, i) => (i * 31) & 255);
-const quick = { pauseMs: 1, tries: 4, timeoutMs: 250 };
+const quick = { pauseMs: 1, tries: 4, timeoutMs: 250, leastBytes: 100 };
 let server: RangeServer;
 beforeEach(async () => {
   server = await RangeServer.start(bytes);
@@ -157,9 +159,180 @@ describe("a file behind an address", () => {
     await expect(reading).rejects.toThrow(/enough|abort/i);
   });
 
+  it("is not waited for where bytes come one at a time", async () => {
+    const file = await HttpFile.open(server.url(), { ...quick, tries: 2 });
+    server.fault = (_, response) => {
+      response.writeHead(206, { "content-range": "bytes 0-4999/5000", "content-length": "5000" });
+      let sent = 0;
+      const drip = setInterval(() => response.write(bytes.subarray(sent, ++sent)), 20);
+      response.on("close", () => clearInterval(drip));
+      return true;
+    };
+    await expect(file.read(0, 5000)).rejects.toMatchObject({
+      code: "DATA_UNREADABLE",
+      message: expect.stringContaining("after 2 tries: fewer than 100 bytes within 0.25 s"),
+    });
+  });
+
+  it("is read where bytes come slowly, but come", async () => {
+    const file = await HttpFile.open(server.url(), { ...quick, tries: 1 });
+    server.fault = (_, response) => {
+      response.writeHead(206, { "content-range": "bytes 0-799/5000", "content-length": "800" });
+      let sent = 0;
+      const drip = setInterval(() => {
+        response.write(bytes.subarray(sent, sent + 100));
+        sent += 100;
+        if (sent === 800) clearInterval(drip);
+      }, 100);
+      return true;
+    };
+    expect(await file.read(0, 800)).toEqual(bytes.slice(0, 800));
+  });
+
+  it("is given up at once where the server asks for a long pause", async () => {
+    server.fault = (_, response) => {
+      response.writeHead(429, { "retry-after": "3600" }).end();
+      return true;
+    };
+    await expect(HttpFile.open(server.url(), quick)).rejects.toThrow(/429 and asks to wait 3600 s/);
+    expect(server.requests.length).toBe(1);
+  });
+
+  it.each(["http://no-such-host.invalid/cells.parquet", "http://[oops/cells.parquet"])(
+    "at %s is not asked for again",
+    async (address) => {
+      const tries = vi.spyOn(globalThis, "fetch");
+      await expect(HttpFile.open(address, quick)).rejects.toMatchObject({
+        code: expect.stringMatching(/^DATA_/),
+      });
+      expect(tries.mock.calls.length).toBeLessThanOrEqual(1);
+      tries.mockRestore();
+    },
+  );
+
   it("without bytes has the length 0", async () => {
     server.bytes = new Uint8Array(0);
     expect((await HttpFile.open(server.url(), quick)).size).toBe(0);
+  });
+});
+
+describe("an address that leads to another", () => {
+  const leadsTo =
+    (place: string): Fault =>
+    (request, response) => {
+      if (request.url === "/cells.parquet") response.writeHead(302, { location: place }).end();
+      return request.url === "/cells.parquet";
+    };
+
+  it("is followed, and the other host is noted", async () => {
+    const other = await RangeServer.start(bytes);
+    server.fault = leadsTo(other.url("elsewhere"));
+    const file = await HttpFile.open(server.url(), quick);
+    expect(await file.read(7, 3)).toEqual(bytes.slice(7, 10));
+    expect(file.notes).toEqual([
+      `the address leads to ${new URL(other.url()).host}, where the data are read from`,
+    ]);
+    expect(other.requests).toHaveLength(2);
+    await other.stop();
+  });
+
+  it("is followed without a note on its own host", async () => {
+    server.fault = leadsTo("/elsewhere");
+    const file = await HttpFile.open(server.url(), quick);
+    expect(file.notes).toEqual([]);
+  });
+
+  it("is given up after a few steps that lead nowhere", async () => {
+    server.fault = leadsTo("/cells.parquet");
+    await expect(HttpFile.open(server.url(), quick)).rejects.toMatchObject({ code: "DATA_UNREADABLE" });
+    expect(server.requests.length).toBe(6);
+  });
+
+  it.each(["ftp://127.0.0.1/cells", "file:///etc/passwd", "http://["])(
+    "is not followed to %s",
+    async (place) => {
+      server.fault = leadsTo(place);
+      await expect(HttpFile.open(server.url(), quick)).rejects.toMatchObject({ code: "DATA_UNREADABLE" });
+      expect(server.requests.length).toBe(1);
+    },
+  );
+
+  it("is not followed from https to http", async () => {
+    const answers = vi
+      .spyOn(globalThis, "fetch")
+      .mockImplementation(
+        async () => new Response(null, { status: 302, headers: { location: server.url() } }),
+      );
+    await expect(HttpFile.open("https://example.org/cells", quick)).rejects.toThrow(/from https to http/);
+    expect(answers).toHaveBeenCalledTimes(1);
+    answers.mockRestore();
+    expect(server.requests.length).toBe(0);
+  });
+});
+
+describe("an address with a password", () => {
+  const withSecrets = () =>
+    server.url().replace("//", "//ann:s3cret%21@").concat("?X-Amz-Signature=deadbeef&v=1");
+
+  it("is asked for with it, and said without it", async () => {
+    let seen: string | undefined;
+    let path: string | undefined;
+    server.fault = (request) => {
+      seen = request.headers.authorization;
+      path = request.url;
+      return false;
+    };
+    const file = await HttpFile.open(withSecrets(), quick);
+    expect(Buffer.from(seen?.split(" ")[1] ?? "", "base64").toString()).toBe("ann:s3cret!");
+    expect(path).toBe("/cells.parquet?X-Amz-Signature=deadbeef&v=1");
+    expect(file.name).toBe(server.url().replace("//", "//***@").concat("?X-Amz-Signature=***&v=1"));
+    // What is known by that name can be opened again in this process.
+    await HttpFile.open(file.name, quick);
+    expect(seen).toMatch(/^Basic /);
+    server.fault = isBusy;
+    const error = await file.read(0, 10).catch(String);
+    expect(error).toMatch(/DATA_UNREADABLE/);
+    expect(error).not.toMatch(/s3cret|deadbeef/);
+  });
+
+  it("gives its password to no other host", async () => {
+    const other = await RangeServer.start(bytes);
+    let seen: string | undefined = "none";
+    other.fault = (request) => {
+      seen = request.headers.authorization;
+      return false;
+    };
+    server.fault = (_, response) => {
+      response.writeHead(302, { location: other.url() }).end();
+      return true;
+    };
+    await HttpFile.open(withSecrets(), quick);
+    expect(seen).toBeUndefined();
+    await other.stop();
+  });
+
+  it("from a record, which does not have it, cannot be opened, and the error says why", async () => {
+    await expect(HttpFile.open("https://***@data.example/cells?sig=***", quick)).rejects.toThrow(
+      /DATA_UNREADABLE.*give the address in full/,
+    );
+  });
+
+  it("is in neither the name, the notes nor the record of the cells that it leads to, but in what threads are given", async () => {
+    const folder = new URL("../../fixtures/tahoe/", import.meta.url).pathname;
+    server.fault = (request) => {
+      server.bytes = readFileSync(folder + (request.url?.split("?")[0]?.slice(1) ?? ""));
+      return false;
+    };
+    const address = (name: string) => server.url(name).replace("//", "//ann:s3cret@").concat("?sig=deadbeef");
+    using source = await openCells(address("snappy.parquet"), {
+      geneTable: address("gene_metadata.parquet"),
+    });
+    const record = await recordData(source, { where: null, heldOut: null });
+    expect(JSON.stringify([source.name, source.notes, record])).not.toMatch(/s3cret|deadbeef/);
+    expect(source.descriptor()).toMatchObject({
+      path: address("snappy.parquet"),
+      options: { geneTable: address("gene_metadata.parquet") },
+    });
   });
 });
 

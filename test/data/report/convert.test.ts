@@ -1,6 +1,9 @@
+import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import type { DdscError } from "../../../lib/base/errors.js";
+import { processSpace } from "../../../lib/base/processes.js";
 import { openCells } from "../../../lib/data/open/open_cells.js";
 import { convertCells } from "../../../lib/data/report/convert.js";
 import { SimulatedSource } from "../../../lib/data/sources/simulated_source.js";
@@ -58,7 +61,9 @@ describe("a conversion to Parquet files", () => {
     const first = join(folder, "train-00000-of-00003.parquet");
     const before = statSync(first).mtimeMs;
     // What a kill leaves.
-    writeFileSync(join(folder, "train-00001-of-00003.parquet.123-abc.tmp"), "half");
+    const killed = `${await processSpace()}-${spawnSync(process.execPath, ["--version"]).pid}`;
+    writeFileSync(join(folder, `.train-00001-of-00003.parquet.${killed}-0a1b2c3d.tmp`), "half");
+    writeFileSync(join(folder, ".conversion.lock"), "");
     expect(await convertCells(source, folder, { cellsPerFile: 50 })).toMatchObject({ files: 3, kept: 1 });
     expect(statSync(first).mtimeMs).toBe(before);
     expect(readdirSync(folder)).toHaveLength(5);
@@ -82,6 +87,30 @@ describe("a conversion to Parquet files", () => {
     expect(readFileSync(join(folder, "thesis.txt"), "utf8")).toBe("mine");
   });
 
+  it("keeps a folder to itself while it is under way", async () => {
+    const folder = join(temporaryFolder(), "shards");
+    using source = new SimulatedSource(STUDY);
+    using other = new SimulatedSource({ ...STUDY, seed: 9 });
+    let second: Promise<DdscError[]> | undefined;
+    await convertCells(source, folder, {
+      cellsPerFile: 50,
+      onProgress: () => {
+        second ??= Promise.all(
+          [source, other].map((cells) =>
+            failure(() => convertCells(cells, folder, { cellsPerFile: 50, overwrite: true })),
+          ),
+        );
+      },
+    });
+    for (const error of (await second) ?? []) {
+      expect(error.code).toBe("FILE_EXISTS");
+      expect(error.message).toContain(`process ${process.pid} writes a conversion into it`);
+    }
+    expect(second).toBeDefined();
+    using copy = await openCells(folder);
+    expect(await denseAll(copy)).toEqual(await denseAll(source));
+  });
+
   it("renames a metadata column whose name the layout uses", async () => {
     const folder = join(temporaryFolder(), "shards");
     using source = await openCells(fixture("csr"), { layer: "counts" });
@@ -92,6 +121,17 @@ describe("a conversion to Parquet files", () => {
     expect(await columnValues(copy, "stage")).toEqual(await columnValues(source, "stage"));
     expect(copy.genes[1]).toMatchObject({ id: "Sox17", aliases: ["ENSMUSG00000000001"] });
   });
+});
+
+it("a conversion to .h5ad replaces a file only when it is told to", async () => {
+  const path = join(temporaryFolder(), "copy.h5ad");
+  using source = new SimulatedSource(STUDY);
+  writeFileSync(path, "mine");
+  expect((await failure(() => convertCells(source, path))).code).toBe("FILE_EXISTS");
+  expect(readFileSync(path, "utf8")).toBe("mine");
+  await convertCells(source, path, { overwrite: true });
+  using copy = await openCells(path);
+  expect(await denseAll(copy)).toEqual(await denseAll(source));
 });
 
 it("a conversion to .h5ad keeps columns as typed", async () => {

@@ -1,6 +1,6 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { DdscError } from "../../../base/errors.js";
-import { writeAtomically } from "../../../base/files.js";
+import { type PublishOptions, writeAtomically } from "../../../base/publish.js";
 import { ChunkStream, DEFLATE_LEVEL } from "../../chunk_stream.js";
 import {
   type Attributes,
@@ -10,6 +10,7 @@ import {
   type ElementType,
   type HierarchyWriter,
   type StreamedArray,
+  type StreamedTexts,
 } from "../../hierarchy_writer.js";
 import { type ChunkPlace, writeChunkTree } from "./chunks.js";
 import {
@@ -44,12 +45,13 @@ interface GroupNode {
   readonly children: Map<string, GroupNode | number>;
 }
 
-/** Writes the HDF5 file that `fill` describes, whole or not at all: see `writeAtomically`. Throws `FILE_WRITE`. */
+/** Writes the HDF5 file that `fill` describes, whole or not at all: see `writeAtomically`. Throws `FILE_EXISTS`, `FILE_WRITE`. */
 export async function writeHdf5(
   path: string,
   fill: (writer: HierarchyWriter) => Promise<void>,
+  options: PublishOptions = {},
 ): Promise<void> {
-  await writeAtomically(path, async (temporaryPath) => {
+  const write = async (temporaryPath: string): Promise<void> => {
     const writer = await Hdf5Writer.create(temporaryPath);
     try {
       await fill(writer);
@@ -58,7 +60,8 @@ export async function writeHdf5(
       await writer.abandon();
       throw error;
     }
-  });
+  };
+  await writeAtomically(path, write, options);
 }
 
 /**
@@ -130,6 +133,23 @@ export class Hdf5Writer implements HierarchyWriter {
         await this.#finishDataset(path, type, final, layout, attributes);
       },
     });
+  }
+
+  streamTexts(path: string, length: number, attributes: Attributes = {}): StreamedTexts {
+    const places: ChunkPlace[] = [];
+    const stream = new ChunkStream(ELEMENT_BYTES.string, [length], CHUNK_BYTES, {
+      write: async (compressed) => {
+        places.push({ address: await this.#append(compressed), bytes: compressed.length });
+      },
+      finish: async (shape, chunk) => {
+        const layout = await this.#chunkedLayout(places, chunk, ELEMENT_BYTES.string);
+        await this.#finishDataset(path, "string", shape, layout, attributes);
+      },
+    });
+    return {
+      append: async (texts) => stream.append(await this.#strings(texts)),
+      finish: () => stream.finish(),
+    };
   }
 
   /** Writes what is left (heaps, groups, superblock) and closes the file, which is complete only then. */

@@ -1,0 +1,87 @@
+/**
+ * How long the event loop stands still in public calls: the longest and the 99th percentile of how late a timer of one
+ * millisecond comes (`monitorEventLoopDelay`), call by call.
+ *
+ *     npx tsx bench/event_loop.ts cells.h5ad [call ...]
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { setTimeout } from "node:timers/promises";
+import {
+  convertCells,
+  Denoiser,
+  GeneVocabulary,
+  imputeFile,
+  openCells,
+  summarise,
+  Trainer,
+} from "../lib/index.js";
+
+const [path = "", ...wanted] = process.argv.slice(2);
+const folder = await mkdtemp(join(tmpdir(), "ddsc-loop-"));
+const csv = join(folder, "cells.csv");
+const model = join(folder, "model");
+
+/** Runs a call and prints how long the loop stood still. */
+async function watch(name: string, call: () => Promise<unknown>): Promise<void> {
+  if (wanted.length > 0 && !wanted.includes(name)) return;
+  await setTimeout(20);
+  const delay = monitorEventLoopDelay({ resolution: 1 });
+  delay.enable();
+  const start = performance.now();
+  await call();
+  await setTimeout(5);
+  delay.disable();
+  const seconds = ((performance.now() - start) / 1000).toFixed(1);
+  const [longest, p99] = [delay.max, delay.percentile(99)].map((ns) => (ns / 1e6).toFixed(0).padStart(5));
+  process.stdout.write(`${name.padEnd(16)}${longest} ms longest  ${p99} ms p99  in ${seconds} s\n`);
+}
+
+/** A table of the first cells as text. */
+async function writeCsv(): Promise<void> {
+  const { writeFile } = await import("node:fs/promises");
+  using source = await openCells(path);
+  const cells = Math.min(3000, source.cellCount);
+  const rows = Int32Array.from({ length: cells }, (_, row) => row);
+  const { offsets, columns, counts } = await source.read(rows);
+  const lines = [["cell", ...source.genes.map(({ id }) => id)].join(",")];
+  for (const row of rows) {
+    const values = new Float32Array(source.genes.length);
+    for (let i = offsets[row] ?? 0; i < (offsets[row + 1] ?? 0); i++)
+      values[columns[i] ?? 0] = counts[i] ?? 0;
+    lines.push([`cell-${row}`, ...values].join(","));
+  }
+  await writeFile(csv, lines.join("\n"));
+}
+
+try {
+  await watch("open", async () => (await openCells(path))[Symbol.dispose]());
+  await writeCsv();
+  await watch("open csv", async () => (await openCells(csv))[Symbol.dispose]());
+  using source = await openCells(path);
+  await watch("summarise", () => summarise(source));
+  await watch("convert h5ad", () => convertCells(source, join(folder, "copy.h5ad")));
+  await watch("convert shards", () => convertCells(source, join(folder, "shards")));
+  const made = await Denoiser.create({ vocabulary: GeneVocabulary.from(source), preset: "nano" });
+  {
+    using denoiser = made;
+    const trainer = new Trainer(denoiser, { batchCells: 8, validation: false });
+    await watch("train", async () => {
+      for await (const _step of trainer.fit(source, { steps: 6 }));
+    });
+    await denoiser.save(model);
+    await watch("load", async () => (await Denoiser.load(model))[Symbol.dispose]());
+    await watch("impute", () =>
+      imputeFile({
+        model: denoiser,
+        data: source,
+        out: join(folder, "imputed.h5ad"),
+        where: "library_size > 6000",
+      }),
+    );
+  }
+} finally {
+  await rm(folder, { recursive: true });
+}
