@@ -1,6 +1,6 @@
 import { DdscError } from "../base/errors.js";
 import type { CellConditions } from "../conditions/cell_conditions.js";
-import { type ChooseQueriesInput, chooseQueries } from "../native/counts.js";
+import { type ChooseQueriesInput, type CountRows, chooseQueries } from "../native/counts.js";
 import type { CountPrediction, NativeDenoiser } from "../native/denoiser.js";
 import type { NativeCountStatistics } from "../native/types.js";
 import { CountTokens } from "../tokenizer/count_tokens.js";
@@ -83,7 +83,7 @@ export async function* askHidden(
   options: AskOptions,
 ): AsyncGenerator<HiddenAnswers> {
   const { asked = given.hidden } = given;
-  for (const { first, end } of runsOf(given, options.maxRows)) {
+  for (const { first, end } of runsOfHidden(given, options.maxRows)) {
     const values = answers
       .subarray(asked.offsets[first], asked.offsets[end])
       .map((count) => tokens.valueOf(count));
@@ -101,7 +101,7 @@ export async function cellStates(
   const nothing = { offsets: new Int32Array(cellCount(cells) + 1), genes: new Int32Array(0) };
   const given = { cells, told, hidden: nothing };
   const states: Float32Array[] = [];
-  for (const { first, end } of runsOf(given, options.maxRows)) {
+  for (const { first, end } of runsOfHidden(given, options.maxRows)) {
     using prediction = await predict(model, given, first, end, options.signal);
     states.push(await prediction.state());
   }
@@ -114,24 +114,47 @@ export async function cellStates(
   return all;
 }
 
-/** Bounds of the cells that the network gets at a time. */
-function* runsOf(
-  { cells, hidden, asked = hidden }: HiddenCells,
+/** Bounds of the cells that the network gets at a time: as many as have `maxRows` rows together, one at least. */
+export function* runsOf(
+  count: number,
+  rowsOf: (cell: number) => number,
   maxRows = MAX_ROWS,
 ): Generator<{ readonly first: number; readonly end: number }> {
-  const lengthOf = (cell: number) =>
+  for (let first = 0, end = 0; first < count; first = end) {
+    let rows = rowsOf(end++);
+    for (; end < count; end++) {
+      const more = rowsOf(end);
+      if (rows + more > maxRows) break;
+      rows += more;
+    }
+    yield { first, end };
+  }
+}
+
+/** Rows of cells of which it is given what is hidden and what is asked about, as a model reads them. */
+export function rowsAsked(
+  { base, summaryInput, tokenizer }: Pick<CountModel, "base" | "summaryInput" | "tokenizer">,
+  given: Pick<ChooseQueriesInput, "batch" | "panels" | "hide" | "ask" | "seed" | "step">,
+): Promise<CountRows> {
+  return chooseQueries({
+    ...given,
+    share: baseOf({ base }).share,
+    evidence: tokenizer.maxLength - 1,
+    ...(summaryInput === undefined ? {} : { summary: summaryInput }),
+  });
+}
+
+function runsOfHidden(
+  { cells, hidden, asked = hidden }: HiddenCells,
+  maxRows: number | undefined,
+): ReturnType<typeof runsOf> {
+  const rowsOf = (cell: number) =>
     1 +
     (asked.offsets[cell + 1] ?? 0) -
     (asked.offsets[cell] ?? 0) +
     (cells.offsets[cell + 1] ?? 0) -
     (cells.offsets[cell] ?? 0);
-  const count = cellCount(cells);
-  for (let first = 0, end = 0; first < count; first = end) {
-    let length = 0;
-    for (end = first; end < count && (end === first || length + lengthOf(end) <= maxRows); end++)
-      length += lengthOf(end);
-    yield { first, end };
-  }
+  return runsOf(cellCount(cells), rowsOf, maxRows);
 }
 
 /** One run of the network: cells first .. end - 1. */
@@ -143,22 +166,17 @@ async function predict(
   signal: AbortSignal | undefined,
 ): Promise<CountPrediction> {
   signal?.throwIfAborted();
-  const { summaryInput, tokenizer, native, inferenceWeights } = model;
-  const base = baseOf(model);
   const own = told.rows.subarray(first, end);
   const { offsets, genes, counts, panels, panelGenes } = sliceCells(cells, first, end);
-  const chosen = await chooseQueries({
+  const chosen = await rowsAsked(model, {
     batch: { offsets, genes, counts, panels, cells: own },
     panels: panelGenes,
-    share: base.share,
     hide: sliceGenes(hidden, first, end),
     ask: sliceGenes(asked, first, end),
-    evidence: tokenizer.maxLength - 1,
-    ...(summaryInput === undefined ? {} : { summary: summaryInput }),
     seed: 0,
     step: 0,
   });
   const total = new Float32Array(end - first).fill(Number.NaN);
-  const network = networkRows(chosen, base, { ...told.conditions.of(own), total });
-  return native.predictCounts(network, { weights: inferenceWeights }, signal);
+  const network = networkRows(chosen, baseOf(model), { ...told.conditions.of(own), total });
+  return model.native.predictCounts(network, { weights: model.inferenceWeights }, signal);
 }

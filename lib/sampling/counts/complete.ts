@@ -1,7 +1,7 @@
 import { checkKind, checkOptions } from "../../base/arguments.js";
 import { DdscError } from "../../base/errors.js";
 import type { ToldCells } from "../../counts/network_rows.js";
-import { drawCounts } from "./ask.js";
+import { type AskedCell, drawCounts } from "./ask.js";
 import { type CountSamplingModel, requireBase } from "./model.js";
 import { type CheckedCountSampling, type CountSamplingOptions, checkCountSampling } from "./options.js";
 import { revealPlan, stepsOf } from "./reveals.js";
@@ -45,16 +45,10 @@ export async function* completionSteps(
   cells: CompletionInput,
   options: CountSamplingOptions = {},
 ): AsyncGenerator<CompletionStep> {
-  requireBase(model);
-  checkOptions(options);
-  checkKind("cells", cells, "object");
-  const checked = checkCountSampling(options, model.inferenceWeights);
-  const state = new CountState(cells);
-  const told = toldCells(model, cells, state.cells.length);
-  checkGuided(model, checked);
+  const { state, steps } = begin(model, cells, options);
   let step = 0;
   yield snapshot(state, step);
-  for await (const _ of complete(model, state, told, checked)) yield snapshot(state, ++step);
+  for await (const _ of steps) yield snapshot(state, ++step);
 }
 
 /** `completionSteps` without the steps. */
@@ -63,6 +57,13 @@ export async function completeCells(
   cells: CompletionInput,
   options: CountSamplingOptions = {},
 ): Promise<CompletedCells> {
+  const { state, steps } = begin(model, cells, options);
+  for await (const _ of steps);
+  return visibleCells(state);
+}
+
+/** The cells as they are given, and the steps that complete them. */
+function begin(model: CountSamplingModel, cells: CompletionInput, options: CountSamplingOptions) {
   requireBase(model);
   checkOptions(options);
   checkKind("cells", cells, "object");
@@ -70,8 +71,7 @@ export async function completeCells(
   const state = new CountState(cells);
   const told = toldCells(model, cells, state.cells.length);
   checkGuided(model, checked);
-  for await (const _ of complete(model, state, told, checked));
-  return visibleCells(state);
+  return { state, steps: complete(model, state, told, checked) };
 }
 
 /** Completes the cells of a state; yields after each step. */
@@ -82,36 +82,29 @@ async function* complete(
   options: CheckedCountSampling,
 ): AsyncGenerator<void> {
   const { sampler, guidance, seed, signal } = options;
-  const count = state.cells.length;
-  const plans = Array.from({ length: count }, (_, cell) => revealPlan(sampler, state, cell, seed));
-  const most = Math.max(0, ...Array.from({ length: count }, (_, cell) => state.hidden(cell)));
+  const cells = Array.from(state.cells.keys());
+  const plans = cells.map((cell) => revealPlan(sampler, state, cell, seed));
+  const most = cells.reduce((hidden, cell) => Math.max(hidden, state.hidden(cell)), 0);
   const steps = stepsOf(sampler, most);
   for (let step = 0; step < steps; step++) {
     signal?.throwIfAborted();
-    const cells: number[] = [];
-    const places: Int32Array[] = [];
+    const asked: AskedCell[] = [];
     for (const [cell, plan] of plans.entries()) {
       const { reveal, hide } = plan(step);
       if (hide !== undefined) state.hide(cell, hide);
-      if (reveal.length === 0) continue;
-      cells.push(cell);
-      places.push(reveal);
+      if (reveal.length > 0) asked.push({ cell, places: reveal });
     }
     const gamma =
       guidance.ramp === undefined ? guidance.gamma : 1 + ((guidance.gamma - 1) * (step + 1)) / steps;
-    const asked = { cells, places, told: toldOf(told, cells, count) };
-    const drawn = await drawCounts(model, state, asked, { ...options, step, gamma });
-    for (const [i, cell] of cells.entries())
-      state.reveal(cell, places[i] ?? new Int32Array(0), drawn[i] ?? new Int32Array(0));
+    await drawCounts(model, state, asked, told, { ...options, step, gamma });
     yield;
   }
-  for (let cell = 0; cell < count; cell++) {
-    if (state.hidden(cell) > 0)
-      throw new DdscError(
-        "INTERNAL",
-        `${state.hidden(cell)} genes of cell ${cell} are still hidden after the last step`,
-      );
-  }
+  const stuck = cells.find((cell) => state.hidden(cell) > 0);
+  if (stuck === undefined) return;
+  throw new DdscError(
+    "INTERNAL",
+    `${state.hidden(stuck)} genes of cell ${stuck} are still hidden after the last step`,
+  );
 }
 
 function toldCells(
@@ -150,22 +143,6 @@ function checkGuided({ conditions }: CountSamplingModel, { guidance }: CheckedCo
     "guidance is by conditions, and the model has none; train it with --condition, or leave guidance out",
     { argument: "guidance" },
   );
-}
-
-/** Of what `count` cells are told, that of some. */
-function toldOf({ labels, numbers, total }: ToldCells, cells: readonly number[], count: number): ToldCells {
-  const rows = <T extends Int32Array | Float32Array>(all: T, into: T): T => {
-    const width = count === 0 ? 0 : all.length / count;
-    for (const [i, cell] of cells.entries())
-      into.set(all.subarray(cell * width, (cell + 1) * width), i * width);
-    return into;
-  };
-  const size = (all: { readonly length: number }) => (count === 0 ? 0 : (all.length / count) * cells.length);
-  return {
-    labels: rows(labels, new Int32Array(size(labels))),
-    numbers: rows(numbers, new Float32Array(size(numbers))),
-    total: rows(total, new Float32Array(size(total))),
-  };
 }
 
 function visibleCells(state: CountState): CompletedCells {

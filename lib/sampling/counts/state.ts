@@ -27,6 +27,7 @@ export class CountState {
   readonly #counts: Int32Array;
   readonly #status: Uint8Array;
   readonly #hidden: Int32Array;
+  readonly #expressed: Int32Array;
 
   /** Throws `BATCH_INVALID` where a cell lists a gene twice, out of order, or that its panel does not have. */
   constructor({ visible, panels, hidden }: CellsToComplete) {
@@ -47,10 +48,11 @@ export class CountState {
     this.#counts = new Int32Array(this.#starts[count] ?? 0);
     this.#status = new Uint8Array(this.#counts.length);
     this.#hidden = new Int32Array(count);
+    this.#expressed = new Int32Array(count);
     for (let cell = 0; cell < count; cell++) {
       const start = this.#starts[cell] ?? 0;
       this.#each(cell, visible, (place, i) => {
-        this.#counts[start + place] = visible.counts[i] ?? 0;
+        this.#setCount(cell, start + place, visible.counts[i] ?? 0);
       });
       this.#each(cell, hidden, (place) => {
         if ((this.#counts[start + place] ?? 0) !== 0)
@@ -87,7 +89,7 @@ export class CountState {
   reveal(cell: number, places: Int32Array, counts: Int32Array): void {
     const start = this.#starts[cell] ?? 0;
     for (const [i, place] of places.entries()) {
-      this.#counts[start + place] = counts[i] ?? 0;
+      this.#setCount(cell, start + place, counts[i] ?? 0);
       this.#status[start + place] = DRAWN;
     }
     this.#hidden[cell] = this.hidden(cell) - places.length;
@@ -97,7 +99,7 @@ export class CountState {
   hide(cell: number, places: Int32Array): void {
     const start = this.#starts[cell] ?? 0;
     for (const place of places) {
-      this.#counts[start + place] = 0;
+      this.#setCount(cell, start + place, 0);
       this.#status[start + place] = HIDDEN;
     }
     this.#hidden[cell] = this.hidden(cell) + places.length;
@@ -105,10 +107,7 @@ export class CountState {
 
   /** Visible genes of a cell with a count above 0. */
   expressed(cell: number): number {
-    let expressed = 0;
-    for (let i = this.#starts[cell] ?? 0; i < (this.#starts[cell + 1] ?? 0); i++)
-      if ((this.#counts[i] ?? 0) > 0) expressed++;
-    return expressed;
+    return this.#expressed[cell] ?? 0;
   }
 
   /** What is visible of some cells, and what is hidden. */
@@ -144,6 +143,12 @@ export class CountState {
       },
       hide: { offsets: hiddenOffsets, genes: hidden },
     };
+  }
+
+  #setCount(cell: number, at: number, count: number): void {
+    const before = Number((this.#counts[at] ?? 0) > 0);
+    this.#expressed[cell] = this.expressed(cell) + Number(count > 0) - before;
+    this.#counts[at] = count;
   }
 
   #placesOf(cell: number, status: number): Int32Array {
