@@ -123,22 +123,25 @@ export function placesByLabel(labels: readonly string[]): Map<string, Int32Array
   return new Map([...places].map(([label, list]) => [label, Int32Array.from(list)]));
 }
 
-/** Columns as rows: the same counts, of each of `width` columns by ascending row. */
-export function transpose({ offsets, columns, counts }: SparseCounts, width: number): SparseCounts {
+/** Columns as rows: the same values, of each of `width` columns by ascending row. */
+export function transpose<T extends Int32Array | Float32Array>(
+  { offsets, columns, values }: { offsets: Int32Array; columns: Int32Array; values: T },
+  width: number,
+): { offsets: Int32Array; columns: Int32Array; values: T } {
   const starts = new Int32Array(width + 1);
   for (const column of columns) starts[column + 1] = (starts[column + 1] as number) + 1;
   for (let i = 0; i < width; i++) starts[i + 1] = (starts[i + 1] as number) + (starts[i] as number);
   const next = starts.slice();
   const rows = new Int32Array(columns.length);
-  const values = new Int32Array(columns.length);
+  const moved = values.slice() as T;
   for (let row = 0; row + 1 < offsets.length; row++) {
     for (let i = offsets[row] as number; i < (offsets[row + 1] as number); i++) {
       const column = columns[i] as number;
       const place = next[column] as number;
       next[column] = place + 1;
       rows[place] = row;
-      values[place] = counts[i] as number;
+      moved[place] = values[i] as number;
     }
   }
-  return { offsets: starts, columns: rows, counts: values };
+  return { offsets: starts, columns: rows, values: moved };
 }

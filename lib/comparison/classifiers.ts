@@ -1,9 +1,9 @@
 import { Purpose, RandomStream } from "../base/random.js";
+import { isTurnOver, takeTurn } from "../base/turns.js";
 import { type CellResamples, percentiles } from "../evaluation/counts/bootstrap.js";
 import { type CellRows, rowCount } from "./cell_rows.js";
 import { binFeatures, featuresOf } from "./features.js";
 import { fitLogistic, logOdds } from "./logistic_regression.js";
-import type { Pace } from "./pace.js";
 import { forestScores } from "./random_forest.js";
 import type { ClassifierScores } from "./scores.js";
 
@@ -32,25 +32,25 @@ export async function classify(
   generated: CellRows,
   resamples: { readonly real: CellResamples; readonly generated: CellResamples },
   seed: number,
-  pace: Pace,
+  signal: AbortSignal | undefined,
 ): Promise<ClassifierScores> {
   const features = featuresOf(real, generated);
   const cells = rowCount(real) + rowCount(generated);
   const isPositive = new Uint8Array(cells).fill(1, rowCount(real));
   const folds = dealFolds(isPositive, seed);
-  const binned = await binFeatures(features, pace);
+  const binned = await binFeatures(features, signal);
   const logistic = new Float64Array(cells);
   const forest = new Float64Array(cells);
   const places = Int32Array.from(folds.keys());
   for (let fold = 0; fold < FOLDS; fold++) {
     const train = places.filter((cell) => folds[cell] !== fold);
     const test = places.filter((cell) => folds[cell] === fold);
-    const model = await fitLogistic(features, isPositive, train, STRENGTH, pace);
+    const model = await fitLogistic(features, isPositive, train, STRENGTH, signal);
     const grown = await forestScores(binned, isPositive, train, test, {
       trees: TREES,
       seed,
       number: fold,
-      pace,
+      signal,
     });
     for (const [i, odds] of logOdds(features, model, test).entries()) logistic[test[i] as number] = odds;
     for (const [i, share] of grown.entries()) forest[test[i] as number] = share;
@@ -60,7 +60,7 @@ export async function classify(
   const larger = aucs[ofForest > ofLogistic ? 1 : 0] as FoldedAuc;
   const values: number[] = [];
   for (let resample = 0; resample < resamples.real.resamples; resample++) {
-    if (pace.isDue) await pace.rest();
+    if (isTurnOver()) await takeTurn(signal);
     const times = new Uint8Array(cells);
     times.set(resamples.real.times(resample));
     times.set(resamples.generated.times(resample), rowCount(real));

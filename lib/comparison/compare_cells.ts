@@ -1,11 +1,11 @@
 import { checkOptions } from "../base/arguments.js";
 import { checkNumber, checkOptionNames, DdscError } from "../base/errors.js";
 import { Purpose, RandomStream } from "../base/random.js";
+import { takeTurn } from "../base/turns.js";
 import { type CountCells, cellCount, checkCells, chooseCells } from "../evaluation/counts/count_cells.js";
 import { chooseWithoutReplacement } from "../tokenizer/choose.js";
 import { type CellRows, commonGenes, placesByLabel, rowCount, rowsOf, takeRows } from "./cell_rows.js";
 import { type ComparedCells, type MeasureOptions, measureAll } from "./measure.js";
-import { Pace } from "./pace.js";
 import type { CellComparison, GroupComparison } from "./scores.js";
 
 /** Options of `compareCells`. */
@@ -65,8 +65,8 @@ export async function compareCells(
     max: Number.MAX_SAFE_INTEGER,
     integer: true,
   });
-  const pace = new Pace(options.signal);
-  await pace.rest();
+  const { signal } = options;
+  await takeTurn(signal);
   const halves = options.training === undefined ? halve(real, seed) : undefined;
   const [compared, training] = halves ?? [real, options.training as CountCells];
   const least = 2 * FEW_CELLS;
@@ -79,7 +79,7 @@ export async function compareCells(
     generated: rowsOf(generated, genes),
     training: rowsOf(training, genes),
   };
-  const measuring: MeasureOptions = { seed, resamples, pace };
+  const measuring: MeasureOptions = { seed, resamples, signal };
   const hasGroups = real.labels !== undefined && generated.labels !== undefined;
   // Too many groups are told before the work, not after it.
   const labels = hasGroups ? groupLabels(rows) : [];

@@ -1,5 +1,5 @@
+import { isTurnOver, takeTurn } from "../base/turns.js";
 import { type CellRows, rowCount } from "./cell_rows.js";
-import type { Pace } from "./pace.js";
 import { pearson } from "./statistics.js";
 
 /** Genes whose correlations are compared, at most. */
@@ -12,7 +12,7 @@ const MOST_GENES = 200;
 export async function compareCorrelations(
   real: CellRows,
   generated: CellRows,
-  pace: Pace,
+  signal: AbortSignal | undefined,
 ): Promise<number | null> {
   const [inReal, inGenerated] = [spread(real), spread(generated)];
   const sums = new Float64Array(real.genes);
@@ -23,7 +23,7 @@ export async function compareCorrelations(
     .sort((a, b) => (sums[b] as number) - (sums[a] as number) || a - b)
     .subarray(0, MOST_GENES);
   if (genes.length < 3) return null;
-  return pearson(await correlations(real, genes, pace), await correlations(generated, genes, pace));
+  return pearson(await correlations(real, genes, signal), await correlations(generated, genes, signal));
 }
 
 /** Whether each gene has two different counts, [genes]. */
@@ -44,12 +44,16 @@ function spread(rows: CellRows): Uint8Array {
 }
 
 /** Upper triangle of the correlation matrix of some genes, row by row. */
-async function correlations(rows: CellRows, genes: Int32Array, pace: Pace): Promise<Float64Array> {
+async function correlations(
+  rows: CellRows,
+  genes: Int32Array,
+  signal: AbortSignal | undefined,
+): Promise<Float64Array> {
   const standard = standardised(rows, genes);
   const triangle = new Float64Array((genes.length * (genes.length - 1)) / 2);
   let place = 0;
   for (const [i, x] of standard.entries()) {
-    if (pace.isDue) await pace.rest();
+    if (isTurnOver()) await takeTurn(signal);
     for (const y of standard.slice(i + 1)) {
       let sum = 0;
       for (let cell = 0; cell < x.length; cell++) sum += (x[cell] as number) * (y[cell] as number);

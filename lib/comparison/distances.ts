@@ -1,5 +1,5 @@
+import { isTurnOver, takeTurn } from "../base/turns.js";
 import { type CellRows, rowCount } from "./cell_rows.js";
-import type { Pace } from "./pace.js";
 
 /** Cells whose distances to another cell are computed together. */
 const LANES = 8;
@@ -18,11 +18,11 @@ interface Block {
 export async function meanDistance(
   cells: CellRows,
   others: CellRows | undefined,
-  pace: Pace,
+  signal: AbortSignal | undefined,
 ): Promise<number> {
   let sum = 0;
   const within = others === undefined;
-  await eachDistance(cells, others ?? cells, within, pace, (first, other, distances, size) => {
+  await eachDistance(cells, others ?? cells, within, signal, (first, other, distances, size) => {
     // Within a set each pair counts once.
     const lanes = within ? Math.min(size, other - first) : size;
     for (let lane = 0; lane < lanes; lane++) sum += distances[lane] as number;
@@ -39,11 +39,11 @@ export async function meanDistance(
 export async function nearestDistances(
   cells: CellRows,
   others: CellRows,
-  pace: Pace,
+  signal: AbortSignal | undefined,
   own?: Int32Array,
 ): Promise<Float64Array> {
   const nearest = new Float64Array(rowCount(cells)).fill(Number.POSITIVE_INFINITY);
-  await eachDistance(cells, others, false, pace, (first, other, distances, size) => {
+  await eachDistance(cells, others, false, signal, (first, other, distances, size) => {
     for (let lane = 0; lane < size; lane++) {
       const cell = first + lane;
       const distance = distances[lane] as number;
@@ -58,7 +58,7 @@ async function eachDistance(
   cells: CellRows,
   others: CellRows,
   laterOnly: boolean,
-  pace: Pace,
+  signal: AbortSignal | undefined,
   visit: (first: number, other: number, distances: Float64Array, size: number) => void,
 ): Promise<void> {
   const block: Block = { lanes: new Float64Array(cells.genes * LANES), squares: new Float64Array(LANES) };
@@ -68,7 +68,7 @@ async function eachDistance(
     const size = Math.min(LANES, rowCount(cells) - first);
     fill(block, cells, first, size);
     for (let other = laterOnly ? first + 1 : 0; other < rowCount(others); other++) {
-      if (other % 64 === 0 && pace.isDue) await pace.rest();
+      if (other % 64 === 0 && isTurnOver()) await takeTurn(signal);
       multiply(block.lanes, others, other, products);
       for (let lane = 0; lane < size; lane++) {
         const square =

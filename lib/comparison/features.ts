@@ -1,6 +1,6 @@
 import { lowerBound } from "../base/search.js";
-import { type CellRows, rowCount } from "./cell_rows.js";
-import type { Pace } from "./pace.js";
+import { isTurnOver, takeTurn } from "../base/turns.js";
+import { type CellRows, rowCount, transpose } from "./cell_rows.js";
 
 /** Features of cells for a classifier, sparse: log1p of each gene's count, and as the last one log1p of the total. */
 export interface Features {
@@ -61,30 +61,16 @@ export function featuresOf(...sets: readonly CellRows[]): Features {
  */
 export async function binFeatures(
   { width, offsets, columns, values }: Features,
-  pace: Pace,
+  signal: AbortSignal | undefined,
 ): Promise<BinnedFeatures> {
   const cells = offsets.length - 1;
-  const starts = new Int32Array(width + 1);
-  for (const column of columns) starts[column + 1] = (starts[column + 1] as number) + 1;
-  for (let i = 0; i < width; i++) starts[i + 1] = (starts[i + 1] as number) + (starts[i] as number);
-  const next = starts.slice();
-  const rows = new Int32Array(columns.length);
-  const sorted = new Float32Array(columns.length);
-  for (let cell = 0; cell < cells; cell++) {
-    for (let i = offsets[cell] as number; i < (offsets[cell + 1] as number); i++) {
-      const column = columns[i] as number;
-      const place = next[column] as number;
-      next[column] = place + 1;
-      rows[place] = cell;
-      sorted[place] = values[i] as number;
-    }
-  }
+  const { offsets: starts, columns: rows, values: sorted } = transpose({ offsets, columns, values }, width);
   const kept: Uint8Array[] = [];
   for (let column = 0; column < width; column++) {
     const [start, end] = [starts[column] as number, starts[column + 1] as number];
     const own = sorted.subarray(start, end);
     const edges = binEdges(own, cells);
-    if (pace.isDue) await pace.rest();
+    if (isTurnOver()) await takeTurn(signal);
     if (edges.length === 0) continue;
     const bins = new Uint8Array(cells);
     for (const [i, value] of own.entries()) bins[rows[start + i] as number] = lowerBound(edges, value);

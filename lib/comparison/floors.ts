@@ -1,7 +1,7 @@
 import { negativeBinomialOfSize } from "../base/count_draws.js";
 import { Purpose, RandomStream } from "../base/random.js";
+import { isTurnOver, takeTurn } from "../base/turns.js";
 import { type CellRows, placesByLabel, takeRows, transpose, withLogs } from "./cell_rows.js";
-import type { Pace } from "./pace.js";
 
 /** Steps of random streams, apart from those of training and simulation. */
 const DRAW_STEP = 2 ** 43 + 256;
@@ -21,7 +21,7 @@ export async function drawNegativeBinomial(
   training: CellRows,
   templates: Int32Array,
   seed: number,
-  pace: Pace,
+  signal: AbortSignal | undefined,
 ): Promise<CellRows> {
   const types = placesByLabel(training.labels);
   const shares = new Map([...types].map(([type, places]) => [type, sharesOf(training, places)]));
@@ -45,20 +45,24 @@ export async function drawNegativeBinomial(
     }
     offsets[i + 1] = columns.length;
     labels.push(label);
-    if (pace.isDue) await pace.rest();
+    if (isTurnOver()) await takeTurn(signal);
   }
   const sparse = { offsets, columns: Int32Array.from(columns), counts: Int32Array.from(counts) };
   return withLogs(sparse, training.genes, labels);
 }
 
 /** Cells of which each gene's counts, zeros too, are permuted at random among the cells of the same type. */
-export async function permuteWithinTypes(cells: CellRows, seed: number, pace: Pace): Promise<CellRows> {
+export async function permuteWithinTypes(
+  cells: CellRows,
+  seed: number,
+  signal: AbortSignal | undefined,
+): Promise<CellRows> {
   const parts: CellRows[] = [];
   const placeOf = new Int32Array(cells.totals.length);
   let done = 0;
   for (const [number, places] of [...placesByLabel(cells.labels).values()].entries()) {
     const own = takeRows(cells, places);
-    const genes = transpose(own, cells.genes);
+    const genes = transpose({ ...own, values: own.counts }, cells.genes);
     const stream = new RandomStream(seed, Purpose.shuffle, PERMUTE_STEP, number);
     // Any order will do to go on from: what is drawn from it is uniform.
     const order = Int32Array.from(places.keys());
@@ -72,9 +76,10 @@ export async function permuteWithinTypes(cells: CellRows, seed: number, pace: Pa
         order[at] = cell;
         genes.columns[i] = cell;
       }
-      if (pace.isDue) await pace.rest();
+      if (isTurnOver()) await takeTurn(signal);
     }
-    parts.push(withLogs(transpose(genes, places.length), cells.genes, own.labels));
+    const { offsets, columns, values: counts } = transpose(genes, places.length);
+    parts.push(withLogs({ offsets, columns, counts }, cells.genes, own.labels));
     for (const [i, cell] of places.entries()) placeOf[cell] = done + i;
     done += places.length;
   }

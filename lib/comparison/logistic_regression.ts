@@ -1,5 +1,5 @@
+import { isTurnOver, takeTurn } from "../base/turns.js";
 import type { Features } from "./features.js";
-import type { Pace } from "./pace.js";
 
 /** A fitted logistic regression: the log odds of class 1 are offset + sum of weight times feature. */
 export interface LogisticModel {
@@ -30,7 +30,7 @@ export async function fitLogistic(
   isPositive: Uint8Array,
   train: Int32Array,
   strength: number,
-  pace: Pace,
+  signal: AbortSignal | undefined,
 ): Promise<LogisticModel> {
   const problem = new LogisticProblem(features, isPositive, train, strength);
   const size = features.width + 1;
@@ -38,7 +38,7 @@ export async function fitLogistic(
   let point: Float64Array = new Float64Array(size);
   let { value, gradient } = problem.evaluate(point);
   for (let iteration = 0; iteration < MOST_ITERATIONS; iteration++) {
-    if (pace.isDue) await pace.rest();
+    if (isTurnOver()) await takeTurn(signal);
     if (largest(gradient) <= TOLERANCE * train.length) break;
     const direction = descent(gradient, steps);
     const slope = dot(gradient, direction);
@@ -49,7 +49,7 @@ export async function fitLogistic(
       length /= 2;
       next = moved(point, direction, length);
       found = problem.evaluate(next);
-      if (pace.isDue) await pace.rest();
+      if (isTurnOver()) await takeTurn(signal);
     }
     const step = next.map((each, i) => each - (point[i] as number));
     const change = found.gradient.map((each, i) => each - (gradient[i] as number));

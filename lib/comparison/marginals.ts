@@ -1,7 +1,7 @@
 import { type CellResamples, percentiles } from "../evaluation/counts/bootstrap.js";
 import { type CellRows, rowCount } from "./cell_rows.js";
 import type { MeanVarianceScores, Quartiles, TotalsScores, ZeroFractionScores } from "./scores.js";
-import { mean, pearson, quantile, rmsDifference } from "./statistics.js";
+import { mean, pearson, quartiles, rmsDifference } from "./statistics.js";
 
 /** Sums over the cells by gene. */
 interface GeneSums {
@@ -96,11 +96,6 @@ export function compareMoments(real: GeneSums, generated: GeneSums): MeanVarianc
     mean: compare(real.means, generated.means),
     variance: compare(real.variances, generated.variances),
   };
-}
-
-function quartiles(values: Float64Array): Quartiles {
-  const sorted = values.slice().sort();
-  return { q1: quantile(sorted, 0.25), median: quantile(sorted, 0.5), q3: quantile(sorted, 0.75) };
 }
 
 /** Share of the genes without a count, [cells]. */

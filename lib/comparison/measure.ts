@@ -1,3 +1,4 @@
+import { takeTurn } from "../base/turns.js";
 import { CellResamples } from "../evaluation/counts/bootstrap.js";
 import { type CellRows, rowCount, takeRows } from "./cell_rows.js";
 import { classify } from "./classifiers.js";
@@ -6,7 +7,6 @@ import { meanDistance, nearestDistances } from "./distances.js";
 import { drawNegativeBinomial, permuteWithinTypes } from "./floors.js";
 import { compareMoments, compareTotals, compareZeros, geneSums } from "./marginals.js";
 import { compareNearest } from "./memorisation.js";
-import type { Pace } from "./pace.js";
 import type { ComparisonBounds, ComparisonScores } from "./scores.js";
 
 /** What is compared: as many real as generated cells, and training cells, at least as many. */
@@ -22,7 +22,7 @@ export interface ComparedCells {
 export interface MeasureOptions {
   readonly seed: number;
   readonly resamples: number;
-  readonly pace: Pace;
+  readonly signal: AbortSignal | undefined;
 }
 
 /** All measures of the generated cells, of the ceiling and of the floors. */
@@ -30,13 +30,13 @@ export async function measureAll(
   { real, generated, training, others }: ComparedCells,
   options: MeasureOptions,
 ): Promise<ComparisonScores & ComparisonBounds> {
-  const { seed, pace } = options;
+  const { seed, signal } = options;
   const measures = await Measures.against(real, training, options);
   const scores = await measures.of(generated);
   const ceiling = await measures.of(takeRows(training, others), others);
-  const drawn = await drawNegativeBinomial(training, others, seed, pace);
+  const drawn = await drawNegativeBinomial(training, others, seed, signal);
   const negativeBinomial = await measures.of(drawn);
-  const permuted = takeRows(await permuteWithinTypes(training, seed, pace), others);
+  const permuted = takeRows(await permuteWithinTypes(training, seed, signal), others);
   return { ...scores, ceiling, floors: { negativeBinomial, shuffled: await measures.of(permuted) } };
 }
 
@@ -67,38 +67,38 @@ class Measures {
   }
 
   static async against(real: CellRows, training: CellRows, options: MeasureOptions): Promise<Measures> {
-    const { resamples, seed, pace } = options;
+    const { resamples, seed, signal } = options;
     const ofReal = new CellResamples(rowCount(real), resamples, seed);
-    await pace.rest();
+    await takeTurn(signal);
     // Streams have the resample's number as their cell: the last bit of the seed tells the two kinds of cells apart.
     const ofGenerated = new CellResamples(rowCount(real), resamples, seed % 2 === 0 ? seed + 1 : seed - 1);
-    await pace.rest();
-    const within = await meanDistance(real, undefined, pace);
-    const nearest = await nearestDistances(real, training, pace);
+    await takeTurn(signal);
+    const within = await meanDistance(real, undefined, signal);
+    const nearest = await nearestDistances(real, training, signal);
     const drawn = { real: ofReal, generated: ofGenerated };
     return new Measures(real, training, options, drawn, within, nearest);
   }
 
   /** @param own where the cells are themselves training cells, their places among them */
   async of(cells: CellRows, own?: Int32Array): Promise<ComparisonScores> {
-    const { seed, pace } = this.#options;
+    const { seed, signal } = this.#options;
     const real = this.#real;
     const resamples = this.#resamples;
     const sums = { real: geneSums(real), generated: geneSums(cells) };
-    const nearest = await nearestDistances(cells, this.#training, pace, own);
+    const nearest = await nearestDistances(cells, this.#training, signal, own);
     const [between, within] = [
-      await meanDistance(real, cells, pace),
-      await meanDistance(cells, undefined, pace),
+      await meanDistance(real, cells, signal),
+      await meanDistance(cells, undefined, signal),
     ];
-    const auc = await classify(real, cells, resamples, seed, pace);
+    const auc = await classify(real, cells, resamples, seed, signal);
     const zeroFraction = compareZeros(real, cells, sums, resamples);
-    await pace.rest();
+    await takeTurn(signal);
     return {
       auc,
       zeroFraction,
       totals: compareTotals(real, cells),
       meanVariance: compareMoments(sums.real, sums.generated),
-      correlationStructure: await compareCorrelations(real, cells, pace),
+      correlationStructure: await compareCorrelations(real, cells, signal),
       energyDistance: 2 * between - this.#within - within,
       memorisation: compareNearest({ real: this.#nearest, generated: nearest }, resamples),
     };

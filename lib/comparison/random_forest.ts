@@ -1,6 +1,6 @@
 import { Purpose, RandomStream } from "../base/random.js";
+import { isTurnOver, takeTurn } from "../base/turns.js";
 import type { BinnedFeatures } from "./features.js";
-import type { Pace } from "./pace.js";
 
 /** What a forest is grown with. */
 export interface ForestOptions {
@@ -8,7 +8,7 @@ export interface ForestOptions {
   readonly seed: number;
   /** Tells forests of one seed apart, 0 to 1023. */
   readonly number: number;
-  readonly pace: Pace;
+  readonly signal: AbortSignal | undefined;
 }
 
 /** Step of the stream `Purpose.shuffle` that trees draw from, apart from an epoch's. */
@@ -30,14 +30,14 @@ export async function forestScores(
   isPositive: Uint8Array,
   train: Int32Array,
   test: Int32Array,
-  { trees, seed, number, pace }: ForestOptions,
+  { trees, seed, number, signal }: ForestOptions,
 ): Promise<Float64Array> {
   const scores = new Float64Array(test.length);
   const grower = new TreeGrower(features, isPositive, train.length);
   for (let tree = 0; tree < trees; tree++) {
     const stream = new RandomStream(seed, Purpose.shuffle, TREE_STEP + number, tree);
     const sample = Int32Array.from(train, () => train[stream.below(train.length)] as number);
-    await grower.grow(sample, stream, pace);
+    await grower.grow(sample, stream, signal);
     for (const [i, cell] of test.entries()) scores[i] = (scores[i] as number) + grower.shareAt(cell);
   }
   return scores.map((score) => score / trees);
@@ -69,11 +69,11 @@ class TreeGrower {
   }
 
   /** Grows a tree on a sample of cells, which is put in another order. */
-  async grow(sample: Int32Array, stream: RandomStream, pace: Pace): Promise<void> {
+  async grow(sample: Int32Array, stream: RandomStream, signal: AbortSignal | undefined): Promise<void> {
     let nodes = 1;
     const open = [{ node: 0, start: 0, end: sample.length }];
     for (let next = open.pop(); next !== undefined; next = open.pop()) {
-      if (pace.isDue) await pace.rest();
+      if (isTurnOver()) await takeTurn(signal);
       const { node, start, end } = next;
       const positive = this.#count(sample, start, end);
       this.#share[node] = positive / (end - start);

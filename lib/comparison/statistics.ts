@@ -1,3 +1,5 @@
+import { quantile } from "../base/quantile.js";
+
 /** Pearson correlation of two lists; null where either is constant or there are fewer than two values. */
 export function pearson(x: ArrayLike<number>, y: ArrayLike<number>): number | null {
   const size = x.length;
@@ -26,15 +28,19 @@ export function mean(values: ArrayLike<number>): number {
   return sum / values.length;
 }
 
-/** A quantile of ascending values, between neighbours linearly (as numpy's default). */
-export function quantile(sorted: ArrayLike<number>, share: number): number {
-  const place = share * (sorted.length - 1);
-  const lower = Math.floor(place);
-  const low = sorted[lower] as number;
-  return low + (place - lower) * ((sorted[Math.min(lower + 1, sorted.length - 1)] as number) - low);
+/** Lower quartile, median and upper quartile of some values. */
+export function quartiles(values: Float64Array): { q1: number; median: number; q3: number } {
+  const sorted = values.slice().sort();
+  const at = (place: number) => sorted[place] as number;
+  const [q1, median, q3] = [0.25, 0.5, 0.75].map((share) => quantile(sorted.length, at, share)) as [
+    number,
+    number,
+    number,
+  ];
+  return { q1, median, q3 };
 }
 
 /** Median of some values. */
 export function median(values: Float64Array): number {
-  return quantile(values.slice().sort(), 0.5);
+  return quartiles(values).median;
 }

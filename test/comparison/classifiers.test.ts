@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { classify, dealFolds, FoldedAuc } from "../../lib/comparison/classifiers.js";
-import { Pace } from "../../lib/comparison/pace.js";
 import { CellResamples } from "../../lib/evaluation/counts/bootstrap.js";
 import { poisson } from "../evaluation/counts/support.js";
 import { rowsFrom, streamOf } from "./support.js";
@@ -37,7 +36,7 @@ describe("the AUC of classifiers", () => {
     const means = [5, 5, 5, 5];
     const real = poissonCells(100, means, 1);
     const generated = poissonCells(100, [60, 5, 5, 5], 2);
-    const scores = await classify(real, generated, resamplesOf(100), 0, new Pace());
+    const scores = await classify(real, generated, resamplesOf(100), 0, undefined);
     expect(scores).toMatchObject({ value: 1, low: 1, high: 1, logistic: 1, forest: 1 });
   });
 
@@ -48,7 +47,7 @@ describe("the AUC of classifiers", () => {
       poissonCells(300, means, 4),
       resamplesOf(300),
       0,
-      new Pace(),
+      undefined,
     );
     expect(scores.logistic).toBeGreaterThan(0.44);
     expect(scores.logistic).toBeLessThan(0.56);
@@ -65,7 +64,7 @@ describe("the AUC of classifiers", () => {
       poissonCells(cells, [25, 3], 6),
       resamplesOf(cells),
       0,
-      new Pace(),
+      undefined,
     );
     const best = bestAuc(20, 25);
     expect(best).toBeCloseTo(0.772, 2);

@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import { fitLogistic, logOdds } from "../../lib/comparison/logistic_regression.js";
-import { Pace } from "../../lib/comparison/pace.js";
 import { featuresFrom, normals } from "./support.js";
 
 const every = (size: number) => Int32Array.from({ length: size }, (_, i) => i);
@@ -34,7 +33,7 @@ describe("logistic regression", () => {
     ],
   ])("has the log odds of scikit-learn at C = %f", async (strength, expected) => {
     const features = featuresFrom(dense);
-    const model = await fitLogistic(features, isPositive, every(10), strength, new Pace());
+    const model = await fitLogistic(features, isPositive, every(10), strength, undefined);
     const odds = logOdds(features, model, every(10));
     for (const [i, value] of expected.entries()) expect(odds[i]).toBeCloseTo(value, 2);
   });
@@ -42,7 +41,7 @@ describe("logistic regression", () => {
   it("gives a constant feature no weight, and more cells of one class an intercept", async () => {
     const features = featuresFrom(normals(200, 1, 1).map(([x]) => [x!, 3]));
     const labels = Uint8Array.from({ length: 200 }, (_, i) => (i % 4 === 0 ? 1 : 0));
-    const model = await fitLogistic(features, labels, every(200), 1, new Pace());
+    const model = await fitLogistic(features, labels, every(200), 1, undefined);
     expect(model.weights[1]).toBe(0);
     const odds = logOdds(features, model, every(200));
     const predicted = odds.reduce((sum, z) => sum + 1 / (1 + Math.exp(-z)), 0) / 200;
@@ -55,7 +54,7 @@ describe("logistic regression", () => {
     const [one, other] = await Promise.all(
       [plain, plain.map(([x, y]) => [x!, 1000 * y!])].map(async (values) => {
         const features = featuresFrom(values);
-        return logOdds(features, await fitLogistic(features, labels, every(100), 1, new Pace()), every(100));
+        return logOdds(features, await fitLogistic(features, labels, every(100), 1, undefined), every(100));
       }),
     );
     for (const [i, value] of one!.entries()) expect(other![i]).toBeCloseTo(value, 2);

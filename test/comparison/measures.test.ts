@@ -4,11 +4,9 @@ import { compareCorrelations } from "../../lib/comparison/correlations.js";
 import { meanDistance, nearestDistances } from "../../lib/comparison/distances.js";
 import { compareMoments, compareTotals, compareZeros, geneSums } from "../../lib/comparison/marginals.js";
 import { compareNearest, ResampledMedian } from "../../lib/comparison/memorisation.js";
-import { Pace } from "../../lib/comparison/pace.js";
 import { CellResamples } from "../../lib/evaluation/counts/bootstrap.js";
 import { rowsFrom, streamOf } from "./support.js";
 
-const pace = new Pace();
 const dense = fc.array(fc.array(fc.integer({ min: 0, max: 6 }), { minLength: 4, maxLength: 4 }), {
   minLength: 2,
   maxLength: 20,
@@ -30,13 +28,13 @@ describe("distances", () => {
         const within = a.flatMap((row, i) =>
           a.filter((_, j) => j !== i).map((other) => distance(row, other)),
         );
-        expect(await meanDistance(x, y, pace)).toBeCloseTo(average(between), 5);
-        expect(await meanDistance(x, undefined, pace)).toBeCloseTo(average(within), 5);
-        const nearest = await nearestDistances(x, y, pace);
+        expect(await meanDistance(x, y, undefined)).toBeCloseTo(average(between), 5);
+        expect(await meanDistance(x, undefined, undefined)).toBeCloseTo(average(within), 5);
+        const nearest = await nearestDistances(x, y, undefined);
         for (const [i, row] of a.entries()) {
           expect(nearest[i]).toBeCloseTo(Math.min(...b.map((other) => distance(row, other))), 5);
         }
-        const own = await nearestDistances(x, x, pace, Int32Array.from(a.keys()));
+        const own = await nearestDistances(x, x, undefined, Int32Array.from(a.keys()));
         for (const [i, row] of a.entries()) {
           const others = a.filter((_, j) => j !== i).map((other) => distance(row, other));
           expect(own[i]).toBeCloseTo(Math.min(...others), 5);
@@ -50,7 +48,7 @@ describe("distances", () => {
     const cells = Array.from({ length: 40 }, (_, i) =>
       Array.from({ length: 50 }, (_, gene) => (i * gene) % 13),
     );
-    expect(Math.max(...(await nearestDistances(rowsFrom(cells), rowsFrom(cells), pace)))).toBe(0);
+    expect(Math.max(...(await nearestDistances(rowsFrom(cells), rowsFrom(cells), undefined)))).toBe(0);
   });
 });
 
@@ -125,7 +123,7 @@ describe("the structure of correlations", () => {
         const genes = [0, 1, 2, 3].filter((gene) => varies(a, gene) && varies(b, gene));
         const pairs = genes.flatMap((i) => genes.filter((j) => j > i).map((j) => [i, j] as const));
         const [x, y] = [a, b].map((rows) => pairs.map(([i, j]) => correlation(logs(rows, i), logs(rows, j))));
-        const found = await compareCorrelations(rowsFrom(a), rowsFrom(b), pace);
+        const found = await compareCorrelations(rowsFrom(a), rowsFrom(b), undefined);
         if (genes.length < 3) expect(found).toBeNull();
         // Where all correlations of a matrix are the same but for rounding, nothing is to be said.
         else if (Math.min(spreadOf(x!), spreadOf(y!)) > 1e-6)
@@ -156,7 +154,7 @@ describe("the structure of correlations", () => {
         ),
       );
     };
-    expect(await compareCorrelations(cells(0), cells(5), pace)).toBeCloseTo(1, 6);
+    expect(await compareCorrelations(cells(0), cells(5), undefined)).toBeCloseTo(1, 6);
   });
 });
 

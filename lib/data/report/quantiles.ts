@@ -1,3 +1,4 @@
+import { quantile } from "../../base/quantile.js";
 import { Purpose, RandomStream } from "../../base/random.js";
 
 /** Minimum, quartiles, maximum and mean of a quantity. */
@@ -44,20 +45,15 @@ export class RunningQuantiles {
   }
 }
 
-/** Quantiles by linear interpolation between order statistics, as NumPy's default; `at` gives the place-th lowest of `count`. */
+/** Quantiles as `quantile` has them; 0 of no value. */
 export function interpolate(count: number, at: (place: number) => number, mean: number): Quantiles {
-  const quantile = (share: number): number => {
-    if (count === 0) return 0;
-    const place = share * (count - 1);
-    const low = at(Math.floor(place));
-    return low + (at(Math.ceil(place)) - low) * (place - Math.floor(place));
-  };
+  const found = (share: number): number => (count === 0 ? 0 : quantile(count, at, share));
   return {
-    min: quantile(0),
-    q25: quantile(0.25),
-    median: quantile(0.5),
-    q75: quantile(0.75),
-    max: quantile(1),
+    min: found(0),
+    q25: found(0.25),
+    median: found(0.5),
+    q75: found(0.75),
+    max: found(1),
     mean,
   };
 }

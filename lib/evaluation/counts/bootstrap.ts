@@ -1,3 +1,4 @@
+import { quantile } from "../../base/quantile.js";
 import { Purpose, RandomStream } from "../../base/random.js";
 
 /** A number and its 95% interval. */
@@ -82,14 +83,8 @@ export class CellResamples {
 /** 2.5% and 97.5% of some values, between neighbours linearly. */
 export function percentiles(values: readonly number[]): { low: number; high: number } {
   const sorted = Float64Array.from(values).sort();
-  const at = (share: number) => {
-    const place = share * (sorted.length - 1);
-    const lower = Math.floor(place);
-    const low = sorted[lower] as number;
-    const high = sorted[Math.min(lower + 1, sorted.length - 1)] as number;
-    return low + (place - lower) * (high - low);
-  };
-  return { low: at(0.025), high: at(0.975) };
+  const at = (place: number) => sorted[place] as number;
+  return { low: quantile(sorted.length, at, 0.025), high: quantile(sorted.length, at, 0.975) };
 }
 
 function sum(values: Float64Array): number {
