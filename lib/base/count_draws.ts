@@ -30,7 +30,7 @@ export function negativeBinomialOfSize(stream: RandomStream, mean: number, size:
 }
 
 /** Gamma with scale 1 (Marsaglia and Tsang, 2000; below shape 1 boosted by a power of a uniform). */
-function gamma(stream: RandomStream, shape: number): number {
+export function gamma(stream: RandomStream, shape: number): number {
   if (shape < 1) return gamma(stream, shape + 1) * (1 - stream.uniform()) ** (1 / shape);
   const d = shape - 1 / 3;
   const c = 1 / Math.sqrt(9 * d);

@@ -4,7 +4,7 @@ import { isTurnOver, takeTurn } from "../base/turns.js";
 import type { SummaryPool } from "../native/counts.js";
 import { END_GENE, type RaggedBatch } from "../tokenizer/ragged_batch.js";
 import { CellSample, type SampledCell } from "./cell_sample.js";
-import type { CountBase } from "./count_base.js";
+import { type CountBase, shareOf } from "./count_base.js";
 import { type Matrix, principalComponents } from "./principal_components.js";
 
 /** The saved form of a `CellSummary`. */
@@ -248,7 +248,7 @@ async function residuals(
     [...panelsOf(cells, panels, base)].map(([number, panel]) => [
       number,
       {
-        share: panel.reduce((sum, gene) => sum + (base.share[gene] as number), 0),
+        share: shareOf(panel, base.share),
         pooled: panel.filter((gene) => (columnOf[gene] as number) >= 0),
       },
     ]),

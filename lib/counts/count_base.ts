@@ -134,3 +134,10 @@ export function estimateDepth(
 ): number {
   return (visibleTotal + spread) / (visibleShare + spread / meanDepth);
 }
+
+/** Sum of the shares of some genes. */
+export function shareOf(genes: Int32Array, share: Float64Array): number {
+  let sum = 0;
+  for (const gene of genes) sum += share[gene] as number;
+  return sum;
+}

@@ -2,7 +2,7 @@ import { checkKind } from "../base/arguments.js";
 import { DdscError } from "../base/errors.js";
 import type { ToldConditions } from "../conditions/cell_conditions.js";
 import type { RaggedBatch } from "../tokenizer/ragged_batch.js";
-import type { CountBase } from "./count_base.js";
+import { type CountBase, shareOf } from "./count_base.js";
 
 /** The saved form of a `DepthSample`; null stands for a number that a cell was not told. */
 export interface DepthSampleJson {
@@ -52,7 +52,7 @@ export class DepthSample {
     checkKind("batch", batch, "batch");
     checkKind("panels", panels, "panels");
     checkKind("base", base, "base");
-    const shares = panels.map((genes) => genes.reduce((sum, gene) => sum + (base.share[gene] ?? 0), 0));
+    const shares = panels.map((genes) => shareOf(genes, base.share));
     const depth = Float64Array.from(batch.cells, (_, cell) => {
       let total = 0;
       for (let i = batch.offsets[cell] ?? 0; i < (batch.offsets[cell + 1] ?? 0); i++)

@@ -1,7 +1,7 @@
 import { checkKind } from "../base/arguments.js";
 import { checkNumber, DdscError } from "../base/errors.js";
 import { END_GENE, type RaggedBatch } from "../tokenizer/ragged_batch.js";
-import { CountBase } from "./count_base.js";
+import { CountBase, shareOf } from "./count_base.js";
 
 /** Sums over the cells of one panel. */
 interface PanelSums {
@@ -161,12 +161,6 @@ export class DepthStatistics {
     }
     return sums;
   }
-}
-
-function shareOf(genes: Int32Array, share: Float64Array): number {
-  let sum = 0;
-  for (const gene of genes) sum += share[gene] as number;
-  return sum;
 }
 
 /** Shares of the measured genes, summing to 1; 0 for the others. */

@@ -87,3 +87,10 @@ const NUMBER_TYPES: ReadonlyMap<unknown, NumberType> = new Map<unknown, NumberTy
   [Float32Array, "float32"],
   [Float64Array, "float64"],
 ]);
+
+/** Throws a RangeError unless there are as many values as a shape holds. */
+export function checkElements(path: string, shape: readonly number[], values: ElementArray): void {
+  const elements = shape.reduce((product, extent) => product * extent, 1);
+  if (values.length === elements) return;
+  throw new RangeError(`${path}: ${values.length} values for shape [${shape.join(", ")}]`);
+}

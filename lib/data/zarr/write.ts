@@ -6,14 +6,15 @@ import { DdscError } from "../../base/errors.js";
 import { errorCode } from "../../base/files.js";
 import { type PublishOptions, writeFolderAtomically } from "../../base/publish.js";
 import { ChunkStream, DEFLATE_LEVEL } from "../chunk_stream.js";
-import type {
-  Attributes,
-  ElementArray,
-  ElementType,
-  HierarchyWriter,
-  NumberType,
-  StreamedArray,
-  StreamedTexts,
+import {
+  type Attributes,
+  checkElements,
+  type ElementArray,
+  type ElementType,
+  type HierarchyWriter,
+  type NumberType,
+  type StreamedArray,
+  type StreamedTexts,
 } from "../hierarchy_writer.js";
 
 /** Size of a chunk of numbers before compression: a chunk is a file, and files have a price of their own. */
@@ -128,18 +129,18 @@ export class ZarrWriter implements HierarchyWriter {
     values: ElementArray,
     attributes: Attributes = {},
   ): Promise<void> {
-    const elements = shape.reduce((product, extent) => product * extent, 1);
-    if (values.length !== elements)
-      throw new RangeError(`${path}: ${values.length} values for shape [${shape.join(", ")}]`);
+    checkElements(path, shape, values);
     if (ArrayBuffer.isView(values)) {
       if (type === "string") throw new RangeError(`${path}: numbers for text`);
       const stream = this.streamDataset(path, type, shape, attributes);
       await stream.append(values);
       return stream.finish();
     }
-    const key = await this.#array(path);
-    if (shape.length === 0) await this.#text(key, values[0] ?? "", attributes);
-    else await this.#texts(key, values, shape, attributes);
+    if (shape.length === 0) return this.#text(await this.#array(path), values[0] ?? "", attributes);
+    if (shape.length > 1) throw new RangeError(`${path}: text of ${shape.length} dimensions`);
+    const stream = this.streamTexts(path, values.length, attributes);
+    await stream.append(values);
+    return stream.finish();
   }
 
   streamDataset(
@@ -149,12 +150,7 @@ export class ZarrWriter implements HierarchyWriter {
     attributes: Attributes = {},
   ): StreamedArray {
     const { name: dtype, bytes } = TYPES[type];
-    // The folder is made with the first chunk, or in the end.
-    let made: Promise<string> | undefined;
-    const key = (): Promise<string> => {
-      made ??= this.#array(path);
-      return made;
-    };
+    const key = this.#arrayOnce(path);
     const across = ".0".repeat(Math.max(0, shape.length - 1));
     return new ChunkStream(bytes, shape, CHUNK_BYTES, {
       write: async (compressed, number) =>
@@ -174,11 +170,7 @@ export class ZarrWriter implements HierarchyWriter {
 
   streamTexts(path: string, length: number, attributes: Attributes = {}): StreamedTexts {
     const size = Math.max(1, Math.min(CHUNK_TEXTS, length));
-    let made: Promise<string> | undefined;
-    const key = (): Promise<string> => {
-      made ??= this.#array(path);
-      return made;
-    };
+    const key = this.#arrayOnce(path);
     let held: string[] = [];
     let received = 0;
     let chunks = 0;
@@ -217,24 +209,6 @@ export class ZarrWriter implements HierarchyWriter {
     await this.#finish(key, document, attributes);
   }
 
-  async #texts(
-    key: string,
-    values: readonly string[],
-    shape: readonly number[],
-    attributes: Attributes,
-  ): Promise<void> {
-    const size = Math.max(1, Math.min(CHUNK_TEXTS, values.length));
-    for (let first = 0; first < values.length; first += size) {
-      const chunk = encodeTexts(values.slice(first, first + size), size);
-      await this.#writeBytes(keyOf(key, String(first / size)), await deflated(chunk));
-    }
-    await this.#finish(
-      key,
-      { shape, chunks: [size], dtype: "|O", fill_value: "", filters: VLEN },
-      attributes,
-    );
-  }
-
   async #finish(key: string, document: ArrayDocument, attributes: Attributes): Promise<void> {
     await this.#write(keyOf(key, ".zarray"), {
       zarr_format: 2,
@@ -244,6 +218,15 @@ export class ZarrWriter implements HierarchyWriter {
       dimension_separator: ".",
     });
     if (Object.keys(attributes).length > 0) await this.#write(keyOf(key, ".zattrs"), attributes);
+  }
+
+  /** `#array` when it is first asked for: the folder is made with the first chunk, or in the end. */
+  #arrayOnce(path: string): () => Promise<string> {
+    let made: Promise<string> | undefined;
+    return () => {
+      made ??= this.#array(path);
+      return made;
+    };
   }
 
   /** Makes the folder of an array, and the groups that it is in; its key. */

@@ -1,5 +1,6 @@
 import { checkKind } from "../../base/arguments.js";
 import { DdscError, wrongType } from "../../base/errors.js";
+import { shareOf } from "../../counts/count_base.js";
 import { type CountCells, checkCellArrays } from "../../counts/count_cells.js";
 
 export {
@@ -35,9 +36,7 @@ export function totalCounts(cells: CountCells): Float64Array {
 
 /** Sum of the shares of each panel's genes, [panels]. */
 export function panelShares(cells: CountCells, base: CountBase): Float64Array {
-  return Float64Array.from(cells.panelGenes, (genes) =>
-    genes.reduce((sum, gene) => sum + (base.share[gene] as number), 0),
-  );
+  return Float64Array.from(cells.panelGenes, (genes) => shareOf(genes, base.share));
 }
 
 /** Some of the cells, in the order given; panels are shared. */

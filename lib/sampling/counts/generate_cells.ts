@@ -1,9 +1,10 @@
 import { checkOptions } from "../../base/arguments.js";
+import { gamma } from "../../base/count_draws.js";
 import { checkNumber, DdscError } from "../../base/errors.js";
 import { Purpose, RandomStream } from "../../base/random.js";
 import { didYouMean } from "../../base/suggest.js";
 import { type Condition, labelNumber, scaledNumber } from "../../conditions/condition.js";
-import type { CountBase } from "../../counts/count_base.js";
+import { type CountBase, shareOf } from "../../counts/count_base.js";
 import type { DepthSample, WantedConditions } from "../../counts/depth_sample.js";
 import { SPECIAL_GENES } from "../../tokenizer/ragged_batch.js";
 import type { GeneVocabulary } from "../../tokenizer/vocabulary.js";
@@ -148,13 +149,15 @@ function templatesOf(model: GeneratingModel, base: CountBase, options: GenerateC
   if (depth !== undefined) checkNumber("depth", depth, { min: 1, max: 2 ** 31 - 1, integer: true });
   const genes =
     options.genes === undefined ? knownGenes(model, base) : findGenes(model, options.genes).sort();
-  const share = genes.reduce((sum, gene) => sum + (base.share[gene] ?? 0), 0);
+  const share = shareOf(genes, base.share);
   const wanted = wantedConditions(model.conditions, conditions);
   const matching = model.depths?.matching(wanted) ?? new Int32Array(0);
   return (cell) => {
     const random = new RandomStream(seed, Purpose.simulate, 0, cell);
     const like = matching.length === 0 ? undefined : (matching[random.below(matching.length)] ?? 0);
-    const own = (like === undefined ? undefined : model.depths?.depth[like]) ?? gammaDepth(base, random);
+    const own =
+      (like === undefined ? undefined : model.depths?.depth[like]) ??
+      (gamma(random, base.spread) * base.meanDepth) / base.spread;
     return {
       total: depth ?? Math.max(1, Math.round(own * share)),
       labels: Int32Array.from(wanted.labels, (label, i) => {
@@ -219,18 +222,4 @@ function numberTold(
     condition,
     typeof value === "string" && value.trim() === "" ? Number.NaN : Number(value),
   );
-}
-
-/** Gamma of the mean and the spread of training depths (Marsaglia and Tsang 2000), where no training cells were kept. */
-function gammaDepth({ meanDepth, spread }: CountBase, random: RandomStream): number {
-  // Below shape 1: Gamma(a) = Gamma(a + 1) u^(1/a).
-  const boost = spread < 1 ? random.uniform() ** (1 / spread) : 1;
-  const d = (spread < 1 ? spread + 1 : spread) - 1 / 3;
-  const c = 1 / Math.sqrt(9 * d);
-  for (;;) {
-    const x = random.normal();
-    const v = (1 + c * x) ** 3;
-    if (v > 0 && Math.log(1 - random.uniform()) < 0.5 * x * x + d - d * v + d * Math.log(v))
-      return (meanDepth / spread) * d * v * boost;
-  }
 }

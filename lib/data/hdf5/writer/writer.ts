@@ -6,6 +6,7 @@ import {
   type Attributes,
   type AttributeValue,
   bytesOf,
+  checkElements,
   type ElementArray,
   type ElementType,
   type HierarchyWriter,
@@ -100,10 +101,7 @@ export class Hdf5Writer implements HierarchyWriter {
     values: ElementArray,
     attributes: Attributes = {},
   ): Promise<void> {
-    const elements = shape.reduce((product, extent) => product * extent, 1);
-    if (values.length !== elements) {
-      throw new RangeError(`${path}: ${values.length} values for shape [${shape.join(", ")}]`);
-    }
+    checkElements(path, shape, values);
     if (type === "string" || !ArrayBuffer.isView(values) || values.byteLength < CHUNK_BYTES) {
       const bytes = ArrayBuffer.isView(values) ? bytesOf(values) : await this.#strings(values);
       const address = await this.#append(bytes);
@@ -122,6 +120,19 @@ export class Hdf5Writer implements HierarchyWriter {
     shape: readonly number[],
     attributes: Attributes = {},
   ): StreamedArray {
+    return this.#stream(path, type, shape, attributes);
+  }
+
+  streamTexts(path: string, length: number, attributes: Attributes = {}): StreamedTexts {
+    const references = this.#stream(path, "string", [length], attributes);
+    return {
+      append: async (texts) => references.append(await this.#strings(texts)),
+      finish: () => references.finish(),
+    };
+  }
+
+  /** An array in chunks; texts are the references to them. */
+  #stream(path: string, type: ElementType, shape: readonly number[], attributes: Attributes): StreamedArray {
     const places: ChunkPlace[] = [];
     const elementBytes = ELEMENT_BYTES[type];
     return new ChunkStream(elementBytes, shape, CHUNK_BYTES, {
@@ -133,23 +144,6 @@ export class Hdf5Writer implements HierarchyWriter {
         await this.#finishDataset(path, type, final, layout, attributes);
       },
     });
-  }
-
-  streamTexts(path: string, length: number, attributes: Attributes = {}): StreamedTexts {
-    const places: ChunkPlace[] = [];
-    const stream = new ChunkStream(ELEMENT_BYTES.string, [length], CHUNK_BYTES, {
-      write: async (compressed) => {
-        places.push({ address: await this.#append(compressed), bytes: compressed.length });
-      },
-      finish: async (shape, chunk) => {
-        const layout = await this.#chunkedLayout(places, chunk, ELEMENT_BYTES.string);
-        await this.#finishDataset(path, "string", shape, layout, attributes);
-      },
-    });
-    return {
-      append: async (texts) => stream.append(await this.#strings(texts)),
-      finish: () => stream.finish(),
-    };
   }
 
   /** Writes what is left (heaps, groups, superblock) and closes the file, which is complete only then. */
