@@ -4,7 +4,7 @@
 // equal sums of the cells.
 import { parseArgs } from "node:util";
 import { tokenizeRows } from "../lib/batching/index.js";
-import { tableLines } from "../lib/cli/output.js";
+import { tableLines } from "../lib/cli/shared/output.js";
 import { MemorySource } from "../lib/data/sources/memory.js";
 import { rowRange } from "../lib/data/sources/parts.js";
 import { NeighbourMeans } from "../lib/evaluation/counts/baselines/neighbours.js";

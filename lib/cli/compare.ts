@@ -1,10 +1,10 @@
 import { CELLS_RANGE, FEW_CELLS } from "../comparison/compare_cells.js";
 import { renderComparison } from "../comparison/index.js";
 import { compareSources } from "../tasks/compare_sources.js";
-import { flagOfArgument } from "./argument_names.js";
-import { checkExclusive, defineCommand } from "./command.js";
-import { DATA_OPTIONS, openData } from "./open.js";
-import { UsageError } from "./usage_error.js";
+import { flagOfArgument } from "./shared/argument_names.js";
+import { checkExclusive, defineCommand } from "./shared/command.js";
+import { DATA_OPTIONS, openData } from "./shared/open.js";
+import { UsageError } from "./shared/usage_error.js";
 
 const OPTIONS = [
   "model",

@@ -2,12 +2,12 @@ import { anndataFormat } from "../data/anndata/write.js";
 import { convertCells } from "../data/report/convert.js";
 import { SimulatedSource } from "../data/sources/simulated_source.js";
 import type { CellSource } from "../data/sources/source.js";
-import { defineCommand } from "./command.js";
-import { DATA_OPTIONS, noteWritten, openSelected } from "./open.js";
-import { checkOutEnding, checkOutFile } from "./out_path.js";
-import { withThousands } from "./output.js";
-import { CellProgress } from "./progress.js";
-import { UsageError } from "./usage_error.js";
+import { defineCommand } from "./shared/command.js";
+import { DATA_OPTIONS, noteWritten, openSelected } from "./shared/open.js";
+import { checkOutEnding, checkOutFile } from "./shared/out_path.js";
+import { withThousands } from "./shared/output.js";
+import { CellProgress } from "./shared/progress.js";
+import { UsageError } from "./shared/usage_error.js";
 
 /** `ddsc convert`: writes cells of any format as Parquet files, .h5ad or zarr. */
 export const convert = defineCommand({

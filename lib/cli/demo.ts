@@ -13,9 +13,9 @@ import { scoreCounts } from "../tasks/score_counts.js";
 import { GeneVocabulary } from "../tokenizer/index.js";
 import { formatDuration, ProgressDisplay } from "../training/progress.js";
 import { Trainer } from "../training/trainer.js";
-import { defineCommand } from "./command.js";
-import { describeDevice } from "./open.js";
-import { type Output, withThousands } from "./output.js";
+import { defineCommand } from "./shared/command.js";
+import { describeDevice } from "./shared/open.js";
+import { type Output, withThousands } from "./shared/output.js";
 
 /** How much the demo does. `seconds` bounds the training on any machine. */
 const FULL = { cells: 3000, genes: 160, steps: 600, seconds: 90, resamples: 1000 };

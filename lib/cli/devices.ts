@@ -1,7 +1,7 @@
 import { describeGpu } from "../model/device.js";
 import { nativeCuda, nativeDevices } from "../native/denoiser.js";
 import type { CudaState, NativeDevice } from "../native/types.js";
-import { defineCommand } from "./command.js";
+import { defineCommand } from "./shared/command.js";
 
 /** `ddsc devices`: what this installation can compute on. */
 export const devices = defineCommand({

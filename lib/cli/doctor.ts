@@ -2,9 +2,9 @@ import { DdscError } from "../base/errors.js";
 import { type BinaryChoice, chosenBinary, describeMachine, type Machine } from "../diagnosis/machine.js";
 import { type SelfTest, selfTest } from "../diagnosis/self_test.js";
 import { nativeDevices } from "../native/denoiser.js";
-import { type CommandContext, defineCommand, type JsonResult } from "./command.js";
 import { devices } from "./devices.js";
-import { type Output, withThousands } from "./output.js";
+import { type CommandContext, defineCommand, type JsonResult } from "./shared/command.js";
+import { type Output, withThousands } from "./shared/output.js";
 
 /** `ddsc doctor`: what a bug report should say, and whether this installation computes what it should. */
 export const doctor = defineCommand({

@@ -1,9 +1,9 @@
 import { embedFile } from "../imputation/index.js";
-import { defineCommand } from "./command.js";
-import { DATA_OPTIONS, MODEL_OPTIONS, noteWritten, openData, openModel } from "./open.js";
-import { checkOutEnding, checkOutFile } from "./out_path.js";
-import { withThousands } from "./output.js";
-import { CellProgress } from "./progress.js";
+import { defineCommand } from "./shared/command.js";
+import { DATA_OPTIONS, MODEL_OPTIONS, noteWritten, openData, openModel } from "./shared/open.js";
+import { checkOutEnding, checkOutFile } from "./shared/out_path.js";
+import { withThousands } from "./shared/output.js";
+import { CellProgress } from "./shared/progress.js";
 
 /** `ddsc embed`: states of cells by a model of counts. */
 export const embed = defineCommand({

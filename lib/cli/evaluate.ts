@@ -1,11 +1,11 @@
 import { renderCountTable, renderGroups, renderTable } from "../evaluation/index.js";
 import { Opened } from "../model/opened.js";
 import { type FileEvaluation, scoreRun } from "../tasks/score_run.js";
-import { flagOfArgument } from "./argument_names.js";
-import { checkExclusive, defineCommand } from "./command.js";
-import { DATA_OPTIONS, MODEL_OPTIONS, openData, openModel } from "./open.js";
-import { type Output, withThousands } from "./output.js";
-import { CellProgress } from "./progress.js";
+import { flagOfArgument } from "./shared/argument_names.js";
+import { checkExclusive, defineCommand } from "./shared/command.js";
+import { DATA_OPTIONS, MODEL_OPTIONS, openData, openModel } from "./shared/open.js";
+import { type Output, withThousands } from "./shared/output.js";
+import { CellProgress } from "./shared/progress.js";
 
 /** `ddsc evaluate`: how well a model fills in cells it was not trained on, beside baselines. */
 export const evaluate = defineCommand({

@@ -2,10 +2,10 @@ import { DdscError } from "../base/errors.js";
 import { summarise } from "../data/report/summary.js";
 import { summaryText } from "../data/report/summary_text.js";
 import { findModel } from "../model/model_files.js";
-import { defineCommand } from "./command.js";
 import { inspectModel } from "./inspect_model.js";
-import { DATA_OPTIONS, openSelected } from "./open.js";
-import { CellProgress } from "./progress.js";
+import { defineCommand } from "./shared/command.js";
+import { DATA_OPTIONS, openSelected } from "./shared/open.js";
+import { CellProgress } from "./shared/progress.js";
 
 /** `ddsc inspect PATH`: what is in a file or folder of cells, or in the folder of a model or run. */
 export const inspect = defineCommand({

@@ -5,8 +5,8 @@ import type { HeldOut } from "../data/select/selection.js";
 import { exists, readDescription } from "../model/model_files.js";
 import { SPECIAL_GENES } from "../tokenizer/ragged_batch.js";
 import { readRecord, TRAINING_FILE, type TrainingRecord } from "../training/state.js";
-import type { JsonResult } from "./command.js";
-import { type Output, withThousands } from "./output.js";
+import type { JsonResult } from "./shared/command.js";
+import { type Output, withThousands } from "./shared/output.js";
 
 /** Genes that are named. */
 const GENE_NAMES = 5;

@@ -5,25 +5,35 @@ import { DdscError } from "../base/errors.js";
 import { printable, printableJson } from "../base/printable.js";
 import { didYouMean } from "../base/suggest.js";
 import { packageVersion } from "../model/version.js";
-import { restartWithinLimit } from "./address_space.js";
-import { outliveReaders } from "./closed_output.js";
-import { addCommand, isUsage, type JsonResult } from "./command.js";
-import { compare } from "./compare.js";
-import { convert } from "./convert.js";
-import { demo } from "./demo.js";
-import { devices } from "./devices.js";
-import { doctor } from "./doctor.js";
-import { embed } from "./embed.js";
-import { evaluate } from "./evaluate.js";
-import { generate } from "./generate/generate.js";
-import { impute } from "./impute/impute.js";
-import { inspect } from "./inspect.js";
-import { Interrupted } from "./interrupt.js";
-import { profile } from "./profile.js";
-import { train } from "./train.js";
-import { UsageError } from "./usage_error.js";
+import { restartWithinLimit } from "./shared/address_space.js";
+import { outliveReaders } from "./shared/closed_output.js";
+import { addCommand, isUsage, type JsonResult } from "./shared/command.js";
+import { Interrupted } from "./shared/interrupt.js";
+import { UsageError } from "./shared/usage_error.js";
 
-function buildProgram(): Command {
+type Finish = (result: JsonResult, options: { readonly json: boolean }) => void;
+
+/** Adds a command, loading what it needs. */
+type AddCommand = (program: Command, finish: Finish) => Promise<void>;
+
+/** The commands, in the order of the help. Each is loaded where it is asked for: the whole package takes a while. */
+const COMMANDS: Readonly<Record<string, AddCommand>> = {
+  train: async (to, finish) => addCommand(to, (await import("./train/train.js")).train, finish),
+  evaluate: async (to, finish) => addCommand(to, (await import("./evaluate.js")).evaluate, finish),
+  compare: async (to, finish) => addCommand(to, (await import("./compare.js")).compare, finish),
+  impute: async (to, finish) => addCommand(to, (await import("./impute/impute.js")).impute, finish),
+  embed: async (to, finish) => addCommand(to, (await import("./embed.js")).embed, finish),
+  generate: async (to, finish) => addCommand(to, (await import("./generate/generate.js")).generate, finish),
+  inspect: async (to, finish) => addCommand(to, (await import("./inspect.js")).inspect, finish),
+  convert: async (to, finish) => addCommand(to, (await import("./convert.js")).convert, finish),
+  devices: async (to, finish) => addCommand(to, (await import("./devices.js")).devices, finish),
+  doctor: async (to, finish) => addCommand(to, (await import("./doctor.js")).doctor, finish),
+  profile: async (to, finish) => addCommand(to, (await import("./profile.js")).profile, finish),
+  demo: async (to, finish) => addCommand(to, (await import("./demo.js")).demo, finish),
+};
+
+/** The program, with the command that is asked for; with all of them where it is none. */
+async function buildProgram([first]: readonly string[]): Promise<Command> {
   const program = new Command("ddsc")
     .description(
       "Masked discrete diffusion for single-cell gene expression: train, evaluate, impute, embed, generate.",
@@ -33,21 +43,12 @@ function buildProgram(): Command {
     .configureOutput({
       outputError: (text, write) => write(`ddsc: USAGE: ${oneLine(text.replace(/^error: /, ""))}\n`),
     });
-  const finish = (result: JsonResult, { json }: { readonly json: boolean }): void => {
+  if (first === "--version" || first === "-V") return program;
+  const finish: Finish = (result, { json }) => {
     if (json) process.stdout.write(`${printableJson(result)}\n`);
   };
-  addCommand(program, train, finish);
-  addCommand(program, evaluate, finish);
-  addCommand(program, compare, finish);
-  addCommand(program, impute, finish);
-  addCommand(program, embed, finish);
-  addCommand(program, generate, finish);
-  addCommand(program, inspect, finish);
-  addCommand(program, convert, finish);
-  addCommand(program, devices, finish);
-  addCommand(program, doctor, finish);
-  addCommand(program, profile, finish);
-  addCommand(program, demo, finish);
+  const asked = first !== undefined && Object.hasOwn(COMMANDS, first) ? COMMANDS[first] : undefined;
+  for (const add of asked === undefined ? Object.values(COMMANDS) : [asked]) await add(program, finish);
   return program;
 }
 
@@ -84,7 +85,7 @@ outliveReaders(process);
 
 const words = process.argv.slice(2);
 try {
-  const program = buildProgram();
+  const program = await buildProgram(words);
   checkHelp(program, words);
   await program.parseAsync(words, { from: "user" });
 } catch (error) {

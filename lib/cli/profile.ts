@@ -6,10 +6,10 @@ import { chooseWithoutReplacement } from "../tokenizer/choose.js";
 import { CountTokens, GeneVocabulary } from "../tokenizer/index.js";
 import { CLS_GENE } from "../tokenizer/ragged_batch.js";
 import { type OpProfile, profileStep, type StepProfile } from "../training/profile.js";
-import { defineCommand } from "./command.js";
-import { DATA_OPTIONS, describeDevice, openData } from "./open.js";
-import type { OptionValues } from "./options.js";
-import { type Output, withThousands } from "./output.js";
+import { defineCommand } from "./shared/command.js";
+import { DATA_OPTIONS, describeDevice, openData } from "./shared/open.js";
+import type { OptionValues } from "./shared/options.js";
+import { type Output, withThousands } from "./shared/output.js";
 
 const NAMES = [
   "values",

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { OPTIONS } from "../../lib/cli/options.js";
+import { OPTIONS } from "../../lib/cli/shared/options.js";
 import { ended, isBuilt, writeStudy } from "../cli/program.js";
 
 const ROOT = join(import.meta.dirname, "../..");

@@ -1,11 +1,11 @@
 import { generateFile } from "../../generation/index.js";
 import { COUNT_SAMPLER_KINDS, type CountSamplerConfig } from "../../sampling/index.js";
-import { type CommandContext, checkExclusive, type JsonResult } from "../command.js";
-import { findListedGenes, readGeneList } from "../gene_list.js";
-import { openData, openModel } from "../open.js";
-import { withThousands } from "../output.js";
-import { CellProgress } from "../progress.js";
-import { UsageError } from "../usage_error.js";
+import { type CommandContext, checkExclusive, type JsonResult } from "../shared/command.js";
+import { findListedGenes, readGeneList } from "../shared/gene_list.js";
+import { openData, openModel } from "../shared/open.js";
+import { withThousands } from "../shared/output.js";
+import { CellProgress } from "../shared/progress.js";
+import { UsageError } from "../shared/usage_error.js";
 import type { GenerateOptions } from "./options.js";
 
 /** Draws whole cells from a model of counts, and writes them. */

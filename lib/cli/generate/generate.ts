@@ -1,6 +1,6 @@
-import { defineCommand } from "../command.js";
-import { isOfCounts, refuseOthers } from "../kind_of_model.js";
-import { checkOutEnding, checkOutFile } from "../out_path.js";
+import { defineCommand } from "../shared/command.js";
+import { isOfCounts, refuseOthers } from "../shared/kind_of_model.js";
+import { checkOutEnding, checkOutFile } from "../shared/out_path.js";
 import { generateCounts } from "./counts.js";
 import { GENERATE_KINDS, GENERATE_OPTIONS, GENERATE_REQUIRED } from "./options.js";
 import { generateRanks } from "./ranks.js";

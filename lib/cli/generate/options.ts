@@ -1,7 +1,7 @@
-import type { KindOptions } from "../kind_of_model.js";
-import { DATA_OPTIONS, MODEL_OPTIONS } from "../open.js";
-import type { OptionName, OptionValues } from "../options.js";
-import { SAMPLING_OPTIONS } from "../sampling.js";
+import type { KindOptions } from "../shared/kind_of_model.js";
+import { DATA_OPTIONS, MODEL_OPTIONS } from "../shared/open.js";
+import type { OptionName, OptionValues } from "../shared/options.js";
+import { SAMPLING_OPTIONS } from "../shared/sampling.js";
 
 /** Options of `ddsc generate`. */
 export const GENERATE_OPTIONS = [

@@ -7,13 +7,13 @@ import { generatedNames } from "../../generation/index.js";
 import type { Denoiser } from "../../model/denoiser.js";
 import { packageVersion } from "../../model/version.js";
 import { generate as generateCells, type SamplingOptions } from "../../sampling/index.js";
-import type { CommandContext, JsonResult } from "../command.js";
-import { findListedGenes, readGeneList } from "../gene_list.js";
-import { openData, openModel } from "../open.js";
-import { withThousands } from "../output.js";
-import { CellProgress } from "../progress.js";
-import { samplingCells, samplingOptions } from "../sampling.js";
-import { UsageError } from "../usage_error.js";
+import type { CommandContext, JsonResult } from "../shared/command.js";
+import { findListedGenes, readGeneList } from "../shared/gene_list.js";
+import { openData, openModel } from "../shared/open.js";
+import { withThousands } from "../shared/output.js";
+import { CellProgress } from "../shared/progress.js";
+import { samplingCells, samplingOptions } from "../shared/sampling.js";
+import { UsageError } from "../shared/usage_error.js";
 import type { GenerateOptions } from "./options.js";
 
 /** Cells without a count that are drawn in a row before giving up. */

@@ -1,10 +1,10 @@
 import { checkChoice } from "../../base/errors.js";
 import { IMPUTED_LAYERS, imputeFile } from "../../imputation/index.js";
-import type { CommandContext, JsonResult } from "../command.js";
-import { findListedGenes } from "../gene_list.js";
-import { noteWritten, openData, openModel } from "../open.js";
-import { withThousands } from "../output.js";
-import { CellProgress } from "../progress.js";
+import type { CommandContext, JsonResult } from "../shared/command.js";
+import { findListedGenes } from "../shared/gene_list.js";
+import { noteWritten, openData, openModel } from "../shared/open.js";
+import { withThousands } from "../shared/output.js";
+import { CellProgress } from "../shared/progress.js";
 import type { ImputeOptions } from "./task.js";
 
 /** Denoises the counts of all cells, writes layers beside them and says what they are. */

@@ -1,10 +1,10 @@
 import type { CellSource } from "../../data/sources/source.js";
 import type { Denoiser } from "../../model/denoiser.js";
-import type { CommandContext } from "../command.js";
-import type { KindOptions } from "../kind_of_model.js";
-import { DATA_OPTIONS, MODEL_OPTIONS } from "../open.js";
-import type { OptionName, OptionValues } from "../options.js";
-import { SAMPLING_OPTIONS } from "../sampling.js";
+import type { CommandContext } from "../shared/command.js";
+import type { KindOptions } from "../shared/kind_of_model.js";
+import { DATA_OPTIONS, MODEL_OPTIONS } from "../shared/open.js";
+import type { OptionName, OptionValues } from "../shared/options.js";
+import { SAMPLING_OPTIONS } from "../shared/sampling.js";
 
 /** Options of `ddsc impute`. */
 export const IMPUTE_OPTIONS = [

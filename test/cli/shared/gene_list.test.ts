@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { findListedGenes, readGeneList } from "../../lib/cli/gene_list.js";
-import { Output } from "../../lib/cli/output.js";
-import { GeneVocabulary } from "../../lib/tokenizer/index.js";
+import { findListedGenes, readGeneList } from "../../../lib/cli/shared/gene_list.js";
+import { Output } from "../../../lib/cli/shared/output.js";
+import { GeneVocabulary } from "../../../lib/tokenizer/index.js";
 
 let folder: string;
 

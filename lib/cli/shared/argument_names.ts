@@ -1,4 +1,4 @@
-import { DdscError } from "../base/errors.js";
+import { DdscError } from "../../base/errors.js";
 import { flagOf } from "./option_kinds.js";
 
 /** Arguments of the API whose options have another name. */

@@ -1,7 +1,7 @@
 import type { Writable } from "node:stream";
-import { printable } from "../base/printable.js";
+import { printable } from "../../base/printable.js";
 
-export { withThousands } from "../base/thousands.js";
+export { withThousands } from "../../base/thousands.js";
 
 /**
  * Where a command writes: results to stdout, progress and notes to stderr, so that a pipe gets results alone. What it writes

@@ -1,5 +1,5 @@
-import { errorCode } from "../base/files.js";
-import { printable } from "../base/printable.js";
+import { errorCode } from "../../base/files.js";
+import { printable } from "../../base/printable.js";
 
 /** What a write to a pipe fails with whose reader has gone, and to a terminal that was closed. */
 const NOBODY_READS = ["EPIPE", "EIO", "ERR_STREAM_DESTROYED"];

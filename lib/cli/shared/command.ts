@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { DdscError } from "../base/errors.js";
+import { DdscError } from "../../base/errors.js";
 import { inOptionNames } from "./argument_names.js";
 import { readConfigFile } from "./config_file.js";
 import { InterruptListener } from "./interrupt.js";

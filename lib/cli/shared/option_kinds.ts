@@ -1,4 +1,4 @@
-import { checkChoice, checkNumber, DdscError } from "../base/errors.js";
+import { checkChoice, checkNumber, DdscError } from "../../base/errors.js";
 import { UsageError } from "./usage_error.js";
 
 interface Described {

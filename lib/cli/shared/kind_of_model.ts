@@ -1,4 +1,4 @@
-import { findModel, readDescription } from "../model/model_files.js";
+import { findModel, readDescription } from "../../model/model_files.js";
 import type { CommandContext } from "./command.js";
 import { flagOf } from "./option_kinds.js";
 import type { OptionName } from "./options.js";

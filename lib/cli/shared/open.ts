@@ -1,11 +1,11 @@
-import { isUrl } from "../data/io/content.js";
-import { openCells } from "../data/open/open_cells.js";
-import { rowsWhere } from "../data/select/where.js";
-import type { CellSource } from "../data/sources/source.js";
-import { leftOutNote } from "../data/sources/source_contents.js";
-import { subsetSource } from "../data/sources/subset.js";
-import { Denoiser } from "../model/denoiser.js";
-import { exists } from "../model/model_files.js";
+import { isUrl } from "../../data/io/content.js";
+import { openCells } from "../../data/open/open_cells.js";
+import { rowsWhere } from "../../data/select/where.js";
+import type { CellSource } from "../../data/sources/source.js";
+import { leftOutNote } from "../../data/sources/source_contents.js";
+import { subsetSource } from "../../data/sources/subset.js";
+import { Denoiser } from "../../model/denoiser.js";
+import { exists } from "../../model/model_files.js";
 import type { OptionValues } from "./options.js";
 import type { Output } from "./output.js";
 

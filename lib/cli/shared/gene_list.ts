@@ -1,8 +1,8 @@
-import { DdscError } from "../base/errors.js";
-import { readWhole } from "../base/regular_files.js";
-import { geneHint } from "../tokenizer/gene_suggestion.js";
-import type { GeneMapping, GeneVocabulary } from "../tokenizer/index.js";
-import { SPECIAL_GENES } from "../tokenizer/ragged_batch.js";
+import { DdscError } from "../../base/errors.js";
+import { readWhole } from "../../base/regular_files.js";
+import { geneHint } from "../../tokenizer/gene_suggestion.js";
+import type { GeneMapping, GeneVocabulary } from "../../tokenizer/index.js";
+import { SPECIAL_GENES } from "../../tokenizer/ragged_batch.js";
 import type { Output } from "./output.js";
 import { UsageError } from "./usage_error.js";
 

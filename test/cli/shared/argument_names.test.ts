@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { checkNumber, DdscError } from "../../lib/base/errors.js";
-import { inOptionNames } from "../../lib/cli/argument_names.js";
+import { checkNumber, DdscError } from "../../../lib/base/errors.js";
+import { inOptionNames } from "../../../lib/cli/shared/argument_names.js";
 
 const OPTIONS = ["batch", "batchTokens", "maxLength", "minGenes", "seed", "holdout"];
 

@@ -1,5 +1,5 @@
-import type { Denoiser } from "../model/denoiser.js";
-import type { SamplerConfig, SamplingOptions } from "../sampling/index.js";
+import type { Denoiser } from "../../model/denoiser.js";
+import type { SamplerConfig, SamplingOptions } from "../../sampling/index.js";
 import { type CommandContext, checkExclusive } from "./command.js";
 import type { OptionValues } from "./options.js";
 import { UsageError } from "./usage_error.js";

@@ -1,6 +1,6 @@
-import { SCHEDULE_KINDS } from "../diffusion/index.js";
-import { presetNames } from "../model/config.js";
-import { COUNT_SAMPLER_KINDS, SAMPLER_KINDS } from "../sampling/index.js";
+import { SCHEDULE_KINDS } from "../../diffusion/index.js";
+import { presetNames } from "../../model/config.js";
+import { COUNT_SAMPLER_KINDS, SAMPLER_KINDS } from "../../sampling/index.js";
 import type { OptionSpec, OptionValue } from "./option_kinds.js";
 
 /**

@@ -1,5 +1,5 @@
 import { lstat } from "node:fs/promises";
-import { DdscError } from "../base/errors.js";
+import { DdscError } from "../../base/errors.js";
 import { UsageError } from "./usage_error.js";
 
 /** Whether something is at `path`, be it a broken link. */

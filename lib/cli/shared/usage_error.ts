@@ -1,4 +1,4 @@
-import { DdscError } from "../base/errors.js";
+import { DdscError } from "../../base/errors.js";
 
 /** The command line was wrong: exit code 2, with the code `USAGE`. */
 export class UsageError extends DdscError {

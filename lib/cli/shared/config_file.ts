@@ -1,6 +1,6 @@
-import { parseJson } from "../base/json.js";
-import { readWhole } from "../base/regular_files.js";
-import { didYouMean } from "../base/suggest.js";
+import { parseJson } from "../../base/json.js";
+import { readWhole } from "../../base/regular_files.js";
+import { didYouMean } from "../../base/suggest.js";
 import { checkOption, type OptionSpec, type OptionValue } from "./option_kinds.js";
 import { UsageError } from "./usage_error.js";
 

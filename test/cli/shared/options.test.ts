@@ -3,17 +3,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { didYouMean } from "../../lib/base/suggest.js";
-import { readConfigFile } from "../../lib/cli/config_file.js";
+import { didYouMean } from "../../../lib/base/suggest.js";
+import { readConfigFile } from "../../../lib/cli/shared/config_file.js";
 import {
   checkOption,
   describeOption,
   flagOf,
   type OptionSpec,
   parseOption,
-} from "../../lib/cli/option_kinds.js";
-import { OPTIONS } from "../../lib/cli/options.js";
-import { UsageError } from "../../lib/cli/usage_error.js";
+} from "../../../lib/cli/shared/option_kinds.js";
+import { OPTIONS } from "../../../lib/cli/shared/options.js";
+import { UsageError } from "../../../lib/cli/shared/usage_error.js";
 
 const specs: readonly [string, OptionSpec][] = Object.entries(OPTIONS);
 

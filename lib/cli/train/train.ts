@@ -1,0 +1,139 @@
+import { join } from "node:path";
+import { findModelFile, ModelFile, readDescription } from "../../model/model_files.js";
+import { beginTraining, runTraining } from "../../tasks/begin_training.js";
+import type { TaskHooks } from "../../tasks/hooks.js";
+import { openRunData } from "../../tasks/run_cells.js";
+import { checkLeastMemory, checkMemory } from "../../tasks/training_memory.js";
+import { GeneVocabulary } from "../../tokenizer/index.js";
+import type { StepResult } from "../../training/fit.js";
+import { optionsOf } from "../../training/options.js";
+import { ProgressDisplay } from "../../training/progress.js";
+import { recordData, requireSameData } from "../../training/run_data.js";
+import { RunFolder } from "../../training/run_folder.js";
+import { readRecord } from "../../training/state.js";
+import { Trainer } from "../../training/trainer.js";
+import { flagOfArgument } from "../shared/argument_names.js";
+import { type CommandContext, checkExclusive, defineCommand } from "../shared/command.js";
+import { openData } from "../shared/open.js";
+import { flagOf } from "../shared/option_kinds.js";
+import { UsageError } from "../shared/usage_error.js";
+import { describeMemory, describeRun, describeWeights, summarise } from "./describe.js";
+import {
+  conditionNames,
+  denoiserOptions,
+  RESUMABLE,
+  TRAIN_OPTIONS,
+  type TrainOptions,
+  trainerOptions,
+} from "./given.js";
+
+/** `ddsc train`: trains a model on a file of counts. */
+export const train = defineCommand({
+  name: "train",
+  summary: "train a model on a file of counts, or go on with a run",
+  details: `Writes a folder: checkpoints step-N, of which "last" and "best" (by validation) are links, and metrics.jsonl. A checkpoint is
+a model: give the folder to the other commands with --model. Ctrl-C saves and stops; --resume goes on as if never stopped.
+
+Example: ddsc train --data cells.h5ad --preset nano --steps 1000 --batch 64 --out runs/a`,
+  options: TRAIN_OPTIONS,
+  required: ["out"],
+  texts: { out: { help: "the folder of the run, new but with --resume or --overwrite" } },
+  run: async (options, context) => {
+    const { output, signal } = context;
+    const { trainer, source, memory } = options.resume
+      ? await resume(options, context)
+      : await begin(options, context);
+    using _source = source;
+    using _model = trainer.model;
+    describeRun(trainer, source, output);
+    describeMemory(memory, output);
+    const steps = options.resume && !context.given("steps") ? undefined : options.steps;
+    const total = steps ?? (await readRecord(join(options.out, "last"))).steps ?? undefined;
+    const progress = output.progress ? new ProgressDisplay(process.stderr, total) : undefined;
+    const startStep = trainer.state.step;
+    const hooks = {
+      onNote: (note: string) => {
+        progress?.close();
+        output.note(note);
+      },
+    };
+    const onStep = (step: StepResult) => progress?.update(step);
+    const outcome = await runTraining(trainer, source, { steps, signal, onStep }, hooks);
+    progress?.close();
+    summarise(options.out, trainer, startStep, outcome, output);
+    return {
+      out: options.out,
+      ...outcome,
+      memory: { ...memory.needed, available: memory.machine.available },
+    };
+  },
+});
+
+function hooksOf({ output }: CommandContext): TaskHooks {
+  return { onNote: (note) => output.note(note), nameOf: flagOfArgument };
+}
+
+async function begin(options: TrainOptions, context: CommandContext) {
+  checkExclusive(context, "batch", "batchTokens");
+  checkExclusive(context, "resume", "overwrite");
+  checkExclusive(context, "holdout", "validation");
+  if (options.data === undefined) throw new UsageError("train needs --data <FILE>: counts to train on");
+  await RunFolder.check(options.out, { overwrite: options.overwrite });
+  await checkLeastMemory(options);
+  const source = await openData(options.data, options);
+  try {
+    const { vocabulary: file, weights } = options;
+    const vocabulary =
+      file === undefined
+        ? undefined
+        : await GeneVocabulary.load(await findModelFile(file, ModelFile.vocabulary));
+    const asked = {
+      conditions: conditionNames(options),
+      model: {
+        ...denoiserOptions(options, context),
+        ...(vocabulary === undefined ? {} : { vocabulary }),
+        ...(weights === undefined ? {} : { weights }),
+      },
+      training: trainerOptions(options, context),
+    };
+    const { trainer, memory, loaded } = await beginTraining(source, asked, hooksOf(context));
+    if (weights !== undefined && loaded !== undefined) context.output.line(describeWeights(weights, loaded));
+    return { trainer, source, memory };
+  } catch (error) {
+    source[Symbol.dispose]();
+    throw error;
+  }
+}
+
+async function resume(options: TrainOptions, context: CommandContext) {
+  const fixed = TRAIN_OPTIONS.find((name) => context.given(name) && !RESUMABLE.has(name));
+  if (fixed !== undefined) {
+    throw new UsageError(
+      `${flagOf(fixed)} cannot be given with --resume: the run keeps its own; leave it out`,
+    );
+  }
+  const last = join(options.out, "last");
+  const record = await readRecord(last);
+  const source =
+    options.data === undefined
+      ? await openRunData(record.data, flagOf("data"))
+      : await openData(options.data, options);
+  try {
+    // Before anything is made of the data: what else is wrong with other data is beside the point.
+    requireSameData(record.data, await recordData(source, record.data));
+    const { device } = options;
+    const description = await readDescription(last);
+    const memory = await checkMemory(
+      description,
+      source,
+      optionsOf(record.settings),
+      device,
+      hooksOf(context),
+    );
+    const trainer = await Trainer.resume(options.out, device === undefined ? {} : { device });
+    return { trainer, source, memory };
+  } catch (error) {
+    source[Symbol.dispose]();
+    throw error;
+  }
+}
