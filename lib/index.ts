@@ -62,6 +62,7 @@ export { summaryText } from "./data/report/summary_text.js";
 export type { CellSelection, HeldOut } from "./data/select/selection.js";
 export { type CellSplit, type SplitOptions, splitCells } from "./data/select/split.js";
 export { rowsWhere, WhereFilter } from "./data/select/where.js";
+export * from "./data/shards/index.js";
 export type {
   CellBlock,
   Gene,

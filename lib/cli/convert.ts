@@ -4,9 +4,10 @@ import { SimulatedSource } from "../data/sources/simulated_source.js";
 import type { CellSource } from "../data/sources/source.js";
 import { defineCommand } from "./shared/command.js";
 import { DATA_OPTIONS, noteWritten, openSelected } from "./shared/open.js";
-import { checkOutEnding, checkOutFile } from "./shared/out_path.js";
+import { checkOutEnding } from "./shared/out_path.js";
 import { withThousands } from "./shared/output.js";
 import { CellProgress } from "./shared/progress.js";
+import { checkOutOrPart, shardOf } from "./shared/shard.js";
 import { UsageError } from "./shared/usage_error.js";
 
 /** `ddsc convert`: writes cells of any format as Parquet files, .h5ad or zarr. */
@@ -37,6 +38,7 @@ Examples: ddsc convert filtered_feature_bc_matrix/ --out cells.h5ad
     "simulatedDepth",
     "seed",
     "cellsPerFile",
+    "shard",
     "overwrite",
   ],
   required: ["out"],
@@ -45,10 +47,12 @@ Examples: ddsc convert filtered_feature_bc_matrix/ --out cells.h5ad
     const { out, overwrite } = options;
     checkOutEnding(out, "NAME.h5ad, NAME.zarr, or a folder of Parquet files");
     const format = anndataFormat(out);
-    if (format !== undefined) await checkOutFile(out, overwrite);
+    if (format !== undefined) await checkOutOrPart(options);
+    const shard = shardOf(options);
     using source = await openInput(options);
     using progress = new CellProgress(output, source.cellCount);
-    const { cells, genes, files, kept, notes } = await convertCells(source, out, {
+    const { notes, ...written } = await convertCells(source, out, {
+      ...(shard === undefined ? {} : { shard }),
       cellsPerFile: options.cellsPerFile,
       overwrite,
       signal,
@@ -57,11 +61,18 @@ Examples: ddsc convert filtered_feature_bc_matrix/ --out cells.h5ad
     progress.clear();
     noteWritten(source, output);
     for (const note of notes) output.note(note);
+    const { cells, genes, files, kept } = written;
+    if (format !== undefined && kept > 0) {
+      output.line(`${written.out}: this part is there already`);
+      return written;
+    }
     const some = files === 1 ? "one file" : `${withThousands(files)} files`;
     const many = format === "zarr" ? "a zarr store" : some;
     const before = kept === 0 ? "" : `, ${withThousands(kept)} of them from before`;
-    output.line(`${out}: ${withThousands(cells)} cells x ${withThousands(genes)} genes in ${many}${before}`);
-    return { out, cells, genes, files, kept };
+    output.line(
+      `${written.out}: ${withThousands(cells)} cells x ${withThousands(genes)} genes in ${many}${before}`,
+    );
+    return written;
   },
 });
 

@@ -1,9 +1,10 @@
 import { embedFile } from "../imputation/index.js";
 import { defineCommand } from "./shared/command.js";
 import { DATA_OPTIONS, MODEL_OPTIONS, noteWritten, openData, openModel } from "./shared/open.js";
-import { checkOutEnding, checkOutFile } from "./shared/out_path.js";
+import { checkOutEnding } from "./shared/out_path.js";
 import { withThousands } from "./shared/output.js";
 import { CellProgress } from "./shared/progress.js";
+import { checkOutOrPart, shardOf } from "./shared/shard.js";
 
 /** `ddsc embed`: states of cells by a model of counts. */
 export const embed = defineCommand({
@@ -33,6 +34,7 @@ Example: ddsc embed --model runs/a --data cells.h5ad --out embedded.h5ad`,
     "nll",
     "tell",
     "batchTokens",
+    "shard",
     "overwrite",
   ],
   required: ["model", "data", "out"],
@@ -47,7 +49,8 @@ Example: ddsc embed --model runs/a --data cells.h5ad --out embedded.h5ad`,
   run: async (options, { output, signal }) => {
     const { out, where, nll, tell, allowFractional, overwrite, batchTokens } = options;
     checkOutEnding(out, "NAME.h5ad or NAME.zarr");
-    await checkOutFile(out, overwrite);
+    await checkOutOrPart(options);
+    const shard = shardOf(options);
     using source = await openData(options.data, options);
     using model = await openModel(options, output);
     using progress = new CellProgress(output, source.cellCount);
@@ -56,6 +59,7 @@ Example: ddsc embed --model runs/a --data cells.h5ad --out embedded.h5ad`,
       modelName: options.model,
       data: source,
       out,
+      ...(shard === undefined ? {} : { shard }),
       nll,
       conditions: tell,
       allowFractional,
@@ -75,7 +79,11 @@ Example: ddsc embed --model runs/a --data cells.h5ad --out embedded.h5ad`,
         `${withThousands(unknown)} of ${withThousands(result.genes)} genes are unknown to the model and take no part`,
       );
     }
-    output.line(`${out}: ${withThousands(result.cells)} cells, obsm/X_ddsc of width ${result.width}`);
+    if (result.kept) {
+      output.line(`${result.out}: this part is there already`);
+      return written;
+    }
+    output.line(`${result.out}: ${withThousands(result.cells)} cells, obsm/X_ddsc of width ${result.width}`);
     if (result.nll !== undefined)
       output.line(`obs/ddsc_nll: ${result.nll.toFixed(4)} nats a measured gene on average`);
     return written;

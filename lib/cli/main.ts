@@ -26,6 +26,7 @@ const COMMANDS: Readonly<Record<string, AddCommand>> = {
   generate: async (to, finish) => addCommand(to, (await import("./generate/generate.js")).generate, finish),
   inspect: async (to, finish) => addCommand(to, (await import("./inspect.js")).inspect, finish),
   convert: async (to, finish) => addCommand(to, (await import("./convert.js")).convert, finish),
+  merge: async (to, finish) => addCommand(to, (await import("./merge.js")).merge, finish),
   devices: async (to, finish) => addCommand(to, (await import("./devices.js")).devices, finish),
   doctor: async (to, finish) => addCommand(to, (await import("./doctor.js")).doctor, finish),
   profile: async (to, finish) => addCommand(to, (await import("./profile.js")).profile, finish),

@@ -4,9 +4,13 @@ import type { Condition } from "../conditions/condition.js";
 import type { StreamedColumn } from "../data/anndata/streamed_frame.js";
 import { type AnnDataStream, type StreamedRows, writeAnnData } from "../data/anndata/write.js";
 import { refuseOwnFiles } from "../data/report/own_files.js";
+import { partToWrite, pathOf } from "../data/shards/part.js";
+import { unsOf } from "../data/shards/part_record.js";
+import { checkShard, type Shard, shardBounds } from "../data/shards/shard.js";
 import type { NumberArray } from "../data/sources/number_array.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { Denoiser } from "../model/denoiser.js";
+import { weightsDigest } from "../model/digest.js";
 import { checkFileTask, Opened } from "../model/opened.js";
 import { packageVersion } from "../model/version.js";
 import { knownGenes } from "../sampling/counts/generate_cells.js";
@@ -28,6 +32,8 @@ export interface GenerateFileOptions extends Omit<GenerateCellsOptions, "cells" 
   readonly out: string;
   /** Number of cells; default 100, or as many as `like` has. */
   readonly cells?: number;
+  /** Makes a share of these cells alone: see `FileJobOptions.shard`. The whole of all parts has the same bits as without. */
+  readonly shard?: Shard;
   /**
    * Cells, or what `openCells` opens: the generated ones have their conditions, total counts and measured genes, each those of one
    * of them. Not together with `conditions`, `depth` and `genes`.
@@ -43,12 +49,15 @@ export interface GenerateFileOptions extends Omit<GenerateCellsOptions, "cells" 
 
 /** What `generateFile` wrote. */
 export interface Generation {
+  /** What was written, of a shard its part. */
   readonly out: string;
+  /** Of a shard: whether its part was there already, and nothing was done. */
+  readonly kept: boolean;
   readonly cells: number;
   readonly genes: number;
-  /** Entries that are 0, 0..1. */
+  /** Entries that are 0, 0..1; NaN where nothing was done. */
   readonly zeroFraction: number;
-  /** Mean total counts of a cell. */
+  /** Mean total counts of a cell; NaN where nothing was done. */
   readonly meanTotal: number;
 }
 
@@ -80,10 +89,11 @@ export async function generateFile(options: GenerateFileOptions): Promise<Genera
       },
     );
   }
-  await checkFileTask(options);
+  const { shard } = options;
+  await checkFileTask(shard === undefined ? options : { ...options, overwrite: true });
   using opened = new Opened();
   const source = like === undefined ? undefined : await opened.cells("like", like);
-  if (source !== undefined) await refuseOwnFiles(source, options.out);
+  if (source !== undefined) await refuseOwnFiles(source, pathOf(options.out, shard));
   return await write(await opened.model(options.model), source, options);
 }
 
@@ -93,9 +103,10 @@ async function write(
   options: GenerateFileOptions,
 ): Promise<Generation> {
   const base = requireBase(model);
-  const { out, seed = 0, signal, onProgress, like: _, ...asked } = options;
+  const { seed = 0, signal, onProgress, overwrite = false, out, shard: given, like: _, ...asked } = options;
+  const shard = given === undefined ? undefined : checkShard(given);
   const likeCells = source === undefined ? undefined : await cellsLike(source, model, signal);
-  const cells = checkNumber("cells", options.cells ?? likeCells?.cells ?? DEFAULT_CELLS, {
+  const all = checkNumber("cells", options.cells ?? likeCells?.cells ?? DEFAULT_CELLS, {
     min: 1,
     max: 2 ** 31 - 1,
     integer: true,
@@ -103,6 +114,30 @@ async function write(
   const genes =
     likeCells?.genes ??
     (options.genes === undefined ? knownGenes(model, base) : findGenes(model, options.genes).sort());
+  const uns = {
+    ddsc: {
+      package: packageVersion(),
+      command: "generate",
+      model: options.modelName ?? (typeof options.model === "string" ? options.model : null),
+      seed,
+      like: source?.name ?? null,
+    },
+  };
+  const settings = {
+    ...uns,
+    asked: JSON.stringify([options.sampler, options.guidance, options.conditions, options.depth, [...genes]]),
+  };
+  const written = await partToWrite({
+    out,
+    shard,
+    overwrite,
+    cells: all,
+    digest: () => weightsDigest(model),
+    source,
+    settings,
+  });
+  const { first: firstCell, end } = shard === undefined ? { first: 0, end: all } : shardBounds(all, shard);
+  const cells = end - firstCell;
   const columnOf = new Map(Array.from(genes, (gene, column) => [gene, column]));
   const tally = { entries: 0, total: 0 };
   /** What the cells that were made last were told, and the first of these cells. */
@@ -113,9 +148,10 @@ async function write(
   const blocks = generateCells(model, {
     ...asked,
     cells,
+    firstCell,
     seed,
     ...(signal === undefined ? {} : { signal }),
-    ...(likeCells === undefined ? {} : { like: likeCells.templates(cells, seed) }),
+    ...(likeCells === undefined ? {} : { like: likeCells.templates(all, seed) }),
   });
   async function* rows(): AsyncGenerator<StreamedRows> {
     for await (const block of blocks) {
@@ -132,7 +168,7 @@ async function write(
       indexName: "_index",
       columns: obsColumns(model.conditions),
       rows: (first, end) => ({
-        index: generatedNames(first, end),
+        index: generatedNames(firstCell + first, firstCell + end),
         columns: obsValues(model.conditions, told.templates.slice(first - told.first, end - told.first)),
       }),
     },
@@ -143,23 +179,16 @@ async function write(
     },
     matrices: { X: { kind: "csr", type: "int32" } },
     rows: rows(),
-    uns: {
-      ddsc: {
-        package: packageVersion(),
-        command: "generate",
-        model: options.modelName ?? (typeof options.model === "string" ? options.model : null),
-        seed,
-        like: source?.name ?? null,
-      },
-    },
+    uns: unsOf(uns, written.part),
   };
-  await writeAnnData(out, contents, { overwrite: options.overwrite ?? false });
+  if (!written.isThere) await writeAnnData(written.out, contents, { overwrite });
   return {
-    out,
+    out: written.out,
+    kept: written.isThere,
     cells,
     genes: genes.length,
-    zeroFraction: 1 - tally.entries / (cells * genes.length),
-    meanTotal: tally.total / cells,
+    zeroFraction: written.isThere ? Number.NaN : 1 - tally.entries / (cells * genes.length),
+    meanTotal: written.isThere ? Number.NaN : tally.total / cells,
   };
 }
 

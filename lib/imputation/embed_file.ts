@@ -2,6 +2,7 @@ import { checkKind } from "../base/arguments.js";
 import { checkChoice } from "../base/errors.js";
 import { FOLDS } from "../counts/folds.js";
 import { type AnnDataStream, type StreamedRows, writeAnnData } from "../data/anndata/write.js";
+import { unsOf } from "../data/shards/part_record.js";
 import type { Column } from "../data/sources/frame.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { Denoiser } from "../model/denoiser.js";
@@ -20,7 +21,10 @@ export interface EmbedFileOptions extends FileJobOptions {
 
 /** What `embedFile` wrote. */
 export interface Embedding {
+  /** What was written, of a shard its part. */
   readonly out: string;
+  /** Of a shard: whether its part was there already, and nothing was done. */
+  readonly kept: boolean;
   readonly cells: number;
   readonly genes: number;
   /** Genes that the model knows: cells are embedded by these. */
@@ -45,7 +49,7 @@ export interface Embedding {
  * `imputeFile`.
  */
 export async function embedFile(options: EmbedFileOptions): Promise<Embedding> {
-  return withFileJob(options, async ({ source, model, rows, cellCount, frames, names }) => {
+  return withFileJob(options, async ({ source, model, part, rows, cellCount, frames, names }) => {
     const {
       nll = false,
       conditions = "none",
@@ -53,11 +57,20 @@ export async function embedFile(options: EmbedFileOptions): Promise<Embedding> {
       overwrite = false,
       maxRows,
       signal,
-      out,
       onProgress,
     } = options;
     checkKind("nll", nll, "switch");
     checkChoice("conditions", conditions, ["own", "none"]);
+    const uns = {
+      ddsc: {
+        package: packageVersion(),
+        command: "embed",
+        ...names,
+        conditions,
+        ...(nll ? { folds: FOLDS } : {}),
+      },
+    };
+    const written = await part({ ...uns, nll });
     const width = model.config.counts?.state ?? 0;
     const coordinates = await stateCoordinates(model, signal);
     const scores = new Float64Array(nll ? cellCount : 0);
@@ -92,24 +105,17 @@ export async function embedFile(options: EmbedFileOptions): Promise<Embedding> {
       rows: made(),
       addedObs: () => new Map<string, Column>(nll ? [["ddsc_nll", { kind: "numbers", values: scores }]] : []),
       varm: { ddsc_factors: { values: factors.values, width } },
-      uns: {
-        ddsc: {
-          package: packageVersion(),
-          command: "embed",
-          ...names,
-          conditions,
-          ...(nll ? { folds: FOLDS } : {}),
-        },
-      },
+      uns: unsOf(uns, written.part),
     };
-    await writeAnnData(out, contents, { overwrite });
+    if (!written.isThere) await writeAnnData(written.out, contents, { overwrite });
     return {
-      out,
+      out: written.out,
+      kept: written.isThere,
       cells: cellCount,
       genes: source.genes.length,
       knownGenes: factors.known,
       width,
-      ...(nll ? { nll: scores.reduce((sum, each) => sum + each, 0) / cellCount } : {}),
+      ...(nll && !written.isThere ? { nll: scores.reduce((sum, each) => sum + each, 0) / cellCount } : {}),
       notes,
     };
   });

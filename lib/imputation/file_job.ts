@@ -1,12 +1,16 @@
 import { checkOptions } from "../base/arguments.js";
 import { DdscError } from "../base/errors.js";
+import type { UnstructuredValue } from "../data/anndata/write_uns.js";
 import { refuseOwnFiles } from "../data/report/own_files.js";
 import { rowsWhere } from "../data/select/where.js";
+import { type PartToWrite, partToWrite, pathOf } from "../data/shards/part.js";
+import { type Shard, shardRows } from "../data/shards/shard.js";
 import { framesOf } from "../data/sources/frames.js";
 import { requireRawCounts } from "../data/sources/raw_counts.js";
 import type { CellSource, SourceFrames } from "../data/sources/source.js";
 import { subsetSource } from "../data/sources/subset.js";
 import type { Denoiser } from "../model/denoiser.js";
+import { weightsDigest } from "../model/digest.js";
 import { checkFileTask, Opened } from "../model/opened.js";
 import { requireCounts } from "./counted_cells.js";
 
@@ -20,6 +24,11 @@ export interface FileJobOptions {
   readonly modelName?: string;
   /** File NAME.h5ad, or folder NAME.zarr, to write. */
   readonly out: string;
+  /**
+   * Does a share of the cells alone, as a task of an array job does, and writes the part to `partPath(out, shard)`; a part that is there
+   * already, complete and of the same work, is kept. `joinParts` makes the whole of all parts. Default: all cells.
+   */
+  readonly shard?: Shard;
   /** Only the cells for which this condition holds, such as "drug = 'DMSO'"; default all. */
   readonly where?: string;
   /** Whether counts that are no whole numbers are rounded for the model; default false: they are refused. */
@@ -38,6 +47,8 @@ export interface FileJobOptions {
 export interface FileJob {
   readonly source: CellSource;
   readonly model: Denoiser;
+  /** Where it writes and, of a shard, as which part, given what goes to `uns` and whatever else the values depend on. */
+  part(settings: Readonly<Record<string, UnstructuredValue>>): Promise<PartToWrite>;
   /** Rows of the cells, ascending; undefined: all. */
   readonly rows: Int32Array | undefined;
   readonly cellCount: number;
@@ -49,7 +60,7 @@ export interface FileJob {
 
 /**
  * Opens model and data, does the work and closes what was opened. Throws `ARGUMENT_*`, `FILE_EXISTS`, `ARGUMENT_CONFLICT` where `out`
- * is what is read, `MODEL_CONFIG` for a model of ranks, `DATA_NO_CELLS` where no cell is left, as `openCells`, `Denoiser.load` and
+ * is what is read, `ARGUMENT_RANGE` for more shards than cells, `MODEL_CONFIG` for a model of ranks, `DATA_NO_CELLS` where no cell is left, as `openCells`, `Denoiser.load` and
  * `rowsWhere`.
  */
 export async function withFileJob<T>(
@@ -64,22 +75,36 @@ export async function withFileJob<T>(
     signal: "signal",
     onProgress: "function",
   });
-  const { model, data, out, where, allowFractional = false } = options;
-  await checkFileTask(options);
+  const { model, data, shard, where, allowFractional = false, overwrite = false } = options;
+  // Of a shard, what is there may be its part: see `partToWrite`.
+  await checkFileTask(shard === undefined ? options : { ...options, overwrite: true });
+  const out = pathOf(options.out, shard);
   using opened = new Opened();
   const source = await opened.cells("data", data);
   await refuseOwnFiles(source, out);
   await requireRawCounts(source, allowFractional);
   const loaded = await opened.model(model);
   requireCounts(loaded);
-  const rows = where === undefined ? undefined : await rowsWhere(source, where);
-  const cellCount = rows?.length ?? source.cellCount;
-  if (cellCount === 0) {
+  const chosen = where === undefined ? undefined : await rowsWhere(source, where);
+  const cells = chosen?.length ?? source.cellCount;
+  if (cells === 0) {
     const why = where === undefined ? "it has no cells" : `there is no cell for which ${where}`;
     throw new DdscError("DATA_NO_CELLS", `${source.name}: ${why}; choose others`, { file: source.name });
   }
+  const rows = shard === undefined ? chosen : shardRows(cells, shard, chosen);
+  const cellCount = rows?.length ?? cells;
   const frames = await framesOf(rows === undefined ? source : subsetSource(source, rows));
   const { modelName = typeof model === "string" ? model : null } = options;
   const names = { model: modelName, data: source.name, where: where ?? null };
-  return await work({ source, model: loaded, rows, cellCount, frames, names });
+  const part: FileJob["part"] = (settings) =>
+    partToWrite({
+      out: options.out,
+      shard,
+      overwrite,
+      cells,
+      digest: () => weightsDigest(loaded),
+      source,
+      settings,
+    });
+  return await work({ source, model: loaded, part, rows, cellCount, frames, names });
 }

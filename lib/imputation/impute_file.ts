@@ -3,6 +3,7 @@ import { checkChoice, checkNumber, DdscError, wrongType } from "../base/errors.j
 import { FOLDS } from "../counts/folds.js";
 import { type AnnDataStream, type StreamedRows, writeAnnData } from "../data/anndata/write.js";
 import type { StreamedMatrix } from "../data/anndata/write_matrices.js";
+import { unsOf } from "../data/shards/part_record.js";
 import type { CellBlock } from "../data/sources/cells.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { Denoiser } from "../model/denoiser.js";
@@ -28,7 +29,10 @@ export interface ImputeFileOptions extends FileJobOptions {
 
 /** What `imputeFile` wrote. */
 export interface Imputation {
+  /** What was written, of a shard its part. */
   readonly out: string;
+  /** Of a shard: whether its part was there already, and nothing was done. */
+  readonly kept: boolean;
   readonly cells: number;
   /** Genes of the file, and those that were predicted. */
   readonly genes: number;
@@ -37,7 +41,7 @@ export interface Imputation {
   readonly unknownGenes: number;
   /** Layers that were written; of `replaceX`, X instead of "denoised". */
   readonly layers: readonly string[];
-  /** Cells without a count of a gene that the model knows: theirs are the model's expectations of a cell of which nothing was found. */
+  /** Cells without a count of a gene that the model knows (0 where nothing was done): theirs are the model's expectations of a cell of which nothing was found. */
   readonly emptyCells: number;
   /** What a reader should know. */
   readonly notes: readonly string[];
@@ -61,12 +65,12 @@ const LEAST = 0.01;
  */
 export async function imputeFile(options: ImputeFileOptions): Promise<Imputation> {
   checkOptions(options, { replaceX: "switch" });
-  const { replaceX = false, conditions = "own", allowFractional = false, signal, out, onProgress } = options;
+  const { replaceX = false, conditions = "own", allowFractional = false, signal, onProgress } = options;
   const { overwrite = false } = options;
   const layers = checkLayers(options.layers ?? ["denoised", "p_expressed"]);
   const least = checkNumber("least", options.least ?? LEAST, { min: 0, max: 1 });
   checkChoice("conditions", conditions, ["own", "none"]);
-  return withFileJob(options, async ({ source, model, rows, cellCount, frames, names }) => {
+  return withFileJob(options, async ({ source, model, part, rows, cellCount, frames, names }) => {
     const { isPredicted, isKnown } = predictedColumns(source, model, options.genes);
     const own = replaceX ? layers.filter((layer) => layer !== "denoised") : layers;
     const matrices: Record<string, StreamedMatrix> = { X: { kind: "csr", type: "float32" } };
@@ -75,6 +79,20 @@ export async function imputeFile(options: ImputeFileOptions): Promise<Imputation
       const type = layer === "low" || layer === "high" ? "int32" : "float32";
       matrices[`layers/${layer}`] = { kind: "csr", type };
     }
+    const uns = {
+      ddsc: {
+        package: packageVersion(),
+        command: "impute",
+        ...names,
+        layers: own,
+        least,
+        folds: FOLDS,
+        conditions,
+        replace_x: replaceX,
+      },
+    };
+    const genes = options.genes?.map(String) ?? [];
+    const written = await part({ ...uns, genes });
     const notes: string[] = [];
     let emptyCells = 0;
     async function* made(): AsyncGenerator<StreamedRows> {
@@ -112,22 +130,12 @@ export async function imputeFile(options: ImputeFileOptions): Promise<Imputation
       },
       matrices,
       rows: made(),
-      uns: {
-        ddsc: {
-          package: packageVersion(),
-          command: "impute",
-          ...names,
-          layers: own,
-          least,
-          folds: FOLDS,
-          conditions,
-          replace_x: replaceX,
-        },
-      },
+      uns: unsOf(uns, written.part),
     };
-    await writeAnnData(out, contents, { overwrite });
+    if (!written.isThere) await writeAnnData(written.out, contents, { overwrite });
     return {
-      out,
+      out: written.out,
+      kept: written.isThere,
       cells: cellCount,
       genes: source.genes.length,
       predictedGenes: isPredicted.reduce((sum, one) => sum + one, 0),

@@ -5,6 +5,7 @@ import { findListedGenes, readGeneList } from "../shared/gene_list.js";
 import { openData, openModel } from "../shared/open.js";
 import { withThousands } from "../shared/output.js";
 import { CellProgress } from "../shared/progress.js";
+import { shardOf } from "../shared/shard.js";
 import { UsageError } from "../shared/usage_error.js";
 import type { GenerateOptions } from "./options.js";
 
@@ -15,6 +16,7 @@ export async function generateCounts(options: GenerateOptions, context: CommandC
   const sampler = samplerOf(options, context);
   const conditions = options.set === undefined ? undefined : conditionsFrom(options.set);
   const listed = options.genes === undefined ? undefined : await readGeneList(options.genes);
+  const shard = shardOf(options);
   using like = options.like === undefined ? undefined : await openData(options.like, options);
   using model = await openModel(options, output);
   const { skipUnknown, depth, guidance, guidanceRamp, seed, batch, batchTokens, out, overwrite } = options;
@@ -24,6 +26,7 @@ export async function generateCounts(options: GenerateOptions, context: CommandC
     model,
     modelName: options.model,
     out,
+    ...(shard === undefined ? {} : { shard }),
     overwrite,
     sampler,
     guidance: guidanceRamp ? { gamma: guidance, ramp: "linear" } : guidance,
@@ -39,8 +42,12 @@ export async function generateCounts(options: GenerateOptions, context: CommandC
     ...(batchTokens === undefined ? {} : { maxRows: batchTokens }),
   });
   progress.clear();
+  if (made.kept) {
+    output.line(`${made.out}: this part is there already`);
+    return { ...made, zeroFraction: null, meanTotal: null };
+  }
   output.line(
-    `${out}: ${withThousands(made.cells)} cells x ${withThousands(made.genes)} genes, ${(100 * made.zeroFraction).toFixed(1)}% zeros, ` +
+    `${made.out}: ${withThousands(made.cells)} cells x ${withThousands(made.genes)} genes, ${(100 * made.zeroFraction).toFixed(1)}% zeros, ` +
       `${made.meanTotal.toFixed(0)} counts a cell`,
   );
   return { ...made };

@@ -1,6 +1,7 @@
 import { defineCommand } from "../shared/command.js";
 import { isOfCounts, refuseOthers } from "../shared/kind_of_model.js";
-import { checkOutEnding, checkOutFile } from "../shared/out_path.js";
+import { checkOutEnding } from "../shared/out_path.js";
+import { checkOutOrPart } from "../shared/shard.js";
 import { generateCounts } from "./counts.js";
 import { GENERATE_KINDS, GENERATE_OPTIONS, GENERATE_REQUIRED } from "./options.js";
 import { generateRanks } from "./ranks.js";
@@ -43,7 +44,7 @@ Examples: ddsc generate --model runs/a --cells 500 --out new.h5ad
   },
   run: async (options, context) => {
     checkOutEnding(options.out, "NAME.h5ad or NAME.zarr");
-    await checkOutFile(options.out, options.overwrite);
+    await checkOutOrPart(options);
     const ofCounts = await isOfCounts(options.model);
     refuseOthers(options.model, ofCounts, GENERATE_KINDS, context);
     return ofCounts ? generateCounts(options, context) : generateRanks(options, context);

@@ -19,6 +19,7 @@ export const GENERATE_OPTIONS = [
   "guidance",
   "guidanceRamp",
   "eta",
+  "shard",
   "overwrite",
 ] as const satisfies readonly OptionName[];
 
@@ -28,7 +29,7 @@ export const GENERATE_REQUIRED = ["model", "out"] as const;
 /** Those that belong to one kind of model. */
 export const GENERATE_KINDS: KindOptions = {
   ranks: ["data", "temperature"],
-  counts: ["set", "like", "depth", "guidance", "guidanceRamp", "eta"],
+  counts: ["set", "like", "depth", "guidance", "guidanceRamp", "eta", "shard"],
 };
 
 export type GenerateOptions = OptionValues<

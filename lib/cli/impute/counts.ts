@@ -5,6 +5,7 @@ import { findListedGenes } from "../shared/gene_list.js";
 import { noteWritten, openData, openModel } from "../shared/open.js";
 import { withThousands } from "../shared/output.js";
 import { CellProgress } from "../shared/progress.js";
+import { shardOf } from "../shared/shard.js";
 import type { ImputeOptions } from "./task.js";
 
 /** Denoises the counts of all cells, writes layers beside them and says what they are. */
@@ -14,7 +15,8 @@ export async function imputeCounts(
   { output, signal }: CommandContext,
 ): Promise<JsonResult> {
   const layers = options.layers?.split(",").map((name) => checkChoice("layers", name.trim(), IMPUTED_LAYERS));
-  const { out, where, least, replaceX, tell, allowFractional, overwrite, batchTokens, skipUnknown } = options;
+  const { where, least, replaceX, tell, allowFractional, overwrite, batchTokens, skipUnknown } = options;
+  const shard = shardOf(options);
   using source = await openData(options.data, options);
   using model = await openModel(options, output);
   const { vocabulary } = model;
@@ -25,7 +27,8 @@ export async function imputeCounts(
     model,
     modelName: options.model,
     data: source,
-    out,
+    out: options.out,
+    ...(shard === undefined ? {} : { shard }),
     replaceX,
     conditions: tell,
     allowFractional,
@@ -41,6 +44,7 @@ export async function imputeCounts(
   progress.clear();
   noteWritten(source, output);
   const { notes, ...written } = result;
+  const { out } = written;
   for (const note of notes) output.note(note);
   const others = result.genes - result.predictedGenes;
   if (others > 0) {
@@ -49,6 +53,10 @@ export async function imputeCounts(
       `${withThousands(others)} of ${withThousands(result.genes)} genes were not predicted, ${unknown}: ` +
         "denoised holds their counts, and var/ddsc_imputed is False",
     );
+  }
+  if (result.kept) {
+    output.line(`${out}: this part is there already`);
+    return written;
   }
   if (result.emptyCells > 0) {
     output.note(

@@ -4,8 +4,9 @@ import { checkExclusive, defineCommand } from "../shared/command.js";
 import { readGeneList } from "../shared/gene_list.js";
 import { isOfCounts, refuseOthers } from "../shared/kind_of_model.js";
 import { openModel, openSelected } from "../shared/open.js";
-import { checkOutEnding, checkOutFile } from "../shared/out_path.js";
+import { checkOutEnding } from "../shared/out_path.js";
 import { samplingCells } from "../shared/sampling.js";
+import { checkOutOrPart } from "../shared/shard.js";
 import { UsageError } from "../shared/usage_error.js";
 import { imputeCounts } from "./counts.js";
 import { imputeRanks } from "./ranks.js";
@@ -61,7 +62,7 @@ Examples: ddsc impute --model runs/a --data cells.h5ad --out filled.h5ad
     if (options.fill === "listed" && listed === undefined)
       throw new UsageError("--fill listed needs --genes");
     checkOutEnding(options.out, "NAME.h5ad or NAME.zarr");
-    await checkOutFile(options.out, options.overwrite);
+    await checkOutOrPart(options);
     const ofCounts = await isOfCounts(options.model);
     refuseOthers(options.model, ofCounts, IMPUTE_KINDS, context, { batch: "give --batch-tokens instead" });
     if (ofCounts) return await imputeCounts(listed, options, context);

@@ -25,6 +25,7 @@ export const IMPUTE_OPTIONS = [
   "least",
   "replaceX",
   "tell",
+  "shard",
   "overwrite",
 ] as const satisfies readonly OptionName[];
 
@@ -41,7 +42,7 @@ export const IMPUTE_KINDS: KindOptions = {
     "seed",
     "batch",
   ],
-  counts: ["layers", "least", "replaceX", "tell"],
+  counts: ["layers", "least", "replaceX", "tell", "shard"],
 };
 
 /** Those that it cannot do without. */

@@ -24,6 +24,10 @@ export const OPTIONS = {
   allowFractional: flag("take counts that are no whole numbers, as of normalised data"),
   where: text("CONDITION", "only cells for which this holds, such as \"drug = 'DMSO' and n_genes > 200\""),
   by: text("COLUMN", "score each group of cells, by this column of their metadata"),
+  shard: text(
+    "K/N",
+    "do the Kth of N shares of the cells alone and write it to a part beside --out, such as out.part-003-of-100.h5ad, which is kept where it is there already; `ddsc merge` joins parts. auto: as the array job says (Slurm), auto/N (Kubernetes)",
+  ),
   overwrite: flag("replace the file or the run at --out; other files in the folder of a run stay"),
 
   // The machine.

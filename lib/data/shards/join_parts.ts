@@ -1,0 +1,289 @@
+import { lstat } from "node:fs/promises";
+import { DdscError } from "../../base/errors.js";
+import { isTurnOver, takeTurn } from "../../base/turns.js";
+import { StoredFrame } from "../anndata/frame.js";
+import { type AnnDataStream, anndataFormat, type StreamedRows, writeAnnData } from "../anndata/write.js";
+import type { RowsGiven, StreamedMatrix } from "../anndata/write_matrices.js";
+import { Hdf5File } from "../hdf5/file.js";
+import type { Hierarchy, StoredArray } from "../hierarchy.js";
+import type { Frame } from "../sources/frame.js";
+import { joinFrames } from "../sources/join_frames.js";
+import { type NumberArray, toFloat64 } from "../sources/number_array.js";
+import { type PartRecord, readPartRecord } from "./part_record.js";
+
+/** Options of `joinParts`. */
+export interface JoinPartsOptions {
+  /** Whether what is at `out` is replaced; default false. */
+  readonly overwrite?: boolean;
+  /** Ends the work with the signal's reason; nothing is written then. */
+  readonly signal?: AbortSignal;
+  /** Told how many cells are done, and of how many. */
+  readonly onProgress?: (cells: number, of: number) => void;
+}
+
+/** What `joinParts` wrote. */
+export interface JoinedParts {
+  readonly out: string;
+  readonly parts: number;
+  readonly cells: number;
+  readonly genes: number;
+}
+
+/** A part, as far as it is held while others are looked at. */
+interface Part {
+  readonly path: string;
+  readonly record: PartRecord;
+  readonly obs: Frame;
+  readonly matrices: ReadonlyMap<string, StreamedMatrix>;
+}
+
+/** Rows, and values of a sparse matrix, that are read at a time. */
+const ROWS_AT_ONCE = 1024;
+const VALUES_AT_ONCE = 1 << 22;
+
+/**
+ * Joins the parts that shards of one piece of work wrote (`shard` of `imputeFile`, `embedFile`, `generateFile`, `convertCells`) to the file
+ * that the work would have written at once: X, layers and obsm are streamed, tables of cells held. The order of `paths` does not matter.
+ *
+ * Throws `PART_FORMAT` for a file that is no part, `PARTS_DIFFER` for parts of different work, `PARTS_MISSING` naming what is missing,
+ * `PARTS_REPEATED`, `FILE_EXISTS`, `FILE_WRITE`, `DATA_*`; rejects with the signal's reason when aborted.
+ */
+export async function joinParts(
+  paths: readonly string[],
+  out: string,
+  options: JoinPartsOptions = {},
+): Promise<JoinedParts> {
+  const { overwrite = false, signal, onProgress } = options;
+  if (!overwrite && (await lstat(out).then(Boolean, () => false))) {
+    throw new DdscError("FILE_EXISTS", `${out}: already exists; choose another name, or pass overwrite`, {
+      file: out,
+      argument: "out",
+    });
+  }
+  const [head, ...others] = paths;
+  if (head === undefined)
+    throw new DdscError("PARTS_MISSING", "no part was named; name them all", { argument: "parts" });
+  const first = await describe(head);
+  const parts: Part[] = [first];
+  for (const path of others) {
+    signal?.throwIfAborted();
+    parts.push(await describe(path));
+  }
+  const ordered = inOrder(parts);
+  const whole = await common(first);
+  for (const part of ordered) await checkSame(part, first, whole.var);
+  const { cells } = first.record;
+  async function* rows(): AsyncGenerator<StreamedRows> {
+    let done = 0;
+    for (const part of ordered) {
+      using file = await openPart(part.path);
+      for await (const given of rowsOfPart(file, part, whole.var.index.length)) {
+        signal?.throwIfAborted();
+        if (isTurnOver()) await takeTurn(signal);
+        yield given.rows;
+        done += given.cells;
+        onProgress?.(done, cells);
+      }
+    }
+  }
+  const contents: AnnDataStream = {
+    obs: joinFrames(ordered.map(({ obs }) => obs)),
+    var: whole.var,
+    varm: whole.varm,
+    matrices: Object.fromEntries(first.matrices),
+    rows: rows(),
+    uns: first.record.uns,
+  };
+  await writeAnnData(out, contents, { overwrite });
+  return { out, parts: parts.length, cells, genes: whole.var.index.length };
+}
+
+/** Whether `path` holds a whole part of this work and shard. */
+export async function isPartOf(
+  path: string,
+  wanted: Pick<PartRecord, "index" | "count" | "job">,
+): Promise<boolean> {
+  if (!(await lstat(path).then(Boolean, () => false))) return false;
+  try {
+    using file = await openPart(path);
+    const record = await readPartRecord(file);
+    return record?.index === wanted.index && record.count === wanted.count && record.job === wanted.job;
+  } catch {
+    return false;
+  }
+}
+
+async function openPart(path: string): Promise<Hierarchy> {
+  if (anndataFormat(path) !== "zarr") return Hdf5File.open(path);
+  const { ZarrFile } = await import("../zarr/file.js");
+  return ZarrFile.open(path);
+}
+
+async function describe(path: string): Promise<Part> {
+  using file = await openPart(path);
+  const record = await readPartRecord(file);
+  if (record === undefined) {
+    throw new DdscError(
+      "PART_FORMAT",
+      `${path}: it does not say which part of what it is; name files that were written with a shard`,
+      { file: path },
+    );
+  }
+  const obs = await (await StoredFrame.open(file, "/obs", record.end - record.first, [])).all();
+  return { path, record, obs, matrices: await matricesOf(file) };
+}
+
+/** The matrices over cells, by name. */
+async function matricesOf(file: Hierarchy): Promise<Map<string, StreamedMatrix>> {
+  const names = ["X"];
+  for (const group of ["layers", "obsm"])
+    if ((await file.kind(`/${group}`)) === "group")
+      for (const name of await file.members(`/${group}`)) names.push(`${group}/${name}`);
+  const matrices = new Map<string, StreamedMatrix>();
+  for (const name of names) {
+    const isSparse = (await file.kind(`/${name}`)) === "group";
+    const values = await file.array(isSparse ? `/${name}/data` : `/${name}`);
+    const type = await typeOf(file, values);
+    if (isSparse && type !== "uint8") matrices.set(name, { kind: "csr", type });
+    else if (!isSparse) matrices.set(name, { kind: "dense", type, width: values.shape[1] ?? 0 });
+    else throw file.corrupt(`/${name}`, "is a matrix of a kind that no part has");
+  }
+  return matrices;
+}
+
+async function typeOf(file: Hierarchy, values: StoredArray): Promise<"float32" | "int32" | "uint8"> {
+  const { path, kind, shape } = values;
+  if (kind === "integer" || kind === "float") {
+    const some = await values.numbers(0, Math.min(1, shape[0] ?? 0));
+    if (some instanceof Float32Array) return "float32";
+    if (some instanceof Int32Array) return "int32";
+    if (some instanceof Uint8Array) return "uint8";
+  }
+  throw file.corrupt(path, "is of a type that no part has");
+}
+
+/** Parts in the order of their cells. Throws unless each is there once. */
+function inOrder(parts: readonly Part[]): readonly Part[] {
+  const ordered = [...parts].sort((a, b) => a.record.index - b.record.index);
+  const [first] = ordered;
+  if (first === undefined) return ordered;
+  const { count, job } = first.record;
+  for (const [i, { path, record }] of ordered.entries()) {
+    if (record.count !== count || record.job !== job)
+      throw differ(path, first.path, "they come from different work");
+    const before = ordered[i - 1];
+    if (before?.record.index === record.index) {
+      const what = `${path} and ${before.path} are the same part, ${record.index} of ${count}; name one of them`;
+      throw new DdscError("PARTS_REPEATED", what, { file: path });
+    }
+  }
+  const there = new Set(ordered.map(({ record }) => record.index));
+  const missing = Array.from({ length: count }, (_, i) => i + 1).filter((index) => !there.has(index));
+  if (missing.length > 0) {
+    const named = missing.slice(0, 10).join(", ");
+    const more = missing.length > 10 ? ` and ${missing.length - 10} more` : "";
+    throw new DdscError(
+      "PARTS_MISSING",
+      `${first.path}: of ${count} parts ${named}${more} ${missing.length === 1 ? "is" : "are"} missing; run those shards, then join again`,
+      { file: first.path },
+    );
+  }
+  return ordered;
+}
+
+/** What all parts have: the table of genes and what belongs to genes. */
+async function common(
+  part: Part,
+): Promise<{ readonly var: Frame; readonly varm: NonNullable<AnnDataStream["varm"]> }> {
+  using file = await openPart(part.path);
+  const genes = await genesOf(file);
+  const varm: Record<string, { readonly values: Float32Array; readonly width: number }> = {};
+  const members = (await file.kind("/varm")) === "group" ? await file.members("/varm") : [];
+  for (const name of members) {
+    const array = await file.array(`/varm/${name}`);
+    const values = await array.numbers(0, genes.index.length);
+    if (!(values instanceof Float32Array)) throw file.corrupt(array.path, "is of a type that no part has");
+    varm[name] = { values, width: array.shape[1] ?? 0 };
+  }
+  return { var: genes, varm };
+}
+
+async function genesOf(file: Hierarchy): Promise<Frame> {
+  const index = await file.attribute("/var", "_index");
+  const array = await file.array(`/var/${typeof index === "string" ? index : "_index"}`);
+  return (await StoredFrame.open(file, "/var", array.shape[0] ?? 0, [])).all();
+}
+
+async function checkSame(part: Part, first: Part, genes: Frame): Promise<void> {
+  const describeMatrices = ({ matrices }: Part) =>
+    JSON.stringify([...matrices].sort(([a], [b]) => (a < b ? -1 : 1)));
+  if (describeMatrices(part) !== describeMatrices(first))
+    throw differ(part.path, first.path, "their matrices differ");
+  if ([...part.obs.columns.keys()].sort().join("\n") !== [...first.obs.columns.keys()].sort().join("\n"))
+    throw differ(part.path, first.path, "their tables of cells have different columns");
+  using file = await openPart(part.path);
+  const own = await genesOf(file);
+  const isSame =
+    own.index.length === genes.index.length && own.index.every((gene, i) => gene === genes.index[i]);
+  if (!isSame) throw differ(part.path, first.path, "their genes differ");
+}
+
+function differ(path: string, other: string, why: string): DdscError {
+  const text = `${path} and ${other} are no parts of one whole: ${why}; name the parts of one output`;
+  return new DdscError("PARTS_DIFFER", text, { file: path });
+}
+
+/** All rows of a part, some at a time. */
+async function* rowsOfPart(
+  file: Hierarchy,
+  { record, matrices }: Part,
+  genes: number,
+): AsyncGenerator<{ readonly rows: StreamedRows; readonly cells: number }> {
+  const cells = record.end - record.first;
+  const readers = new Map<string, (first: number, end: number) => Promise<RowsGiven>>();
+  let widest = genes;
+  for (const [name, matrix] of matrices) {
+    readers.set(name, await (matrix.kind === "csr" ? sparseReader(file, name) : denseReader(file, name)));
+    if (matrix.kind === "dense") widest = Math.max(widest, matrix.width ?? genes);
+  }
+  const step = Math.max(1, Math.min(ROWS_AT_ONCE, Math.floor(VALUES_AT_ONCE / Math.max(1, widest))));
+  for (let first = 0; first < cells; first += step) {
+    const end = Math.min(cells, first + step);
+    const rows: Record<string, RowsGiven> = {};
+    for (const [name, read] of readers) rows[name] = await read(first, end);
+    yield { rows, cells: end - first };
+  }
+}
+
+async function denseReader(file: Hierarchy, name: string) {
+  const array = await file.array(`/${name}`);
+  await array.checkClaim();
+  // Of one of the three types: see `typeOf`.
+  return async (first: number, end: number) => (await array.numbers(first, end)) as RowsGiven;
+}
+
+async function sparseReader(file: Hierarchy, name: string) {
+  const [data, indices, bounds] = [
+    await file.array(`/${name}/data`),
+    await file.array(`/${name}/indices`),
+    await file.array(`/${name}/indptr`),
+  ];
+  for (const array of [data, indices, bounds]) await array.checkClaim();
+  return async (first: number, end: number): Promise<RowsGiven> => {
+    const own = toFloat64(await bounds.numbers(first, end + 1));
+    const [from = 0, to = 0] = [own[0], own.at(-1)];
+    const isAscending = own.every((bound, i) => i === 0 || bound >= (own[i - 1] ?? 0));
+    if (!isAscending || from < 0 || to > (data.shape[0] ?? 0) || to - from > 0x7fff_ffff)
+      throw file.corrupt(`/${name}/indptr`, "its bounds do not ascend within the values");
+    const values = await data.numbers(from, to);
+    return {
+      offsets: Int32Array.from(own, (bound) => bound - from),
+      columns: int32(await indices.numbers(from, to)),
+      values: values as Float32Array | Int32Array,
+    };
+  };
+}
+
+function int32(values: NumberArray): Int32Array {
+  return values instanceof Int32Array ? values : Int32Array.from(toFloat64(values));
+}

@@ -1,0 +1,63 @@
+import type { UnstructuredValue } from "../anndata/write_uns.js";
+import type { Hierarchy } from "../hierarchy.js";
+import { type Shard, shardBounds } from "./shard.js";
+
+/** What a part says of itself, in uns/ddsc_part. */
+export interface PartRecord {
+  /** Which shard it is. */
+  readonly index: number;
+  readonly count: number;
+  /** Its cells among those of all parts: first .. end - 1 of `cells`. */
+  readonly first: number;
+  readonly end: number;
+  readonly cells: number;
+  /** Names the work that it is a part of: parts of one output have the same. */
+  readonly job: string;
+  /** What uns of the whole is to hold. */
+  readonly uns: Readonly<Record<string, UnstructuredValue>>;
+}
+
+const PLACE = "ddsc_part";
+/** A record names options. */
+const MOST_CHARACTERS = 2 ** 20;
+
+/** `uns` of a file: that of the whole, or with a shard the record of its part. */
+export function unsOf(
+  uns: Readonly<Record<string, UnstructuredValue>>,
+  part: { readonly shard: Shard; readonly cells: number; readonly job: string } | undefined,
+): Readonly<Record<string, UnstructuredValue>> {
+  if (part === undefined) return uns;
+  const { shard, cells, job } = part;
+  const record: PartRecord = { ...shard, ...shardBounds(cells, shard), cells, job, uns };
+  return { ...uns, [PLACE]: [JSON.stringify(record)] };
+}
+
+/** The record of a file; undefined where it is no part of anything. */
+export async function readPartRecord(file: Hierarchy): Promise<PartRecord | undefined> {
+  const path = `/uns/${PLACE}`;
+  if ((await file.kind(path)) !== "array") return undefined;
+  const array = await file.array(path);
+  if (array.kind !== "string" || array.shape.length !== 1 || array.shape[0] !== 1) return undefined;
+  const [text = ""] = await array.strings(0, 1);
+  return text.length > MOST_CHARACTERS ? undefined : parse(text);
+}
+
+function parse(text: string): PartRecord | undefined {
+  let json: Partial<Record<keyof PartRecord, unknown>> | null;
+  try {
+    json = JSON.parse(text) as typeof json;
+  } catch {
+    return undefined;
+  }
+  if (typeof json !== "object" || json === null) return undefined;
+  const { index, count, first, end, cells, job, uns } = json;
+  const isCounts = [index, count, first, end, cells].every(
+    (value) => Number.isSafeInteger(value) && (value as number) >= 0,
+  );
+  if (!isCounts || typeof job !== "string" || typeof uns !== "object" || uns === null) return undefined;
+  // Checked: these are its members.
+  const record = json as PartRecord;
+  const bounds = shardBounds(record.cells, record);
+  const fits = record.index >= 1 && record.index <= record.count;
+  return fits && bounds.first === record.first && bounds.end === record.end ? record : undefined;
+}

@@ -1,0 +1,60 @@
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { openCells } from "../../lib/data/open/open_cells.js";
+import { ended, start } from "./program.js";
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "ddsc-merge-"));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+const run = (words: readonly string[], env: NodeJS.ProcessEnv = {}) => ended(start(words, env));
+const SIMULATE = ["convert", "--simulate", "60", "--simulated-genes", "20"];
+
+describe("ddsc --shard and merge", () => {
+  it("do the work of an array job task by task, and join it", async () => {
+    const out = join(folder, "cells.h5ad");
+    const task = (id: number) =>
+      run([...SIMULATE, "--out", out, "--shard", "auto"], {
+        SLURM_ARRAY_TASK_ID: String(id),
+        SLURM_ARRAY_TASK_MIN: "0",
+        SLURM_ARRAY_TASK_MAX: "1",
+        SLURM_ARRAY_TASK_COUNT: "2",
+      });
+    const first = await task(0);
+    expect(first.code).toBe(0);
+    expect(first.stdout).toContain("cells.part-001-of-002.h5ad: 30 cells");
+    const early = await run(["merge", "--out", out]);
+    expect([early.code, early.stderr]).toEqual([
+      1,
+      expect.stringMatching(/^ddsc: PARTS_MISSING: .*of 2 parts 2 is missing/),
+    ]);
+    expect((await task(1)).code).toBe(0);
+    expect((await task(1)).stdout).toContain("this part is there already");
+    const merged = await run(["merge", "--out", out, "--json", "--quiet"]);
+    expect(merged.json()).toEqual({ out, parts: 2, cells: 60, genes: 20 });
+    await run([...SIMULATE, "--out", join(folder, "whole.h5ad")]);
+    using joined = await openCells(out);
+    using whole = await openCells(join(folder, "whole.h5ad"));
+    const rows = Int32Array.from({ length: 60 }, (_, row) => row);
+    expect(await joined.read(rows)).toEqual(await whole.read(rows));
+    expect((await run(["merge", "--out", out])).stderr).toContain("FILE_EXISTS");
+    expect((await readdir(folder)).sort()).toEqual([
+      "cells.h5ad",
+      "cells.part-001-of-002.h5ad",
+      "cells.part-002-of-002.h5ad",
+      "whole.h5ad",
+    ]);
+  });
+
+  it("say what a shard is", async () => {
+    const wrong = await run([...SIMULATE, "--out", join(folder, "x.h5ad"), "--shard", "3/2"]);
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('--shard but received "3/2"')]);
+    const unset = { SLURM_ARRAY_TASK_ID: "", JOB_COMPLETION_INDEX: "" };
+    const unknown = await run([...SIMULATE, "--out", join(folder, "x.h5ad"), "--shard", "auto"], unset);
+    expect([unknown.code, unknown.stderr]).toEqual([1, expect.stringContaining("ddsc: SHARD_UNKNOWN:")]);
+  });
+});

@@ -1,0 +1,103 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { StoredFrame } from "../../lib/data/anndata/frame.js";
+import { Hdf5File } from "../../lib/data/hdf5/file.js";
+import type { Shard } from "../../lib/data/shards/shard.js";
+import { embedFile, findParts, generateFile, imputeFile, joinParts } from "../../lib/index.js";
+import type { Denoiser } from "../../lib/model/denoiser.js";
+import { study, trainedModel } from "./support.js";
+
+let folder: string;
+let model: Denoiser;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "ddsc-shards-"));
+  model = await trainedModel();
+});
+afterAll(async () => {
+  model[Symbol.dispose]();
+  await rm(folder, { recursive: true });
+});
+
+/** All that a file holds over cells and genes. */
+async function contentsOf(path: string): Promise<Record<string, unknown>> {
+  using file = await Hdf5File.open(path);
+  const found: Record<string, unknown> = {};
+  const numbers = async (at: string) => {
+    const array = await file.array(at);
+    found[at] = await array.numbers(0, array.shape[0] ?? 0);
+  };
+  for (const group of ["layers", "obsm", "varm"])
+    for (const name of await file.members(`/${group}`)) {
+      const at = `/${group}/${name}`;
+      if ((await file.kind(at)) === "array") await numbers(at);
+      else for (const member of ["data", "indices", "indptr"]) await numbers(`${at}/${member}`);
+    }
+  for (const member of ["data", "indices", "indptr"]) await numbers(`/X/${member}`);
+  const bounds = await file.array("/X/indptr");
+  found.obs = await (await StoredFrame.open(file, "/obs", (bounds.shape[0] ?? 1) - 1, [])).all();
+  found.uns = (await file.members("/uns/ddsc")).sort();
+  found.members = (await file.members("/uns")).sort();
+  return found;
+}
+
+const JOBS: Readonly<
+  Record<string, (out: string, shard: Shard | undefined) => Promise<{ readonly kept: boolean }>>
+> = {
+  imputeFile: (out, shard) =>
+    imputeFile({
+      model,
+      data: study,
+      out,
+      layers: ["denoised", "low"],
+      where: "cell_type != 'type-1'",
+      ...(shard && { shard }),
+    }),
+  embedFile: (out, shard) => embedFile({ model, data: study, out, nll: true, ...(shard && { shard }) }),
+  generateFile: (out, shard) =>
+    generateFile({
+      model,
+      cells: 25,
+      seed: 4,
+      sampler: { kind: "parallel", steps: 3 },
+      out,
+      ...(shard && { shard }),
+    }),
+  "generateFile like others": (out, shard) =>
+    generateFile({
+      model,
+      cells: 11,
+      like: study,
+      sampler: { kind: "parallel", steps: 3 },
+      out,
+      ...(shard && { shard }),
+    }),
+};
+
+describe("parts of shards", () => {
+  it.each(Object.keys(JOBS))(
+    "of %s join to the bits of the whole, and are kept where they are there",
+    async (name) => {
+      const run = JOBS[name]!;
+      const whole = join(folder, `${name}-whole.h5ad`);
+      const out = join(folder, `${name}.h5ad`);
+      await run(whole, undefined);
+      for (const index of [2, 1, 3]) expect((await run(out, { index, count: 3 })).kept).toBe(false);
+      expect((await run(out, { index: 2, count: 3 })).kept).toBe(true);
+      await joinParts(await findParts(out), out);
+      expect(await contentsOf(out)).toEqual(await contentsOf(whole));
+    },
+  );
+
+  it("of another model are not taken for those of this one", async () => {
+    const out = join(folder, "model.h5ad");
+    await embedFile({ model, data: study, out, shard: { index: 1, count: 2 } });
+    using other = await trainedModel(false);
+    const again = embedFile({ model: other, data: study, out, shard: { index: 1, count: 2 } });
+    await expect(again).rejects.toThrow(expect.objectContaining({ code: "FILE_EXISTS" }));
+    await embedFile({ model: other, data: study, out, shard: { index: 2, count: 2 } });
+    const joined = joinParts(await findParts(out), out);
+    await expect(joined).rejects.toThrow(expect.objectContaining({ code: "PARTS_DIFFER" }));
+  });
+});
