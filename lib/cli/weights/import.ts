@@ -28,7 +28,7 @@ Example: ddsc import best.ckpt --vocabulary vocab.json --out models/published`,
   texts: {
     vocabulary: {
       help: "the genes of the model: JSON of {token: id} as published, a saved vocabulary, or the folder of a model",
-      defaultText: "none",
+      defaultText: "none: a checkpoint names no genes",
     },
     out: { help: "the folder that gets the model" },
     timeConditioning: { help: "the network sees the noise level" },
