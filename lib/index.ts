@@ -90,6 +90,18 @@ export type {
 export { subsetSource } from "./data/sources/subset.js";
 export * from "./diffusion/index.js";
 export * from "./evaluation/index.js";
+export {
+  type ExportedModel,
+  type ExportFormat,
+  type ExportOptions,
+  exportModel,
+} from "./exchange/export_model.js";
+export {
+  type ImportedCheckpoint,
+  type ImportOptions,
+  importCheckpoint,
+} from "./exchange/import_checkpoint.js";
+export type { KnownShape } from "./exchange/recognise.js";
 export * from "./generation/index.js";
 export * from "./imputation/index.js";
 export { type ModelShape, type PresetName, presetNames, presets } from "./model/config.js";

@@ -62,10 +62,19 @@ export interface ModelDescription {
   readonly dtype: DType;
 }
 
-/** Writes `config.json` and `vocabulary.json` into a new folder; errors of the file system come as they are. */
-export async function writeDescription(folder: string, description: ModelDescription): Promise<void> {
+/**
+ * Writes `config.json` and `vocabulary.json` into a new folder; errors of the file system come as they are.
+ *
+ * @param more what other programs look for in `config.json`; reading it back leaves that out
+ */
+export async function writeDescription(
+  folder: string,
+  description: ModelDescription,
+  more: Readonly<Record<string, unknown>> = {},
+): Promise<void> {
   const { vocabulary, ...tokenizer } = description.tokenizer.toJSON();
   const config = {
+    ...more,
     format: FORMAT,
     version: VERSION,
     package: packageVersion(),

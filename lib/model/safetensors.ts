@@ -103,15 +103,14 @@ export class SafetensorsFile implements AsyncDisposable {
    */
   async read(name: string): Promise<Float32Array> {
     const entry = this.#entry(name);
-    const convert = Object.hasOwn(CONVERTERS, entry.dtype) ? CONVERTERS[entry.dtype] : undefined;
-    if (convert === undefined) {
+    if (!isFloatType(entry.dtype)) {
       throw new DdscError(
         "CHECKPOINT_DTYPE",
         `${this.file}: tensor "${name}" is of ${entry.dtype}, not floating point; convert it to F32, BF16 or F16`,
         { file: this.file },
       );
     }
-    return convert(await this.#bytes(entry));
+    return toFloat32(entry.dtype, await this.#bytes(entry));
   }
 
   #entry(name: string): TensorEntry {
@@ -176,15 +175,30 @@ export async function writeSafetensors(
 }
 
 /** How the bytes of each type become float32. `bytes` begins its own buffer. */
-const CONVERTERS: Readonly<Record<string, (bytes: Uint8Array<ArrayBuffer>) => Float32Array>> = {
-  F32: ({ buffer }) => new Float32Array(buffer),
-  F64: ({ buffer }) => Float32Array.from(new Float64Array(buffer)),
-  BF16: ({ buffer }) => {
+const CONVERTERS = {
+  F32: ({ buffer }: Bytes) => new Float32Array(buffer),
+  F64: ({ buffer }: Bytes) => Float32Array.from(new Float64Array(buffer)),
+  BF16: ({ buffer }: Bytes) => {
     const bits = Uint32Array.from(new Uint16Array(buffer), (value) => value << 16);
     return new Float32Array(bits.buffer);
   },
-  F16: ({ buffer }) => Float32Array.from(new Uint16Array(buffer), halfToNumber),
+  F16: ({ buffer }: Bytes) => Float32Array.from(new Uint16Array(buffer), halfToNumber),
 };
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** Types of numbers with a fraction, as safetensors calls them. */
+export type FloatType = keyof typeof CONVERTERS;
+
+/** Whether the numbers of a type have a fraction. */
+export function isFloatType(dtype: string): dtype is FloatType {
+  return Object.hasOwn(CONVERTERS, dtype);
+}
+
+/** Little-endian numbers as float32: F16 and BF16 are exact, F64 is rounded. `bytes` begins its own buffer, which may become the result's. */
+export function toFloat32(dtype: FloatType, bytes: Uint8Array<ArrayBuffer>): Float32Array {
+  return CONVERTERS[dtype](bytes);
+}
 
 /** The number that an IEEE 754 binary16 stands for. */
 function halfToNumber(bits: number): number {
@@ -227,9 +241,7 @@ async function refusePyTorch(handle: FileHandle, file: string): Promise<void> {
   if (!isZip && !isPickle) return;
   throw new DdscError(
     "CHECKPOINT_PYTORCH",
-    `${file}: is a PyTorch checkpoint; write its weights as safetensors first, in Python: ` +
-      `from safetensors.torch import save_file; c = torch.load("${basename(file)}", map_location="cpu"); ` +
-      'save_file(c.get("state_dict", c), "weights.safetensors")',
+    `${file}: is a PyTorch checkpoint; make a model of it: ddsc import ${basename(file)} --vocabulary FILE --out DIR`,
     { file },
   );
 }

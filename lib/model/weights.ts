@@ -79,7 +79,7 @@ export async function readBuffers(
     const { offset, size } = parameter;
     const values = await file.read(entry.name);
     // Beside the writing, which takes longer.
-    const checked = requireFinite(file, entry, values);
+    const checked = requireFinite(file.file, entry, values);
     checked.catch(() => undefined);
     for (const buffer of into) {
       const whole =
@@ -102,9 +102,9 @@ export async function requireTensors(parameters: readonly ParameterInfo[], path:
 }
 
 /** Throws `CHECKPOINT_NOT_FINITE` naming the first value of a tensor that is no number or infinite. */
-async function requireFinite(
-  file: SafetensorsFile,
-  { name, shape }: TensorEntry,
+export async function requireFinite(
+  file: string,
+  { name, shape }: Pick<TensorEntry, "name" | "shape">,
   values: Float32Array,
 ): Promise<void> {
   const bad = await firstNotFinite(values);
@@ -117,8 +117,8 @@ async function requireFinite(
   }
   throw new DdscError(
     "CHECKPOINT_NOT_FINITE",
-    `${file.file}: tensor "${name}" has ${values[bad]} at [${place.join(", ")}]; its training diverged or the file is damaged: restore it, or go on from an earlier checkpoint`,
-    { file: file.file },
+    `${file}: tensor "${name}" has ${values[bad]} at [${place.join(", ")}]; its training diverged or the file is damaged: restore it, or go on from an earlier checkpoint`,
+    { file },
   );
 }
 

@@ -284,6 +284,18 @@ export const OPTIONS = {
     default: 10_000,
   }),
 
+  // Published weights.
+  heads: whole("attention heads", {
+    min: 1,
+    max: 256,
+    defaultText: "those of the checkpoint, or of the preset of its width",
+  }),
+  format: choice("layout of the folder", ["huggingface"], "huggingface"),
+  trained: flag("take the weights as trained, not their moving average"),
+  evaluation: text("FILE", "what `ddsc evaluate --json` printed for the model, for the scores of the card", {
+    defaultText: "evaluation.json in the folder of the model or run, if there is one",
+  }),
+
   // Comparison.
   train: text("FILE", "real cells that the generator learnt from; REAL are then all held out", {
     defaultText: "half of REAL, or those of --model",

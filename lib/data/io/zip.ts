@@ -39,9 +39,11 @@ export class ZipArchive {
 
   /**
    * Opens an archive and reads its list of files. Throws `DATA_TRUNCATED` if the list is missing, `DATA_CORRUPT`,
-   * `DATA_FORMAT` for encrypted files and unknown compressions.
+   * `DATA_FORMAT` for encrypted files and unknown compressions, `DATA_TOO_LARGE` for more than `mostFiles`.
+   *
+   * @param mostFiles files that it may list
    */
-  static async open(path: string): Promise<ZipArchive> {
+  static async open(path: string, mostFiles = Number.POSITIVE_INFINITY): Promise<ZipArchive> {
     const file = await LocalFile.open(path);
     try {
       const reader = new Reader(file);
@@ -52,6 +54,7 @@ export class ZipArchive {
       for await (const entry of zip.eachEntry()) {
         const name = entry.fileNameRaw.toString("utf8");
         checkReadable(path, name, entry);
+        if (entries.size === mostFiles) throw tooManyFiles(path, mostFiles);
         const { compressionMethod, compressedSize, uncompressedSize, relativeOffsetOfLocalHeader } = entry;
         entries.set(name, {
           compressionMethod,
@@ -77,6 +80,11 @@ export class ZipArchive {
   /** Size of a file once decompressed; undefined if there is none. */
   size(name: string): number | undefined {
     return this.#entries.get(name)?.uncompressedSize;
+  }
+
+  /** Whether a file is kept as it is, not compressed. */
+  isStored(name: string): boolean {
+    return this.#entries.get(name)?.compressionMethod === STORED;
   }
 
   /**
@@ -179,6 +187,14 @@ function checkReadable(path: string, name: string, entry: Entry): void {
   throw new DdscError(
     "DATA_FORMAT",
     `${path}: ${name} is encrypted or compressed in an unknown way; unpack the archive and pass the folder`,
+    { file: path },
+  );
+}
+
+function tooManyFiles(path: string, most: number): DdscError {
+  return new DdscError(
+    "DATA_TOO_LARGE",
+    `${path}: the zip archive lists more than ${most} files; unpack it, and name what is meant`,
     { file: path },
   );
 }

@@ -1,0 +1,108 @@
+/** Tables of an evaluation in Markdown. */
+
+import { escaped, tableOf } from "./markdown.js";
+import { isJson, type Json, within } from "./scores_read.js";
+
+/** Names of methods, as people know them. */
+const LABELS: Readonly<Record<string, string>> = {
+  geneMarginal: "gene marginal",
+  negativeBinomial: "negative binomial at depth",
+  knn: "kNN smoothing",
+  svd: "truncated SVD",
+  ridge: "ridge on components",
+  typeMean: "type mean",
+  none: "no denoising",
+  geneMean: "gene mean",
+  globalMode: "most frequent rank",
+  geneMode: "gene's most frequent rank",
+};
+
+/** Methods and shares of hidden genes that a table has at most: a file may list any number. */
+const MOST_ROWS = 32;
+const MOST_RATIOS = 8;
+
+/** Lines of the tables, and what they mean. */
+export function scoreLines(json: Json): string[] {
+  return isJson(json.likelihood) ? countLines(json) : rankLines(json);
+}
+
+function countLines(json: Json): string[] {
+  const ratios = keysOf(json.likelihood).slice(0, MOST_RATIOS);
+  const methods = methodsOf(json, "likelihood");
+  const likelihood = tableOf(
+    ["nats a hidden gene", ...ratios.map((ratio) => `${percent(ratio)} hidden`)],
+    methods.map(([name, scores]) => [
+      name,
+      ...ratios.map((ratio) => interval(within(scores, "likelihood", ratio, "all"), "nats")),
+    ]),
+  );
+  const molecular = methodsOf(json, "mcv").map(([name, scores]) => [
+    name,
+    interval(within(scores, "mcv", "poisson"), "value"),
+    interval(within(scores, "mcv", "mse"), "value"),
+  ]);
+  const sentence = within(json, "verdict", "sentence");
+  return [
+    ...(typeof sentence === "string" ? [escaped(sentence), ""] : []),
+    "Lower is better; intervals are 95% over held-out cells.",
+    "",
+    ...likelihood,
+    ...(molecular.length === 0
+      ? []
+      : [
+          "",
+          ...tableOf(["molecular cross-validation", "Poisson deviance", "MSE of log1p(CP10k)"], molecular),
+        ]),
+  ];
+}
+
+function rankLines(json: Json): string[] {
+  const ratios = keysOf(json.ratios).slice(0, MOST_RATIOS);
+  const rows = ratios.flatMap((ratio) =>
+    methodsOf(json, "ratios").flatMap(([name, scores]) => {
+      const found = within(scores, "ratios", ratio);
+      if (!isJson(found)) return [];
+      const { maskedAccuracy, crossEntropy, rankMae } = found;
+      return [[percent(ratio), name, number(maskedAccuracy), number(crossEntropy), number(rankMae, 2)]];
+    }),
+  );
+  return [
+    "Means over masked ranks; these scores come without intervals.",
+    "",
+    ...tableOf(["masked", "predictor", "masked accuracy", "nats a masked rank", "rank error"], rows),
+  ];
+}
+
+/** The model and its baselines, as far as they have the scores of this name. */
+function methodsOf(json: Json, scores: string): (readonly [string, unknown])[] {
+  const baselines = keysOf(json.baselines).map((name): [string, unknown] => [
+    label(name, isJson(json.ratios)),
+    within(json.baselines, name),
+  ]);
+  const methods: [string, unknown][] = [["**model**", json], ...baselines];
+  return methods.filter(([, found]) => within(found, scores) !== undefined).slice(0, MOST_ROWS);
+}
+
+function label(name: string, ofRanks: boolean): string {
+  if (ofRanks && name === "geneMarginal") return "gene's rank distribution";
+  return (Object.hasOwn(LABELS, name) ? LABELS[name] : undefined) ?? escaped(name);
+}
+
+function keysOf(value: unknown): string[] {
+  return isJson(value) ? Object.keys(value) : [];
+}
+
+function percent(ratio: string): string {
+  const share = Number(ratio);
+  return Number.isFinite(share) ? `${Number((100 * share).toFixed(1))}%` : escaped(ratio);
+}
+
+function number(value: unknown, digits = 4): string {
+  return typeof value === "number" && Number.isFinite(value) ? value.toFixed(digits) : "-";
+}
+
+/** "0.1981 (0.1938 to 0.2026)". */
+function interval(value: unknown, middle: "nats" | "value"): string {
+  if (!isJson(value)) return "-";
+  return `${number(value[middle])} (${number(value.low)} to ${number(value.high)})`;
+}
