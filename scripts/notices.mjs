@@ -26,7 +26,10 @@ Binaries with the CUDA backend hold the CUDA Runtime (cudart), linked statically
 under Attachment A of the CUDA Toolkit End User License Agreement: <https://docs.nvidia.com/cuda/eula/>.
 `;
 
-/** Licences, by SPDX expression, that ask for no more than their text to be kept. */
+/**
+ * Licences, by SPDX expression, that ask for no more than their text to be kept; MPL-2.0 and OFL-1.1 (fonts) also that changed files
+ * of their own stay under them: npm installs these packages beside this one, unchanged.
+ */
 const PERMISSIVE = new Set([
   "MIT",
   "ISC",
@@ -35,6 +38,9 @@ const PERMISSIVE = new Set([
   "BSD-3-Clause",
   "Apache-2.0",
   "BlueOak-1.0.0",
+  "Unlicense",
+  "MPL-2.0",
+  "OFL-1.1",
 ]);
 /** Packages whose licence stands in a file, by words of it that were read. */
 const READ = { h5wasm: "You may use, \ncopy, and distribute copies of the software in any medium" };
