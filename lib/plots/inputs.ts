@@ -4,6 +4,8 @@ import type { MetricsLine } from "../training/metrics_lines.js";
 export interface PlotOptions {
   /** Width in pixels, 280 to 2,000; default 640. The height follows from what is drawn. */
   readonly width?: number;
+  /** Whether the title stands in the picture, too; default true. `false` where the page around it says it. */
+  readonly heading?: boolean;
 }
 
 /** A run's metrics, as `readMetrics` gives them. */
