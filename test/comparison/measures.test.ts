@@ -147,8 +147,7 @@ describe("the structure of correlations", () => {
       [2, 3],
       [1, 3],
     ] as const;
-    for (const [i, [a, b]] of pairs.entries())
-      expect(found[i]).toBeCloseTo(correlation(logs(a), logs(b)), 6);
+    for (const [i, [a, b]] of pairs.entries()) expect(found[i]).toBeCloseTo(correlation(logs(a), logs(b)), 6);
   });
 
   function correlation(x: readonly number[], y: readonly number[]): number {
