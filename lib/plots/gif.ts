@@ -1,3 +1,4 @@
+import { createRequire } from "node:module";
 import { checkKind, checkOptions } from "../base/arguments.js";
 import { checkNumber, DdscError } from "../base/errors.js";
 import type { Figure } from "./figure.js";
@@ -30,7 +31,7 @@ export async function renderGif(frames: readonly Figure[], options: GifOptions =
   const [first] = frames;
   if (first === undefined) throw nothingToDraw("there is no frame", "give at least one figure");
   const width = how.width ?? Number(/ width="(\d+)/.exec(first.svg)?.[1] ?? 640);
-  const { applyPalette, GIFEncoder, quantize } = await gifenc();
+  const { applyPalette, GIFEncoder, quantize } = gifenc();
   const encoder = GIFEncoder();
   let height: number | undefined;
   for (const [i, frame] of frames.entries()) {
@@ -67,9 +68,7 @@ interface Gifenc {
   };
 }
 
-async function gifenc(): Promise<Gifenc> {
-  // A CommonJS module for Node, whose exports Node finds under `default`.
-  const name = "gifenc";
-  const module = (await import(name)) as Gifenc & { readonly default?: Gifenc };
-  return module.default ?? module;
+/** The library, a CommonJS module. */
+function gifenc(): Gifenc {
+  return createRequire(import.meta.url)("gifenc") as Gifenc;
 }

@@ -25,6 +25,7 @@ const OTHERS: ReadonlySet<string> = new Set(
 
 /** What stands before every id until all of the figure is known; no text holds it. */
 const PREFIX = "\u0000";
+const CLIP = new RegExp(`${PREFIX}plot-clip-\\d+`, "g");
 
 /** Makes an element. */
 export function node(
@@ -69,7 +70,13 @@ export function fromDocument(element: DocumentNode, ink: string): SvgNode {
  * are the same for the same figure.
  */
 export function svgText(root: SvgNode, idOf: (text: string) => string): string {
-  const text = written(root);
+  // Plot numbers what it clips by as long as the process lives.
+  const clips = new Map<string, string>();
+  const text = written(root).replaceAll(CLIP, (id) => {
+    const own = clips.get(id) ?? `${PREFIX}clip-${clips.size + 1}`;
+    clips.set(id, own);
+    return own;
+  });
   return text.replaceAll(PREFIX, idOf(text));
 }
 

@@ -131,7 +131,7 @@ export function coverageFigure(evaluation: CountEvaluation, options: PlotOptions
   const { pit, strata } = calibrationOf(evaluation);
   const rows = [
     ...strata.map(({ from, to, queries, inside }) => ({
-      label: to === null ? `${from} and more` : `${from} to ${to}`,
+      label: finite(to) === null ? `${finite(from) ?? "?"} and more` : `${finite(from) ?? "?"} to ${to}`,
       ...{ queries, inside },
     })),
     { label: "all", queries: pit.queries, inside: pit.inside },
