@@ -159,7 +159,9 @@ function leftOut(data: ReportData, { figures }: ReportFigures): Record<string, s
     ...Object.entries(parts),
     ...Object.entries({ map: data.map, filling: data.filling }),
     ...figures,
-  ])
-    if ("missing" in part) missing[name] = part.missing;
+  ]) {
+    // A part's figures are left out for the part's reason.
+    if ("missing" in part && !Object.values(missing).includes(part.missing)) missing[name] = part.missing;
+  }
   return missing;
 }

@@ -30,6 +30,7 @@ nav ol { columns: 2; column-gap: 2rem; padding-left: 1.4rem; margin: .5rem 0 0; 
 nav h2 { border: 0; margin: 1.5rem 0 0; padding: 0; font-size: 1.05rem; }
 figure { margin: 1.25rem 0 2rem; break-inside: avoid; }
 figure svg { display: block; width: 100%; height: auto; overflow: visible; }
+figure svg image { image-rendering: pixelated; }
 figcaption { font-size: .92rem; margin-top: .25rem; }
 figcaption strong { color: var(--ink); }
 .narrow { display: none; }
@@ -38,7 +39,7 @@ summary { cursor: pointer; width: fit-content; }
 .table { overflow: auto; max-height: 24rem; border: 1px solid var(--line); margin: .4rem 0; }
 table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding: .35rem .6rem; color: var(--soft); }
-th, td { padding: .2rem .6rem; border-top: 1px solid var(--line); text-align: right; vertical-align: top; overflow-wrap: normal; }
+th, td { padding: .2rem .6rem; border-top: 1px solid var(--line); text-align: right; vertical-align: top; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 thead th { border-top: 0; background: var(--panel); }
 .missing { border: 1px dashed var(--line); padding: .6rem .8rem; color: var(--soft); }
