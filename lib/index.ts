@@ -141,6 +141,7 @@ export type {
   NativeObjective as Objective,
   ParameterInfo,
 } from "./native/types.js";
+export * from "./report/index.js";
 export * from "./sampling/index.js";
 export * from "./tasks/index.js";
 export * from "./tokenizer/index.js";

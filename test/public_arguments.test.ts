@@ -479,6 +479,26 @@ const entries: Readonly<Record<string, Entry>> = {
       },
     ],
   },
+  reportFile: {
+    call: ddsc.reportFile as Call,
+    given: [
+      {
+        model: join(root, "run"),
+        out: join(root, "report.html"),
+        data: source,
+        cells: 20,
+        by: "cell_type",
+        png: join(root, "pictures"),
+        gif: join(root, "filling.gif"),
+        seed: 0,
+        device: "cpu",
+        dtype: "fp32",
+        overwrite: true,
+        signal,
+        onProgress: () => undefined,
+      },
+    ],
+  },
   compareFiles: {
     call: ddsc.compareFiles as Call,
     given: [

@@ -1,3 +1,5 @@
+import { resolve } from "node:path";
+import { DdscError } from "../base/errors.js";
 import { splitCells } from "../data/select/split.js";
 import { MemorySource } from "../data/sources/memory.js";
 import { simulateCells } from "../data/sources/simulate.js";
@@ -9,13 +11,19 @@ import type { ModelPredictor } from "../evaluation/counts/model_predictor.js";
 import { DEFAULT_RATIOS } from "../evaluation/evaluate.js";
 import { renderCountTable } from "../evaluation/index.js";
 import { Denoiser, type DenoiserOptions } from "../model/denoiser.js";
-import { scoreCounts } from "../tasks/score_counts.js";
+import type { ReportSubject } from "../report/collect/subject.js";
+import { type WrittenReport, writeReport } from "../report/write_report.js";
+import type { ChosenCells } from "../tasks/run_cells.js";
+import { type CountScoring, scoreCounts } from "../tasks/score_counts.js";
 import { GeneVocabulary } from "../tokenizer/index.js";
+import { type MetricsLine, metricsLine } from "../training/metrics_lines.js";
 import { formatDuration, ProgressDisplay } from "../training/progress.js";
 import { Trainer } from "../training/trainer.js";
+import { flagOfArgument } from "./shared/argument_names.js";
 import { defineCommand } from "./shared/command.js";
 import { describeDevice } from "./shared/open.js";
 import { type Output, withThousands } from "./shared/output.js";
+import { StageProgress } from "./shared/progress.js";
 
 /** How much the demo does. `seconds` bounds the training on any machine. */
 const FULL = { cells: 3000, genes: 160, steps: 600, seconds: 90, resamples: 1000 };
@@ -28,6 +36,8 @@ const TRIAL_STEPS = 4;
 const FEWEST_STEPS = 20;
 /** The share of the time that the steps are to fill. */
 const FILLED = 0.9;
+/** The page that the demo ends with. */
+const REPORT = "demo-report.html";
 /** Genes of one cell that are shown at the end. */
 const SHOWN_GENES = 10;
 
@@ -35,12 +45,14 @@ const SHOWN_GENES = 10;
 export const demo = defineCommand({
   name: "demo",
   summary:
-    "simulate cells, train on them for about two minutes, score the model beside baselines, and predict a cell",
-  options: ["short", "seed", "device", "dtype"],
+    "simulate cells, train on them for about two minutes, score the model beside baselines, predict a cell, and write a report",
+  options: ["short", "seed", "device", "dtype", "out"],
   required: [],
+  texts: { out: { help: "the page with the report; one that is there is replaced" } },
+  defaults: { out: REPORT },
   run: async (options, { output, signal }) => {
     const size = options.short ? SHORT : FULL;
-    const { seed, device, dtype } = options;
+    const { seed, device, dtype, out = REPORT } = options;
 
     const simulated = simulateCells({ cells: size.cells, genes: size.genes, seed });
     using whole = new MemorySource(simulated.cells);
@@ -81,15 +93,17 @@ export const demo = defineCommand({
       "3. Cells the model has never seen, a part of their genes hidden, beside what simple methods say of them:",
     );
     output.line();
-    const { scores, predictor, cells } = await scoreCounts(model, {
+    const chosen = { source: heldOut, heldOut: {}, training: { source: training, selection: {} } };
+    const scoring = await scoreCounts(model, {
       heldOut: { source: heldOut, selection: {} },
-      training: { source: training, selection: {} },
+      training: chosen.training,
       ratios: DEFAULT_RATIOS,
       thin: THIN,
       heldOutCells: size.cells,
       trainingCells: size.cells,
       ...{ seed, signal, resamples: size.resamples },
     });
+    const { scores, predictor, cells } = scoring;
     output.lines(renderCountTable(scores));
     output.line();
 
@@ -106,10 +120,67 @@ export const demo = defineCommand({
       ]),
     ]);
     output.line();
+    const { lines, ...learnt } = trained;
+    const subject = subjectOf(model, { chosen, lines, scoring });
+    const report = await reportOn(subject, out, { seed, signal, output });
     output.line("Next: npx ddsc train --data cells.h5ad --out runs/first");
-    return { ...trained, evaluation: scores, hidden };
+    return { ...learnt, evaluation: scores, hidden, report: report?.out ?? null };
   },
 });
+
+/** What the report is made of. */
+function subjectOf(
+  model: Denoiser,
+  made: {
+    readonly chosen: ChosenCells;
+    readonly lines: readonly MetricsLine[];
+    readonly scoring: CountScoring;
+  },
+): ReportSubject {
+  return {
+    name: "ddsc demo",
+    folder: undefined,
+    model,
+    record: undefined,
+    metrics: { made: made.lines },
+    cells: { made: made.chosen },
+    allowFractional: false,
+    scoring: made.scoring,
+    commands: ["ddsc demo"],
+  };
+}
+
+/** Writes the report; where it cannot be written, says so: all else was done. */
+async function reportOn(
+  subject: ReportSubject,
+  out: string,
+  { seed, signal, output }: { readonly seed: number; readonly signal: AbortSignal; readonly output: Output },
+): Promise<WrittenReport | undefined> {
+  using progress = new StageProgress(output);
+  const onNote = (note: string) => {
+    progress.clear();
+    output.note(note);
+  };
+  try {
+    const report = await writeReport(
+      subject,
+      { out, overwrite: true },
+      {
+        ...{ cells: undefined, by: undefined, seed, signal },
+        onProgress: (share, what) => progress.update(share, what),
+      },
+      { onNote, nameOf: flagOfArgument },
+    );
+    progress.clear();
+    output.line(`5. The report is in ${resolve(out)}: open it in a browser.`);
+    output.line();
+    return report;
+  } catch (error) {
+    if (!(error instanceof DdscError) || error.code !== "FILE_WRITE") throw error;
+    onNote(`there is no report: ${error.message}`);
+    return undefined;
+  }
+}
 
 /** Steps that fit into the time, at most those wanted: the schedule of the learning rate ends with the training. */
 async function affordableSteps(
@@ -142,19 +213,27 @@ async function trainModel(
     readonly output: Output;
     readonly signal: AbortSignal;
   },
-): Promise<{ readonly steps: number; readonly seconds: number; readonly loss: number }> {
+): Promise<{
+  readonly steps: number;
+  readonly seconds: number;
+  readonly loss: number;
+  readonly lines: readonly MetricsLine[];
+}> {
   const { steps, seconds, seed, output, signal } = options;
   const trainer = new Trainer(model, { seed, validation: false });
   const progress = output.progress ? new ProgressDisplay(process.stderr, steps, { seconds }) : undefined;
+  const lines: MetricsLine[] = [];
   let loss = Number.NaN;
   for await (const step of trainer.fit(cells, { steps, seconds, signal })) {
+    const line = metricsLine(step);
+    if (line !== undefined) lines.push(line);
     // A mean over about the last twenty steps: single steps differ by the times that were drawn.
     loss = Number.isNaN(loss) ? step.loss : loss + 0.05 * (step.loss - loss);
     progress?.update(step);
   }
   progress?.close();
   signal.throwIfAborted();
-  return { steps: trainer.state.step, seconds: trainer.state.seconds, loss };
+  return { steps: trainer.state.step, seconds: trainer.state.seconds, loss, lines };
 }
 
 /** Hides half of the genes of the first cell, and says of some of them what the others tell: those of most counts, and others. */

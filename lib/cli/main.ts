@@ -21,6 +21,7 @@ const COMMANDS: Readonly<Record<string, AddCommand>> = {
   train: async (to, finish) => addCommand(to, (await import("./train/train.js")).train, finish),
   evaluate: async (to, finish) => addCommand(to, (await import("./evaluate.js")).evaluate, finish),
   compare: async (to, finish) => addCommand(to, (await import("./compare.js")).compare, finish),
+  report: async (to, finish) => addCommand(to, (await import("./report.js")).report, finish),
   impute: async (to, finish) => addCommand(to, (await import("./impute/impute.js")).impute, finish),
   embed: async (to, finish) => addCommand(to, (await import("./embed.js")).embed, finish),
   generate: async (to, finish) => addCommand(to, (await import("./generate/generate.js")).generate, finish),

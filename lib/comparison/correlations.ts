@@ -14,16 +14,21 @@ export async function compareCorrelations(
   generated: CellRows,
   signal: AbortSignal | undefined,
 ): Promise<number | null> {
+  const genes = correlatedGenes(real, generated);
+  if (genes.length < 3) return null;
+  return pearson(await correlations(real, genes, signal), await correlations(generated, genes, signal));
+}
+
+/** The genes of the greatest sum in the real cells among those that are constant in neither set, `most` at most, by descending sum. */
+export function correlatedGenes(real: CellRows, generated: CellRows, most = MOST_GENES): Int32Array {
   const [inReal, inGenerated] = [spread(real), spread(generated)];
   const sums = new Float64Array(real.genes);
   for (const [i, column] of real.columns.entries())
     sums[column] = (sums[column] as number) + (real.counts[i] as number);
-  const genes = Int32Array.from(sums.keys())
+  return Int32Array.from(sums.keys())
     .filter((gene) => inReal[gene] === 1 && inGenerated[gene] === 1)
     .sort((a, b) => (sums[b] as number) - (sums[a] as number) || a - b)
-    .subarray(0, MOST_GENES);
-  if (genes.length < 3) return null;
-  return pearson(await correlations(real, genes, signal), await correlations(generated, genes, signal));
+    .subarray(0, most);
 }
 
 /** Whether each gene has two different counts, [genes]. */
@@ -43,8 +48,8 @@ function spread(rows: CellRows): Uint8Array {
   );
 }
 
-/** Upper triangle of the correlation matrix of some genes, row by row. */
-async function correlations(
+/** Upper triangle of the matrix of Pearson correlations of some genes' log1p counts, row by row. */
+export async function correlations(
   rows: CellRows,
   genes: Int32Array,
   signal: AbortSignal | undefined,

@@ -4,7 +4,7 @@ import type { MeanVarianceScores, Quartiles, TotalsScores, ZeroFractionScores } 
 import { mean, pearson, quartiles, rmsDifference } from "./statistics.js";
 
 /** Sums over the cells by gene. */
-interface GeneSums {
+export interface GeneSums {
   /** Mean count, [genes]. */
   readonly means: Float64Array;
   /** Variance of the counts over cells - 1, [genes]. */

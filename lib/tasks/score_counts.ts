@@ -38,8 +38,11 @@ export interface CountScoring {
   readonly scores: CountEvaluation;
   /** Cells that the baselines were fitted on. */
   readonly trainingCells: number;
-  /** The cells that were scored, and the model asked about them. */
+  /** These cells. */
+  readonly training: CountCells;
+  /** The cells that were scored, their rows in the source, and the model asked about them. */
   readonly cells: CountCells;
+  readonly rows: Float64Array;
   readonly predictor: ModelPredictor;
 }
 
@@ -79,7 +82,14 @@ export async function scoreCounts(model: Denoiser, options: ScoreCountsOptions):
     seed,
     ...(signal === undefined ? {} : { signal }),
   });
-  return { scores, trainingCells: cellCount(training.cells), cells: heldOut.cells, predictor };
+  return {
+    scores,
+    trainingCells: cellCount(training.cells),
+    training: training.cells,
+    cells: heldOut.cells,
+    rows: heldOut.told.rows,
+    predictor,
+  };
 }
 
 /** Some cells of a selection, with what the model is told of them. */

@@ -40,6 +40,11 @@ export function parseMetricsLine(text: string): MetricsLine | undefined {
   } catch {
     return undefined;
   }
+  return metricsLine(json);
+}
+
+/** A step, or what was read of one, as a line of metrics; undefined where it is none. */
+export function metricsLine(json: unknown): MetricsLine | undefined {
   if (!isObject(json) || !Number.isSafeInteger(json.step) || (json.step as number) < 0) return undefined;
   const { loss, gradientNorm, learningRate, seconds, tokensPerSecond, epoch, validation } = json;
   return {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { compareCorrelations } from "../../lib/comparison/correlations.js";
+import { compareCorrelations, correlatedGenes, correlations } from "../../lib/comparison/correlations.js";
 import { meanDistance, nearestDistances } from "../../lib/comparison/distances.js";
 import { compareMoments, compareTotals, compareZeros, geneSums } from "../../lib/comparison/marginals.js";
 import { compareNearest, ResampledMedian } from "../../lib/comparison/memorisation.js";
@@ -131,6 +131,23 @@ describe("the structure of correlations", () => {
       }),
       { numRuns: 50 },
     );
+  });
+
+  it("is of genes by descending count, row by row, where it is asked for by itself", async () => {
+    const noise = streamOf(3);
+    const rows = Array.from({ length: 40 }, (_, cell) => [1, noise.below(4), 3 * noise.below(9), cell % 2]);
+    const cells = rowsFrom(rows);
+    const genes = correlatedGenes(cells, cells, 2);
+    // Gene 0 is constant.
+    expect([...genes]).toEqual([2, 1]);
+    const logs = (gene: number) => rows.map((row) => Math.log1p(row[gene]!));
+    const found = await correlations(cells, Int32Array.of(2, 1, 3), undefined);
+    const pairs = [
+      [2, 1],
+      [2, 3],
+      [1, 3],
+    ] as const;
+    for (const [i, [a, b]] of pairs.entries()) expect(found[i]).toBeCloseTo(correlation(logs(a), logs(b)), 6);
   });
 
   function correlation(x: readonly number[], y: readonly number[]): number {

@@ -301,6 +301,10 @@ export const OPTIONS = {
     defaultText: "half of REAL, or those of --model",
   }),
 
+  // Report.
+  png: text("DIR", "write each figure as a PNG file into this folder, too"),
+  gif: text("FILE", "write a cell being filled in, and one being generated, as a GIF, too"),
+
   // All commands.
   config: text("FILE", "JSON file with any of these options; the command line wins"),
   json: flag("end the output with one JSON object on the last line"),

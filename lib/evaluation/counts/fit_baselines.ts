@@ -76,14 +76,7 @@ export async function fitBaselines(
   base: CountBase,
   options: FitOptions,
 ): Promise<FittedBaselines> {
-  const cells = cellCount(training);
-  const order = new RandomStream(options.seed, Purpose.split).shuffle(
-    Int32Array.from({ length: cells }, (_, cell) => cell),
-  );
-  const tuned = Math.max(1, Math.min(MOST_TUNING_CELLS, Math.floor(TUNING_SHARE * cells)));
-  const tuningPlaces = order.slice(0, tuned).sort();
-  const tuning = chooseCells(training, tuningPlaces);
-  const others = chooseCells(training, order.slice(tuned).sort());
+  const { tuning, tuningPlaces, others } = splitForTuning(training, options.seed);
   const early = await fitMethods(others, base, options);
   const choices = new Map<string, Map<CountBaseline, MeanChoice>>();
   const marginals = new Map<string, number>();
@@ -132,6 +125,29 @@ export async function fitBaselines(
     }),
   );
   return { hidden, mcv };
+}
+
+/** Some training cells that choices are made on, where they are among all, and the other training cells. */
+function splitForTuning(training: CountCells, seed: number) {
+  const cells = cellCount(training);
+  const order = new RandomStream(seed, Purpose.split).shuffle(
+    Int32Array.from({ length: cells }, (_, cell) => cell),
+  );
+  const tuned = Math.max(1, Math.min(MOST_TUNING_CELLS, Math.floor(TUNING_SHARE * cells)));
+  const tuningPlaces = order.slice(0, tuned).sort();
+  const others = chooseCells(training, order.slice(tuned).sort());
+  return { tuning: chooseCells(training, tuningPlaces), tuningPlaces, others };
+}
+
+/** The gene marginal alone, fitted for cells with a share of their genes hidden as `fitBaselines` does it. */
+export async function fitMarginal(
+  training: CountCells,
+  base: CountBase,
+  { ratio, seed }: { readonly ratio: number; readonly seed: number },
+): Promise<CountPredictor> {
+  const { tuning, others } = splitForTuning(training, seed);
+  const weight = await marginalWeight(others, base, tuningChunks(tuning, base, ratio, seed));
+  return new GeneMarginal(training, base, weight);
 }
 
 /** The methods by share hidden; but for ridge, which is fitted at each share, they are the same. */

@@ -1,6 +1,7 @@
 import { checkKind, checkOptions } from "../../base/arguments.js";
 import { DdscError } from "../../base/errors.js";
 import type { ToldCells } from "../../counts/network_rows.js";
+import type { GeneLists } from "../../native/counts.js";
 import { type AskedCell, drawCounts } from "./ask.js";
 import { type CountSamplingModel, requireBase } from "./model.js";
 import { type CheckedCountSampling, type CountSamplingOptions, checkCountSampling } from "./options.js";
@@ -30,6 +31,8 @@ export interface CompletionStep extends CompletedCells {
   readonly step: number;
   /** Hidden genes of each cell, [cells]. */
   readonly hidden: Int32Array;
+  /** Which these are, ascending within a cell. What is in neither list is visible with a count of 0. */
+  readonly hiddenGenes: GeneLists;
 }
 
 /**
@@ -59,7 +62,8 @@ export async function completeCells(
 ): Promise<CompletedCells> {
   const { state, steps } = begin(model, cells, options);
   for await (const _ of steps);
-  return visibleCells(state);
+  const { hide: _, ...completed } = visibleCells(state);
+  return completed;
 }
 
 /** The cells as they are given, and the steps that complete them. */
@@ -145,16 +149,18 @@ function checkGuided({ conditions }: CountSamplingModel, { guidance }: CheckedCo
   );
 }
 
-function visibleCells(state: CountState): CompletedCells {
-  const { batch } = state.view(Array.from(state.cells.keys()));
+function visibleCells(state: CountState): CompletedCells & { readonly hide: GeneLists } {
+  const { batch, hide } = state.view(Array.from(state.cells.keys()));
   const { offsets, genes, counts = new Int32Array(0) } = batch;
-  return { offsets, genes, counts };
+  return { offsets, genes, counts, hide };
 }
 
 function snapshot(state: CountState, step: number): CompletionStep {
+  const { hide, ...visible } = visibleCells(state);
   return {
     step,
     hidden: Int32Array.from(state.cells, (_, cell) => state.hidden(cell)),
-    ...visibleCells(state),
+    hiddenGenes: hide,
+    ...visible,
   };
 }

@@ -202,6 +202,16 @@ describe("completing cells", () => {
                 expect(hidden).toBeLessThanOrEqual(before[cell]!);
             before = [...step.hidden];
             last = step;
+            for (const [cell, hidden] of step.hidden.entries()) {
+              const { offsets, genes } = step.hiddenGenes;
+              const named = [...genes.subarray(offsets[cell]!, offsets[cell + 1]!)];
+              expect(named).toEqual([...new Set(named)].sort((a, b) => a - b));
+              expect(named).toHaveLength(hidden);
+              for (const gene of named) {
+                expect(rows[cell]![gene]).toBeUndefined();
+                expect(cellOf(step, cell)[gene]).toBeUndefined();
+              }
+            }
             for (const [cell, row] of rows.entries())
               for (const [gene, count] of Object.entries(row))
                 expect(cellOf(step, cell)[Number(gene)] ?? 0).toBe(count);
