@@ -6,6 +6,8 @@ import { openToRead } from "../base/regular_files.js";
 export interface ValidationLine {
   /** As `ValidationResult.nll`. */
   readonly nll: number | null;
+  /** As `ValidationResult.crossEntropy`, which baselines are compared with. */
+  readonly crossEntropy: number | null;
   /** As `ValidationResult.accuracy`; null of counts. */
   readonly accuracy: number | null;
 }
@@ -51,7 +53,11 @@ export function parseMetricsLine(text: string): MetricsLine | undefined {
     tokensPerSecond: finite(tokensPerSecond),
     epoch: finite(epoch),
     validation: isObject(validation)
-      ? { nll: finite(validation.nll), accuracy: finite(validation.accuracy) }
+      ? {
+          nll: finite(validation.nll),
+          crossEntropy: finite(validation.crossEntropy),
+          accuracy: finite(validation.accuracy),
+        }
       : null,
   };
 }
