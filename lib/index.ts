@@ -166,3 +166,4 @@ export { type DataRecord, openRunCells, type RunCells, splitRunCells } from "./t
 export { type BestSoFar, readRecord, type TrainingRecord, type TrainingState } from "./training/state.js";
 export { Trainer } from "./training/trainer.js";
 export type { ValidationResult } from "./training/validation.js";
+export * from "./watch/index.js";

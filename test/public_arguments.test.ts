@@ -516,6 +516,13 @@ const entries: Readonly<Record<string, Entry>> = {
       },
     ],
   },
+  watchRuns: {
+    call: async (...given) => {
+      const page = await (ddsc.watchRuns as (...all: unknown[]) => Promise<ddsc.RunsPage>)(...given);
+      await page.close();
+    },
+    given: [[root], { port: 0, host: "127.0.0.1", token: "new", waitForRuns: true }],
+  },
   chanceAboveZero: { call: ddsc.chanceAboveZero as Call, given: [2, 1] },
   negativeBinomialQuantile: { call: ddsc.negativeBinomialQuantile as Call, given: [0.05, 2, 1] },
   openRunCells: { call: ddsc.openRunCells as Call, given: [record] },

@@ -19,6 +19,7 @@ type AddCommand = (program: Command, finish: Finish) => Promise<void>;
 /** The commands, in the order of the help. Each is loaded where it is asked for: the whole package takes a while. */
 const COMMANDS: Readonly<Record<string, AddCommand>> = {
   train: async (to, finish) => addCommand(to, (await import("./train/train.js")).train, finish),
+  watch: async (to, finish) => addCommand(to, (await import("./watch.js")).watch, finish),
   evaluate: async (to, finish) => addCommand(to, (await import("./evaluate.js")).evaluate, finish),
   compare: async (to, finish) => addCommand(to, (await import("./compare.js")).compare, finish),
   report: async (to, finish) => addCommand(to, (await import("./report.js")).report, finish),

@@ -135,6 +135,8 @@ export class Denoiser implements Disposable {
   readonly inferenceWeights: WeightsKind;
   /** The weights and what computes with them. */
   readonly native: NativeDenoiser;
+  /** The device as `DenoiserOptions.device` names it: "cpu" or "cuda:N". */
+  readonly deviceName: string;
   /** Why "auto" took this device, in a few words; absent where it was asked for. */
   readonly deviceReason: string | undefined;
   #conditions: readonly Condition[];
@@ -159,6 +161,7 @@ export class Denoiser implements Disposable {
     this.trainable = options.trainable;
     this.inferenceWeights = options.inferenceWeights;
     const { name, reason } = chooseDevice(options.device);
+    this.deviceName = name;
     this.deviceReason = reason;
     this.native = new NativeDenoiser({
       config: this.config,

@@ -3,6 +3,7 @@ import type { LearningRateSchedule } from "./learning_rate.js";
 import type { MetricsLog } from "./metrics.js";
 import type { DataRecord } from "./run_data.js";
 import type { RunFolder } from "./run_folder.js";
+import type { StatusFile } from "./run_status.js";
 import type { StepOutcome } from "./step.js";
 import type { StepsAhead } from "./steps_ahead.js";
 import type { ValidationResult, Validator } from "./validation.js";
@@ -49,6 +50,9 @@ export interface Session extends Beginning {
   readonly watch: DivergenceWatch;
   readonly metrics: MetricsLog | undefined;
   readonly run: RunFolder | undefined;
+  readonly status: StatusFile | undefined;
+  /** Called when what the run begins with was measured, before the first step. */
+  readonly onBegun: () => Promise<void>;
   /** `performance.now()` at which to end. */
   readonly deadline: number;
   readonly signal: AbortSignal | undefined;

@@ -8,26 +8,23 @@ import { tokensOfSome } from "./validation_cells.js";
 /** Training cells that the distributions of ranks are counted on. */
 const COUNTED_CELLS = 2048;
 
-/** What a validation was made on, and what came of it. */
+/** What a validation is made on. */
 export interface ValidatedRun {
   readonly data: RunCells;
   readonly seed: number;
   /** The cells of the validation. */
   readonly heldOut: RaggedBatch;
-  /** Nats a masked token. */
-  readonly loss: number;
 }
 
-/** Says so where a model knows no more of a held-out gene than which gene it is; otherwise nothing. */
-export async function marginalNotes(
-  source: CellSource,
-  tokenizer: CellTokenizer,
-  run: ValidatedRun,
-): Promise<string[]> {
-  const marginal = await geneMarginalLoss(source, tokenizer, run);
-  if (run.loss < marginal) return [];
+/**
+ * Says so where a model knows no more of a held-out gene than which gene it is; otherwise nothing.
+ * @param loss nats a masked token of the last validation
+ * @param marginal the same of `geneMarginalLoss`
+ */
+export function marginalNotes(loss: number, marginal: number): string[] {
+  if (loss < marginal) return [];
   return [
-    `the model has learnt nothing yet from the other genes of a cell: ${run.loss.toFixed(3)} nats a masked token in validation, ` +
+    `the model has learnt nothing yet from the other genes of a cell: ${loss.toFixed(3)} nats a masked token in validation, ` +
       `where each gene's own distribution of ranks has ${marginal.toFixed(3)}; train for more steps, or with a higher learning rate`,
   ];
 }
@@ -36,7 +33,7 @@ export async function marginalNotes(
  * What the validation would give if every gene were guessed from its own distribution of ranks in training cells, without a look
  * at the rest of the cell: nats a masked token.
  */
-async function geneMarginalLoss(
+export async function geneMarginalLoss(
   source: CellSource,
   tokenizer: CellTokenizer,
   { data, seed, heldOut }: ValidatedRun,

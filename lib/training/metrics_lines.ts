@@ -6,6 +6,8 @@ import { openToRead } from "../base/regular_files.js";
 export interface ValidationLine {
   /** As `ValidationResult.nll`. */
   readonly nll: number | null;
+  /** As `ValidationResult.crossEntropy`, which baselines are compared with. */
+  readonly crossEntropy: number | null;
   /** As `ValidationResult.accuracy`; null of counts. */
   readonly accuracy: number | null;
 }
@@ -56,7 +58,11 @@ export function metricsLine(json: unknown): MetricsLine | undefined {
     tokensPerSecond: finite(tokensPerSecond),
     epoch: finite(epoch),
     validation: isObject(validation)
-      ? { nll: finite(validation.nll), accuracy: finite(validation.accuracy) }
+      ? {
+          nll: finite(validation.nll),
+          crossEntropy: finite(validation.crossEntropy),
+          accuracy: finite(validation.accuracy),
+        }
       : null,
   };
 }
@@ -66,11 +72,18 @@ export function metricsLine(json: unknown): MetricsLine | undefined {
  * may be called again and again. Lines that are no metrics are left out. A file that became shorter than `start`, as one of a run that
  * was resumed from an earlier step, is read from its beginning (`end` is then below `start`). One that has grown again since goes on
  * with a step that was read before: what came after that step was undone. Throws as `openToRead`.
+ *
+ * @param most bytes that are read at most, at least a mebibyte: the lines after them are for the next reading
  */
-export async function readMetrics(file: string, start = 0): Promise<MetricsRead> {
+export async function readMetrics(
+  file: string,
+  start = 0,
+  most = Number.POSITIVE_INFINITY,
+): Promise<MetricsRead> {
   await using handle = await openToRead(file);
   const { size } = await handle.stat();
-  return await readLines(handle, start > size ? 0 : start, size);
+  const from = start > size ? 0 : start;
+  return await readLines(handle, from, Math.min(size, from + most));
 }
 
 async function readLines(handle: FileHandle, start: number, size: number): Promise<MetricsRead> {

@@ -8,6 +8,7 @@ import { removeFolder, writeFolder } from "../model/folder.js";
 import { exists, ModelFile } from "../model/model_files.js";
 import { METRICS_FILE } from "./metrics.js";
 import { LOCK_FILE, RunLock } from "./run_lock.js";
+import { STATUS_FILE } from "./run_status.js";
 import { TRAINING_FILE } from "./state.js";
 
 /** Links to checkpoints that a run keeps. */
@@ -15,12 +16,14 @@ export type CheckpointName = "last" | "best";
 
 const LINKS: readonly CheckpointName[] = ["last", "best"];
 const STEP_FOLDER = /^step-(\d+)$/;
-/** What a run writes into its folder by way of a temporary name: see `writeFolder`, `removeFolder`, `pointTo` and `RunLock`. */
-const WRITTEN = new RegExp(`^(step-\\d+|last|best|${LOCK_FILE.replace(".", "\\.")})$`);
+/** What a run writes into its folder by way of a temporary name: see `writeFolder`, `removeFolder`, `pointTo`, `RunLock` and `StatusFile`. */
+const WRITTEN = /^step-\d+$/;
+const WRITTEN_FILES: readonly string[] = [...LINKS, LOCK_FILE, STATUS_FILE];
 
 /** Whether a name is one that a killed run may leave behind. */
 function isLeftover(name: string): boolean {
-  return WRITTEN.test(temporaryFor(name) ?? "");
+  const written = temporaryFor(name) ?? "";
+  return WRITTEN.test(written) || WRITTEN_FILES.includes(written);
 }
 
 /** Options of a folder for a new run. */
@@ -193,9 +196,10 @@ export class RunFolder implements AsyncDisposable {
     }
   }
 
-  /** Removes what a run wrote; the file of metrics only where it is known to be a run's. */
-  async #removeRun(withMetrics: boolean): Promise<void> {
-    if (withMetrics) await rm(join(this.path, METRICS_FILE), { force: true });
+  /** Removes what a run wrote; metrics and status only where they are known to be a run's. */
+  async #removeRun(isRun: boolean): Promise<void> {
+    for (const file of isRun ? [METRICS_FILE, STATUS_FILE] : [])
+      await rm(join(this.path, file), { force: true });
     for (const name of LINKS) {
       if (await isLink(this.path, name)) await rm(join(this.path, name), { recursive: true, force: true });
     }

@@ -6,8 +6,14 @@ import type { HeldOut } from "../data/select/selection.js";
 import { requireRawCounts } from "../data/sources/raw_counts.js";
 import type { CellSource } from "../data/sources/source.js";
 import { Denoiser } from "../model/denoiser.js";
-import { workloadOf } from "../model/memory.js";
-import { addReport, type CellTokenizer, emptyReport, type TokenizerReport } from "../tokenizer/index.js";
+import { estimateMemory, workloadOf } from "../model/memory.js";
+import {
+  addReport,
+  type CellTokenizer,
+  describeReport,
+  emptyReport,
+  type TokenizerReport,
+} from "../tokenizer/index.js";
 import { loadOptimizer, saveCheckpoint } from "./checkpoint.js";
 import { countNotes } from "./count_notes.js";
 import { DivergenceWatch } from "./divergence.js";
@@ -21,7 +27,7 @@ import {
 } from "./fit.js";
 import { kindOf, trainingTask } from "./kinds.js";
 import { learningRateFactor, resolveSchedule } from "./learning_rate.js";
-import { marginalNotes } from "./marginal.js";
+import { geneMarginalLoss, marginalNotes } from "./marginal.js";
 import { largestBatch } from "./memory.js";
 import { METRICS_FILE, MetricsLog } from "./metrics.js";
 import {
@@ -33,6 +39,7 @@ import {
 } from "./options.js";
 import { type RunCells, recordData, requireEnough, requireSameData, selectionOf } from "./run_data.js";
 import { RunFolder } from "./run_folder.js";
+import { readStatus, type StatusBaseline, StatusFile } from "./run_status.js";
 import { initialState, readRecord, type TrainingState } from "./state.js";
 import { trainStep } from "./step.js";
 import { StepsAhead } from "./steps_ahead.js";
@@ -63,6 +70,8 @@ export class Trainer {
   #validation: ValidationResult | undefined;
   /** Nats a gene of a model of counts before the first step: of the negative binomial alone, unless it was trained before. */
   #untrained: number | undefined;
+  /** Nats a masked token that each gene's own distribution of ranks has on the cells of the validation; as far as it was asked for. */
+  #marginal: number | undefined;
   #busy = false;
 
   /** Throws `ARGUMENT_RANGE`, `BATCH_SIZE_TWICE`, and `TRAIN_MODEL` for a model that is not trainable. */
@@ -148,6 +157,7 @@ export class Trainer {
     this.#busy = true;
     this.#end = undefined;
     this.#validation = undefined;
+    this.#marginal = undefined;
     try {
       yield* this.#train(source, options);
     } finally {
@@ -162,7 +172,7 @@ export class Trainer {
     await requireRawCounts(source, this.settings.allowFractional);
     const beginning = await this.#begin(source, options.steps);
     const tokenizer = runTokenizer(this.model.tokenizer, this.settings);
-    await this.#reserve(source, tokenizer);
+    const planned = await this.#reserve(source, tokenizer);
     // Only a model that was trained, or begins with the weights of one, has learnt how cells are summed up.
     const goesOn = this.model.summary !== undefined;
     const task = await trainingTask(this.model, source, tokenizer, {
@@ -176,24 +186,48 @@ export class Trainer {
     await unlessAborted(signal, () => batches.ready());
     const begins = this.#savedStep === undefined;
     await using folder = await this.#openFolder();
+    const status = folder && (await this.#statusFile(folder, source, beginning, planned));
+    const marginal = async (cells: Validator) => {
+      const run = { data: beginning.data, seed: this.settings.seed, heldOut: cells.cells };
+      this.#marginal ??= await geneMarginalLoss(source, tokenizer, run);
+      return this.#marginal;
+    };
+    let failed = false;
     try {
       this.#beginning = beginning;
       const watch = new DivergenceWatch(tokenizer.strategy.values);
       this.#noteBatch(source);
-      yield* this.#record(folder, { ...beginning, batches, validator, watch, deadline, signal });
-      const { data } = beginning;
+      const onBegun = async () => {
+        if (status === undefined || validator === undefined || status.baselines.length > 0) return;
+        const loss = this.model.ofCounts ? this.#untrained : await marginal(validator);
+        await status.update({ baselines: baselinesOf(loss, this.model.ofCounts, goesOn) });
+      };
+      yield* this.#record(folder, {
+        ...beginning,
+        batches,
+        validator,
+        watch,
+        deadline,
+        signal,
+        status,
+        onBegun,
+      });
       if (this.#validation !== undefined && validator !== undefined && this.#end !== "aborted") {
         const loss = this.#validation.crossEntropy;
-        const run = { data, seed: this.settings.seed, heldOut: validator.cells, loss };
         this.#notes.push(
           ...(this.model.ofCounts
             ? countNotes(this.#state, loss, this.#untrained, goesOn)
-            : await marginalNotes(source, tokenizer, run)),
+            : marginalNotes(loss, await marginal(validator))),
         );
       }
     } catch (error) {
+      failed = true;
+      await status?.fail(error);
       if (begins && this.#state.step === 0) await this.#withdraw(folder);
       throw error;
+    } finally {
+      // Reached when the caller leaves the loop, too.
+      if (!failed) await status?.update({ notes: this.#allNotes(source), end: this.#end ?? "left" });
     }
   }
 
@@ -206,6 +240,7 @@ export class Trainer {
     await this.#save(run);
     await using metrics = run && (await MetricsLog.open(join(run.path, METRICS_FILE), this.#state.step));
     this.#report = emptyReport();
+    await session.status?.update();
     let failed = false;
     try {
       this.#end = yield* this.#steps({ ...session, metrics, run });
@@ -227,6 +262,7 @@ export class Trainer {
     const missed = await this.#validate(session);
     if (missed !== undefined) await metrics?.append({ step: this.#state.step, validation: missed });
     await this.#validateUntrained(session);
+    await session.onBegun();
     while (this.#state.step < total) {
       if (this.#isStale(session)) return "patience";
       if (signal?.aborted === true) return "aborted";
@@ -242,6 +278,7 @@ export class Trainer {
       if (due || best?.step === step) {
         await metrics?.flush();
         if (due ? watch.check(step, step === total || late) : watch.good) await this.#save(run);
+        await session.status?.update();
       }
       yield whole;
       if (late) return "time";
@@ -330,13 +367,44 @@ export class Trainer {
       : { kind: "where", where };
   }
 
-  /** Takes the memory of the largest batch at once. */
-  async #reserve(source: CellSource, tokenizer: CellTokenizer): Promise<void> {
+  /** Takes the memory of the largest batch at once; gives how many bytes the training is to hold at most. */
+  async #reserve(source: CellSource, tokenizer: CellTokenizer): Promise<number> {
     const { recompute, accumulation, validation } = this.settings;
     const batch = await largestBatch(source, tokenizer, this.settings);
-    await this.model.native.reserve(
-      workloadOf({ batch, recompute, accumulation, validation: validation !== null }),
-    );
+    const work = { batch, recompute, accumulation, validation: validation !== null };
+    await this.model.native.reserve(workloadOf(work));
+    const { config, dtype, deviceName: device } = this.model;
+    return (await estimateMemory(config, { ...work, dtype, device })).total;
+  }
+
+  /** The file that tells other processes of this training; a run that goes on keeps what its validations are compared with. */
+  async #statusFile(
+    folder: RunFolder,
+    source: CellSource,
+    { steps }: Beginning,
+    planned: number,
+  ): Promise<StatusFile> {
+    const { device, parameterCount, ofCounts } = this.model;
+    const earlier = this.#state.step === 0 ? undefined : await readStatus(folder.path);
+    return new StatusFile(folder.path, {
+      steps,
+      values: ofCounts ? "counts" : "ranks",
+      device,
+      parameters: parameterCount,
+      data: { name: source.name, cells: source.cellCount, genes: source.genes.length },
+      planned,
+      baselines: earlier?.baselines ?? [],
+      notes: this.#allNotes(source),
+    });
+  }
+
+  /** What a reader of the run should know: of its data, of its training, and of what was left out of its cells. */
+  #allNotes(source: CellSource): string[] {
+    return [
+      ...source.notes.map((note) => `${source.name}: ${note}`),
+      ...this.#notes,
+      ...describeReport(this.#report, this.model.tokenizer.minGenes),
+    ];
   }
 
   async #validator(
@@ -417,4 +485,11 @@ export class Trainer {
     this.#savedStep = undefined;
     await run?.discard().catch(() => undefined);
   }
+}
+
+/** What validations of a run are compared with, where it was measured. */
+function baselinesOf(loss: number | undefined, ofCounts: boolean, goesOn: boolean): StatusBaseline[] {
+  if (loss === undefined) return [];
+  const ofNewCounts = goesOn ? "before the first step" : "negative binomial at depth";
+  return [{ name: ofCounts ? ofNewCounts : "gene marginal", crossEntropy: loss }];
 }

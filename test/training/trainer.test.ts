@@ -372,7 +372,7 @@ describe("Trainer", () => {
     accumulate.mockRestore();
     expect(await readdir(root)).toEqual([]);
     await runAll(new Trainer(model, { ...smallOptions, folder }), { steps: 1 });
-    expect(await readdir(folder)).toEqual(["best", "last", "metrics.jsonl", "step-1"]);
+    expect(await readdir(folder)).toEqual(["best", "last", "metrics.jsonl", "status.json", "step-1"]);
   });
 
   it("replaces a run only once it knows that it has cells to train on", async () => {

@@ -61,6 +61,8 @@ export interface FileArgument {
   readonly help: string;
   /** Whether it may be left out; those after it may then be, too. */
   readonly isOptional?: boolean;
+  /** Whether there may be several, one after the other; only the last argument. */
+  readonly isRepeated?: boolean;
 }
 
 /** The positional arguments that were given, in order. */
@@ -90,8 +92,10 @@ export function addCommand<N extends OptionName, R extends N>(
   }
   const command = program.command(spec.name).description(spec.summary);
   const files = spec.files ?? [];
-  for (const { name, help, isOptional } of files)
-    command.argument(isOptional === true ? `[${name}]` : `<${name}>`, help);
+  for (const { name, help, isOptional, isRepeated } of files) {
+    const shown = isRepeated === true ? `${name}...` : name;
+    command.argument(isOptional === true ? `[${shown}]` : `<${shown}>`, help);
+  }
   if (spec.usage !== undefined) command.usage(spec.usage);
   if (spec.details !== undefined) command.addHelpText("after", `\n${spec.details}`);
   for (const [name, option] of Object.entries(specs)) {
@@ -107,10 +111,13 @@ export function addCommand<N extends OptionName, R extends N>(
     command.addOption(shown);
   }
   command.action(async (...given: unknown[]) => {
-    const typed = command.opts<Record<string, OptionValue<OptionSpec> | undefined>>();
+    const typed = withBareValues(command.opts<Record<string, OptionValue<OptionSpec> | undefined>>(), specs);
     const config = typeof typed.config === "string" ? await readConfigFile(typed.config, specs) : new Map();
     const known: Record<string, unknown> = {
-      files: given.slice(0, files.length).filter((file) => file !== undefined),
+      files: given
+        .slice(0, files.length)
+        .flat()
+        .filter((file) => file !== undefined),
     };
     for (const [name, option] of Object.entries(specs)) {
       known[name] = typed[name] ?? config.get(name) ?? (option.kind === "flag" ? false : option.default);
@@ -147,6 +154,18 @@ export function addCommand<N extends OptionName, R extends N>(
       interrupt.signal.throwIfAborted();
     }
   });
+}
+
+/** What was typed, with the value of a number's flag that stands alone, for which commander gives true. */
+function withBareValues(
+  typed: Readonly<Record<string, OptionValue<OptionSpec> | undefined>>,
+  specs: Readonly<Partial<Record<string, OptionSpec>>>,
+): Readonly<Record<string, OptionValue<OptionSpec> | undefined>> {
+  const typedValue = (name: string, value: OptionValue<OptionSpec> | undefined) => {
+    const spec = specs[name];
+    return value === true && spec?.kind === "number" ? spec.bare : value;
+  };
+  return Object.fromEntries(Object.entries(typed).map(([name, value]) => [name, typedValue(name, value)]));
 }
 
 /** An option as a command has it. The type of `CommandSpec.defaults` makes the value one of the option's own kind. */

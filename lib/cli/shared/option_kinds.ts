@@ -15,6 +15,8 @@ export interface NumberOption extends Described {
   readonly min: number;
   readonly max: number;
   readonly integer?: boolean;
+  /** The value where the flag stands alone; left out, it needs one. */
+  readonly bare?: number;
 }
 
 /** One of a few words. */
@@ -69,6 +71,7 @@ export function flagOf(name: string): string {
 export function flagWithValue(name: string, spec: OptionSpec): string {
   const placeholders = { number: "N", choice: "CHOICE", numbers: "N,N,..." } as const;
   if (spec.kind === "flag") return flagOf(name);
+  if (spec.kind === "number" && spec.bare !== undefined) return `${flagOf(name)} [N]`;
   return `${flagOf(name)} <${spec.kind === "text" ? spec.placeholder : placeholders[spec.kind]}>`;
 }
 

@@ -3,6 +3,9 @@ import { presetNames } from "../../model/config.js";
 import { COUNT_SAMPLER_KINDS, SAMPLER_KINDS } from "../../sampling/index.js";
 import type { OptionSpec, OptionValue } from "./option_kinds.js";
 
+/** A port that stands for the usual one, or any that is free. */
+export const USUAL_PORT = -1;
+
 /**
  * Every option of every command, once: help, default and range, on the command line (`--learning-rate`) as in a
  * `--config` file (`learningRate`). A command names the ones it takes.
@@ -304,6 +307,30 @@ export const OPTIONS = {
   // Report.
   png: text("DIR", "write each figure as a PNG file into this folder, too"),
   gif: text("FILE", "write a cell being filled in, and one being generated, as a GIF, too"),
+  // Looking on.
+  watch: whole(
+    "serve a page about the run on this machine while it trains, at this port; 0 for any that is free",
+    {
+      min: 0,
+      max: 65_535,
+      bare: USUAL_PORT,
+      defaultText: "no page; without N 6116, or any that is free where that is in use",
+    },
+  ),
+  port: whole("port to listen at; 0 for any that is free", {
+    min: 0,
+    max: 65_535,
+    defaultText: "6116, or any that is free where that is in use",
+  }),
+  host: text(
+    "ADDRESS",
+    "address to listen at; one that other machines reach needs a token, which is printed",
+    {
+      defaultText: "127.0.0.1",
+    },
+  ),
+  token: flag("ask for a token on this machine, too"),
+  tensorboard: text("DIR", "write event files for TensorBoard into this folder, beside metrics.jsonl"),
 
   // All commands.
   config: text("FILE", "JSON file with any of these options; the command line wins"),

@@ -65,6 +65,7 @@ export const TRAIN_OPTIONS = [
   "where",
   "resume",
   "overwrite",
+  "watch",
 ] as const;
 /** What may be given anew when a run goes on; all else it has from its beginning. */
 export const RESUMABLE: ReadonlySet<OptionName> = new Set([
@@ -73,6 +74,7 @@ export const RESUMABLE: ReadonlySet<OptionName> = new Set([
   "steps",
   "device",
   "resume",
+  "watch",
   ...DATA_OPTIONS,
   ...EVERYWHERE,
 ]);

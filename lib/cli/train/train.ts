@@ -16,6 +16,8 @@ import { flagOfArgument } from "../shared/argument_names.js";
 import { type CommandContext, checkExclusive, defineCommand } from "../shared/command.js";
 import { openData } from "../shared/open.js";
 import { flagOf } from "../shared/option_kinds.js";
+import { USUAL_PORT } from "../shared/options.js";
+import type { Output } from "../shared/output.js";
 import { UsageError } from "../shared/usage_error.js";
 import { describeMemory, describeRun, describeWeights, summarise } from "./describe.js";
 import {
@@ -40,6 +42,7 @@ Example: ddsc train --data cells.h5ad --preset nano --steps 1000 --batch 64 --ou
   texts: { out: { help: "the folder of the run, new but with --resume or --overwrite" } },
   run: async (options, context) => {
     const { output, signal } = context;
+    await using _page = await startPage(options, output);
     const { trainer, source, memory } = options.resume
       ? await resume(options, context)
       : await begin(options, context);
@@ -68,6 +71,18 @@ Example: ddsc train --data cells.h5ad --preset nano --steps 1000 --batch 64 --ou
     };
   },
 });
+
+/** Serves a page about the run where it is asked for; what stands in its way shows before any work is done. */
+async function startPage({ watch, out }: TrainOptions, output: Output): Promise<AsyncDisposable | undefined> {
+  if (watch === undefined) return undefined;
+  const { watchRuns } = await import("../../watch/index.js");
+  const page = await watchRuns([out], {
+    ...(watch === USUAL_PORT ? {} : { port: watch }),
+    waitForRuns: true,
+  });
+  output.note(`watch the run at ${page.address}`);
+  return page;
+}
 
 function hooksOf({ output }: CommandContext): TaskHooks {
   return { onNote: (note) => output.note(note), nameOf: flagOfArgument };

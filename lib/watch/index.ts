@@ -1,0 +1,1 @@
+export { type RunsPage, type WatchOptions, watchRuns } from "./watch_runs.js";
