@@ -23,6 +23,8 @@ export {
   streamRows,
   tokenizeRows,
 } from "./batching/index.js";
+export type { Cluster } from "./cluster/cluster.js";
+export { joinCluster } from "./cluster/join.js";
 export * from "./comparison/index.js";
 export { CellConditions, type ToldConditions } from "./conditions/cell_conditions.js";
 export type { Condition, LabelCondition, NumberCondition } from "./conditions/condition.js";
@@ -116,6 +118,7 @@ export {
   machineMemory,
 } from "./model/memory.js";
 export type { ModelDescription } from "./model/model_files.js";
+export type { AddonCommunicator, NativeCommunicator, NativeMembership } from "./native/communicator.js";
 export {
   type ChooseQueriesInput,
   type CountCells as CountBatch,

@@ -94,20 +94,23 @@ export function splitBatch(batch: RaggedBatch, limit: BatchLimit): RaggedBatch[]
   const bounds = cutBatches(cellLengths(batch), checkLimit(limit));
   const parts: RaggedBatch[] = [];
   for (let i = 0; i + 1 < bounds.length; i++) {
-    const first = bounds[i] as number;
-    const last = bounds[i + 1] as number;
-    const start = batch.offsets[first] as number;
-    const end = batch.offsets[last] as number;
-    parts.push({
-      offsets: batch.offsets.slice(first, last + 1).map((offset) => offset - start),
-      genes: batch.genes.subarray(start, end),
-      tokens: batch.tokens.subarray(start, end),
-      cells: batch.cells.subarray(first, last),
-      ...(batch.counts === undefined ? {} : { counts: batch.counts.subarray(start, end) }),
-      ...(batch.panels === undefined ? {} : { panels: batch.panels.subarray(first, last) }),
-    });
+    parts.push(cellsBetween(batch, bounds[i] as number, bounds[i + 1] as number));
   }
   return parts;
+}
+
+/** Cells `first` to `last` - 1 of a batch, which share its memory but for the offsets. */
+export function cellsBetween(batch: RaggedBatch, first: number, last: number): RaggedBatch {
+  const start = batch.offsets[first] as number;
+  const end = batch.offsets[last] as number;
+  return {
+    offsets: batch.offsets.slice(first, last + 1).map((offset) => offset - start),
+    genes: batch.genes.subarray(start, end),
+    tokens: batch.tokens.subarray(start, end),
+    cells: batch.cells.subarray(first, last),
+    ...(batch.counts === undefined ? {} : { counts: batch.counts.subarray(start, end) }),
+    ...(batch.panels === undefined ? {} : { panels: batch.panels.subarray(first, last) }),
+  };
 }
 
 function allocate(cells: number, tokens: number, counts: boolean): RaggedBatch {

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The program `ddsc`. Exit codes: 0; 1 where the work failed; 2 for a wrong command line; 130, 143 and 129 by signal. */
+/** The program `ddsc`. Exit codes: 0; 1 where the work failed; 2 for a wrong command line; 130, 143, 129 and 138 by signal. */
 import { Command, CommanderError } from "commander";
 import { DdscError } from "../base/errors.js";
 import { printable, printableJson } from "../base/printable.js";

@@ -1,6 +1,7 @@
 /** The typed door to the addon's models and devices. */
 import { checkNumber, DdscError, wrongType } from "../base/errors.js";
 import { callAddon } from "./addon.js";
+import type { AddonCommunicator, NativeCommunicator } from "./communicator.js";
 import { cellOfEntry, type EntryCells, requireDrawn, requireFinite } from "./finite.js";
 import type {
   AnyNativeLossInput,
@@ -180,6 +181,7 @@ interface AddonDenoiser {
     cancellation: Cancellation | null,
   ): Promise<NativeLoss>;
   evaluate(input: AnyNativeLossInput, cancellation: Cancellation | null): Promise<NativeLoss>;
+  sumGradient(communicator: AddonCommunicator): Promise<void>;
   update(options: NativeUpdateOptions): Promise<{ gradientNorm: number; applied: boolean }>;
   predict(
     batch: NativeBatch,
@@ -371,6 +373,14 @@ export class NativeDenoiser implements Disposable {
   /** Forward and loss only, without dropout. */
   evaluate(input: AnyNativeLossInput, signal?: AbortSignal): Promise<NativeLoss> {
     return this.#run((cancellation) => this.#native.evaluate(input, cancellation), signal);
+  }
+
+  /**
+   * Replaces the gradient by the sum of all ranks' gradients: float32, in an order that hangs on nothing but the number of ranks,
+   * the same bits on every rank. Throws as `NativeCommunicator.gather`; the gradient is then good for nothing.
+   */
+  sumGradient(communicator: NativeCommunicator): Promise<void> {
+    return this.#run(() => this.#native.sumGradient(communicator.handle));
   }
 
   /**

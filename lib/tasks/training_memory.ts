@@ -34,7 +34,7 @@ export async function checkMemory(
   { nameOf }: Pick<TaskHooks, "nameOf">,
 ): Promise<CheckedMemory> {
   const needed = await estimateTrainingMemory(model, source, options, device);
-  const machine = machineMemory(device);
+  const machine = shareOf(machineMemory(device), device, options.cluster?.localWorld ?? 1);
   const { room, beside } = roomFor(machine, device);
   const batch = options.batchTokens === undefined ? "batchCells" : "batchTokens";
   const remedies = [`a smaller ${nameOf(batch)}`, `a smaller ${nameOf("preset")}`];
@@ -72,6 +72,13 @@ export async function checkLeastMemory(options: {
   const { room, beside } = roomFor(machine, device);
   if (least.total <= room) return;
   throw tooMuch(`${gibibytes(least.total)} of memory at least${beside}`, machine, "try a smaller --preset");
+}
+
+/** What one of the ranks of a machine has of its memory. */
+function shareOf(machine: MachineMemory, device: string | undefined, ranks: number): MachineMemory {
+  if (ranks === 1 || chooseDevice(device).name !== "cpu") return machine;
+  const [total, available] = [Math.floor(machine.total / ranks), Math.floor(machine.available / ranks)];
+  return { total, available, owner: `each of ${ranks} processes on ${machine.owner}` };
 }
 
 /** What is left for a training, and what to say is not; what the program holds is the machine's, not the GPU's. */

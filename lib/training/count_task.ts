@@ -9,6 +9,7 @@ import { chooseQueries } from "../native/counts.js";
 import type { NativeCountLossInput } from "../native/types.js";
 import { CountTokens } from "../tokenizer/index.js";
 import type { QuerySettings } from "./options.js";
+import { type Share, shareOf, WHOLE } from "./ranks/share.js";
 import type { LossInputs, StepInput, TrainingTask } from "./task.js";
 
 /** What a training on counts knows of its cells and its model. */
@@ -44,21 +45,26 @@ export class CountTask implements TrainingTask {
   async stepInput(
     batches: readonly RaggedBatch[],
     names: { readonly seed: number; readonly step: number },
+    share: Share = WHOLE,
   ): Promise<StepInput> {
     const { zeros, thinning, totalGiven, conditionDrop } = this.#options.queries;
     const draws = { ...names, zeros, thinning, totalGiven, conditionDrop };
-    return { step: names.step, ...(await this.#inputs(batches, draws)) };
+    return { step: names.step, ...(await this.#inputs(batches, draws, share)) };
   }
 
   async validationInputs(
     cells: RaggedBatch,
-    { limit, seed }: { readonly limit: BatchLimit; readonly seed: number },
+    {
+      limit,
+      seed,
+      share = WHOLE,
+    }: { readonly limit: BatchLimit; readonly seed: number; readonly share?: Share },
   ): Promise<LossInputs> {
     const whole = { zeros: VALIDATION_ZEROS, thinning: 0, totalGiven: 0, conditionDrop: 0 };
-    return this.#inputs(splitBatch(cells, limit), { seed, step: 0, ...whole });
+    return this.#inputs(splitBatch(cells, limit), { seed, step: 0, ...whole }, share);
   }
 
-  async #inputs(batches: readonly RaggedBatch[], draws: Draws): Promise<LossInputs> {
+  async #inputs(batches: readonly RaggedBatch[], draws: Draws, share: Share): Promise<LossInputs> {
     const cellCount = batches.reduce((sum, { cells }) => sum + cells.length, 0);
     // One number for all cells: hidden shares are evenly spread, and still uniform for each cell.
     const shared = new RandomStream(draws.seed, Purpose.time, draws.step).uniform();
@@ -66,8 +72,12 @@ export class CountTask implements TrainingTask {
     const inputs: NativeCountLossInput[] = [];
     let constant = 0;
     let tokens = 0;
-    for (const batch of batches) {
-      const uniforms = Float64Array.from(batch.cells, () => (shared + place++ / cellCount) % 1);
+    for (const whole of batches) {
+      const { first, last, batch } = shareOf(whole, share);
+      let own = place + first;
+      place += whole.cells.length;
+      if (last === first) continue;
+      const uniforms = Float64Array.from(batch.cells, () => (shared + own++ / cellCount) % 1);
       const made = await this.#input(batch, uniforms, draws);
       inputs.push(made.input);
       constant += made.constant;

@@ -14,7 +14,7 @@ export interface FitOptions {
   readonly steps?: number;
   /** Ends the training after so many seconds, at the end of a step and with a validation; default no limit. */
   readonly seconds?: number;
-  /** Ends the training at once, the step under way undone. */
+  /** Ends the training at once, the step under way undone; in a cluster any rank's ends all, after the step under way. */
   readonly signal?: AbortSignal;
 }
 
@@ -53,8 +53,11 @@ export interface Session extends Beginning {
   readonly status: StatusFile | undefined;
   /** Called when what the run begins with was measured, before the first step. */
   readonly onBegun: () => Promise<void>;
-  /** `performance.now()` at which to end. */
-  readonly deadline: number;
+  /** Whether to end before the next step; all ranks of a cluster have the same answer. */
+  readonly stop: () => Promise<boolean>;
+  /** Whether the time is up; all ranks have the same answer. */
+  readonly late: () => Promise<boolean>;
+  /** Ends what is under way; undefined in a cluster, whose ranks end after the same step. */
   readonly signal: AbortSignal | undefined;
 }
 

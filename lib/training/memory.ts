@@ -22,8 +22,8 @@ const RUN_ROWS = 32;
 
 /**
  * Estimates what training a model on a source will hold, before there is a model: see `estimateMemory`. The largest
- * batch is worked out from the limit on batches and the lengths of a few hundred cells, all of it masked. Throws as
- * `Trainer`, `DEVICE_*`, and the errors of data and tokenizer.
+ * batch is worked out from the limit on batches and the lengths of a few hundred cells, all of it masked; in a cluster it is that of
+ * one rank. Throws as `Trainer`, `DEVICE_*`, and the errors of data and tokenizer.
  *
  * @param device as `DenoiserOptions.device`
  */
@@ -36,7 +36,8 @@ export async function estimateTrainingMemory(
   checkKind("model", model, "model");
   checkKind("source", source, "cells");
   const settings = trainerSettings(options, kindOf(model));
-  const batch = await largestBatch(source, runTokenizer(model.tokenizer, settings), settings);
+  const world = options.cluster?.world ?? 1;
+  const batch = await largestBatch(source, runTokenizer(model.tokenizer, settings), settings, world);
   const { recompute, accumulation, validation } = settings;
   const memory = await estimateMemory(model.config, {
     batch,
@@ -49,8 +50,26 @@ export async function estimateTrainingMemory(
   return { ...memory, batch };
 }
 
-/** The largest batch to expect of a source. */
+/** The largest batch to expect of a source; of the share of a rank, where there are several. */
 export async function largestBatch(
+  source: CellSource,
+  tokenizer: CellTokenizer,
+  settings: Pick<TrainerSettings, "limit" | "lengthBuckets" | "maxLength" | "queries">,
+  world = 1,
+): Promise<Required<BatchShape>> {
+  const whole = await largestOfAll(source, tokenizer, settings);
+  if (world === 1) return whole;
+  // Ranks have as many tokens each, to within a cell.
+  const { cells, tokens, longest, maskedShare } = whole;
+  return {
+    cells: Math.min(cells, Math.ceil(cells / world) + 1),
+    tokens: Math.min(tokens, Math.ceil(tokens / world) + longest),
+    longest,
+    maskedShare,
+  };
+}
+
+async function largestOfAll(
   source: CellSource,
   tokenizer: CellTokenizer,
   settings: Pick<TrainerSettings, "limit" | "lengthBuckets" | "maxLength" | "queries">,

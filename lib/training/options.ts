@@ -2,6 +2,7 @@ import { checkOptions } from "../base/arguments.js";
 import { checkNumber, checkOptionNames, DdscError } from "../base/errors.js";
 import { type BatchLimit, checkLimit } from "../batching/limit.js";
 import { BATCHES_AHEAD } from "../batching/read_ahead.js";
+import type { Cluster } from "../cluster/cluster.js";
 import { type LearningRateOption, resolveSchedule } from "./learning_rate.js";
 
 /** Options of `Trainer`. */
@@ -13,6 +14,8 @@ export interface TrainerOptions {
   readonly folder?: string;
   /** Whether a run that `folder` holds is replaced, other files in it left alone; default false. */
   readonly overwrite?: boolean;
+  /** The processes that train together, each with the same other options: what `joinCluster` gave. Default this one alone. */
+  readonly cluster?: Cluster;
   /** Highest learning rate of AdamW, > 0; default 3e-4, for models of counts 2e-3 * 128 / width, at most 2e-3. */
   readonly learningRate?: number;
   /**
@@ -91,6 +94,7 @@ export interface QuerySettings {
 const OPTION_NAMES: Readonly<Record<keyof TrainerOptions, true>> = {
   folder: true,
   overwrite: true,
+  cluster: true,
   learningRate: true,
   schedule: true,
   beta1: true,

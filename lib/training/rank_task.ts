@@ -3,6 +3,7 @@ import type { BatchLimit } from "../batching/limit.js";
 import { type CellNoise, drawNoise } from "../diffusion/index.js";
 import type { Denoiser } from "../model/denoiser.js";
 import type { NativeLossInput } from "../native/types.js";
+import { type Share, shareOf, WHOLE } from "./ranks/share.js";
 import type { LossInputs, StepInput, TrainingTask } from "./task.js";
 
 /** Masks ranks, and learns to fill them in. */
@@ -16,17 +17,22 @@ export class RankTask implements TrainingTask {
   async stepInput(
     batches: readonly RaggedBatch[],
     names: { readonly seed: number; readonly step: number },
+    share: Share = WHOLE,
   ): Promise<StepInput> {
-    return { step: names.step, ...rankInputs(this.#model, batches, names) };
+    return { step: names.step, ...rankInputs(this.#model, batches, names, share) };
   }
 
   async validationInputs(
     cells: RaggedBatch,
-    { limit, seed }: { readonly limit: BatchLimit; readonly seed: number },
+    {
+      limit,
+      seed,
+      share = WHOLE,
+    }: { readonly limit: BatchLimit; readonly seed: number; readonly share?: Share },
   ): Promise<LossInputs> {
     const { strategy, diffusion } = this.#model;
     const even = { strategy, diffusion: { ...diffusion, antithetic: true } };
-    const { inputs, ...sums } = rankInputs(even, splitBatch(cells, limit), { seed, step: 0 });
+    const { inputs, ...sums } = rankInputs(even, splitBatch(cells, limit), { seed, step: 0 }, share);
     return {
       ...sums,
       inputs: inputs.map(({ noise: { meanWeight: _, ...noise }, ...input }) => ({ ...input, noise })),
@@ -36,31 +42,35 @@ export class RankTask implements TrainingTask {
 
 /**
  * The native calls that compute the loss of a batch in parts: times are drawn for the cells of all parts together, so that they are
- * evenly spread over the whole; masks are named by (seed, step, cell).
+ * evenly spread over the whole; masks are named by (seed, step, cell). Of each part a rank has its share.
  */
 function rankInputs(
   model: Pick<Denoiser, "diffusion" | "strategy">,
   parts: readonly RaggedBatch[],
   names: { readonly seed: number; readonly step: number },
+  share: Share,
 ): Omit<LossInputs, "inputs"> & { readonly inputs: readonly NativeLossInput[] } {
   const cells = Float64Array.from(parts.flatMap((part) => [...part.cells]));
   const drawn = drawNoise(model.diffusion, cells, { ...names, values: model.strategy.values });
   let start = 0;
-  const inputs = parts.map((batch): NativeLossInput => {
-    const { moveChance, noise } = noiseOf(drawn, start, start + batch.cells.length);
-    start += batch.cells.length;
-    return {
+  const inputs: NativeLossInput[] = [];
+  for (const part of parts) {
+    const { first, last, batch } = shareOf(part, share);
+    const { moveChance, noise } = noiseOf(drawn, start + first, start + last);
+    start += part.cells.length;
+    if (last === first) continue;
+    inputs.push({
       batch,
       noise,
       masking: { kind: "draw", moveChance, ...names },
       objective: model.diffusion.objective,
-    };
-  });
+    });
+  }
   return {
     inputs,
     divisor: parts.reduce((sum, { tokens }) => sum + countValid(tokens), 0),
     constant: 0,
-    tokens: parts.reduce((sum, { tokens }) => sum + tokens.length, 0),
+    tokens: inputs.reduce((sum, { batch }) => sum + batch.tokens.length, 0),
   };
 }
 

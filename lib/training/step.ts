@@ -1,4 +1,5 @@
 import { DdscError } from "../base/errors.js";
+import { alone, type Cluster } from "../cluster/cluster.js";
 import type { Denoiser } from "../model/denoiser.js";
 import type { NativeLoss } from "../native/types.js";
 import type { TrainerSettings } from "./options.js";
@@ -48,17 +49,31 @@ export function addLoss(sums: LossSums, part: NativeLoss): LossSums {
   };
 }
 
+/** The same sums over all ranks. */
+export async function sumOverRanks<Sums extends Readonly<Record<keyof Sums, number>>>(
+  cluster: Cluster,
+  sums: Sums,
+): Promise<Sums> {
+  if (cluster.world === 1) return sums;
+  const names = Object.keys(sums) as (keyof Sums)[];
+  const values = await cluster.sum(names.map((name) => sums[name]));
+  return Object.fromEntries(names.map((name, i) => [name, values[i]])) as Sums;
+}
+
 /** Options of `trainStep`. */
 export interface TrainStepOptions {
   readonly learningRate: number;
   readonly signal?: AbortSignal | undefined;
+  /** The ranks that share the step; default this process alone. */
+  readonly cluster?: Cluster;
   /** Called while the model computes on the step's last batch: to stage the first of the step to come. */
   readonly stageNext?: () => void;
 }
 
 /**
  * One optimizer step, whose batches' gradients add up to exactly that of the mean loss over all their valid tokens.
- * Everything random is named by (settings.seed, step, cell).
+ * Everything random is named by (settings.seed, step, cell). In a cluster each rank computes its share, and all have the same
+ * outcome, weights included.
  *
  * Throws `TRAIN_NOT_FINITE` where the loss or the gradient is not finite; rejects with the signal's reason where it is
  * aborted. Weights, moments and moving average are as before in either case.
@@ -70,7 +85,7 @@ export async function trainStep(
   options: TrainStepOptions,
 ): Promise<StepOutcome> {
   const { native } = model;
-  const { learningRate, signal } = options;
+  const { learningRate, signal, cluster = alone } = options;
   const { seed: dropoutSeed, recompute } = settings;
   const common = { gradientScale: 1 / divisor, dropoutSeed, step, recompute };
   const ofCounts = model.config.counts !== undefined;
@@ -85,8 +100,10 @@ export async function trainStep(
       if (next === undefined) options.stageNext?.();
       sums = addLoss(sums, await loss);
     }
-    const loss = (sums.loss + sums.meanLoss + constant) / divisor;
+    const all = await sumOverRanks(cluster, { ...sums, constant, tokens });
+    const loss = (all.loss + all.meanLoss + all.constant) / divisor;
     if (!Number.isFinite(loss)) throw notFinite("loss", loss, step);
+    if (cluster.communicator !== undefined) await native.sumGradient(cluster.communicator);
     const { beta1, beta2, epsilon, weightDecay, clip: maxNorm } = settings;
     const emaDecay = Math.min(settings.ema, (1 + step) / (10 + step));
     const stateRate = settings.queries?.stateRate ?? 1;
@@ -95,10 +112,10 @@ export async function trainStep(
     if (!applied) throw notFinite("gradient norm", gradientNorm, step);
     return {
       loss,
-      crossEntropy: ofCounts ? loss : sums.crossEntropy / sums.maskedTokens,
-      accuracy: ofCounts ? Number.NaN : sums.correct / sums.maskedTokens,
+      crossEntropy: ofCounts ? loss : all.crossEntropy / all.maskedTokens,
+      accuracy: ofCounts ? Number.NaN : all.correct / all.maskedTokens,
       gradientNorm,
-      tokens,
+      tokens: all.tokens,
     };
   } catch (error) {
     // Where that fails, too (a GPU that is lost), the first error tells more.

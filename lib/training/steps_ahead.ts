@@ -3,6 +3,7 @@ import type { BatchLoader, BatchPosition } from "../batching/index.js";
 import { STEPS_AHEAD } from "../batching/read_ahead.js";
 import type { NativeDenoiser, StagedBatch } from "../native/denoiser.js";
 import { addReport, emptyReport, type TokenizerReport } from "../tokenizer/index.js";
+import type { Share } from "./ranks/share.js";
 import type { StepInput, TrainingTask } from "./task.js";
 
 /** What a step computes on, and how far its batches are in the data. */
@@ -18,6 +19,8 @@ export interface LoadedStep extends StepInput {
 /** Options of `StepsAhead`. */
 export interface StepsAheadOptions {
   readonly seed: number;
+  /** Which of the cells this rank computes; default all. */
+  readonly share?: Share;
   /** Batches a step. */
   readonly accumulation: number;
   /** The first step to be taken. */
@@ -114,7 +117,7 @@ export class StepsAhead implements AsyncDisposable {
   }
 
   async #load(step: number): Promise<LoadedStep> {
-    const { seed, accumulation } = this.#options;
+    const { seed, accumulation, share } = this.#options;
     // The loader answers in order, also what is asked for at once.
     const answers = await Promise.all(Array.from({ length: accumulation }, () => this.#loader.next()));
     const report = emptyReport();
@@ -127,7 +130,7 @@ export class StepsAhead implements AsyncDisposable {
     if (last === undefined) throw noMore();
     const batches = parts.map(({ batch }) => batch);
     const { next: position, epoch } = last;
-    return { ...(await this.#task.stepInput(batches, { seed, step })), position, epoch, report };
+    return { ...(await this.#task.stepInput(batches, { seed, step }, share)), position, epoch, report };
   }
 }
 

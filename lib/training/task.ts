@@ -2,15 +2,16 @@ import type { RaggedBatch } from "../batching/index.js";
 import type { BatchLimit } from "../batching/limit.js";
 import type { StagedBatch } from "../native/denoiser.js";
 import type { AnyNativeLossInput } from "../native/types.js";
+import type { Share } from "./ranks/share.js";
 
-/** What an optimizer step, or a validation, computes on. */
+/** What an optimizer step, or a validation, computes on: a rank's share of it. */
 export interface LossInputs {
   readonly inputs: readonly AnyNativeLossInput[];
-  /** What the sum of the losses is divided by: tokens that are not special, of counts cells. */
+  /** What the sum of the losses of all ranks is divided by: tokens that are not special, of counts cells. */
   readonly divisor: number;
-  /** What the sum of the losses leaves out, nats: log widths of the bins of counts. */
+  /** What the sum of this rank's losses leaves out, nats: log widths of the bins of counts. */
   readonly constant: number;
-  /** Rows that the network computes, cls included. */
+  /** Rows that the network computes on this rank, cls included. */
   readonly tokens: number;
 }
 
@@ -24,14 +25,18 @@ export interface StepInput extends LossInputs {
 
 /** What the training of one kind of model, of ranks or of counts, does in its own way. */
 export interface TrainingTask {
-  /** What a step computes on; everything random in it is named by (seed, step, cell). */
+  /**
+   * What a step computes on; everything random in it is named by (seed, step, cell).
+   * @param share which of the cells this rank computes; default all
+   */
   stepInput(
     batches: readonly RaggedBatch[],
     names: { readonly seed: number; readonly step: number },
+    share?: Share,
   ): Promise<StepInput>;
   /** What a validation computes on, always the same: times and the like are evenly spread over all cells. */
   validationInputs(
     cells: RaggedBatch,
-    options: { readonly limit: BatchLimit; readonly seed: number },
+    options: { readonly limit: BatchLimit; readonly seed: number; readonly share?: Share },
   ): Promise<LossInputs>;
 }

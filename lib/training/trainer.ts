@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { checkKind, checkOptions } from "../base/arguments.js";
 import { checkNumber, DdscError, wrongType } from "../base/errors.js";
 import { BatchLoader } from "../batching/index.js";
+import { alone, type Cluster } from "../cluster/cluster.js";
 import type { HeldOut } from "../data/select/selection.js";
 import { requireRawCounts } from "../data/sources/raw_counts.js";
 import type { CellSource } from "../data/sources/source.js";
@@ -37,6 +38,7 @@ import {
   type TrainerSettings,
   trainerSettings,
 } from "./options.js";
+import { requireSameModel } from "./ranks/same_model.js";
 import { type RunCells, recordData, requireEnough, requireSameData, selectionOf } from "./run_data.js";
 import { RunFolder } from "./run_folder.js";
 import { readStatus, type StatusBaseline, StatusFile } from "./run_status.js";
@@ -47,17 +49,25 @@ import type { TrainingTask } from "./task.js";
 import { runTokenizer } from "./tokenizer.js";
 import { type ValidationResult, Validator } from "./validation.js";
 
+/** Ranks of a cluster are compared after so many steps. */
+const STEPS_BETWEEN_CHECKS = 100;
+const never = async () => false;
+
 /** A training is not ended for want of better validations within so many steps. */
 const FEWEST_STALE_STEPS = 100;
 
 /**
  * Trains a model on a source of cells. With a folder, the run can be stopped in any way, a kill included, and resumed:
  * it ends with the same weights, bit for bit, as if it had never stopped (on a machine of the same kind).
+ *
+ * In a cluster every rank has a trainer with the same options and calls the same functions: each computes its share of every step, all
+ * have the same weights, and rank 0 alone writes. A run may be resumed with another number of ranks.
  */
 export class Trainer {
   readonly model: Denoiser;
   readonly settings: TrainerSettings;
   readonly #folder: string | undefined;
+  readonly #cluster: Cluster;
   readonly #overwrite: boolean;
   #state: TrainingState = initialState;
   #beginning: Beginning | undefined;
@@ -86,6 +96,7 @@ export class Trainer {
     this.settings = trainerSettings(options, kindOf(model));
     this.#folder = options.folder;
     this.#overwrite = options.overwrite ?? false;
+    this.#cluster = options.cluster ?? alone;
   }
 
   /**
@@ -93,17 +104,24 @@ export class Trainer {
    * dispose of); `fit` with the same data goes on from there. What a killed run left behind is removed. Throws
    * `CHECKPOINT_*` where there is no such checkpoint or it is damaged, `RUN_LOCKED` while another training runs in the folder.
    */
-  static async resume(folder: string, options: { readonly device?: string } = {}): Promise<Trainer> {
+  static async resume(
+    folder: string,
+    options: { readonly device?: string; readonly cluster?: Cluster } = {},
+  ): Promise<Trainer> {
     checkKind("folder", folder, "text");
-    checkOptions(options);
-    await using run = await RunFolder.open(folder);
+    checkOptions(options, { cluster: "object" });
+    const { cluster = alone, ...given } = options;
+    // Rank 0 puts the run right before the others read it.
+    await using run = cluster.rank === 0 ? await RunFolder.open(folder) : undefined;
+    if (run === undefined) await cluster.barrier();
     const last = join(folder, "last");
     const { settings, state, ...beginning } = await readRecord(last);
-    await run.repair(state.step, state.best?.step);
-    const model = await Denoiser.load(last, { ...options, trainable: true });
+    await run?.repair(state.step, state.best?.step);
+    if (run !== undefined) await cluster.barrier();
+    const model = await Denoiser.load(last, { ...given, trainable: true });
     try {
       await loadOptimizer(last, model);
-      const trainer = new Trainer(model, { ...optionsOf(settings), folder });
+      const trainer = new Trainer(model, { ...optionsOf(settings), folder, cluster });
       trainer.#state = state;
       trainer.#beginning = beginning;
       trainer.#savedStep = state.step;
@@ -147,7 +165,7 @@ export class Trainer {
    * Throws `TRAIN_NOT_FINITE` and `TRAIN_DIVERGED` (the last good checkpoint stays), `DATA_TOO_FEW` for less than two cells or
    * genes, `DATA_FRACTIONAL_COUNT` and `DATA_TRANSPOSED` (see `requireRawCounts`), `TRAIN_DATA_CHANGED`, `RUN_EXISTS`, `RUN_LOCKED`, `RUN_CHANGED`,
    * `FILE_EXISTS`, `FILE_WRITE`, `SCHEDULE_NEEDS_STEPS`, `TRAIN_BUSY` while another call runs, and the errors of data and
-   * tokenizer.
+   * tokenizer; in a cluster as `Cluster`, and `CLUSTER_DIVERGED` where ranks do not have the same weights.
    */
   async *fit(source: CellSource, options: FitOptions = {}): AsyncGenerator<StepResult, void, undefined> {
     checkKind("source", source, "cells");
@@ -181,9 +199,12 @@ export class Trainer {
       signal,
     });
     const validator = await this.#validator(task, source, tokenizer, beginning.data);
-    await using batches = this.#batches(task, source, tokenizer, beginning, signal);
+    // Of a cluster, all ranks stop after the same step: nothing within a step ends one of them.
+    const within = this.#cluster.world === 1 ? signal : undefined;
+    await using batches = this.#batches(task, source, tokenizer, beginning, within);
     // What is wrong with the data shows before anything is written, or a run replaced.
-    await unlessAborted(signal, () => batches.ready());
+    await unlessAborted(within, () => batches.ready());
+    await requireSameModel(this.#cluster, this.model, this.#state.step);
     const begins = this.#savedStep === undefined;
     await using folder = await this.#openFolder();
     const status = folder && (await this.#statusFile(folder, source, beginning, planned));
@@ -202,17 +223,13 @@ export class Trainer {
         const loss = this.model.ofCounts ? this.#untrained : await marginal(validator);
         await status.update({ baselines: baselinesOf(loss, this.model.ofCounts, goesOn) });
       };
-      yield* this.#record(folder, {
-        ...beginning,
-        batches,
-        validator,
-        watch,
-        deadline,
-        signal,
-        status,
-        onBegun,
-      });
-      if (this.#validation !== undefined && validator !== undefined && this.#end !== "aborted") {
+      const stop = () => this.#cluster.agree(signal?.aborted === true);
+      const late = () => this.#cluster.agree(performance.now() >= deadline);
+      const session = { ...beginning, batches, validator, watch, signal: within, status, onBegun };
+      yield* this.#record(folder, { ...session, stop, late: options.seconds === undefined ? never : late });
+      // Rank 0 speaks for all.
+      const speaks = this.#cluster.rank === 0 && this.#end !== "aborted";
+      if (this.#validation !== undefined && validator !== undefined && speaks) {
         const loss = this.#validation.crossEntropy;
         this.#notes.push(
           ...(this.model.ofCounts
@@ -255,7 +272,7 @@ export class Trainer {
 
   /** Step after step with what is due in between. */
   async *#steps(session: Session): AsyncGenerator<StepResult, FitEnd, undefined> {
-    const { metrics, run, watch, deadline, signal } = session;
+    const { metrics, run, watch, signal } = session;
     const total = session.steps ?? Number.POSITIVE_INFINITY;
     const every = interval(this.settings.checkpoint.every, session.steps ?? undefined);
     // The validation that an abort or a kill came between.
@@ -265,11 +282,11 @@ export class Trainer {
     await session.onBegun();
     while (this.#state.step < total) {
       if (this.#isStale(session)) return "patience";
-      if (signal?.aborted === true) return "aborted";
+      if (await session.stop()) return "aborted";
       const result = await unlessAborted(signal, () => this.#step(session));
       if (result === undefined) return "aborted";
       watch.add(result.crossEntropy);
-      const late = performance.now() >= deadline;
+      const late = await session.late();
       const validation = await this.#validate(session, late);
       const whole = validation === undefined ? result : { ...result, validation };
       await metrics?.append(whole);
@@ -292,7 +309,10 @@ export class Trainer {
     const { step, position, epoch } = loaded;
     const learningRate = this.settings.learningRate * learningRateFactor(schedule, step, steps ?? undefined);
     const stageNext = () => batches.stageNext(this.model.native);
-    const outcome = await trainStep(this.model, loaded, this.settings, { learningRate, signal, stageNext });
+    const cluster = this.#cluster;
+    const common = { learningRate, signal, stageNext, cluster };
+    const outcome = await trainStep(this.model, loaded, this.settings, common);
+    if (step % STEPS_BETWEEN_CHECKS === 0) await requireSameModel(cluster, this.model, step);
     addReport(this.#report, loaded.report);
     const seconds = (performance.now() - start) / 1000;
     this.#state = {
@@ -340,6 +360,7 @@ export class Trainer {
   /** Saves a checkpoint of the last step done, unless there is one. */
   async #save(run: RunFolder | undefined): Promise<void> {
     const beginning = this.#beginning;
+    if (this.#cluster.rank > 0) this.#savedStep = this.#state.step;
     if (run === undefined || beginning === undefined || this.#savedStep === this.#state.step) return;
     await saveCheckpoint(run, this.model, { settings: this.settings, ...beginning, state: this.#state });
     this.#savedStep = this.#state.step;
@@ -370,7 +391,7 @@ export class Trainer {
   /** Takes the memory of the largest batch at once; gives how many bytes the training is to hold at most. */
   async #reserve(source: CellSource, tokenizer: CellTokenizer): Promise<number> {
     const { recompute, accumulation, validation } = this.settings;
-    const batch = await largestBatch(source, tokenizer, this.settings);
+    const batch = await largestBatch(source, tokenizer, this.settings, this.#cluster.world);
     const work = { batch, recompute, accumulation, validation: validation !== null };
     await this.model.native.reserve(workloadOf(work));
     const { config, dtype, deviceName: device } = this.model;
@@ -421,6 +442,7 @@ export class Trainer {
         cells: validation.cells,
         limit,
         seed,
+        cluster: this.#cluster,
       });
     } catch (error) {
       // Who named the cells to hold out must hear of it; a share of a handful of cells may well hold none.
@@ -461,13 +483,13 @@ export class Trainer {
     });
     const first = this.#state.step + 1;
     const last = steps ?? Number.POSITIVE_INFINITY;
-    return new StepsAhead(task, loader, { seed, accumulation, first, last });
+    return new StepsAhead(task, loader, { seed, accumulation, first, last, share: this.#cluster });
   }
 
   /** The run's folder, locked. */
   async #openFolder(): Promise<RunFolder | undefined> {
     const folder = this.#folder;
-    if (folder === undefined) return undefined;
+    if (folder === undefined || this.#cluster.rank > 0) return undefined;
     if (this.#savedStep === undefined) return RunFolder.create(folder, { overwrite: this.#overwrite });
     const run = await RunFolder.open(folder);
     if ((await run.lastStep()) === this.#savedStep) return run;

@@ -1,11 +1,12 @@
 import { DdscError } from "../base/errors.js";
 import type { RaggedBatch } from "../batching/index.js";
 import type { BatchLimit } from "../batching/limit.js";
+import { alone, type Cluster } from "../cluster/cluster.js";
 import type { CellSelection } from "../data/select/selection.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { Denoiser } from "../model/denoiser.js";
 import type { CellTokenizer } from "../tokenizer/index.js";
-import { addLoss, noLoss } from "./step.js";
+import { addLoss, noLoss, sumOverRanks } from "./step.js";
 import type { LossInputs, TrainingTask } from "./task.js";
 import { tokensOfSome } from "./validation_cells.js";
 
@@ -37,21 +38,26 @@ export interface ValidatorOptions {
   readonly cells: number;
   readonly limit: BatchLimit;
   readonly seed: number;
+  /** The ranks that share the cells; default this process alone. */
+  readonly cluster?: Cluster;
 }
 
 /**
  * Measures the moving average of a model's weights on held-out cells: always the same cells, genes, times and masks,
- * so that two results differ by the weights alone. Times are evenly spread over all cells.
+ * so that two results differ by the weights alone. Times are evenly spread over all cells. In a cluster each rank measures its
+ * share, and all have the same result.
  */
 export class Validator {
   readonly #model: Denoiser;
   readonly #inputs: LossInputs;
+  readonly #cluster: Cluster;
   /** The cells. */
   readonly cells: RaggedBatch;
 
-  private constructor(model: Denoiser, inputs: LossInputs, cells: RaggedBatch) {
+  private constructor(model: Denoiser, inputs: LossInputs, cells: RaggedBatch, cluster: Cluster) {
     this.#model = model;
     this.#inputs = inputs;
+    this.#cluster = cluster;
     this.cells = cells;
   }
 
@@ -72,18 +78,21 @@ export class Validator {
         { file: source.name },
       );
     }
-    return new Validator(model, await task.validationInputs(whole, options), whole);
+    const { limit, seed, cluster = alone } = options;
+    const inputs = await task.validationInputs(whole, { limit, seed, share: cluster });
+    return new Validator(model, inputs, whole, cluster);
   }
 
   /** Runs over all cells; rejects with the signal's reason where it is aborted. */
   async run(signal?: AbortSignal): Promise<ValidationResult> {
     const { inputs, divisor, constant } = this.#inputs;
-    let sums = noLoss;
+    let own = noLoss;
     for (const input of inputs) {
-      sums = addLoss(sums, await this.#model.native.evaluate({ ...input, weights: "ema" }, signal));
+      own = addLoss(own, await this.#model.native.evaluate({ ...input, weights: "ema" }, signal));
     }
+    const sums = await sumOverRanks(this.#cluster, { ...own, constant });
     const ofCounts = this.#model.config.counts !== undefined;
-    const nll = (sums.loss + constant) / divisor;
+    const nll = (sums.loss + sums.constant) / divisor;
     return {
       nll,
       bitsPerToken: nll / Math.LN2,

@@ -1,6 +1,7 @@
 // The addon's door: what lib/native/addon.ts loads. Nothing here computes.
 #include <napi.h>
 
+#include "addon/communicator_object.h"
 #include "addon/data_functions.h"
 #include "addon/devices.h"
 #include "addon/objects.h"
@@ -14,7 +15,10 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   data->prediction = Napi::Persistent(PredictionObject::define(env));
   data->countPrediction = Napi::Persistent(CountPredictionObject::define(env));
   data->staged = Napi::Persistent(StagedObject::define(env));
+  const Napi::Function communicator = CommunicatorObject::define(env);
+  data->communicator = Napi::Persistent(communicator);
   env.SetInstanceData(data.release());  // freed by the environment when it ends
+  exports.Set("Communicator", communicator);
   exports.Set("Denoiser", DenoiserObject::define(env));
   exports.Set("cancellation", Napi::Function::New<makeCancellation>(env, "cancellation"));
   exports.Set("cancel", Napi::Function::New<cancel>(env, "cancel"));

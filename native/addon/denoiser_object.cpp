@@ -1,6 +1,7 @@
 #include <exception>
 #include <utility>
 
+#include "addon/communicator_object.h"
 #include "addon/devices.h"
 #include "addon/inputs.h"
 #include "addon/objects.h"
@@ -34,6 +35,7 @@ Napi::Function DenoiserObject::define(Napi::Env env) {
        InstanceMethod<&DenoiserObject::stage>("stage"),
        InstanceMethod<&DenoiserObject::accumulate>("accumulate"),
        InstanceMethod<&DenoiserObject::evaluate>("evaluate"),
+       InstanceMethod<&DenoiserObject::sumGradient>("sumGradient"),
        InstanceMethod<&DenoiserObject::update>("update"), InstanceMethod<&DenoiserObject::predict>("predict"),
        InstanceMethod<&DenoiserObject::predictCounts>("predictCounts"),
        InstanceMethod<&DenoiserObject::setBase>("setBase"),
@@ -165,6 +167,17 @@ Napi::Value DenoiserObject::evaluate(const Napi::CallbackInfo& info) {
     auto work = [input = lossInput(argument(info, 0, "input"))](Model& m) { return m.evaluate(input); };
     return thread().start(info.Env(), std::move(work), lossObject,
                           cancellationOf(argument(info, 1, "cancellation")));
+  });
+}
+
+Napi::Value DenoiserObject::sumGradient(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    auto work = [communicator = CommunicatorObject::from(argument(info, 0, "communicator").value)](Model& m) {
+      m.parameters().changeGradient(cluster::Communicator::kBucket,
+                                    [&](const auto& part) { communicator->sum(part); });
+      return Nothing{};
+    };
+    return thread().start(info.Env(), std::move(work), undefined);
   });
 }
 

@@ -27,6 +27,7 @@ class DenoiserObject final : public Napi::ObjectWrap<DenoiserObject> {
   Napi::Value stage(const Napi::CallbackInfo& info);
   Napi::Value accumulate(const Napi::CallbackInfo& info);
   Napi::Value evaluate(const Napi::CallbackInfo& info);
+  Napi::Value sumGradient(const Napi::CallbackInfo& info);
   Napi::Value update(const Napi::CallbackInfo& info);
   Napi::Value predict(const Napi::CallbackInfo& info);
   Napi::Value predictCounts(const Napi::CallbackInfo& info);
@@ -143,7 +144,7 @@ Napi::Value estimateMemory(const Napi::CallbackInfo& info);
 
 /// What belongs to one JavaScript environment (the main thread, a worker).
 struct EnvironmentData {
-  Napi::FunctionReference prediction, countPrediction, staged;  // constructors
+  Napi::FunctionReference prediction, countPrediction, staged, communicator;  // constructors
 };
 
 }  // namespace ddsc::addon

@@ -299,6 +299,20 @@ void ParameterStore::write(const std::string& name, std::int64_t offset, Span<co
   ++version_;
 }
 
+void ParameterStore::changeGradient(std::int64_t size,
+                                    const std::function<void(const GradientPart&)>& change) {
+  require(trainable_, "MODEL_BUFFER", "this model was opened for inference and holds no gradient");
+  const auto part = std::make_shared<std::vector<float>>();
+  for (std::int64_t at = 0; at < layout_.size; at += size) {
+    part->resize(static_cast<std::size_t>(std::min(size, layout_.size - at)));
+    const std::size_t bytes = part->size() * sizeof(float);
+    float* const own = gradient_.as<float>() + at;
+    backend_->download(part->data(), own, bytes);
+    change(part);
+    backend_->upload(own, part->data(), bytes);
+  }
+}
+
 void ParameterStore::prepare(WeightSource source) {
   const bool ema = source == WeightSource::ema;
   require(!ema || trainable_, "MODEL_BUFFER",

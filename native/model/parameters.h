@@ -1,5 +1,7 @@
 #pragma once
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -120,6 +122,11 @@ class ParameterStore {
   /// Flat buffers by name: weights, ema, firstMoment, secondMoment, gradient. Throws Error MODEL_BUFFER.
   void read(const std::string& buffer, std::int64_t offset, Span<float> to);
   void write(const std::string& buffer, std::int64_t offset, Span<const float> from);
+
+  /// Hands the gradient to `change`, so many floats at a time, and takes what becomes of them. They are in
+  /// the host's memory, the same each time, and may be kept.
+  using GradientPart = std::shared_ptr<std::vector<float>>;
+  void changeGradient(std::int64_t size, const std::function<void(const GradientPart&)>& change);
 
   /// Names the contents of the weights, the moving average and their compute copies: another number whenever
   /// any of them may have changed. Never 0.

@@ -112,7 +112,7 @@ export function inputs(genes: readonly string[] = ["Actb", "Gapdh", "Xist", "Mal
   const lines = Array.from({ length: 50 }, (_, i) => ({
     ...{ step: i + 1, loss: 2 / (i + 2) + 0.2, gradientNorm: 1, learningRate: 0.001 * Math.min(1, i / 10) },
     ...{ seconds: 1, tokensPerSecond: 100, epoch: 0 },
-    validation: i % 10 === 9 ? { nll: 2 / (i + 2) + 0.25, accuracy: null } : null,
+    validation: i % 10 === 9 ? { nll: 2 / (i + 2) + 0.25, crossEntropy: null, accuracy: null } : null,
   }));
   const count = genes.length;
   const correlations = (seed: number) =>

@@ -21,7 +21,7 @@ export type JsonResult = Readonly<Record<string, unknown>>;
 /** What a command gets besides its options. */
 export interface CommandContext {
   readonly output: Output;
-  /** Aborted by Ctrl-C, SIGTERM or SIGHUP, with an `Interrupted` as the reason. */
+  /** Aborted by Ctrl-C, SIGTERM, SIGHUP or SIGUSR1, with an `Interrupted` as the reason. */
   readonly signal: AbortSignal;
   /** Whether the user gave this option, on the command line or in the configuration file. */
   given(name: OptionName): boolean;
@@ -144,7 +144,8 @@ export function addCommand<N extends OptionName, R extends N>(
       given: (name) => typed[name] !== undefined || config.has(name),
     };
     try {
-      finish(await spec.run(options, context), { json });
+      const result = await spec.run(options, context);
+      if (!output.isSilent) finish(result, { json });
     } catch (error) {
       throw error instanceof DdscError && !(error instanceof UsageError)
         ? inOptionNames(error, names)

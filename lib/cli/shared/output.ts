@@ -10,8 +10,8 @@ export { withThousands } from "../../base/thousands.js";
 export class Output {
   readonly #results: Writable | undefined;
   readonly #notes: Writable;
-  /** Whether progress is wanted. */
-  readonly progress: boolean;
+  #progress: boolean;
+  #isSilent = false;
 
   /** `results` undefined: nobody wants to read them, as they come as one object. */
   constructor(options: {
@@ -21,12 +21,27 @@ export class Output {
   }) {
     this.#results = options.results;
     this.#notes = options.notes;
-    this.progress = !options.quiet;
+    this.#progress = !options.quiet;
+  }
+
+  /** Whether progress is wanted. */
+  get progress(): boolean {
+    return this.#progress;
+  }
+
+  /** Writes nothing from here on, as another process says it all. */
+  silence(): void {
+    this.#isSilent = true;
+    this.#progress = false;
+  }
+
+  get isSilent(): boolean {
+    return this.#isSilent;
   }
 
   /** A line of results; empty for a blank line. */
   line(text = ""): void {
-    this.#results?.write(`${printable(text)}\n`);
+    if (!this.#isSilent) this.#results?.write(`${printable(text)}\n`);
   }
 
   /** Several lines of results, as the package's own tables come; names in them have no line breaks any more. */
@@ -36,7 +51,7 @@ export class Output {
 
   /** A line on stderr that a reader should see once: what was skipped, chosen or assumed. */
   note(text: string): void {
-    this.#notes.write(`${printable(text)}\n`);
+    if (!this.#isSilent) this.#notes.write(`${printable(text)}\n`);
   }
 
   /** A table with its first column to the left and the others to the right; the first row is its head. */

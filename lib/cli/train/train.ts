@@ -1,4 +1,8 @@
 import { join } from "node:path";
+import { DdscError } from "../../base/errors.js";
+import type { Cluster } from "../../cluster/cluster.js";
+import { joinCluster } from "../../cluster/join.js";
+import { rankDevice } from "../../cluster/rank_device.js";
 import { findModelFile, ModelFile, readDescription } from "../../model/model_files.js";
 import { beginTraining, runTraining } from "../../tasks/begin_training.js";
 import type { TaskHooks } from "../../tasks/hooks.js";
@@ -13,7 +17,8 @@ import { RunFolder } from "../../training/run_folder.js";
 import { readRecord } from "../../training/state.js";
 import { Trainer } from "../../training/trainer.js";
 import { flagOfArgument } from "../shared/argument_names.js";
-import { type CommandContext, checkExclusive, defineCommand } from "../shared/command.js";
+import { type CommandContext, checkExclusive, defineCommand, type JsonResult } from "../shared/command.js";
+import { Interrupted } from "../shared/interrupt.js";
 import { openData } from "../shared/open.js";
 import { flagOf } from "../shared/option_kinds.js";
 import { USUAL_PORT } from "../shared/options.js";
@@ -41,36 +46,85 @@ Example: ddsc train --data cells.h5ad --preset nano --steps 1000 --batch 64 --ou
   required: ["out"],
   texts: { out: { help: "the folder of the run, new but with --resume or --overwrite" } },
   run: async (options, context) => {
-    const { output, signal } = context;
-    await using _page = await startPage(options, output);
-    const { trainer, source, memory } = options.resume
-      ? await resume(options, context)
-      : await begin(options, context);
-    using _source = source;
-    using _model = trainer.model;
-    describeRun(trainer, source, output);
-    describeMemory(memory, output);
-    const steps = options.resume && !context.given("steps") ? undefined : options.steps;
-    const total = steps ?? (await readRecord(join(options.out, "last"))).steps ?? undefined;
-    const progress = output.progress ? new ProgressDisplay(process.stderr, total) : undefined;
-    const startStep = trainer.state.step;
-    const hooks = {
-      onNote: (note: string) => {
-        progress?.close();
-        output.note(note);
-      },
-    };
-    const onStep = (step: StepResult) => progress?.update(step);
-    const outcome = await runTraining(trainer, source, { steps, signal, onStep }, hooks);
-    progress?.close();
-    summarise(options.out, trainer, startStep, outcome, output);
-    return {
-      out: options.out,
-      ...outcome,
-      memory: { ...memory.needed, available: memory.machine.available },
-    };
+    const cluster = await joinCluster();
+    // Rank 0 has the folder.
+    await using _page = cluster.rank === 0 ? await startPage(options, context.output) : undefined;
+    if (cluster.world === 1) return trainHere(options, context, cluster);
+    try {
+      return await trainTogether(options, context, cluster);
+    } catch (error) {
+      cluster.fail(error);
+      throw error;
+    }
   },
 });
+
+/** Trains as one of the processes of a cluster, of which rank 0 speaks. */
+async function trainTogether(
+  options: TrainOptions,
+  context: CommandContext,
+  cluster: Cluster,
+): Promise<JsonResult> {
+  const { output, signal } = context;
+  if (cluster.rank > 0) output.silence();
+  output.line(`cluster  ${cluster.description}`);
+  for (const note of cluster.notes) output.note(note);
+  await requireSameOptions(options, cluster);
+  const device = rankDevice(options.device, cluster);
+  const own = { ...options, ...(device === undefined ? {} : { device }) };
+  const result = await trainHere(own, context, cluster);
+  // A signal may have come to one of them alone.
+  const { reason } = signal;
+  const code = await cluster.largest(
+    result.end === "aborted" && reason instanceof Interrupted ? reason.exitCode : 0,
+  );
+  await cluster.leave();
+  if (code > 0 && !signal.aborted) throw Interrupted.byExitCode(code);
+  return result;
+}
+
+/** Throws `CLUSTER_MISMATCH` where a rank was given other options. */
+async function requireSameOptions(options: TrainOptions, cluster: Cluster): Promise<void> {
+  const all = await cluster.gather(JSON.stringify(options));
+  const other = all.findIndex((each) => each !== all[0]);
+  if (other < 0) return;
+  throw new DdscError(
+    "CLUSTER_MISMATCH",
+    `rank ${other} was given other options than rank 0: processes that train one model together need the same; DDSC_CLUSTER=off makes every ` +
+      "process train by itself",
+  );
+}
+
+/** Trains, alone or as a rank. */
+async function trainHere(options: TrainOptions, context: CommandContext, cluster: Cluster) {
+  const { output, signal } = context;
+  const { trainer, source, memory } = options.resume
+    ? await resume(options, context, cluster)
+    : await begin(options, context, cluster);
+  using _source = source;
+  using _model = trainer.model;
+  describeRun(trainer, source, output);
+  describeMemory(memory, output);
+  const steps = options.resume && !context.given("steps") ? undefined : options.steps;
+  const total = steps ?? (await readRecord(join(options.out, "last"))).steps ?? undefined;
+  const progress = output.progress ? new ProgressDisplay(process.stderr, total) : undefined;
+  const startStep = trainer.state.step;
+  const hooks = {
+    onNote: (note: string) => {
+      progress?.close();
+      output.note(note);
+    },
+  };
+  const onStep = (step: StepResult) => progress?.update(step);
+  const outcome = await runTraining(trainer, source, { steps, signal, onStep }, hooks);
+  progress?.close();
+  summarise(options.out, trainer, startStep, outcome, output);
+  return {
+    out: options.out,
+    ...outcome,
+    memory: { ...memory.needed, available: memory.machine.available },
+  };
+}
 
 /** Serves a page about the run where it is asked for; what stands in its way shows before any work is done. */
 async function startPage({ watch, out }: TrainOptions, output: Output): Promise<AsyncDisposable | undefined> {
@@ -88,12 +142,12 @@ function hooksOf({ output }: CommandContext): TaskHooks {
   return { onNote: (note) => output.note(note), nameOf: flagOfArgument };
 }
 
-async function begin(options: TrainOptions, context: CommandContext) {
+async function begin(options: TrainOptions, context: CommandContext, cluster: Cluster) {
   checkExclusive(context, "batch", "batchTokens");
   checkExclusive(context, "resume", "overwrite");
   checkExclusive(context, "holdout", "validation");
   if (options.data === undefined) throw new UsageError("train needs --data <FILE>: counts to train on");
-  await RunFolder.check(options.out, { overwrite: options.overwrite });
+  if (cluster.rank === 0) await RunFolder.check(options.out, { overwrite: options.overwrite });
   await checkLeastMemory(options);
   const source = await openData(options.data, options);
   try {
@@ -109,7 +163,7 @@ async function begin(options: TrainOptions, context: CommandContext) {
         ...(vocabulary === undefined ? {} : { vocabulary }),
         ...(weights === undefined ? {} : { weights }),
       },
-      training: trainerOptions(options, context),
+      training: { ...trainerOptions(options, context), cluster },
     };
     const { trainer, memory, loaded } = await beginTraining(source, asked, hooksOf(context));
     if (weights !== undefined && loaded !== undefined) context.output.line(describeWeights(weights, loaded));
@@ -120,7 +174,7 @@ async function begin(options: TrainOptions, context: CommandContext) {
   }
 }
 
-async function resume(options: TrainOptions, context: CommandContext) {
+async function resume(options: TrainOptions, context: CommandContext, cluster: Cluster) {
   const fixed = TRAIN_OPTIONS.find((name) => context.given(name) && !RESUMABLE.has(name));
   if (fixed !== undefined) {
     throw new UsageError(
@@ -141,11 +195,14 @@ async function resume(options: TrainOptions, context: CommandContext) {
     const memory = await checkMemory(
       description,
       source,
-      optionsOf(record.settings),
+      { ...optionsOf(record.settings), cluster },
       device,
       hooksOf(context),
     );
-    const trainer = await Trainer.resume(options.out, device === undefined ? {} : { device });
+    const trainer = await Trainer.resume(options.out, {
+      ...(device === undefined ? {} : { device }),
+      cluster,
+    });
     return { trainer, source, memory };
   } catch (error) {
     source[Symbol.dispose]();

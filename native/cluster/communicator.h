@@ -1,0 +1,98 @@
+#pragma once
+// Collectives over the processes of a job, each with an end: done, given up, or out of time.
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cluster/mpi.h"
+#include "core/errors.h"
+
+namespace ddsc::cluster {
+
+/// The processes of a job. Every process makes the same calls in the same order. Calls may come from any
+/// thread and wait for their end there; MPI runs on a thread of its own, which is left behind where a call of
+/// the library does not come back.
+class Communicator : public std::enable_shared_from_this<Communicator> {
+ public:
+  /// What was joined.
+  struct Membership {
+    int rank, size;
+    std::string file, version, abi;
+  };
+
+  /// `seconds`: after which a call that peers do not answer ends with CLUSTER_TIMEOUT.
+  Communicator(std::vector<std::string> libraries, double seconds);
+  Communicator(const Communicator&) = delete;
+  Communicator& operator=(const Communicator&) = delete;
+
+  /// Loads a library and joins the job. Throws Error CLUSTER_MPI_LIBRARY, CLUSTER_MPI, CLUSTER_TIMEOUT.
+  Membership join();
+
+  /// What each rank gave, in the order of ranks. Throws Error CLUSTER_MPI, CLUSTER_TIMEOUT, what `giveUp` was
+  /// told, and CLUSTER_MESSAGE for more than kLongestMessage bytes.
+  std::vector<std::vector<std::uint8_t>> gather(const std::vector<std::uint8_t>& message);
+  static constexpr std::size_t kLongestMessage = std::size_t{64} << 20;
+
+  /// What rank 0 gave. Throws as `gather`.
+  std::vector<std::uint8_t> broadcast(const std::vector<std::uint8_t>& message);
+
+  /// Replaces values, as many on every rank, by their sums over all ranks: float32, added in the order of
+  /// ranks by one of them, so that every rank has the same bits, whichever library and network carry them.
+  /// Shared, as a call that is given up may still use them. Throws as `gather`.
+  void sum(const std::shared_ptr<std::vector<float>>& values);
+  /// Values that `sum` sends at a time, and is best given.
+  static constexpr std::int64_t kBucket = std::int64_t{1} << 20;
+
+  /// Ends the call under way and all later ones with this error, unless another has ended them.
+  void giveUp(Error reason);
+
+  /// Leaves the job once all others do. Throws as `gather`; no calls come after it.
+  void leave();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  using Task = std::function<void()>;
+
+  /// A task and how it ended.
+  struct Call {
+    Task task;
+    bool done = false;
+    std::exception_ptr failure;
+  };
+
+  void run(Task task);
+  void loop();
+  /// Waits for what was started.
+  void finish();
+  void throwIfGivenUp();
+  std::uint8_t* outgoing(std::size_t bytes);
+  std::uint8_t* incoming(std::size_t bytes);
+
+  const std::vector<std::string> libraries_;
+  const Clock::duration limit_;
+
+  std::mutex mutex_;
+  std::condition_variable changed_, ended_;
+  std::deque<std::shared_ptr<Call>> waiting_;
+  bool started_ = false, left_ = false;
+  std::optional<Error> reason_;
+  std::atomic<bool> givenUp_ = false;
+
+  // The thread's alone. What MPI may be writing to is freed with the thread: see `loop`.
+  std::unique_ptr<Mpi> mpi_;
+  int rank_ = 0, size_ = 1;
+  std::vector<std::uint8_t> outgoing_, incoming_;
+};
+
+}  // namespace ddsc::cluster

@@ -1,0 +1,40 @@
+/**
+ * Begins or resumes the run in the folder given, with the steps given, of ranks or of counts, as one of the processes of a cluster. Rank 0
+ * prints each step, every rank its process id, and leaves why it failed in a file beside the run: launchers that end a job drop what is
+ * printed meanwhile. Run by training.test.ts.
+ */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { joinCluster } from "../../lib/cluster/join.js";
+import { exists } from "../../lib/model/model_files.js";
+import { Trainer } from "../../lib/training/trainer.js";
+import { smallCountModel } from "../training/small_counts.js";
+import { smallModel, smallOptions, smallSource } from "../training/small_run.js";
+
+const [folder = "", steps = "", values = "ranks", spoil = ""] = process.argv.slice(2);
+const cluster = await joinCluster();
+process.stdout.write(`rank ${cluster.rank} pid ${process.pid}\n`);
+const stop = new AbortController();
+process.on("SIGUSR1", () => stop.abort());
+try {
+  const begun = await exists(join(folder, "last"));
+  await cluster.barrier();
+  const made = values === "counts" ? smallCountModel : smallModel;
+  const trainer = begun
+    ? await Trainer.resume(folder, { cluster })
+    : new Trainer(await made(), { ...smallOptions, folder, cluster });
+  const fitting = trainer.fit(smallSource(), { steps: Number(steps), signal: stop.signal });
+  for await (const { step, loss, validation } of fitting) {
+    const line = JSON.stringify({ step, loss, nll: validation?.nll });
+    if (cluster.rank === 0) process.stdout.write(`step ${line}\n`);
+    if (spoil === "throw" && cluster.rank === 1 && step === 3) throw new Error("a defect of this rank alone");
+    if (spoil === "weights" && cluster.rank === 1 && step === 3)
+      await trainer.model.native.write("weights", 0, Float32Array.of(1));
+  }
+  process.stdout.write(`rank ${cluster.rank} ${trainer.end} at ${trainer.state.step}\n`);
+  await cluster.leave();
+} catch (error) {
+  writeFileSync(`${folder}.rank${cluster.rank}`, (error as Error).message);
+  cluster.fail(error);
+  process.exitCode = 1;
+}
