@@ -339,7 +339,7 @@ describe("learning curves", () => {
       tokensPerSecond: null,
       epoch: null,
     },
-    validation: nll === undefined ? null : { nll, accuracy: null },
+    validation: nll === undefined ? null : { nll, crossEntropy: null, accuracy: null },
   });
 
   it("forget the steps that a resumed run did again", () => {
