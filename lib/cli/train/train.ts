@@ -4,6 +4,7 @@ import { beginTraining, runTraining } from "../../tasks/begin_training.js";
 import type { TaskHooks } from "../../tasks/hooks.js";
 import { openRunData } from "../../tasks/run_cells.js";
 import { checkLeastMemory, checkMemory } from "../../tasks/training_memory.js";
+import type { Hyperparameter } from "../../tensorboard/index.js";
 import { GeneVocabulary } from "../../tokenizer/index.js";
 import type { StepResult } from "../../training/fit.js";
 import { optionsOf } from "../../training/options.js";
@@ -60,9 +61,22 @@ Example: ddsc train --data cells.h5ad --preset nano --steps 1000 --batch 64 --ou
         output.note(note);
       },
     };
-    const onStep = (step: StepResult) => progress?.update(step);
-    const outcome = await runTraining(trainer, source, { steps, signal, onStep }, hooks);
-    progress?.close();
+    const log = await openLog(options, trainer);
+    const onStep = (step: StepResult) => {
+      progress?.update(step);
+      log?.addStep(step);
+    };
+    let succeeded = false;
+    const outcome = await runTraining(trainer, source, { steps, signal, onStep }, hooks)
+      .then((ended) => {
+        succeeded = true;
+        return ended;
+      })
+      .finally(async () => {
+        progress?.close();
+        // The run is whole: what its copy lacks is no reason to fail.
+        await log?.close(succeeded).catch((error: unknown) => output.note(String(error)));
+      });
     summarise(options.out, trainer, startStep, outcome, output);
     return {
       out: options.out,
@@ -82,6 +96,27 @@ async function startPage({ watch, out }: TrainOptions, output: Output): Promise<
   });
   output.note(`watch the run at ${page.address}`);
   return page;
+}
+
+/** Begins an event file where one is asked for, with the settings of the training. */
+async function openLog({ tensorboard }: TrainOptions, { settings, state, model }: Trainer) {
+  if (tensorboard === undefined) return undefined;
+  const { EventLog } = await import("../../tensorboard/index.js");
+  const { parameterCount, dtype, deviceName: device } = model;
+  const hyperparameters = { ...flattened(settings), parameterCount, dtype, device };
+  return await EventLog.open(tensorboard, { hyperparameters, firstStep: state.step + 1 });
+}
+
+/** Settings within settings as `limit.cells`; null, which a training works out itself, is left out. */
+function flattened(settings: object, prefix = ""): Record<string, Hyperparameter> {
+  const all: Record<string, Hyperparameter> = {};
+  for (const [name, value] of Object.entries(settings) as [string, unknown][]) {
+    if (typeof value === "object" && value !== null)
+      Object.assign(all, flattened(value, `${prefix}${name}.`));
+    else if (typeof value === "number" || typeof value === "string" || typeof value === "boolean")
+      all[prefix + name] = value;
+  }
+  return all;
 }
 
 function hooksOf({ output }: CommandContext): TaskHooks {
