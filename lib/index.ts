@@ -147,6 +147,7 @@ export type {
 export * from "./report/index.js";
 export * from "./sampling/index.js";
 export * from "./tasks/index.js";
+export * from "./tensorboard/index.js";
 export * from "./tokenizer/index.js";
 export type { FitEnd, FitOptions, StepResult } from "./training/fit.js";
 export type { LearningRateOption, LearningRateSchedule } from "./training/learning_rate.js";

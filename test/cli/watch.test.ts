@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -76,6 +76,43 @@ describe("ddsc watch", () => {
     expect([trained.code, trained.stderr]).toEqual([1, expect.stringContaining("WATCH_PORT")]);
     expect(await readStatus(out)).toBeUndefined();
     other.close();
+  });
+});
+
+describe("ddsc train --tensorboard", () => {
+  it("writes event files beside the run, another where it goes on, and the same run", async () => {
+    const [out, logs] = [join(folder, "logged"), join(folder, "logs")];
+    const words = ["train", "--out", out, "--tensorboard", logs];
+    const first = await ddsc(...words, "--data", data, "--steps", "3", "--batch", "8");
+    expect(first.code, first.stderr).toBe(0);
+    const second = await ddsc(...words, "--resume", "--steps", "5");
+    expect(second.code, second.stderr).toBe(0);
+    const names = (await readdir(logs)).sort();
+    expect(names).toHaveLength(2);
+    const [before = "", after = ""] = await Promise.all(
+      names.map(async (name) => (await readFile(join(logs, name))).toString("latin1")),
+    );
+    const times = (text: string, what: string) => text.split(what).length - 1;
+    expect([times(before, "train/learning_rate"), times(after, "train/learning_rate")]).toEqual([3, 2]);
+    expect(before).toContain("limit.cells");
+    expect(times(after, "validation/nll")).toBeGreaterThan(0);
+  });
+
+  it("says so before it trains where nothing can be written there", async () => {
+    const out = join(folder, "unlogged");
+    const size = ["--steps", "1", "--batch", "8"];
+    const { code, stderr } = await ddsc(
+      "train",
+      "--data",
+      data,
+      "--out",
+      out,
+      ...size,
+      "--tensorboard",
+      data,
+    );
+    expect([code, stderr]).toEqual([1, expect.stringContaining("FILE_WRITE")]);
+    expect(await readStatus(out)).toBeUndefined();
   });
 });
 

@@ -3,10 +3,12 @@ import type { StepResult } from "../../lib/training/fit.js";
 import {
   formatCount,
   formatDuration,
+  isUnicode,
   type Progress,
   ProgressDisplay,
   renderBar,
   renderLine,
+  sparkline,
 } from "../../lib/training/progress.js";
 
 const progress: Progress = {
@@ -17,6 +19,7 @@ const progress: Progress = {
   tokensPerSecond: 12_345,
   secondsLeft: 75,
   validation: undefined,
+  losses: [],
 };
 
 const result = (step: number, more: Partial<StepResult> = {}): StepResult => ({
@@ -53,6 +56,39 @@ describe("progress", () => {
     for (const width of [0, 20, 75, 80, 200])
       expect(renderBar(progress, width).length).toBeLessThanOrEqual(width);
     expect(renderBar({ ...progress, step: 2000 }, 120)).toMatch(/^\[#{30}\] /);
+  });
+
+  it("ends with the losses as a sparkline, where there is room beside the bar", () => {
+    const falling = { ...progress, losses: [8, 7, 6, 5, 4, 3, 2, 1] };
+    expect(renderBar(falling, 140)).toMatch(/left {2}\u2588\u2587\u2586\u2585\u2584\u2583\u2582\u2581$/);
+    expect(renderBar(falling, 140, false)).toMatch(/left {2}#\S+_$/);
+    for (let width = 0; width < 160; width++) {
+      expect(renderBar(falling, width).length).toBeLessThanOrEqual(width);
+      expect(renderBar({ ...falling, steps: undefined }, width).length).toBeLessThanOrEqual(width);
+    }
+    expect(renderBar(falling, 100)).not.toContain("\u2588");
+  });
+
+  it("draws means of many numbers, and what is not finite as a gap", () => {
+    expect(sparkline([1, 1, 3, 3, 5, 5], 3, true)).toBe("\u2581\u2585\u2588");
+    expect(sparkline([1, Number.NaN, 2], 3, true)).toBe("\u2581 \u2588");
+    expect(sparkline([2, 2], 9, true)).toBe("\u2581\u2581");
+    expect(sparkline([], 9, true)).toBe("");
+  });
+
+  it.each([
+    [{ LANG: "en_US.UTF-8" }, true],
+    [{ LANG: "en_US.UTF-8", LC_ALL: "C" }, false],
+    [{ LC_CTYPE: "C.utf8" }, true],
+    [{}, false],
+  ])("with the locale %j draws blocks: %s", (env, blocks) => expect(isUnicode(env)).toBe(blocks));
+
+  it("shows losses of all steps, however many they are", () => {
+    const terminal = { ...stream(true), columns: 160 };
+    const display = new ProgressDisplay(terminal, 5000, { now: () => 0, unicode: true });
+    for (let step = 1; step <= 5000; step++) display.update(result(step, { loss: 10_000 - step }));
+    display.close();
+    expect(terminal.written.at(-2)).toMatch(/\u2588[\u2581-\u2588]{14}\u2581.\[K$/);
   });
 
   it.each([

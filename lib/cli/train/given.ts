@@ -66,6 +66,7 @@ export const TRAIN_OPTIONS = [
   "resume",
   "overwrite",
   "watch",
+  "tensorboard",
 ] as const;
 /** What may be given anew when a run goes on; all else it has from its beginning. */
 export const RESUMABLE: ReadonlySet<OptionName> = new Set([
@@ -75,6 +76,7 @@ export const RESUMABLE: ReadonlySet<OptionName> = new Set([
   "device",
   "resume",
   "watch",
+  "tensorboard",
   ...DATA_OPTIONS,
   ...EVERYWHERE,
 ]);

@@ -8,6 +8,7 @@ import { beginTraining, runTraining } from "../../tasks/begin_training.js";
 import type { TaskHooks } from "../../tasks/hooks.js";
 import { openRunData } from "../../tasks/run_cells.js";
 import { checkLeastMemory, checkMemory } from "../../tasks/training_memory.js";
+import type { Hyperparameter } from "../../tensorboard/index.js";
 import { GeneVocabulary } from "../../tokenizer/index.js";
 import type { StepResult } from "../../training/fit.js";
 import { optionsOf } from "../../training/options.js";
@@ -115,9 +116,22 @@ async function trainHere(options: TrainOptions, context: CommandContext, cluster
       output.note(note);
     },
   };
-  const onStep = (step: StepResult) => progress?.update(step);
-  const outcome = await runTraining(trainer, source, { steps, signal, onStep }, hooks);
-  progress?.close();
+  const log = cluster.rank === 0 ? await openLog(options, trainer) : undefined;
+  const onStep = (step: StepResult) => {
+    progress?.update(step);
+    log?.addStep(step);
+  };
+  let succeeded = false;
+  const outcome = await runTraining(trainer, source, { steps, signal, onStep }, hooks)
+    .then((ended) => {
+      succeeded = true;
+      return ended;
+    })
+    .finally(async () => {
+      progress?.close();
+      // The run is whole: what its copy lacks is no reason to fail.
+      await log?.close(succeeded).catch((error: unknown) => output.note(String(error)));
+    });
   summarise(options.out, trainer, startStep, outcome, output);
   return {
     out: options.out,
@@ -136,6 +150,27 @@ async function startPage({ watch, out }: TrainOptions, output: Output): Promise<
   });
   output.note(`watch the run at ${page.address}`);
   return page;
+}
+
+/** Begins an event file where one is asked for, with the settings of the training. */
+async function openLog({ tensorboard }: TrainOptions, { settings, state, model }: Trainer) {
+  if (tensorboard === undefined) return undefined;
+  const { EventLog } = await import("../../tensorboard/index.js");
+  const { parameterCount, dtype, deviceName: device } = model;
+  const hyperparameters = { ...flattened(settings), parameterCount, dtype, device };
+  return await EventLog.open(tensorboard, { hyperparameters, firstStep: state.step + 1 });
+}
+
+/** Settings within settings as `limit.cells`; null, which a training works out itself, is left out. */
+function flattened(settings: object, prefix = ""): Record<string, Hyperparameter> {
+  const all: Record<string, Hyperparameter> = {};
+  for (const [name, value] of Object.entries(settings) as [string, unknown][]) {
+    if (typeof value === "object" && value !== null)
+      Object.assign(all, flattened(value, `${prefix}${name}.`));
+    else if (typeof value === "number" || typeof value === "string" || typeof value === "boolean")
+      all[prefix + name] = value;
+  }
+  return all;
 }
 
 function hooksOf({ output }: CommandContext): TaskHooks {

@@ -1,4 +1,5 @@
 import { registry } from "zarrita";
+import { crc32c } from "../../base/crc32c.js";
 import { DdscError } from "../../base/errors.js";
 import { inflate, inflateUpTo } from "../io/inflate.js";
 
@@ -60,22 +61,6 @@ const DECOMPRESSORS: Readonly<Record<string, Decode>> = {
 
 function checkClaim(claimed: number, limit: number): void {
   if (claimed > limit) throw new Error(`a chunk claims ${claimed} bytes where at most ${limit} are possible`);
-}
-
-/** The Castagnoli polynomial, bits reversed. */
-const POLYNOMIAL = 0x82f63b78;
-
-const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let crc = byte;
-  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ POLYNOMIAL : crc >>> 1;
-  return crc >>> 0;
-});
-
-/** CRC-32C (RFC 3720, appendix B.4) of some bytes: the checksum of zarr's shard indices, which zarrita does not compare. */
-export function crc32c(bytes: Uint8Array): number {
-  let crc = 0xffff_ffff;
-  for (const byte of bytes) crc = (CRC_TABLE[(crc ^ byte) & 0xff] ?? 0) ^ (crc >>> 8);
-  return (crc ^ 0xffff_ffff) >>> 0;
 }
 
 let strict = false;

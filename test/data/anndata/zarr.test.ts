@@ -2,9 +2,9 @@ import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { join } from "node:path";
 import { deflateSync, gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
+import { crc32c } from "../../../lib/base/crc32c.js";
 import { openCells } from "../../../lib/data/open/open_cells.js";
 import { framesOf } from "../../../lib/data/sources/frames.js";
-import { crc32c } from "../../../lib/data/zarr/codecs.js";
 import { zipArchive } from "../io/zip_support.js";
 import { CELLS, COUNTS, denseAll, denseRows, failure, temporaryFolder, zarrFixture } from "../support.js";
 
