@@ -35,7 +35,10 @@ const PERMISSIVE = new Set([
   "BSD-3-Clause",
   "Apache-2.0",
   "BlueOak-1.0.0",
+  "Unlicense",
 ]);
+/** Licences of packages that are used as they come, beside this one: changes to their own files, and fonts by themselves, have terms. */
+const AS_THEY_COME = new Set(["MPL-2.0", "OFL-1.1"]);
 /** Packages whose licence stands in a file, by words of it that were read. */
 const READ = { h5wasm: "You may use, \ncopy, and distribute copies of the software in any medium" };
 
@@ -43,7 +46,9 @@ function isPermissive(expression) {
   return expression
     .replace(/[()]/g, "")
     .split(" OR ")
-    .some((choice) => choice.split(" AND ").every((licence) => PERMISSIVE.has(licence)));
+    .some((choice) =>
+      choice.split(" AND ").every((licence) => PERMISSIVE.has(licence) || AS_THEY_COME.has(licence)),
+    );
 }
 
 function licenceText(folder) {
