@@ -26,10 +26,7 @@ Binaries with the CUDA backend hold the CUDA Runtime (cudart), linked statically
 under Attachment A of the CUDA Toolkit End User License Agreement: <https://docs.nvidia.com/cuda/eula/>.
 `;
 
-/**
- * Licences, by SPDX expression, that ask for no more than their text to be kept; MPL-2.0 and OFL-1.1 (fonts) also that changed files
- * of their own stay under them: npm installs these packages beside this one, unchanged.
- */
+/** Licences, by SPDX expression, that ask for no more than their text to be kept. */
 const PERMISSIVE = new Set([
   "MIT",
   "ISC",
@@ -39,9 +36,9 @@ const PERMISSIVE = new Set([
   "Apache-2.0",
   "BlueOak-1.0.0",
   "Unlicense",
-  "MPL-2.0",
-  "OFL-1.1",
 ]);
+/** Licences of packages that are used as they come, beside this one: changes to their own files, and fonts by themselves, have terms. */
+const AS_THEY_COME = new Set(["MPL-2.0", "OFL-1.1"]);
 /** Packages whose licence stands in a file, by words of it that were read. */
 const READ = { h5wasm: "You may use, \ncopy, and distribute copies of the software in any medium" };
 
@@ -49,7 +46,9 @@ function isPermissive(expression) {
   return expression
     .replace(/[()]/g, "")
     .split(" OR ")
-    .some((choice) => choice.split(" AND ").every((licence) => PERMISSIVE.has(licence)));
+    .some((choice) =>
+      choice.split(" AND ").every((licence) => PERMISSIVE.has(licence) || AS_THEY_COME.has(licence)),
+    );
 }
 
 function licenceText(folder) {

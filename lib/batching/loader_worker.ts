@@ -59,7 +59,8 @@ function serve(port: MessagePort, setup: LoaderSetup): void {
       ended = true;
       // Ended from outside, the thread might be in native code.
       turn = turn.then(() => opened?.then(close)).catch(() => undefined);
-      void turn.then(() => port.close());
+      // Deno's ports cannot be closed; there, as in Node, this ends the thread alone.
+      void turn.then(() => (typeof port.close === "function" ? port.close() : process.exit()));
       return;
     }
     wanted += request.items;

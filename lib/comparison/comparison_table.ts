@@ -1,7 +1,7 @@
 import { checkKind } from "../base/arguments.js";
 import { wrongType } from "../base/errors.js";
 import type { Interval } from "../evaluation/counts/bootstrap.js";
-import { tableText } from "../evaluation/table.js";
+import { type ResultTable, resultText } from "../evaluation/table.js";
 import type { CellComparison, ComparisonScores, GroupComparison } from "./scores.js";
 
 /** A row of the table: its name, what the real cells have, and what others have. */
@@ -59,19 +59,25 @@ const MEASURES: readonly Measure[] = [
  * @param by names what groups are by
  */
 export function renderComparison(result: CellComparison, by = "group"): string {
+  const tables = comparisonTables(result, by);
+  return [comparisonCaption(result), ...tables.map(resultText), comparisonSentence(result)].join("\n\n");
+}
+
+/** What was compared. */
+export function comparisonCaption(result: CellComparison): string {
+  return `${result.cells} cells of each kind, ${result.genes} genes; ${referenceText(result)}; intervals are 95% over cells`;
+}
+
+/** The tables of `renderComparison`. */
+export function comparisonTables(result: CellComparison, by = "group"): ResultTable[] {
   checkComparison(result);
   checkKind("by", by, "text");
   const { ceiling, floors } = result;
   const columns = [result, ceiling, floors.negativeBinomial, floors.shuffled];
   const header = ["", "real", "generated", "other real", "negative binomial", "shuffled genes"];
   const rows = MEASURES.map(({ name, real, of }) => [name, real?.(result) ?? "", ...columns.map(of)]);
-  const parts = [
-    `${result.cells} cells of each kind, ${result.genes} genes; ${referenceText(result)}; intervals are 95% over cells`,
-    tableText(header, rows, 1),
-    ...(result.groups === undefined ? [] : [groupTable(result.groups, by)]),
-    sentence(result),
-  ];
-  return parts.join("\n\n");
+  const groups = result.groups === undefined ? [] : [groupTable(result.groups, by)];
+  return [{ header, rows, left: 1 }, ...groups];
 }
 
 function referenceText({ reference, trainingCells }: CellComparison): string {
@@ -80,7 +86,7 @@ function referenceText({ reference, trainingCells }: CellComparison): string {
     : `${trainingCells} training cells`;
 }
 
-function groupTable(groups: Readonly<Record<string, GroupComparison>>, by: string): string {
+function groupTable(groups: Readonly<Record<string, GroupComparison>>, by: string): ResultTable {
   const header = [
     by,
     "real",
@@ -110,10 +116,16 @@ function groupTable(groups: Readonly<Record<string, GroupComparison>>, by: strin
     group.memorisation === undefined ? "-" : ratio(group.memorisation, 3),
   ]);
   const few = Object.values(groups).some((group) => group.few);
-  return `${tableText(header, rows, 1)}${few ? "\n! fewer than 20 cells: too few to conclude from" : ""}`;
+  return {
+    header,
+    rows,
+    left: 1,
+    ...(few ? { note: "! fewer than 20 cells: too few to conclude from" } : {}),
+  };
 }
 
-function sentence({ auc, ceiling, floors, memorisation }: CellComparison): string {
+/** Whether generated cells can be told from real ones, in words. */
+export function comparisonSentence({ auc, ceiling, floors, memorisation }: CellComparison): string {
   const isTold = auc.low > ceiling.auc.high;
   const isNearer = memorisation.high !== null && memorisation.high < 1;
   return (

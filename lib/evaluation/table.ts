@@ -13,8 +13,34 @@ const BASELINE_NAMES: Readonly<Record<BaselineKind, string>> = {
 
 const HEADER = ["masked", "predictor", "masked accuracy", "accuracy", "nats / masked token", "rank error"];
 
+/** A table for people, before it becomes text or a page. */
+export interface ResultTable {
+  /** What it shows; it stands above it. */
+  readonly caption?: string;
+  readonly header: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+  /** Columns of words, from the left; the others are numbers. */
+  readonly left: number;
+  /** What a reader should know of it. */
+  readonly note?: string;
+}
+
+/** A table as text, with its caption and its note. */
+export function resultText({ caption, header, rows, left, note }: ResultTable): string {
+  return [
+    ...(caption === undefined ? [] : [caption]),
+    tableText(header, rows, left),
+    ...(note === undefined ? [] : [note]),
+  ].join("\n");
+}
+
 /** One text table of an evaluation: the model and the baselines at each mask ratio, for people. */
 export function renderTable(result: EvaluationResult): string {
+  return resultText(ratiosTable(result));
+}
+
+/** The table of `renderTable`. */
+export function ratiosTable(result: EvaluationResult): ResultTable {
   checkResult(result);
   const rows = Object.entries(result.ratios).flatMap(([ratio, scores]) => [
     [ratio, "model", ...cellsOf(scores)],
@@ -23,7 +49,7 @@ export function renderTable(result: EvaluationResult): string {
       return baseline === undefined ? [] : [["", BASELINE_NAMES[kind], ...cellsOf(baseline)]];
     }),
   ]);
-  return tableText(HEADER, rows, 2);
+  return { header: HEADER, rows, left: 2 };
 }
 
 /** Lines of a table with a head; the first `left` columns stand to the left, the others to the right. Names are made `printable`. */
@@ -49,6 +75,11 @@ export function tableText(
 
 /** One text table of the scores by group; `by` names what groups are by. */
 export function renderGroups(groups: Readonly<Record<string, GroupScores>>, by: string): string {
+  return resultText(rankGroupsTable(groups, by));
+}
+
+/** The table of `renderGroups`. */
+export function rankGroupsTable(groups: Readonly<Record<string, GroupScores>>, by: string): ResultTable {
   checkKind("groups", groups, "object");
   for (const [label, scores] of Object.entries(groups)) {
     checkKind(`groups.${label}`, scores, "object");
@@ -64,7 +95,7 @@ export function renderGroups(groups: Readonly<Record<string, GroupScores>>, by: 
       ...cellsOf(scores),
     ]),
   );
-  return tableText(header, rows, 1);
+  return { header, rows, left: 1 };
 }
 
 function cellsOf({ maskedAccuracy, accuracy, crossEntropy, rankMae }: EvaluationScores): string[] {

@@ -35,9 +35,15 @@ import type {
   ZeroFractionsInput,
 } from "./inputs.js";
 
-export type { MetricsLine, ValidationLine } from "../training/metrics_lines.js";
+export {
+  type MetricsLine,
+  type MetricsRead,
+  readMetrics,
+  type ValidationLine,
+} from "../training/metrics_lines.js";
 export { Figure, type FigureParts, type FigureTable, NOTEBOOK_DISPLAY } from "./figure.js";
 export { type GifOptions, renderGif } from "./gif.js";
+export { html, type Shown } from "./html.js";
 export type * from "./inputs.js";
 export { type Pixels, type PngOptions, renderPixels, renderPng } from "./png.js";
 export { type Theme, themed, themeProperties } from "./theme.js";

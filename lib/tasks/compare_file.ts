@@ -4,6 +4,7 @@ import { CELLS_RANGE, FEW_CELLS } from "../comparison/compare_cells.js";
 import type { CellSource } from "../data/sources/source.js";
 import { Opened } from "../model/opened.js";
 import { compareSources, type FileComparison } from "./compare_sources.js";
+import { withDisplay } from "./display.js";
 import { collectNotes } from "./hooks.js";
 
 /** Options of `compareFiles`. */
@@ -43,7 +44,7 @@ const TRAINING_CELLS = 10_000;
 
 /**
  * Compares generated cells with real ones: can they be told apart, and by what? Genes are matched by identifier. See `compareCells`;
- * `renderComparison` makes a table of the result.
+ * `renderComparison` makes a table of the result, and Deno's notebooks show it as tables and figures.
  *
  * Throws as `compareCells`, `EVALUATION_EMPTY` where a run held out no cells or its data are not at hand, `DATA_*`, `ARGUMENT_*`; rejects
  * with the signal's reason when aborted.
@@ -78,5 +79,5 @@ export async function compareFiles(options: CompareFilesOptions): Promise<Compar
     generated: await opened.cells("generated", generated),
     train: await open("train", train),
   };
-  return { ...(await compareSources({ ...asked, ...sources }, hooks)), notes: hooks.notes };
+  return withDisplay({ ...(await compareSources({ ...asked, ...sources }, hooks)), notes: hooks.notes });
 }

@@ -5,6 +5,7 @@ import { DEFAULT_RATIOS } from "../evaluation/index.js";
 import { Denoiser } from "../model/denoiser.js";
 import { Opened } from "../model/opened.js";
 import type { DType } from "../native/types.js";
+import { withDisplay } from "./display.js";
 import { collectNotes } from "./hooks.js";
 import { type FileEvaluation, scoreRun } from "./score_run.js";
 
@@ -60,7 +61,7 @@ const TRAINING_CELLS = 10_000;
 /**
  * Scores a run's model on cells that it was not trained on, beside baselines of the run's training cells: `kind` says whether it is
  * of counts (`evaluateCounts`) or of ranks (`evaluate`). docs/evaluation.md defines the scores; `renderCountTable` and
- * `renderTable` make tables of them.
+ * `renderTable` make tables of them. Deno's notebooks show the result as tables and figures.
  *
  * Throws `EVALUATION_EMPTY` where there is no cell to score or, of counts, no training cell at hand, `EVALUATION_GROUPS`,
  * `DATA_*`, `CHECKPOINT_*`, `ARGUMENT_*`; rejects with the signal's reason when aborted.
@@ -105,5 +106,5 @@ export async function evaluateFile(options: EvaluateFileOptions): Promise<Evalua
     );
   const hooks = collectNotes();
   const scored = await scoreRun({ ...asked, folder, given, load }, hooks);
-  return { model: folder, ...scored, notes: hooks.notes };
+  return withDisplay({ model: folder, ...scored, notes: hooks.notes });
 }

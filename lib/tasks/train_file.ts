@@ -8,6 +8,7 @@ import type { StepResult } from "../training/fit.js";
 import type { TrainerOptions } from "../training/options.js";
 import { RunFolder } from "../training/run_folder.js";
 import { beginTraining, runTraining, type TrainingOutcome } from "./begin_training.js";
+import { withCurve } from "./display.js";
 import { collectNotes } from "./hooks.js";
 
 /** Options of `trainFile`. */
@@ -68,6 +69,7 @@ const DEFAULT_STEPS = 1000;
 /**
  * Trains a model on cells and saves it as a run, as `ddsc train` does: one call for `learnConditions`, `GeneVocabulary`,
  * `Denoiser.create` and `Trainer.fit`. The run can be stopped in any way and gone on with (`Trainer.resume`).
+ * Deno's notebooks show the outcome as the run's learning curve.
  *
  * Throws `TRAIN_MEMORY` where the training would not fit, `RUN_EXISTS`, `RUN_LOCKED`, `FILE_EXISTS`, `ARGUMENT_*`, and as `openCells`,
  * `learnConditions`, `Denoiser.create` and `Trainer.fit`.
@@ -110,7 +112,7 @@ export async function trainFile(options: TrainFileOptions): Promise<Training> {
   opened.own(trainer.model);
   const { signal, onStep } = options;
   const outcome = await runTraining(trainer, source, { steps, signal, onStep }, hooks);
-  return { out, ...outcome, notes: hooks.notes };
+  return withCurve({ out, ...outcome, notes: hooks.notes });
 }
 
 /** Throws `ARGUMENT_CONFLICT` for what is given in the wrong place. */

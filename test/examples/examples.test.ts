@@ -36,11 +36,12 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 describe("the examples", () => {
-  it("are those that are tested here", async () => {
+  it("are those that are tested here, and the notebook, which has a test of its own", async () => {
     expect((await readdir(join(ROOT, "examples"))).sort()).toEqual([
       "files.ts",
       "generate.ts",
       "impute.ts",
+      "notebook.ipynb",
       "resume.ts",
       "service.ts",
       "train.ts",

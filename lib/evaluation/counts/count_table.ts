@@ -1,6 +1,6 @@
 import { checkKind } from "../../base/arguments.js";
 import { DdscError } from "../../base/errors.js";
-import { tableText } from "../table.js";
+import { type ResultTable, resultText } from "../table.js";
 import type { Interval } from "./bootstrap.js";
 import {
   COUNT_BASELINES,
@@ -21,6 +21,17 @@ import { BASELINE_LABELS } from "./verdict.js";
  * @param by names what groups are by
  */
 export function renderCountTable(result: CountEvaluation, by = "group"): string {
+  const tables = countTables(result, by);
+  return [countCaption(result), ...tables.map(resultText), result.verdict.sentence].join("\n\n");
+}
+
+/** What was scored, and how the tables of it are read. */
+export function countCaption({ cells, genes }: CountEvaluation): string {
+  return `${cells} held-out cells, ${genes} genes; intervals are 95% over cells; lower is better but for correlations`;
+}
+
+/** The tables of `renderCountTable`. */
+export function countTables(result: CountEvaluation, by = "group"): ResultTable[] {
   checkResult(result);
   checkKind("by", by, "text");
   const texts = Object.keys(result.likelihood);
@@ -35,18 +46,15 @@ export function renderCountTable(result: CountEvaluation, by = "group"): string 
     const scores = result.baselines[name];
     if (scores !== undefined) methods.push([BASELINE_LABELS[name], scores]);
   }
-  const parts = [
-    `${result.cells} held-out cells, ${result.genes} genes; intervals are 95% over cells; lower is better but for correlations`,
+  return [
     likelihoodTable(texts, methods),
-    otherTable(methods, half),
-    calibrationText(result, half),
+    ...otherTable(methods, half),
+    ...calibrationTable(result, half),
     ...(result.groups === undefined ? [] : [groupTable(result.groups, by, half)]),
-    result.verdict.sentence,
   ];
-  return parts.filter((part) => part !== "").join("\n\n");
 }
 
-function likelihoodTable(texts: readonly string[], methods: readonly [string, CountScores][]): string {
+function likelihoodTable(texts: readonly string[], methods: readonly [string, CountScores][]): ResultTable {
   const header = ["nats a hidden gene", ...texts.flatMap((text) => [`${text} hidden`, "expressed"])];
   const rows = methods
     .filter(([, { likelihood }]) => likelihood !== undefined)
@@ -57,10 +65,10 @@ function likelihoodTable(texts: readonly string[], methods: readonly [string, Co
         number(likelihood?.[text]?.expressed?.nats, 3),
       ]),
     ]);
-  return tableText(header, rows, 1);
+  return { header, rows, left: 1 };
 }
 
-function otherTable(methods: readonly [string, CountScores][], half: string): string {
+function otherTable(methods: readonly [string, CountScores][], half: string): ResultTable[] {
   const published = methods.some(([, { openProblems }]) => openProblems !== undefined);
   const header = [
     "molecules and entries",
@@ -82,13 +90,13 @@ function otherTable(methods: readonly [string, CountScores][], half: string): st
       number(hidden?.spearman?.value, 3),
       ...(published ? [number(openProblems?.mse, 4), number(openProblems?.poisson, 4)] : []),
     ]);
-  if (rows.length === 0) return "";
+  if (rows.length === 0) return [];
   const note = "* of log1p(CP10k): test molecules are noisy themselves, so this rewards not denoising";
-  return `${tableText(header, rows, 1)}\n${note}`;
+  return [{ header, rows, left: 1, note }];
 }
 
-function calibrationText({ calibration }: CountScores, half: string): string {
-  if (calibration === undefined) return "";
+function calibrationTable({ calibration }: CountScores, half: string): ResultTable[] {
+  if (calibration === undefined) return [];
   const strata = calibration.strata.map(({ from, to, queries, inside }) => [
     to === null ? `${from} and more` : `${from} to ${to}`,
     String(queries),
@@ -104,10 +112,10 @@ function calibrationText({ calibration }: CountScores, half: string): string {
     ...(expressed[i] ?? ["", ""]),
   ]);
   const header = ["expected count", "hidden genes", "PIT in 0.05-0.95 (90%)", "P(expressed)", "expressed"];
-  return `calibration of the model, ${half} hidden\n${tableText(header, rows, 1)}`;
+  return [{ caption: `calibration of the model, ${half} hidden`, header, rows, left: 1 }];
 }
 
-function groupTable(groups: Readonly<Record<string, CountGroup>>, by: string, half: string): string {
+function groupTable(groups: Readonly<Record<string, CountGroup>>, by: string, half: string): ResultTable {
   const header = [
     by,
     "cells",
@@ -133,7 +141,12 @@ function groupTable(groups: Readonly<Record<string, CountGroup>>, by: string, ha
     ];
   });
   const few = Object.values(groups).some((group) => group.few);
-  return `${tableText(header, rows, 1)}${few ? "\n! fewer than 20 cells: too few to conclude from" : ""}`;
+  return {
+    header,
+    rows,
+    left: 1,
+    ...(few ? { note: "! fewer than 20 cells: too few to conclude from" } : {}),
+  };
 }
 
 type GroupBaseline = Pick<CountScores, "likelihood" | "mcv">;
