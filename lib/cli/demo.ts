@@ -12,7 +12,7 @@ import { DEFAULT_RATIOS } from "../evaluation/evaluate.js";
 import { renderCountTable } from "../evaluation/index.js";
 import { Denoiser, type DenoiserOptions } from "../model/denoiser.js";
 import type { ReportSubject } from "../report/collect/subject.js";
-import { type WrittenReport, writeReport } from "../report/write_report.js";
+import { checkReport, type WrittenReport, writeReport } from "../report/write_report.js";
 import type { ChosenCells } from "../tasks/run_cells.js";
 import { type CountScoring, scoreCounts } from "../tasks/score_counts.js";
 import { GeneVocabulary } from "../tokenizer/index.js";
@@ -162,6 +162,7 @@ async function reportOn(
     output.note(note);
   };
   try {
+    await checkReport({ out, overwrite: true }, undefined, flagOfArgument);
     const report = await writeReport(
       subject,
       { out, overwrite: true },

@@ -5,7 +5,6 @@ import { checkReport, REPORT_CELLS, writeReport } from "../report/write_report.j
 import { flagOfArgument } from "./shared/argument_names.js";
 import { defineCommand } from "./shared/command.js";
 import { DATA_OPTIONS, openData, openModel } from "./shared/open.js";
-import { checkOutEnding } from "./shared/out_path.js";
 import { StageProgress } from "./shared/progress.js";
 
 /** `ddsc report`: a page that shows how good a run is. */
@@ -35,7 +34,7 @@ Examples: ddsc report runs/a
   ],
   required: [],
   texts: {
-    out: { help: "the page to write", defaultText: "RUN-report.html" },
+    out: { help: "the page to write, NAME.html", defaultText: "RUN-report.html" },
     data: {
       help: "cells in place of those of the run: a file, folder, address or pattern of any format; several separated by commas",
     },
@@ -57,9 +56,8 @@ Examples: ddsc report runs/a
     const [folder = ""] = files;
     const out = options.out ?? `${basename(resolve(folder))}-report.html`;
     const cells = context.given("cells") ? options.cells : undefined;
-    checkOutEnding(out, "an HTML file");
     const places = { out, png, gif, overwrite };
-    await checkReport(places, cells);
+    await checkReport(places, cells, flagOfArgument);
     using opened = new Opened();
     using progress = new StageProgress(output);
     const hooks = {

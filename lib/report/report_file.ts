@@ -12,7 +12,7 @@ import { checkReport, type WrittenReport, writeReport } from "./write_report.js"
 export interface ReportFileOptions {
   /** Folder of a run (its best checkpoint is reported on), or of a checkpoint. */
   readonly model: string;
-  /** HTML file to write. */
+  /** HTML file to write, NAME.html. */
   readonly out: string;
   /**
    * Cells, or what `openCells` opens. Default: the run's own data, of which only the cells that it held out are looked at; so are they
@@ -25,7 +25,7 @@ export interface ReportFileOptions {
   readonly by?: string;
   /** Folder to write a PNG file of each figure into; default: none. */
   readonly png?: string;
-  /** GIF file to write, of a cell being filled in and one being generated; default: none. */
+  /** GIF file to write, NAME.gif, of a cell being filled in and one being generated; default: none. */
   readonly gif?: string;
   /** Whole number below 2^53 - 1: which cells are taken, what is hidden and drawn. Default 0. */
   readonly seed?: number;
@@ -74,7 +74,8 @@ export async function reportFile(options: ReportFileOptions): Promise<Report> {
     integer: true,
   });
   const places = { out, png, gif, overwrite };
-  await checkReport(places, cells);
+  const hooks = collectNotes();
+  await checkReport(places, cells, hooks.nameOf);
   using opened = new Opened();
   const given = data === undefined ? undefined : await opened.cells("data", data);
   const load = async () =>
@@ -84,7 +85,6 @@ export async function reportFile(options: ReportFileOptions): Promise<Report> {
         ...(dtype === undefined ? {} : { dtype }),
       }),
     );
-  const hooks = collectNotes();
   const subject = await openSubject({ folder, given, load }, opened, hooks);
   const collecting = {
     ...{ cells, by, seed, signal },

@@ -60,7 +60,10 @@ const DRAWN = { page: 0.96, png: 0.97, gif: 0.98, end: 1 };
 export async function checkReport(
   { out, png, gif, overwrite }: ReportPlaces,
   cells: number | undefined,
+  nameOf: TaskHooks["nameOf"],
 ): Promise<void> {
+  checkEnding("out", out, /\.html?$/i, "an HTML file, NAME.html");
+  if (gif !== undefined) checkEnding("gif", gif, /\.gif$/i, "a GIF file, NAME.gif");
   if (cells !== undefined) checkNumber("cells", cells, { ...REPORT_CELLS, integer: true });
   const pictures = png === undefined ? [] : FIGURE_NAMES.map((name) => pngFile(png, name));
   for (const [argument, file] of [
@@ -71,7 +74,8 @@ export async function checkReport(
     const found = await lstat(file).catch(() => undefined);
     if (found === undefined) continue;
     if (!overwrite) {
-      const problem = `${file}: already exists; choose another ${argument}, or pass overwrite`;
+      const remedy = `choose another ${nameOf(argument)}, or pass ${nameOf("overwrite")}`;
+      const problem = `${file}: already exists; ${remedy}`;
       throw new DdscError("FILE_EXISTS", problem, { file, argument });
     }
     if ((await stat(file).catch(() => undefined))?.isDirectory() === true)
@@ -86,6 +90,13 @@ export async function checkReport(
   await makeFolders(png).catch((error: unknown) => {
     throw fileWriteError(png, error);
   });
+}
+
+/** Throws `ARGUMENT_RANGE` for a name that promises another format. */
+function checkEnding(argument: string, file: string, ending: RegExp, what: string): void {
+  if (ending.test(file)) return;
+  const problem = `expected ${what} for ${argument} but received ${file}`;
+  throw new DdscError("ARGUMENT_RANGE", problem, { argument });
 }
 
 /**

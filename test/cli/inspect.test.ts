@@ -47,7 +47,13 @@ describe("ddsc inspect, devices and demo", () => {
   });
 
   it("goes the whole way in the short demo", async () => {
-    const { code, stdout, json } = await ddsc("demo", "--short", "--json");
+    const { code, stdout, json } = await ddsc(
+      "demo",
+      "--short",
+      "--json",
+      "--out",
+      join(folder, "demo.html"),
+    );
     expect(code).toBe(0);
     for (const part of ["Simulated", "Training", "kNN smoothing", "true count", "chance to be expressed"])
       expect(stdout).toContain(part);

@@ -48,7 +48,7 @@ describe("where there is no GPU to be had", () => {
   });
 
   it("auto computes on the CPU and tells why in one line", async () => {
-    const { code, stdout } = await onGpu("no-driver", "demo", "--short");
+    const { code, stdout } = await onGpu("no-driver", "demo", "--short", "--out", join(folder, "demo.html"));
     expect(code).toBe(0);
     expect(stdout).toMatch(/^device cpu \(.*\): no GPU can be used: no NVIDIA driver is installed$/m);
   });

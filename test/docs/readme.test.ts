@@ -72,6 +72,7 @@ describe("the README's tour", () => {
       "embed",
       "generate",
       "compare",
+      "report",
       "train",
       "impute",
     ]);

@@ -19,6 +19,7 @@ export async function smallStudy(
   options: {
     readonly values?: "counts" | "ranks";
     readonly validation?: boolean;
+    readonly cells?: number;
     /** Name of the run's folder. */
     readonly name?: string;
     readonly types?: readonly [string, string];
@@ -29,7 +30,7 @@ export async function smallStudy(
   const folder = await mkdtemp(join(tmpdir(), "ddsc-report-"));
   const data = join(folder, "cells.h5ad");
   const run = join(folder, name);
-  const { cells } = simulateCells({ cells: 120, genes: 24, seed: 1 });
+  const { cells } = simulateCells({ cells: options.cells ?? 120, genes: 24, seed: 1 });
   const named = {
     ...cells,
     genes: cells.genes.map(({ id }) => ({ id: options.genes?.(id) ?? id, aliases: [] })),
