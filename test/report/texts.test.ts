@@ -52,7 +52,7 @@ describe("curves", () => {
     seconds: null,
     tokensPerSecond: null,
     epoch: null,
-    validation: nll === undefined ? null : { nll, accuracy: null },
+    validation: nll === undefined ? null : { nll, crossEntropy: null, accuracy: null },
   });
 
   it("keep some hundred lines, the first, the last and those with a validation", () => {
