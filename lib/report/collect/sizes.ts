@@ -8,14 +8,13 @@ export interface ReportSizes {
 
 /** Entries (cells times genes) that are scored, at most. */
 const SCORED_ENTRIES = 250_000;
-/** Entries of training cells, at most. */
-const TRAINING_ENTRIES = 2_000_000;
+/** As `evaluateFile` and `compareFiles` have it: baselines that saw fewer cells than they could would flatter the model. */
+const TRAINING_CELLS = 10_000;
 
 /** The sizes for cells of so many genes; `cells` where a reader asks for so many. */
 export function reportSizes(genes: number, cells?: number): ReportSizes {
-  const within = (entries: number, least: number, most: number) =>
-    Math.min(most, Math.max(least, Math.floor(entries / Math.max(1, genes))));
-  return { cells: cells ?? within(SCORED_ENTRIES, 40, 500), training: within(TRAINING_ENTRIES, 400, 5000) };
+  const affordable = Math.floor(SCORED_ENTRIES / Math.max(1, genes));
+  return { cells: cells ?? Math.min(500, Math.max(40, affordable)), training: TRAINING_CELLS };
 }
 
 /** At most `most` of some things, evenly spread over their order, the first and the last always. */
