@@ -1,6 +1,7 @@
-// An MPI library of two ranks, of which the second does what the first does: it stands in for binary interfaces that no library here has.
-// Every handle it is given must be the one of its interface. ABI: 1 the standard one, 2 MPICH's (as Intel MPI), 3 Open MPI's.
-// FAULT: 1 an operation never ends, 2 it fails, 3 MPI without threads, 4 a function is missing.
+// An MPI library of two ranks, of which the second does what the first does: it stands in for binary
+// interfaces that no library here has. Every handle it is given must be the one of its interface. ABI: 1 the
+// standard one, 2 MPICH's (as Intel MPI), 3 Open MPI's. FAULT: 1 an operation never ends, 2 it fails, 3 MPI
+// without threads, 4 a function is missing.
 #include <cstring>
 
 #ifndef FAULT
@@ -16,7 +17,8 @@ const char version[] = "Intel(R) MPI Library 2021.13 for Linux* OS\n(stand-in)";
 #elif ABI == 3
 using Handle = void*;
 char ompi_mpi_comm_world[64], ompi_mpi_byte[64], ompi_mpi_errors_return[64], pending[64];
-const Handle world = ompi_mpi_comm_world, byte = ompi_mpi_byte, errorsReturn = ompi_mpi_errors_return, request = pending;
+const Handle world = ompi_mpi_comm_world, byte = ompi_mpi_byte, errorsReturn = ompi_mpi_errors_return,
+             request = pending;
 constexpr int funneled = 1;
 const char version[] = "Open MPI v5.0.5, package: stand-in";
 #else
@@ -54,7 +56,9 @@ int MPI_Comm_size(Handle comm, int* size) {
   *size = 2;
   return comm == world ? 0 : 5;
 }
-int MPI_Comm_set_errhandler(Handle comm, Handle handler) { return comm == world && handler == errorsReturn ? 0 : 5; }
+int MPI_Comm_set_errhandler(Handle comm, Handle handler) {
+  return comm == world && handler == errorsReturn ? 0 : 5;
+}
 int MPI_Error_string(int, char* text, int* length) {
   std::strcpy(text, "the stand-in was given a handle that is none of its own");
   *length = static_cast<int>(std::strlen(text));
@@ -67,7 +71,8 @@ static int started(Handle type, Handle type2, Handle comm, Handle* out) {
   return type == byte && type2 == byte && comm == world ? 0 : 3;
 }
 #if FAULT != 4
-int MPI_Ialltoall(const void* from, int count, Handle type, void* to, int, Handle type2, Handle comm, Handle* out) {
+int MPI_Ialltoall(const void* from, int count, Handle type, void* to, int, Handle type2, Handle comm,
+                  Handle* out) {
   const auto bytes = static_cast<std::size_t>(count);
   // The other rank, too, sends its first block here.
   std::memcpy(to, from, bytes);
@@ -75,13 +80,16 @@ int MPI_Ialltoall(const void* from, int count, Handle type, void* to, int, Handl
   return started(type, type2, comm, out);
 }
 #endif
-int MPI_Iallgather(const void* from, int count, Handle type, void* to, int, Handle type2, Handle comm, Handle* out) {
+int MPI_Iallgather(const void* from, int count, Handle type, void* to, int, Handle type2, Handle comm,
+                   Handle* out) {
   const auto bytes = static_cast<std::size_t>(count);
   std::memcpy(to, from, bytes);
   std::memcpy(static_cast<char*>(to) + bytes, from, bytes);
   return started(type, type2, comm, out);
 }
-int MPI_Ibcast(void*, int, Handle type, int, Handle comm, Handle* out) { return started(type, type, comm, out); }
+int MPI_Ibcast(void*, int, Handle type, int, Handle comm, Handle* out) {
+  return started(type, type, comm, out);
+}
 int MPI_Test(Handle* given, int* done, void* status) {
   *done = FAULT == 1 ? 0 : 1;
   std::memset(status, 0, 32);
