@@ -1,4 +1,6 @@
 import { DdscError } from "../base/errors.js";
+import { joinCluster } from "../cluster/join.js";
+import { type ClusterTest, testCluster } from "../diagnosis/cluster_test.js";
 import { type BinaryChoice, chosenBinary, describeMachine, type Machine } from "../diagnosis/machine.js";
 import { type SelfTest, selfTest } from "../diagnosis/self_test.js";
 import { nativeDevices } from "../native/denoiser.js";
@@ -11,16 +13,24 @@ export const doctor = defineCommand({
   name: "doctor",
   summary: "describe this installation and test it for some ten seconds: the text to paste into a bug report",
   details: `Says what it runs on, which binary was chosen and why, and tests every device: a small model is trained a few steps and its
-losses are compared with recorded ones (parity), then preset nano for two seconds (speed). Names no file, gene or user.
+losses are compared with recorded ones (parity), then preset nano for two seconds (speed). Under mpirun or srun it tests the
+collectives, too. Names no file, gene or user.
 Exit code 1 where something is wrong.`,
   options: [],
   required: [],
   run: async (options, context) => {
     const { output } = context;
     const machine = describeMachine();
-    describe(machine, output);
     const problems: string[] = [];
-    const found = await inspect(options, context, problems);
+    const { test: cluster, speaks } = await collectives(problems);
+    if (!speaks) {
+      output.silence();
+      if (problems.length > 0) process.exitCode = 1;
+      return { cluster, problems };
+    }
+    describe(machine, output);
+    describeCluster(cluster, output);
+    const found = { cluster, ...(await inspect(options, context, problems)) };
     output.line();
     for (const problem of problems) output.line(`problem  ${problem}`);
     output.line(problems.length === 0 ? "all is well" : "paste this into a bug report");
@@ -28,6 +38,41 @@ Exit code 1 where something is wrong.`,
     return { machine, ...found, problems };
   },
 });
+
+/** Tests the collectives where a launcher started several processes, of which rank 0 speaks. */
+async function collectives(
+  problems: string[],
+): Promise<{ readonly test: ClusterTest | undefined; readonly speaks: boolean }> {
+  let speaks = true;
+  try {
+    const cluster = await joinCluster();
+    speaks = cluster.rank === 0;
+    try {
+      const test = await testCluster(cluster);
+      await cluster.leave();
+      if (test?.agrees === false) problems.push("the collectives of the cluster give wrong results");
+      return { test, speaks };
+    } catch (error) {
+      cluster.fail(error);
+      throw error;
+    }
+  } catch (error) {
+    problems.push(messageOf(error));
+    return { test: undefined, speaks };
+  }
+}
+
+function describeCluster(test: ClusterTest | undefined, output: Output): void {
+  if (test === undefined) {
+    output.line("cluster  one process; under mpirun the collectives are tested, too");
+    return;
+  }
+  const { description, agrees, gatherMilliseconds } = test;
+  output.line(`cluster  ${description}`);
+  output.line(
+    `cluster  collectives ${agrees ? "agree" : "DISAGREE"}, ${gatherMilliseconds.toFixed(2)} ms for a small one`,
+  );
+}
 
 function describe(machine: Machine, output: Output): void {
   const { memory, variables } = machine;

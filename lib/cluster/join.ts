@@ -59,7 +59,7 @@ async function join(launch: Launch): Promise<Cluster> {
   cluster.localWorld = localWorld;
   cluster.description =
     `${describeLaunch(launch)}, ${machines} ${machines === 1 ? "machine" : "machines"}, ` +
-    `${process.env.DDSC_THREADS} threads each; ${version} (${file}, ${abi === "Open MPI" ? "its own ABI" : abi})`;
+    `${process.env.DDSC_THREADS} ${process.env.DDSC_THREADS === "1" ? "thread" : "threads"} each; ${version} (${file}, ${abi === "Open MPI" ? "its own ABI" : abi})`;
   const least = Math.floor(availableOnMachine() / localWorld);
   if (isChosen && threads < least) {
     cluster.notes.push(

@@ -30,7 +30,7 @@ interface CommunicatorAddon {
  * after the other; they run on a thread of their own.
  */
 export class NativeCommunicator {
-  /** For the functions of the addon that take one. */
+  /** For the functions of the addon that take one. @hidden */
   readonly handle: AddonCommunicator;
 
   /**

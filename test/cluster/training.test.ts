@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Purpose, RandomStream } from "../../lib/base/random.js";
+import { emulated } from "../cuda/emulated.js";
 import { type Ended, ended, LAUNCHERS, type Launcher, mpirun, titleOf } from "./mpirun.js";
 
 const child = fileURLToPath(new URL("train_child.ts", import.meta.url));
@@ -148,6 +149,24 @@ describe.each(LAUNCHERS.map((launcher) => ({ launcher, title: titleOf(launcher) 
           expect(await failureOf(folder, rank)).toMatch(/^CLUSTER_DIVERGED: after step 100 rank 1 does not/);
       },
       60_000,
+    );
+
+    available(
+      "on (emulated) GPUs gradients go through the host, and two processes train the same run as one",
+      async () => {
+        const runs: Line[][] = [];
+        for (const ranks of [1, 2]) {
+          const folder = join(root, `${launcher.name}-gpu-${ranks}`);
+          const run = await ended(
+            mpirun(launcher, ranks, ["--import", "tsx", child, folder, "4"], emulated()),
+          );
+          expect(run.code, run.stderr).toBe(0);
+          runs.push(stepsOf(run));
+        }
+        expect(runs[0]).toHaveLength(4);
+        expect(largestDifference(runs[0]!, runs[1]!)).toBeLessThan(1e-5);
+      },
+      120_000,
     );
 
     available(

@@ -1,0 +1,84 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { command, ddsc, writeStudy } from "../cli/program.js";
+import { type Ended, ended, LAUNCHERS, type Launcher, mpirun, titleOf } from "./mpirun.js";
+
+let folder: string;
+let data: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "ddsc-cluster-cli-"));
+  data = join(folder, "cells.h5ad");
+  await writeStudy(data);
+});
+afterAll(async () => {
+  await rm(folder, { recursive: true });
+});
+
+/** `ddsc train` with the study, on so many processes. */
+function train(launcher: Launcher, ranks: number, words: readonly string[]): Promise<Ended> {
+  return ended(mpirun(launcher, ranks, command(["train", "--batch", "8", ...words])));
+}
+
+async function stepsOf(run: string): Promise<{ step: number; loss: number }[]> {
+  const lines = (await readFile(join(run, "metrics.jsonl"), "utf8")).trim().split("\n");
+  return lines.map((line) => JSON.parse(line));
+}
+
+describe.each(LAUNCHERS.map((launcher) => ({ launcher, title: titleOf(launcher) })))(
+  "$title",
+  ({ launcher }) => {
+    const available = it.skipIf(launcher.program === undefined);
+
+    available(
+      "ddsc train on two processes is one run, of which rank 0 tells, and goes on alone",
+      async () => {
+        const run = join(folder, `${launcher.name}-run`);
+        const two = await train(launcher, 2, ["--data", data, "--steps", "4", "--out", run]);
+        expect(two.code, two.stderr).toBe(0);
+        expect(two.stdout.match(/^cluster {2}rank 0 of 2 \(.+MPI.+/gm)).toHaveLength(1);
+        expect(two.stdout.match(/^model {7}/gm)).toHaveLength(1);
+        expect((await stepsOf(run)).map(({ step }) => step)).toEqual([1, 2, 3, 4]);
+        const one = await ddsc("train", "--resume", "--steps", "6", "--out", run);
+        expect(one.code, one.stderr).toBe(0);
+        expect((await stepsOf(run)).map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6]);
+      },
+      60_000,
+    );
+
+    available(
+      "what rank 0 refuses ends all, each with one line",
+      async () => {
+        const run = join(folder, `${launcher.name}-taken`);
+        const words = ["--data", data, "--steps", "1", "--out", run];
+        expect((await train(launcher, 2, words)).code).toBe(0);
+        const again = await train(launcher, 2, words);
+        expect(again.code).not.toBe(0);
+        expect(again.stderr).toMatch(/^ddsc: RUN_EXISTS: /m);
+        expect(again.stderr).toMatch(/^ddsc: CLUSTER_PEER_LOST: rank 0 failed: RUN_EXISTS: /m);
+      },
+      60_000,
+    );
+  },
+);
+
+describe("ddsc train", () => {
+  it("started by torchrun on several processes says what starts them in its place", async () => {
+    const [rank, world] = [process.env.RANK, process.env.WORLD_SIZE];
+    try {
+      Object.assign(process.env, { RANK: "0", WORLD_SIZE: "2" });
+      const refused = await ddsc("train", "--data", data, "--steps", "1", "--out", join(folder, "torchrun"));
+      expect(refused.code).toBe(1);
+      expect(refused.stderr).toMatch(/^ddsc: CLUSTER_LAUNCHER: torchrun started 2 processes.*mpirun/);
+    } finally {
+      restore("RANK", rank);
+      restore("WORLD_SIZE", world);
+    }
+  });
+});
+
+function restore(name: string, value: string | undefined): void {
+  if (value === undefined) delete process.env[name];
+  else process.env[name] = value;
+}
