@@ -27,6 +27,7 @@ Examples: ddsc report runs/a
     "cells",
     "png",
     "gif",
+    "tensorboard",
     "seed",
     "device",
     "dtype",
@@ -47,16 +48,19 @@ Examples: ddsc report runs/a
       ...REPORT_CELLS,
       defaultText: "as many as take about a minute",
     },
+    tensorboard: {
+      help: "add the figures as images, at the model's step, to this folder of event files for TensorBoard, such as that of the training",
+    },
     overwrite: { help: "replace the page, the pictures and the animation where they are there" },
   },
   defaults: {},
   run: async (options, context) => {
     const { output, signal } = context;
-    const { files, data, by, png, gif, seed, overwrite } = options;
+    const { files, data, by, png, gif, tensorboard, seed, overwrite } = options;
     const [folder = ""] = files;
     const out = options.out ?? `${basename(resolve(folder))}-report.html`;
     const cells = context.given("cells") ? options.cells : undefined;
-    const places = { out, png, gif, overwrite };
+    const places = { out, png, gif, tensorboard, overwrite };
     await checkReport(places, cells, flagOfArgument);
     using opened = new Opened();
     using progress = new StageProgress(output);
@@ -80,8 +84,9 @@ Examples: ddsc report runs/a
       output.note(`not in the report: ${part}: ${why}`);
     output.line(written.verdict);
     const pictures = written.png.length === 0 ? "" : `; ${written.png.length} pictures in ${png}`;
+    const images = written.tensorboard === null ? "" : `; ${written.tensorboard}`;
     const animation = written.gif === null ? "" : `; ${written.gif}`;
-    output.line(`${out}: ${(written.bytes / 1e6).toFixed(1)} MB${pictures}${animation}`);
+    output.line(`${out}: ${(written.bytes / 1e6).toFixed(1)} MB${pictures}${animation}${images}`);
     return { model: folder, ...written };
   },
 });

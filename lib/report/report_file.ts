@@ -27,6 +27,8 @@ export interface ReportFileOptions {
   readonly png?: string;
   /** GIF file to write, NAME.gif, of a cell being filled in and one being generated; default: none. */
   readonly gif?: string;
+  /** Folder of event files for TensorBoard, such as that of the training: the figures are added as images, at the model's step; default: none. */
+  readonly tensorboard?: string;
   /** Whole number below 2^53 - 1: which cells are taken, what is hidden and drawn. Default 0. */
   readonly seed?: number;
   /** As `LoadOptions.device`. */
@@ -61,11 +63,25 @@ export async function reportFile(options: ReportFileOptions): Promise<Report> {
     by: "text",
     png: "text",
     gif: "text",
+    tensorboard: "text",
     overwrite: "switch",
     signal: "signal",
     onProgress: "function",
   });
-  const { model: folder, out, data, cells, by, png, gif, device, dtype, overwrite = false, signal } = options;
+  const {
+    model: folder,
+    out,
+    data,
+    cells,
+    by,
+    png,
+    gif,
+    tensorboard,
+    device,
+    dtype,
+    overwrite = false,
+    signal,
+  } = options;
   checkKind("model", folder, "text");
   checkKind("out", out, "text");
   const seed = checkNumber("seed", options.seed ?? 0, {
@@ -73,7 +89,7 @@ export async function reportFile(options: ReportFileOptions): Promise<Report> {
     max: Number.MAX_SAFE_INTEGER - 1,
     integer: true,
   });
-  const places = { out, png, gif, overwrite };
+  const places = { out, png, gif, tensorboard, overwrite };
   const hooks = collectNotes();
   await checkReport(places, cells, hooks.nameOf);
   using opened = new Opened();

@@ -7,6 +7,7 @@ import { takeTurn } from "../base/turns.js";
 import { FEW_CELLS } from "../comparison/compare_cells.js";
 import type { Figure } from "../plots/figure.js";
 import type { TaskHooks } from "../tasks/hooks.js";
+import type { EventLog } from "../tensorboard/event_log.js";
 import { type CollectOptions, collectReport } from "./collect/collect.js";
 import type { ReportSubject } from "./collect/subject.js";
 import { FIGURE_NAMES, type FigureName, type ReportFigures, reportFigures } from "./figures.js";
@@ -24,6 +25,8 @@ export interface ReportPlaces {
   readonly png?: string | undefined;
   /** GIF file of a cell being filled in, then one generated; left out: none is written. */
   readonly gif?: string | undefined;
+  /** Folder of event files for TensorBoard, to which the figures are added as images; left out: none are. */
+  readonly tensorboard?: string | undefined;
   /** Whether files that are there are replaced. */
   readonly overwrite: boolean;
 }
@@ -36,6 +39,8 @@ export interface WrittenReport {
   readonly bytes: number;
   /** PNG files, one a figure; empty unless asked for. */
   readonly png: readonly string[];
+  /** The event file; null unless it was asked for. */
+  readonly tensorboard: string | null;
   /** The GIF file; null unless it was asked for and there is something to show. */
   readonly gif: string | null;
   /** Whether the model beats the best simple baseline, in words. */
@@ -109,21 +114,27 @@ export async function writeReport(
   options: CollectOptions,
   hooks: TaskHooks,
 ): Promise<WrittenReport> {
-  const { out, png, gif, overwrite } = places;
+  const { out, png, gif, tensorboard, overwrite } = places;
   const { signal, onProgress } = options;
   const data = await collectReport(subject, options, hooks);
   onProgress(DRAWN.page, "drawing");
   const drawn = await reportFigures(data, signal);
   const page = reportHtml(data, drawn);
+  const step = subject.record?.state.step ?? 0;
+  // What the run's own files have of this step stays.
+  await using log = tensorboard === undefined ? undefined : await openLog(tensorboard, step + 1);
   const pictures: string[] = [];
-  if (png !== undefined) {
+  if (png !== undefined || log !== undefined) {
     onProgress(DRAWN.png, "drawing pictures");
     const { renderPng } = await import("../plots/index.js");
     for (const [name, part] of drawn.figures) {
       if ("missing" in part) continue;
-      const file = pngFile(png, name);
       await takeTurn(signal);
-      await writeFileAtomic(file, await renderPng(part.made.wide, { width: PNG_WIDTH }), { overwrite });
+      const picture = await renderPng(part.made.wide, { width: PNG_WIDTH });
+      log?.addImage(step, `report/${name}`, picture);
+      if (png === undefined) continue;
+      const file = pngFile(png, name);
+      await writeFileAtomic(file, picture, { overwrite });
       pictures.push(file);
     }
   }
@@ -143,12 +154,18 @@ export async function writeReport(
     out,
     bytes: Buffer.byteLength(page),
     png: pictures,
+    tensorboard: log?.file ?? null,
     gif: gif !== undefined && frames.length > 0 ? gif : null,
     verdict: data.verdict,
     beaten: data.beaten ?? null,
     figures: [...drawn.figures].filter(([, part]) => "made" in part).map(([name]) => name),
     leftOut: leftOut(data, drawn),
   };
+}
+
+async function openLog(folder: string, firstStep: number): Promise<EventLog> {
+  const { EventLog } = await import("../tensorboard/index.js");
+  return await EventLog.open(folder, { firstStep });
 }
 
 function pngFile(folder: string, name: FigureName): string {

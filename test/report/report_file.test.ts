@@ -171,13 +171,19 @@ describe("files", () => {
     expect(await readFile(out!, "utf8")).toBe("mine");
   });
 
-  it("are a PNG for each figure and a GIF of the cells being made, where they are asked for", async () => {
+  it("are a PNG for each figure, the same as images for TensorBoard, and a GIF of the cells being made, where they are asked for", async () => {
     const out = join(study.folder, "pictured.html");
     const png = join(study.folder, "pictures");
     const gif = join(study.folder, "filling.gif");
-    const written = await reportFile({ model: study.run, out, png, gif, cells: 20 });
+    const tensorboard = join(study.folder, "events");
+    const written = await reportFile({ model: study.run, out, png, gif, tensorboard, cells: 20 });
     expect((await readdir(png)).sort()).toEqual([...written.figures.map((name) => `${name}.png`)].sort());
     for (const file of written.png) expect((await readFile(file)).subarray(1, 4).toString()).toBe("PNG");
+    const events = await readFile(written.tensorboard!);
+    for (const [i, name] of written.figures.entries()) {
+      expect(events.includes(`report/${name}`)).toBe(true);
+      expect(events.includes(await readFile(written.png[i]!))).toBe(true);
+    }
     expect((await readFile(gif)).subarray(0, 6).toString()).toBe("GIF89a");
     expect(written.gif).toBe(gif);
   }, 90_000);
