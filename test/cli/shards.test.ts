@@ -50,6 +50,27 @@ describe("ddsc --shard and merge", () => {
     ]);
   });
 
+  it("are those of the processes that a launcher started", async () => {
+    const out = join(folder, "launched.h5ad");
+    for (const rank of ["1", "0"]) {
+      const { code } = await run([...SIMULATE, "--out", out], {
+        OMPI_COMM_WORLD_RANK: rank,
+        OMPI_COMM_WORLD_SIZE: "2",
+      });
+      expect(code).toBe(0);
+    }
+    expect((await run(["merge", "--out", out, "--json", "--quiet"])).json()).toMatchObject({
+      parts: 2,
+      cells: 60,
+    });
+    const wrong = await run([...SIMULATE, "--out", out], { OMPI_COMM_WORLD_RANK: "1" });
+    expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining("CLUSTER_ENVIRONMENT")]);
+    const off = { OMPI_COMM_WORLD_RANK: "1", OMPI_COMM_WORLD_SIZE: "2", DDSC_CLUSTER: "off" };
+    expect((await run([...SIMULATE, "--out", join(folder, "alone.h5ad")], off)).stdout).toContain(
+      "alone.h5ad: 60 cells",
+    );
+  });
+
   it("say what a shard is", async () => {
     const wrong = await run([...SIMULATE, "--out", join(folder, "x.h5ad"), "--shard", "3/2"]);
     expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('--shard but received "3/2"')]);

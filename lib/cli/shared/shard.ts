@@ -1,11 +1,19 @@
 import { env } from "node:process";
-import { parseShard, type Shard } from "../../data/shards/shard.js";
+import { readLaunch } from "../../cluster/launch.js";
+import { namesArrayTask, parseShard, type Shard } from "../../data/shards/shard.js";
 import { checkOutFile } from "./out_path.js";
 import { UsageError } from "./usage_error.js";
 
-/** The shard of `--shard`; undefined without it. Throws a UsageError, `SHARD_UNKNOWN`. */
+/**
+ * The shard of `--shard`; without it, or with auto outside of an array job, of several processes that a launcher started (mpirun, srun) each
+ * does its own. Undefined for a process alone. Throws a UsageError, `SHARD_UNKNOWN`, `CLUSTER_ENVIRONMENT`.
+ */
 export function shardOf({ shard }: { readonly shard: string | undefined }): Shard | undefined {
-  if (shard === undefined) return undefined;
+  if (shard === undefined || (shard === "auto" && !namesArrayTask(env))) {
+    const { rank, world } = readLaunch(env);
+    if (world > 1) return { index: rank + 1, count: world };
+    if (shard === undefined) return undefined;
+  }
   const parsed = parseShard(shard, env);
   if (parsed !== undefined) return parsed;
   throw new UsageError(

@@ -47,6 +47,11 @@ const FIRST = "SLURM_ARRAY_TASK_MIN";
 const LAST = "SLURM_ARRAY_TASK_MAX";
 const COMPLETION = "JOB_COMPLETION_INDEX";
 
+/** Whether the variables are those of a task of an array job. */
+export function namesArrayTask(variables: Readonly<Record<string, string | undefined>>): boolean {
+  return [INDEX, COMPLETION].some((name) => (variables[name] ?? "") !== "");
+}
+
 /**
  * A shard as text: "3/100", or "auto" for what an array job says of the task (Slurm: SLURM_ARRAY_TASK_ID of an array without gaps),
  * "auto/100" where its number of tasks is not among the variables (Kubernetes: JOB_COMPLETION_INDEX). Undefined where the text is none of
