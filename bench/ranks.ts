@@ -1,0 +1,113 @@
+/**
+ * Whether several processes train as fast as the threads of one: N processes of one thread, which MPI started, beside one process of
+ * N threads, the same run in turns. Prints tokens a second of each (median over the steps after the first five) and their ratio.
+ *
+ *     npx tsx bench/ranks.ts [--ranks 2] [--repeats 3] [--launcher mpirun.openmpi]
+ */
+import { spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { readMetrics } from "../lib/training/metrics_lines.js";
+import { median } from "./statistics.js";
+
+const { values } = parseArgs({
+  options: {
+    ranks: { type: "string", default: "2" },
+    repeats: { type: "string", default: "3" },
+    launcher: { type: "string", default: "mpirun.openmpi" },
+  },
+});
+const ranks = Number(values.ranks);
+const repeats = Number(values.repeats);
+/** Steps that open data and warm up. */
+const FIRST = 5;
+const PROGRAM = join(import.meta.dirname, "../dist/cli/main.js");
+
+const CASES = [
+  {
+    name: "ranks, tiny, 4 cells of 1,024 tokens",
+    simulate: ["--simulate", "64", "--simulated-genes", "3000", "--simulated-depth", "20000"],
+    train: ["--values", "ranks", "--preset", "tiny", "--batch", "4", "--max-length", "1024", "--steps", "20"],
+  },
+  {
+    name: "counts, nano, 64 cells of 1,000 genes",
+    simulate: ["--simulate", "2000", "--simulated-genes", "1000"],
+    train: ["--preset", "nano", "--batch", "64", "--steps", "40"],
+  },
+];
+
+const folder = await mkdtemp(join(tmpdir(), "ddsc-ranks-"));
+
+function run(command: string, words: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, words, {
+      env: { ...process.env, ...env },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    let problem = "";
+    child.stderr.on("data", (text: Buffer) => {
+      problem = (problem + text.toString()).slice(-2000);
+    });
+    child.on("error", reject);
+    child.on("exit", (code) => (code === 0 ? resolve() : reject(new Error(`${command}: ${problem}`))));
+  });
+}
+
+/** Tokens a second of a run. */
+async function speedOf(out: string): Promise<number> {
+  const { lines } = await readMetrics(join(out, "metrics.jsonl"));
+  return median(lines.slice(FIRST).flatMap(({ tokensPerSecond }) => tokensPerSecond ?? []));
+}
+
+try {
+  for (const [i, { name, simulate, train }] of CASES.entries()) {
+    const data = join(folder, `${i}.h5ad`);
+    await run(process.execPath, [PROGRAM, "convert", ...simulate, "--out", data], {});
+    const speeds = { threads: [] as number[], ranks: [] as number[] };
+    for (let repeat = 0; repeat < repeats; repeat++) {
+      const words = [
+        PROGRAM,
+        "train",
+        "--data",
+        data,
+        "--validation",
+        "0",
+        ...train,
+        "--quiet",
+        "--overwrite",
+      ];
+      const one = join(folder, "one");
+      await run(process.execPath, [...words, "--out", one], {
+        DDSC_THREADS: String(ranks),
+        DDSC_CLUSTER: "off",
+      });
+      speeds.threads.push(await speedOf(one));
+      const several = join(folder, "several");
+      const launched = [
+        "--oversubscribe",
+        "--bind-to",
+        "none",
+        "-n",
+        String(ranks),
+        process.execPath,
+        ...words,
+      ];
+      await run(values.launcher, [...launched, "--out", several], {
+        DDSC_THREADS: "1",
+        OMPI_ALLOW_RUN_AS_ROOT: "1",
+        OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1",
+      });
+      speeds.ranks.push(await speedOf(several));
+    }
+    const [threads, several] = [median(speeds.threads), median(speeds.ranks)];
+    const ratios = speeds.ranks.map((speed, repeat) => speed / (speeds.threads[repeat] as number));
+    console.log(
+      `${name}: ${ranks} processes of one thread ${several.toFixed(0)} tokens/s, one process of ${ranks} threads ` +
+        `${threads.toFixed(0)}; ${median(ratios).toFixed(2)} times as fast (${ratios.map((ratio) => ratio.toFixed(2)).join(", ")})`,
+    );
+  }
+} finally {
+  await rm(folder, { recursive: true });
+}
