@@ -1,18 +1,12 @@
 /** Tables of an evaluation in Markdown. */
 
+import { BASELINE_LABELS } from "../evaluation/counts/verdict.js";
 import { escaped, tableOf } from "./markdown.js";
 import { isJson, type Json, within } from "./scores_read.js";
 
 /** Names of methods, as people know them. */
 const LABELS: Readonly<Record<string, string>> = {
-  geneMarginal: "gene marginal",
-  negativeBinomial: "negative binomial at depth",
-  knn: "kNN smoothing",
-  svd: "truncated SVD",
-  ridge: "ridge on components",
-  typeMean: "type mean",
-  none: "no denoising",
-  geneMean: "gene mean",
+  ...BASELINE_LABELS,
   globalMode: "most frequent rank",
   geneMode: "gene's most frequent rank",
 };

@@ -5,6 +5,7 @@ import { DdscError } from "../../lib/base/errors.js";
 import * as plots from "../../lib/plots/index.js";
 import { type Figure, type Figures, figures, type PlotOptions } from "../../lib/plots/index.js";
 import { PALETTE } from "../../lib/plots/palette.js";
+import { metricsLine } from "../training/metrics_line.js";
 import { comparison, countEvaluation, FIGURES, inputs, numbers, rankEvaluation } from "./inputs.js";
 
 /** What the subpath exports, by name. */
@@ -329,18 +330,7 @@ describe("the data of figures", () => {
 });
 
 describe("learning curves", () => {
-  const line = (step: number, loss: number | null, nll?: number) => ({
-    ...{
-      step,
-      loss,
-      gradientNorm: null,
-      learningRate: null,
-      seconds: null,
-      tokensPerSecond: null,
-      epoch: null,
-    },
-    validation: nll === undefined ? null : { nll, crossEntropy: null, accuracy: null },
-  });
+  const line = metricsLine;
 
   it("forget the steps that a resumed run did again", () => {
     const lines = [

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { thinCurves } from "../../lib/report/collect/curves.js";
 import { clip, NAME_CHARACTERS, ShownNames } from "../../lib/report/collect/texts.js";
 import { escapeHtml, scriptJson } from "../../lib/report/page/markup.js";
-import type { MetricsLine } from "../../lib/training/metrics_lines.js";
+import { metricsLine } from "../training/metrics_line.js";
 
 const anyText = fc.oneof(fc.string({ unit: "binary", maxLength: 200 }), fc.constantFrom("", "a".repeat(500)));
 
@@ -44,16 +44,7 @@ describe("names out of files", () => {
 });
 
 describe("curves", () => {
-  const line = (step: number, loss: number | null, nll?: number): MetricsLine => ({
-    step,
-    loss,
-    gradientNorm: null,
-    learningRate: null,
-    seconds: null,
-    tokensPerSecond: null,
-    epoch: null,
-    validation: nll === undefined ? null : { nll, crossEntropy: null, accuracy: null },
-  });
+  const line = metricsLine;
 
   it("keep some hundred lines, the first, the last and those with a validation", () => {
     const lines = Array.from({ length: 10_000 }, (_, i) => line(i + 1, i, i % 500 === 499 ? 1 : undefined));
