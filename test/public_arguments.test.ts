@@ -516,6 +516,32 @@ const entries: Readonly<Record<string, Entry>> = {
       },
     ],
   },
+  findParts: { call: ddsc.findParts as Call, given: [join(root, "joined.h5ad")] },
+  joinParts: {
+    call: ddsc.joinParts as Call,
+    given: [
+      [join(root, "part.h5ad")],
+      join(root, "joined.h5ad"),
+      { overwrite: true, signal, onProgress: () => undefined },
+    ],
+  },
+  partPath: { call: ddsc.partPath as Call, given: [join(root, "joined.h5ad"), { index: 1, count: 2 }] },
+  importCheckpoint: {
+    call: ddsc.importCheckpoint as Call,
+    given: [{ checkpoint: join(root, "none.ckpt"), out: join(root, "imported"), overwrite: true, signal }],
+  },
+  exportModel: {
+    call: ddsc.exportModel as Call,
+    given: [{ model: saved, out: join(root, "exported"), format: "huggingface", overwrite: true }],
+  },
+  "EventLog.open": {
+    call: async (...given) => {
+      await using _log = await (ddsc.EventLog.open as (...all: unknown[]) => Promise<ddsc.EventLog>)(
+        ...given,
+      );
+    },
+    given: [join(root, "events"), { hyperparameters: { a: 1 }, firstStep: 1 }],
+  },
   watchRuns: {
     call: async (...given) => {
       const page = await (ddsc.watchRuns as (...all: unknown[]) => Promise<ddsc.RunsPage>)(...given);

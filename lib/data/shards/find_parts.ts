@@ -1,5 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { checkKind } from "../../base/arguments.js";
 import { DdscError } from "../../base/errors.js";
 import { errorCode } from "../../base/files.js";
 import { partPath } from "./shard.js";
@@ -12,6 +13,7 @@ const NUMBERS = /\.part-(\d{3,5})-of-(\d{3,5})/;
  * different numbers of shards.
  */
 export async function findParts(out: string): Promise<string[]> {
+  checkKind("out", out, "text");
   const folder = dirname(out);
   const names = await readdir(folder).catch((error: unknown) => {
     if (errorCode(error) === "ENOENT") return [];
@@ -20,9 +22,9 @@ export async function findParts(out: string): Promise<string[]> {
   const parts = names.flatMap((name) => {
     const [, index, count] = NUMBERS.exec(name) ?? [];
     const shard = { index: Number(index), count: Number(count) };
-    return index !== undefined && basename(partPath(out, shard)) === name
-      ? [{ name, count: shard.count }]
-      : [];
+    // NaN of other names is not within the range either.
+    const isShard = shard.index >= 1 && shard.index <= shard.count;
+    return isShard && basename(partPath(out, shard)) === name ? [{ name, count: shard.count }] : [];
   });
   const counts = [...new Set(parts.map(({ count }) => count))].sort((a, b) => a - b);
   const [first] = parts;

@@ -1,4 +1,5 @@
 import { lstat } from "node:fs/promises";
+import { checkKind, checkOptions } from "../../base/arguments.js";
 import { DdscError } from "../../base/errors.js";
 import { isTurnOver, takeTurn } from "../../base/turns.js";
 import { StoredFrame } from "../anndata/frame.js";
@@ -53,6 +54,9 @@ export async function joinParts(
   out: string,
   options: JoinPartsOptions = {},
 ): Promise<JoinedParts> {
+  checkKind("parts", paths, "texts");
+  checkKind("out", out, "text");
+  checkOptions(options, { overwrite: "switch", signal: "signal", onProgress: "function" });
   const { overwrite = false, signal, onProgress } = options;
   if (!overwrite && (await lstat(out).then(Boolean, () => false))) {
     throw new DdscError("FILE_EXISTS", `${out}: already exists; choose another name, or pass overwrite`, {

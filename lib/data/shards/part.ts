@@ -5,7 +5,7 @@ import type { UnstructuredValue } from "../anndata/write_uns.js";
 import { fingerprintOf } from "../sources/fingerprint.js";
 import type { CellSource } from "../sources/source.js";
 import { isPartOf } from "./join_parts.js";
-import { checkShard, partPath, type Shard } from "./shard.js";
+import { partPath, type Shard } from "./shard.js";
 
 /** The part of a whole that a shard writes; of no shard the whole. */
 export interface PartToWrite {
@@ -33,7 +33,7 @@ interface WorkOfShard {
 
 /** Where a task writes: `out`, or with a shard the name of its part. Throws `ARGUMENT_TYPE`, `ARGUMENT_RANGE` for a shard that is none. */
 export function pathOf(out: string, shard: Shard | undefined): string {
-  return shard === undefined ? out : partPath(out, checkShard(shard));
+  return shard === undefined ? out : partPath(out, shard);
 }
 
 /**

@@ -34,7 +34,9 @@ export function shardRows(cells: number, shard: Shard, rows?: Int32Array): Int32
 }
 
 /** Where the part of a shard goes: "out.h5ad" gives "out.part-003-of-100.h5ad". As many digits as `count` has, three at least. */
-export function partPath(out: string, { index, count }: Shard): string {
+export function partPath(out: string, shard: Shard): string {
+  checkKind("out", out, "text");
+  const { index, count } = checkShard(shard);
   const [, stem = out, ending = ""] = /^(.*?)(\.h5ad|\.zarr[\\/]*)?$/s.exec(out) ?? [];
   const digits = Math.max(3, String(count).length);
   return `${stem}.part-${String(index).padStart(digits, "0")}-of-${String(count).padStart(digits, "0")}${ending}`;

@@ -101,6 +101,9 @@ describe("parts", () => {
     const out = join(folder, `whole.${ending}`);
     const whole = join(folder, `at-once.${ending}`);
     await convertCells(source, whole);
+    // Names that are no part's.
+    for (const name of ["part-009-of-002", "part-000-of-003", "part-1-of-3"])
+      await writeFile(join(folder, `whole.${name}.${ending}`), "");
     for (const index of [3, 1, 2]) await convertCells(source, out, { shard: { index, count: 3 } });
     const parts = await findParts(out);
     expect(await joinParts([...parts].reverse(), out)).toEqual({ out, parts: 3, cells: 250, genes: 30 });
