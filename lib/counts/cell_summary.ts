@@ -105,9 +105,10 @@ export class CellSummary {
     checkNumber("seed", seed, { min: 0, max: Number.MAX_SAFE_INTEGER, integer: true });
     const sample = new CellSample(MOST_CELLS, seed);
     for await (const batch of batches) {
-      signal?.throwIfAborted();
+      await takeTurn(signal);
       sample.add(batch);
     }
+    await takeTurn(signal);
     const cells = sample.cells();
     if (cells.length === 0) {
       throw new DdscError(

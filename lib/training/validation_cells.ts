@@ -28,6 +28,7 @@ export async function tokensOfSome(
     const { batch } = tokenizer.tokenize(await source.read(rows), mapping, 0);
     batches.push({ first: rows[0] ?? 0, batch });
   }
+  await takeTurn();
   return concatenateBatches(batches.sort((a, b) => a.first - b.first).map(({ batch }) => batch));
 }
 
