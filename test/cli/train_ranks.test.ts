@@ -146,6 +146,7 @@ describe("ddsc train on ranks", () => {
       "last",
       "metrics.jsonl",
       "notes.txt",
+      "status.json",
       "step-1",
       "step-2",
     ]);
