@@ -34,6 +34,7 @@ describe("ddsc impute with a model of counts", () => {
     expect(stdout).toContain("for looking at genes, not for testing differences\n");
     expect(json()).toEqual({
       ...{ out, cells: CELLS, genes: GENES, predictedGenes: GENES, unknownGenes: 0, emptyCells: 0 },
+      kept: false,
       layers: ["denoised", "p_expressed"],
     });
     expect(await countsIn(out)).toEqual(await countsIn(data));

@@ -51,7 +51,7 @@ Example: ddsc train --data cells.h5ad --preset nano --steps 1000 --batch 64 --ou
     const cluster = await joinCluster();
     // Rank 0 has the folder.
     await using _page = cluster.rank === 0 ? await startPage(options, context.output) : undefined;
-    if (cluster.world === 1) return trainHere(options, context, cluster);
+    if (cluster.world === 1) return await trainHere(options, context, cluster);
     try {
       return await trainTogether(options, context, cluster);
     } catch (error) {
