@@ -8,9 +8,12 @@ import { DdscError } from "../base/errors.js";
 /** Milliseconds between signs of life, and without one until a peer is taken for lost. */
 const BEAT = 3000;
 const SILENCE = 20_000;
-/** Milliseconds that an address of rank 0 gets to answer, and that peers get to say goodbye. */
+/**
+ * Milliseconds that an address of rank 0 gets to answer, and that peers get to say goodbye: on a machine with more work than processors they
+ * take seconds to hear. With SILENCE, all end within half a minute.
+ */
 const CONNECT = 3000;
-const GOODBYE = 3000;
+const GOODBYE = 8000;
 /** Milliseconds that the others live on once rank 0 is lost. */
 const HEADLESS = 1000;
 /** Characters of a line that anyone may send. */

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import fc from "fast-check";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import type { DdscError } from "../../lib/base/errors.js";
 import { type Meeting, PeerWatch, parseLine } from "../../lib/cluster/peer_watch.js";
 
@@ -71,6 +71,29 @@ describe("peers that watch one another", () => {
     watches[0]!.close();
     await until(() => lost[1]!.length > 0 && lost[2]!.length > 0);
     expect(lost[1]).toEqual([expect.stringMatching(/^CLUSTER_PEER_LOST: rank 0 ended without a word/)]);
+  });
+
+  it("get some seconds to say that they end, too, until the one that failed goes", async () => {
+    const { meeting } = await ranks(2);
+    const isThere = async () => {
+      const socket = connect({ host: "127.0.0.1", port: meeting.port });
+      const answered = await once(socket, "connect").then(
+        () => true,
+        () => false,
+      );
+      socket.destroy();
+      return answered;
+    };
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      watches[0]!.fail("failed: RUN_EXISTS: it is there");
+      await vi.advanceTimersByTimeAsync(7000);
+      expect(await isThere()).toBe(true);
+      await vi.advanceTimersByTimeAsync(3000);
+      expect(await isThere()).toBe(false);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it("hear nothing where all leave, one after the other", async () => {

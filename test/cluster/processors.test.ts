@@ -35,4 +35,19 @@ describe("the MPI library", () => {
       /CLUSTER_LAUNCHER: torchrun started 2/,
     );
   });
+
+  it("is not loaded where srun has nothing by which it could connect: Open MPI would end the process", () => {
+    const bySlurm = (env: NodeJS.ProcessEnv) => mpiLibraries({ launcher: "Slurm", world: 2 }, env);
+    const refused = /CLUSTER_LAUNCHER: srun started 2 .*srun --mpi=pmix/;
+    expect(() => bySlurm({ SLURM_PROCID: "0" })).toThrow(refused);
+    expect(() => bySlurm({ SLURM_MPI_TYPE: "none" })).toThrow(refused);
+    // What may connect it: a kind of srun's that sets no PMI_RANK, Cray's PALS, Slurm's own PMI under Intel MPI, and what the user names.
+    const connected = [
+      { SLURM_MPI_TYPE: "cray_shasta" },
+      { PALS_RANKID: "0" },
+      { I_MPI_PMI_LIBRARY: "/usr/lib/libpmi.so" },
+      { DDSC_MPI_LIBRARY: "/x.so" },
+    ];
+    for (const env of connected) expect(bySlurm(env)).not.toEqual([]);
+  });
 });
