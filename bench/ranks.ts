@@ -2,7 +2,7 @@
  * Whether several processes train as fast as the threads of one: N processes of one thread, which MPI started, beside one process of
  * N threads, the same run in turns. Prints tokens a second of each (median over the steps after the first five) and their ratio.
  *
- *     npx tsx bench/ranks.ts [--ranks 2] [--repeats 3] [--launcher mpirun.openmpi]
+ *     npm run bench:ranks -- [--ranks 2] [--repeats 3] [--launcher mpirun.openmpi]
  */
 import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";

@@ -6,7 +6,7 @@ import { isOfCounts, refuseOthers } from "../shared/kind_of_model.js";
 import { openModel, openSelected } from "../shared/open.js";
 import { checkOutEnding } from "../shared/out_path.js";
 import { samplingCells } from "../shared/sampling.js";
-import { checkOutOrPart } from "../shared/shard.js";
+import { checkOutOrPart, requireOneProcess } from "../shared/shard.js";
 import { UsageError } from "../shared/usage_error.js";
 import { imputeCounts } from "./counts.js";
 import { imputeRanks } from "./ranks.js";
@@ -66,6 +66,7 @@ Examples: ddsc impute --model runs/a --data cells.h5ad --out filled.h5ad
     const ofCounts = await isOfCounts(options.model);
     refuseOthers(options.model, ofCounts, IMPUTE_KINDS, context, { batch: "give --batch-tokens instead" });
     if (ofCounts) return await imputeCounts(listed, options, context);
+    requireOneProcess();
     using source = await openSelected(options.data, options);
     await refuseOwnFiles(source, options.out);
     await requireRawCounts(source, options.allowFractional);
