@@ -5,7 +5,8 @@ import type { EvaluationResult } from "./evaluate.js";
 import type { GroupScores } from "./groups.js";
 import type { EvaluationScores } from "./scores.js";
 
-const BASELINE_NAMES: Readonly<Record<BaselineKind, string>> = {
+/** Names of the baselines of ranks, as people know them. */
+export const RANK_BASELINE_LABELS: Readonly<Record<BaselineKind, string>> = {
   globalMode: "most frequent rank",
   geneMode: "gene's most frequent rank",
   geneMarginal: "gene's rank distribution",
@@ -46,7 +47,7 @@ export function ratiosTable(result: EvaluationResult): ResultTable {
     [ratio, "model", ...cellsOf(scores)],
     ...BASELINE_KINDS.flatMap((kind) => {
       const baseline = result.baselines[kind]?.ratios[ratio];
-      return baseline === undefined ? [] : [["", BASELINE_NAMES[kind], ...cellsOf(baseline)]];
+      return baseline === undefined ? [] : [["", RANK_BASELINE_LABELS[kind], ...cellsOf(baseline)]];
     }),
   ]);
   return { header: HEADER, rows, left: 2 };

@@ -1,14 +1,16 @@
 /** Tables of an evaluation in Markdown. */
 
 import { BASELINE_LABELS } from "../evaluation/counts/verdict.js";
+import { RANK_BASELINE_LABELS } from "../evaluation/table.js";
 import { escaped, tableOf } from "./markdown.js";
 import { isJson, type Json, within } from "./scores_read.js";
 
 /** Names of methods, as people know them. */
 const LABELS: Readonly<Record<string, string>> = {
   ...BASELINE_LABELS,
-  globalMode: "most frequent rank",
-  geneMode: "gene's most frequent rank",
+  // Of models of counts the gene's marginal is that of its counts.
+  globalMode: RANK_BASELINE_LABELS.globalMode,
+  geneMode: RANK_BASELINE_LABELS.geneMode,
 };
 
 /** Methods and shares of hidden genes that a table has at most: a file may list any number. */

@@ -6,6 +6,7 @@ import {
   type EvaluationResult,
   type EvaluationScores,
 } from "../../evaluation/index.js";
+import { RANK_BASELINE_LABELS } from "../../evaluation/table.js";
 import { drawFigure, widthOf } from "../drawing.js";
 import type { Figure } from "../figure.js";
 import type { PlotOptions } from "../inputs.js";
@@ -16,9 +17,9 @@ import { plotPanel } from "../panel.js";
 const BASELINES: Readonly<
   Record<BaselineKind, { label: string; colour: string; symbol: "square" | "triangle" | "diamond" }>
 > = {
-  globalMode: { label: "most frequent rank", colour: COLOURS.grey, symbol: "square" },
-  geneMode: { label: "gene's most frequent rank", colour: COLOURS.vermillion, symbol: "triangle" },
-  geneMarginal: { label: "gene's rank distribution", colour: COLOURS.green, symbol: "diamond" },
+  globalMode: { label: RANK_BASELINE_LABELS.globalMode, colour: COLOURS.grey, symbol: "square" },
+  geneMode: { label: RANK_BASELINE_LABELS.geneMode, colour: COLOURS.vermillion, symbol: "triangle" },
+  geneMarginal: { label: RANK_BASELINE_LABELS.geneMarginal, colour: COLOURS.green, symbol: "diamond" },
 };
 
 interface Point {
