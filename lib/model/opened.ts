@@ -3,6 +3,7 @@ import { checkKind } from "../base/arguments.js";
 import { DdscError, wrongType } from "../base/errors.js";
 import { openCells } from "../data/open/open_cells.js";
 import type { CellSource } from "../data/sources/source.js";
+import type { DType } from "../native/types.js";
 import { Denoiser } from "./denoiser.js";
 
 /** Cells and models that a task is given, open or as paths: what it opens itself is closed with it. */
@@ -27,6 +28,18 @@ export class Opened implements Disposable {
   /** A model, or the one in a folder. Throws as `Denoiser.load`. */
   async model(given: string | Denoiser): Promise<Denoiser> {
     return typeof given === "string" ? this.own(await Denoiser.load(given)) : given;
+  }
+
+  /** The model in a folder, for predictions on a device. Throws as `Denoiser.load`. */
+  async modelOn(
+    folder: string,
+    { device, dtype }: { readonly device?: string | undefined; readonly dtype?: DType | undefined },
+  ): Promise<Denoiser> {
+    const options = {
+      ...(device === undefined ? {} : { device }),
+      ...(dtype === undefined ? {} : { dtype }),
+    };
+    return this.own(await Denoiser.load(folder, options));
   }
 
   [Symbol.dispose](): void {

@@ -1,7 +1,6 @@
 import { checkKind, checkOptions } from "../base/arguments.js";
 import { checkNumber } from "../base/errors.js";
 import type { CellSource } from "../data/sources/source.js";
-import { Denoiser } from "../model/denoiser.js";
 import { Opened } from "../model/opened.js";
 import type { DType } from "../native/types.js";
 import { collectNotes } from "../tasks/hooks.js";
@@ -94,13 +93,7 @@ export async function reportFile(options: ReportFileOptions): Promise<Report> {
   await checkReport(places, cells, hooks.nameOf);
   using opened = new Opened();
   const given = data === undefined ? undefined : await opened.cells("data", data);
-  const load = async () =>
-    opened.own(
-      await Denoiser.load(folder, {
-        ...(device === undefined ? {} : { device }),
-        ...(dtype === undefined ? {} : { dtype }),
-      }),
-    );
+  const load = () => opened.modelOn(folder, { device, dtype });
   const subject = await openSubject({ folder, given, load }, opened, hooks);
   const collecting = {
     ...{ cells, by, seed, signal },

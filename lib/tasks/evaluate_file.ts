@@ -2,7 +2,6 @@ import { checkKind, checkOptions } from "../base/arguments.js";
 import { checkNumber } from "../base/errors.js";
 import type { CellSource } from "../data/sources/source.js";
 import { DEFAULT_RATIOS } from "../evaluation/index.js";
-import { Denoiser } from "../model/denoiser.js";
 import { Opened } from "../model/opened.js";
 import type { DType } from "../native/types.js";
 import { withDisplay } from "./display.js";
@@ -97,13 +96,7 @@ export async function evaluateFile(options: EvaluateFileOptions): Promise<Evalua
   };
   using opened = new Opened();
   const given = data === undefined ? undefined : await opened.cells("data", data);
-  const load = async () =>
-    opened.own(
-      await Denoiser.load(folder, {
-        ...(device === undefined ? {} : { device }),
-        ...(dtype === undefined ? {} : { dtype }),
-      }),
-    );
+  const load = () => opened.modelOn(folder, { device, dtype });
   const hooks = collectNotes();
   const scored = await scoreRun({ ...asked, folder, given, load }, hooks);
   return withDisplay({ model: folder, ...scored, notes: hooks.notes });
