@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { posteriorsInFolds } from "../counts/posteriors.js";
 import type { CellBlock } from "../data/sources/cells.js";
 import type { CellSource } from "../data/sources/source.js";
@@ -79,6 +80,7 @@ export async function* denoiseCells(
         shape[start + i] = found.shape[place] ?? 0;
       }
     }
+    await setImmediate();
     yield { block, offsets: found.offsets, columns, mean, shape };
   }
 }

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { checkOptions } from "../base/arguments.js";
 import { checkChoice, checkNumber, DdscError, wrongType } from "../base/errors.js";
 import { FOLDS } from "../counts/folds.js";
@@ -113,7 +114,11 @@ export async function imputeFile(options: ImputeFileOptions): Promise<Imputation
           X: replaceX ? layerRows("denoised", cells, least, isPredicted) : counts,
         };
         if (replaceX) given["layers/counts"] = counts;
-        for (const layer of own) given[`layers/${layer}`] = layerRows(layer, cells, least, isPredicted);
+        for (const layer of own) {
+          // Each takes milliseconds of this thread: others have their turn between them.
+          await setImmediate();
+          given[`layers/${layer}`] = layerRows(layer, cells, least, isPredicted);
+        }
         yield given;
         done += cells.block.rows.length;
         onProgress?.(done, cellCount);
