@@ -179,6 +179,7 @@ interface AddonDenoiser {
     step: number,
     recompute: boolean,
     cancellation: Cancellation | null,
+    communicator: AddonCommunicator | null,
   ): Promise<NativeLoss>;
   evaluate(input: AnyNativeLossInput, cancellation: Cancellation | null): Promise<NativeLoss>;
   sumGradient(communicator: AddonCommunicator): Promise<void>;
@@ -347,6 +348,9 @@ export class NativeDenoiser implements Disposable {
    * named by (dropoutSeed, step, cell). `recompute` (default false): a block's activations are not kept from forward
    * to backward but computed again there: the same bits in less memory and more time. A staged batch is used up,
    * whatever comes of the call.
+   *
+   * `communicator`, of a step's last micro-batch: the gradient of a block begins to be summed over all ranks as soon as it is final, while
+   * backward goes on. `sumGradient` must be the next call of this model and of the communicator, whatever comes of this one.
    */
   async accumulate(
     input: AnyNativeLossInput | StagedBatch,
@@ -355,15 +359,25 @@ export class NativeDenoiser implements Disposable {
       readonly dropoutSeed: number;
       readonly step: number;
       readonly recompute?: boolean;
+      readonly communicator?: NativeCommunicator | undefined;
     },
     signal?: AbortSignal,
   ): Promise<NativeLoss> {
     const { gradientScale, dropoutSeed, step, recompute = false } = options;
+    const communicator = options.communicator?.handle ?? null;
     const staged = input instanceof StagedBatch ? input : undefined;
     try {
       return await this.#run((cancellation) => {
         const given = staged?.handle ?? (input as AnyNativeLossInput);
-        return this.#native.accumulate(given, gradientScale, dropoutSeed, step, recompute, cancellation);
+        return this.#native.accumulate(
+          given,
+          gradientScale,
+          dropoutSeed,
+          step,
+          recompute,
+          cancellation,
+          communicator,
+        );
       }, signal);
     } finally {
       staged?.[Symbol.dispose]();
@@ -377,7 +391,7 @@ export class NativeDenoiser implements Disposable {
 
   /**
    * Replaces the gradient by the sum of all ranks' gradients: float32, in an order that hangs on nothing but the number of ranks,
-   * the same bits on every rank. Throws as `NativeCommunicator.gather`; the gradient is then good for nothing.
+   * the same bits on every rank; what `accumulate` has begun is finished. Throws as `NativeCommunicator.gather`; the gradient is then good for nothing.
    */
   sumGradient(communicator: NativeCommunicator): Promise<void> {
     return this.#run(() => this.#native.sumGradient(communicator.handle));

@@ -93,17 +93,19 @@ export async function trainStep(
   let ahead = staged;
   try {
     for (const [i, input] of inputs.entries()) {
-      const loss = native.accumulate(ahead ?? input, common, signal);
-      // A GPU gets the next batch while it works on this one.
       const next = inputs[i + 1];
+      const communicator = next === undefined ? cluster.communicator : undefined;
+      const loss = native.accumulate(ahead ?? input, { ...common, communicator }, signal);
+      // A GPU gets the next batch while it works on this one.
       ahead = next && native.stage(next);
       if (next === undefined) options.stageNext?.();
       sums = addLoss(sums, await loss);
     }
+    // Before all else that ranks tell one another: sums of the gradient are under way.
+    if (cluster.communicator !== undefined) await native.sumGradient(cluster.communicator);
     const all = await sumOverRanks(cluster, { ...sums, constant, tokens });
     const loss = (all.loss + all.meanLoss + all.constant) / divisor;
     if (!Number.isFinite(loss)) throw notFinite("loss", loss, step);
-    if (cluster.communicator !== undefined) await native.sumGradient(cluster.communicator);
     const { beta1, beta2, epsilon, weightDecay, clip: maxNorm } = settings;
     const emaDecay = Math.min(settings.ema, (1 + step) / (10 + step));
     const stateRate = settings.queries?.stateRate ?? 1;

@@ -10,6 +10,20 @@ namespace ddsc::addon {
 
 namespace {
 
+/// While it lives, blocks' gradients are summed over the ranks as soon as they are final.
+class SummedAsItGoes {
+ public:
+  SummedAsItGoes(Model& model, const std::shared_ptr<cluster::GradientSum>& sum) : model_(model) {
+    if (sum != nullptr) model_.onBlockDone([&model, sum] { sum->begin(model.parameters()); });
+  }
+  ~SummedAsItGoes() { model_.onBlockDone({}); }
+  SummedAsItGoes(const SummedAsItGoes&) = delete;
+  SummedAsItGoes& operator=(const SummedAsItGoes&) = delete;
+
+ private:
+  Model& model_;
+};
+
 Napi::Value lossObject(Napi::Env env, LossSums& sums) {
   Napi::Object result = Napi::Object::New(env);
   result.Set("loss", sums.loss);
@@ -144,15 +158,19 @@ Napi::Value DenoiserObject::accumulate(const Napi::CallbackInfo& info) {
                                 argument(info, 3, "step").natural()};
     const Activations kept = activations(argument(info, 4, "recompute"));
     Cancellation cancellation = cancellationOf(argument(info, 5, "cancellation"));
+    if (const Field communicator = argument(info, 6, "communicator"); !communicator.missing())
+      gradientSum_ = std::make_shared<cluster::GradientSum>(CommunicatorObject::from(communicator.value));
     const Field given = argument(info, 0, "input");
     StagedObject* const staged = StagedObject::from(given.value);
     if (staged == nullptr) {
-      auto work = [=, input = lossInput(given)](Model& m) {
+      auto work = [=, input = lossInput(given), sum = gradientSum_](Model& m) {
+        const SummedAsItGoes summed(m, sum);
         return m.accumulate(input, scale, dropout, kept);
       };
       return thread().start(info.Env(), std::move(work), lossObject, std::move(cancellation));
     }
-    auto work = [=, batch = staged->take(thread()), own = &thread()](Model& m) {
+    auto work = [=, batch = staged->take(thread()), own = &thread(), sum = gradientSum_](Model& m) {
+      const SummedAsItGoes summed(m, sum);
       if (batch->failure) std::rethrow_exception(batch->failure);
       PendingLoss loss = m.start(*std::move(batch->loss), scale, dropout, kept);
       own->runQueuedBeside();
@@ -172,9 +190,12 @@ Napi::Value DenoiserObject::evaluate(const Napi::CallbackInfo& info) {
 
 Napi::Value DenoiserObject::sumGradient(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    auto work = [communicator = CommunicatorObject::from(argument(info, 0, "communicator").value)](Model& m) {
-      m.parameters().changeGradient(cluster::Communicator::kBucket,
-                                    [&](const auto& part) { communicator->sum(part); });
+    auto sum = std::exchange(gradientSum_, nullptr);
+    if (sum == nullptr)
+      sum = std::make_shared<cluster::GradientSum>(
+          CommunicatorObject::from(argument(info, 0, "communicator").value));
+    auto work = [sum](Model& m) {
+      sum->finish(m.parameters());
       return Nothing{};
     };
     return thread().start(info.Env(), std::move(work), undefined);

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "addon/model_thread.h"
+#include "cluster/gradient_sum.h"
 #include "ops/profile.h"
 
 namespace ddsc::addon {
@@ -42,7 +43,8 @@ class DenoiserObject final : public Napi::ObjectWrap<DenoiserObject> {
   Model& model() const { return thread().model(); }
 
   std::shared_ptr<ModelThread> thread_;
-  ProfilingBackend* profiler_ = nullptr;  // the model's backend, where a profile was asked for
+  std::shared_ptr<cluster::GradientSum> gradientSum_;  // of the step under way, where ranks share it
+  ProfilingBackend* profiler_ = nullptr;               // the model's backend, where a profile was asked for
 };
 
 /// A batch that was handed to a model ahead of its turn. It does not keep the model.

@@ -106,8 +106,8 @@ std::vector<std::uint8_t> Communicator::broadcast(const std::vector<std::uint8_t
   return std::move(*received);
 }
 
-void Communicator::sum(const std::shared_ptr<std::vector<float>>& values) {
-  run([this, values] {
+std::function<void()> Communicator::startSum(const std::shared_ptr<std::vector<float>>& values) {
+  const auto call = start([this, values] {
     const auto size = static_cast<std::size_t>(size_);
     const auto bucket = static_cast<std::size_t>(kBucket);
     for (std::size_t at = 0; at < values->size(); at += bucket) {
@@ -131,6 +131,7 @@ void Communicator::sum(const std::shared_ptr<std::vector<float>>& values) {
       std::memcpy(mine, out, count * sizeof(float));
     }
   });
+  return [self = shared_from_this(), call] { self->wait(*call); };
 }
 
 void Communicator::giveUp(Error reason) {
@@ -152,10 +153,10 @@ void Communicator::leave() {
   });
 }
 
-void Communicator::run(Task task) {
+std::shared_ptr<Communicator::Call> Communicator::start(Task task) {
   const auto call = std::make_shared<Call>();
   call->task = std::move(task);
-  std::unique_lock lock(mutex_);
+  const std::lock_guard lock(mutex_);
   if (reason_) throw Error(*reason_);
   require(!left_, "CLUSTER_MPI", "the cluster was left");
   if (!started_) {
@@ -165,11 +166,16 @@ void Communicator::run(Task task) {
   }
   waiting_.push_back(call);
   changed_.notify_all();
+  return call;
+}
+
+void Communicator::wait(const Call& call) {
+  std::unique_lock lock(mutex_);
   // A little more than what the operations in the call have each, so that their own message comes first.
   const bool inTime = ended_.wait_for(lock, limit_ + std::chrono::seconds(5),
-                                      [&] { return call->done || reason_.has_value(); });
-  if (call->done) {
-    if (call->failure) std::rethrow_exception(call->failure);
+                                      [&] { return call.done || reason_.has_value(); });
+  if (call.done) {
+    if (call.failure) std::rethrow_exception(call.failure);
     return;
   }
   if (inTime) throw Error(*reason_);

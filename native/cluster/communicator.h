@@ -50,7 +50,9 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   /// Replaces values, as many on every rank, by their sums over all ranks: float32, added in the order of
   /// ranks by one of them, so that every rank has the same bits, whichever library and network carry them.
   /// Shared, as a call that is given up may still use them. Throws as `gather`.
-  void sum(const std::shared_ptr<std::vector<float>>& values);
+  void sum(const std::shared_ptr<std::vector<float>>& values) { startSum(values)(); }
+  /// Begins a sum and returns; the function waits for its end, once, and throws as `sum`.
+  std::function<void()> startSum(const std::shared_ptr<std::vector<float>>& values);
   /// Values that `sum` sends at a time, and is best given.
   static constexpr std::int64_t kBucket = std::int64_t{1} << 20;
 
@@ -71,7 +73,9 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
     std::exception_ptr failure;
   };
 
-  void run(Task task);
+  void run(Task task) { wait(*start(std::move(task))); }
+  std::shared_ptr<Call> start(Task task);
+  void wait(const Call& call);
   void loop();
   /// Waits for what was started.
   void finish();

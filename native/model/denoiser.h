@@ -1,5 +1,6 @@
 #pragma once
 #include <atomic>
+#include <functional>
 #include <vector>
 
 #include "model/batch.h"
@@ -45,7 +46,8 @@ struct DenoiserInput {
   double dropout = 0;                 // 0: none
   std::uint64_t dropoutSeed = 0, step = 0;
   const std::atomic<bool>* cancelled = nullptr;
-  CountInput counts;  // of a model of counts
+  const std::function<void()>* blockDone = nullptr;  // called where a block's gradients are final
+  CountInput counts;                                 // of a model of counts
 };
 
 /// One DiT block's activations. `tail*` hold the rows that go on: all of them, or in the last block those

@@ -107,6 +107,7 @@ void Denoiser::backward(const ParameterStore& p, const DenoiserInput& input, con
     projectBackward(i, p, input, s, attention, all.narrow, w);
     run("attention", NormModulateGradient{all.narrow, s.x, gain(b.norm1), bm.scale1, input.cells, s.mean1,
                                           s.rstd1, dx, p.gradientVector(b.norm1), dbm.shift1, dbm.scale1});
+    if (input.blockDone != nullptr) (*input.blockDone)();
   }
 
   backend_->run(EmbedGradient{dx, byToken, byGene, p.gradient(names.rankTable), p.gradient(names.geneTable)});

@@ -1,6 +1,7 @@
 #pragma once
 #include <array>
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -115,6 +116,10 @@ class Model : public std::enable_shared_from_this<Model> {
   /// do; null: they cannot be cancelled.
   void cancelBy(const std::atomic<bool>* flag) { cancelled_ = flag; }
 
+  /// Has `accumulate` call `done`, on the CPU, where the gradients of a block are final: of the last block
+  /// first, as `ParameterLayout::finalParts` has them. Empty: no longer.
+  void onBlockDone(std::function<void()> done) { blockDone_ = std::move(done); }
+
  private:
   friend class Prediction;
   friend class CountPrediction;
@@ -147,6 +152,7 @@ class Model : public std::enable_shared_from_this<Model> {
   std::array<InputSlot, 2> slots_;  // of the batch that the device works on, and of the one to come
   std::size_t nextSlot_ = 0;
   const std::atomic<bool>* cancelled_ = nullptr;
+  std::function<void()> blockDone_;
 };
 
 }  // namespace ddsc

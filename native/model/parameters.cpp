@@ -180,6 +180,18 @@ std::vector<const Parameter*> ParameterLayout::all() const {
   return list;
 }
 
+std::vector<FinalPart> ParameterLayout::finalParts() const {
+  std::vector<FinalPart> parts;
+  std::int64_t end = finalNorm.offset;
+  for (auto block = blocks.rbegin(); block != blocks.rend(); ++block) {
+    parts.push_back({block->norm1.offset, end});
+    end = block->norm1.offset;
+  }
+  parts.push_back({finalNorm.offset, size});
+  parts.push_back({0, end});
+  return parts;
+}
+
 ParameterStore::ParameterStore(Backend& backend, const DenoiserConfig& config, DType compute, bool trainable)
     : backend_(&backend), layout_(config), compute_(compute), trainable_(trainable) {
   const std::size_t bytes = static_cast<std::size_t>(layout_.size) * sizeof(float);
@@ -297,20 +309,6 @@ void ParameterStore::write(const std::string& name, std::int64_t offset, Span<co
   backend_->upload(to.as<float>() + offset, from.data, static_cast<std::size_t>(from.size) * sizeof(float));
   copyStale_ = emaCopyStale_ = true;
   ++version_;
-}
-
-void ParameterStore::changeGradient(std::int64_t size,
-                                    const std::function<void(const GradientPart&)>& change) {
-  require(trainable_, "MODEL_BUFFER", "this model was opened for inference and holds no gradient");
-  const auto part = std::make_shared<std::vector<float>>();
-  for (std::int64_t at = 0; at < layout_.size; at += size) {
-    part->resize(static_cast<std::size_t>(std::min(size, layout_.size - at)));
-    const std::size_t bytes = part->size() * sizeof(float);
-    float* const own = gradient_.as<float>() + at;
-    backend_->download(part->data(), own, bytes);
-    change(part);
-    backend_->upload(own, part->data(), bytes);
-  }
 }
 
 void ParameterStore::prepare(WeightSource source) {

@@ -38,6 +38,11 @@ struct NumberMap {
   Parameter in, inBias, out, outBias;
 };
 
+/// A part of the flat buffers, in floats.
+struct FinalPart {
+  std::int64_t begin, end;
+};
+
 /// Names, shapes and places of all parameters. The modulation layers of all blocks and of the head stand end
 /// to end, so that one linear computes the modulation of the whole network.
 struct ParameterLayout {
@@ -68,6 +73,9 @@ struct ParameterLayout {
 
   /// Every named parameter once, in the order of the published state dict.
   std::vector<const Parameter*> all() const;
+  /// The whole buffer in parts, in the order in which backward has their gradients: the blocks, the last of
+  /// them first, and what is left.
+  std::vector<FinalPart> finalParts() const;
 
  private:
   void placeCounts(const DenoiserConfig& config, Placer& placer);
@@ -122,11 +130,6 @@ class ParameterStore {
   /// Flat buffers by name: weights, ema, firstMoment, secondMoment, gradient. Throws Error MODEL_BUFFER.
   void read(const std::string& buffer, std::int64_t offset, Span<float> to);
   void write(const std::string& buffer, std::int64_t offset, Span<const float> from);
-
-  /// Hands the gradient to `change`, so many floats at a time, and takes what becomes of them. They are in
-  /// the host's memory, the same each time, and may be kept.
-  using GradientPart = std::shared_ptr<std::vector<float>>;
-  void changeGradient(std::int64_t size, const std::function<void(const GradientPart&)>& change);
 
   /// Names the contents of the weights, the moving average and their compute copies: another number whenever
   /// any of them may have changed. Never 0.

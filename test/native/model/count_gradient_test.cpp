@@ -1,6 +1,8 @@
 // Gradients of a model of counts: slopes of its loss, however they are made.
 #include <algorithm>
 #include <cmath>
+#include <span>
+#include <vector>
 
 #include "model/model.h"
 #include "test/native/harness.h"
@@ -125,6 +127,36 @@ DDSC_TEST("micro-batches of counts add up to the gradient of the whole batch") {
   checkClose(first.loss + second.loss, expected.loss, 1e-6 * expected.loss);
   checkEqual(first.maskedTokens + second.maskedTokens, expected.maskedTokens);
   checkRelative(buffer(*apart, "gradient"), buffer(*together, "gradient"), 1e-5);
+}
+
+DDSC_TEST("where a block is done, its part of the gradient is final; the parts are the whole of it, once") {
+  if (onGpu()) skip("for the CPU: a GPU is not told");
+  const auto checkFinal = [](Model& model, const AnyLossInput& input) {
+    const std::vector<FinalPart> parts = model.parameters().layout().finalParts();
+    std::vector<std::vector<float>> seen;
+    model.onBlockDone([&] {
+      const FinalPart part = parts.at(seen.size());
+      std::vector<float>& values = seen.emplace_back(static_cast<std::size_t>(part.end - part.begin));
+      model.parameters().read("gradient", part.begin, {values.data(), part.end - part.begin});
+    });
+    model.accumulate(input, 1.0, {});
+    model.onBlockDone({});
+    checkEqual(seen.size(), static_cast<std::size_t>(model.config().blocks));
+    const std::vector<float> whole = buffer(model, "gradient");
+    for (std::size_t i = 0; i < seen.size(); ++i)
+      checkSameBits(seen[i],
+                    std::span(whole).subspan(static_cast<std::size_t>(parts[i].begin), seen[i].size()));
+    check(std::any_of(seen[0].begin(), seen[0].end(), [](float value) { return value != 0; }), "all zeros");
+    std::vector<int> covered(whole.size());
+    for (const FinalPart& part : parts)
+      for (std::int64_t i = part.begin; i < part.end; ++i) ++covered.at(static_cast<std::size_t>(i));
+    check(std::all_of(covered.begin(), covered.end(), [](int times) { return times == 1; }),
+          "gap or overlap");
+  };
+  for (const DenoiserConfig& config : {countConfig(), plainCountConfig()})
+    checkFinal(*countModel(config), countInput(fewUnlikeCells(), config));
+  const DenoiserConfig ranks = smallConfig();
+  checkFinal(*randomModel(ranks), lossInput(cells({5, 9, 3}, ranks)));
 }
 
 DDSC_TEST("a training step of a count model gives the same bits for any number of threads") {
