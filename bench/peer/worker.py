@@ -93,16 +93,21 @@ def answer(line):
     print(json.dumps(line), flush=True)
 
 
-subject = None
-for request in map(json.loads, sys.stdin):
-    try:
-        if "open" in request:
-            subject = None  # Gives its memory back first.
-            subject = Subject(request["open"])
-            answer({"peer": f"PyTorch {torch.__version__}"})
-        else:
-            start = time.perf_counter()
-            evaluations = subject.run()
-            answer({"seconds": time.perf_counter() - start, "evaluations": evaluations})
-    except Exception as error:  # Whatever it is, the other side says it and ends.
-        answer({"error": f"{type(error).__name__}: {error}".splitlines()[0]})
+def serve():
+    subject = None
+    for request in map(json.loads, sys.stdin):
+        try:
+            if "open" in request:
+                subject = None  # Gives its memory back first.
+                subject = Subject(request["open"])
+                answer({"peer": f"PyTorch {torch.__version__}"})
+            else:
+                start = time.perf_counter()
+                evaluations = subject.run()
+                answer({"seconds": time.perf_counter() - start, "evaluations": evaluations})
+        except Exception as error:  # Whatever it is, the other side says it and ends.
+            answer({"error": f"{type(error).__name__}: {error}".splitlines()[0]})
+
+
+if __name__ == "__main__":
+    serve()
