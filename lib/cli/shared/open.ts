@@ -1,4 +1,5 @@
 import { isUrl } from "../../data/io/content.js";
+import { isS3 } from "../../data/io/s3/address.js";
 import { openCells } from "../../data/open/open_cells.js";
 import { rowsWhere } from "../../data/select/where.js";
 import type { CellSource } from "../../data/sources/source.js";
@@ -62,7 +63,9 @@ export async function openSelected(
 }
 
 async function splitPaths(path: string): Promise<string | string[]> {
-  if (!path.includes(",") || isUrl(path) || (await exists(path))) return path;
+  // A key or an address may hold commas, but no further address.
+  if (isUrl(path)) return isS3(path) ? path.split(/,(?=(?:s3|https?):\/\/)/i) : path;
+  if (!path.includes(",") || (await exists(path))) return path;
   // Braces of a pattern may hold commas.
   return path.split(/,(?![^{]*\})/);
 }

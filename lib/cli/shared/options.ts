@@ -12,7 +12,10 @@ export const USUAL_PORT = -1;
  */
 export const OPTIONS = {
   // Files and folders.
-  data: text("FILE", "cells: a file, folder, address or pattern of any format; several separated by commas"),
+  data: text(
+    "FILE",
+    "cells: a file, folder, address (https, s3) or pattern of any format; several separated by commas",
+  ),
   model: text("DIR", "a trained run: the folder given to `ddsc train --out`"),
   out: text("PATH", "where the result goes"),
   layer: text("NAME", "read layers/NAME instead of X", { defaultText: "X" }),

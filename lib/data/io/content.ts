@@ -27,7 +27,7 @@ const HEAD_BYTES = 4096;
 const HDF5_SIGNATURE = Buffer.from("\x89HDF\r\n\x1a\n", "latin1");
 /** HDF5 allows a block of the user's own first: the signature is at 0, 512, 1024, 2048, ... */
 const LAST_USER_BLOCK = 1 << 20;
-const URL_SCHEME = /^https?:\/\//i;
+const URL_SCHEME = /^(?:https?|s3):\/\//i;
 
 /** What files begin with, to say what was found where no format fits. */
 const KNOWN: readonly (readonly [Buffer, string])[] = [
@@ -40,7 +40,7 @@ const KNOWN: readonly (readonly [Buffer, string])[] = [
   [Buffer.from("{"), "JSON text"],
 ];
 
-/** Whether a path is an http(s) address. */
+/** Whether a path is an address: http(s) or S3. */
 export function isUrl(path: string): boolean {
   return URL_SCHEME.test(path);
 }

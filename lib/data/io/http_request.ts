@@ -115,7 +115,8 @@ function decoded(text: string): string {
   }
 }
 
-async function fetched(url: URL, init: RequestInit, name: string): Promise<Response> {
+/** As `fetch`. Throws as `ask`. */
+export async function fetched(url: URL, init: RequestInit, name: string): Promise<Response> {
   try {
     return await fetch(url, init);
   } catch (error) {

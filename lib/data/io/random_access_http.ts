@@ -1,20 +1,11 @@
-import { setTimeout as wait } from "node:timers/promises";
 import { DdscError } from "../../base/errors.js";
-import { fullAddress, isHidden, publicAddress } from "./addresses.js";
-import { ask, connectionError, ProgressWatch, Transient } from "./http_request.js";
+import { isHidden } from "./addresses.js";
+import { type Place, webPlace } from "./http_place.js";
+import { type ProgressWatch, Transient } from "./http_request.js";
+import { allHttpOptions, busyError, type HttpOptions, repeat, watched } from "./http_tries.js";
 import { checkRange, closedError, type RandomAccess } from "./random_access.js";
-
-/** How an address is read. */
-export interface HttpOptions {
-  /** Tries of one range in all; default 6. */
-  readonly tries?: number;
-  /** Pause before the second try, doubled before each further one and varied by up to a half; default 250 ms, at most 10 s. */
-  readonly pauseMs?: number;
-  /** Within so long `leastBytes` have to come, or the rest of an answer; default 30 s. */
-  readonly timeoutMs?: number;
-  /** See `timeoutMs`; default 16,384. */
-  readonly leastBytes?: number;
-}
+import { isS3 } from "./s3/address.js";
+import { s3Place } from "./s3/place.js";
 
 /** What is known of the file after the first answer. */
 interface Identity {
@@ -23,13 +14,11 @@ interface Identity {
   readonly modified: string | null;
 }
 
-const LONGEST_PAUSE = 10_000;
-/** A server that asks for a longer pause than this is not waited for. */
-const LONGEST_WAIT = 120_000;
-const TRANSIENT_STATUS = new Set([408, 425, 429, 500, 502, 503, 504]);
+/** Read with the first answer: what tells formats apart. */
+const HEAD_BYTES = 8;
 
 /**
- * A file behind an http(s) address, read by range requests. A dropped connection, an answer that comes too slowly, that is
+ * A file behind an http(s) address, or an object of S3, read by range requests. A dropped connection, an answer that comes too slowly, that is
  * busy (408, 425, 429, 5xx) or shorter than promised is tried again after a while; nothing else is. An answer must be exactly
  * the range asked for (206 with its Content-Range) of the file that was opened (same length, ETag and date). A few redirects are
  * followed; `notes` says to which other hosts. `name` has neither password nor signature of the address.
@@ -42,10 +31,12 @@ export class HttpFile implements RandomAccess {
   readonly notes: readonly string[];
   readonly #place: Place;
   readonly #identity: Identity;
+  /** The file's first bytes. */
+  readonly #head: Uint8Array;
   readonly #options: Required<HttpOptions>;
   #closed = false;
 
-  private constructor(place: Place, identity: Identity, options: Required<HttpOptions>) {
+  private constructor(place: Place, identity: Identity, head: Uint8Array, options: Required<HttpOptions>) {
     this.name = place.name;
     this.notes = Array.from(
       place.hosts,
@@ -54,32 +45,40 @@ export class HttpFile implements RandomAccess {
     this.#place = place;
     this.size = identity.size;
     this.#identity = identity;
+    this.#head = head;
     this.#options = options;
   }
 
+  /** What tells this version of the file from later ones; undefined where the server says nothing that does. */
+  get version(): string | undefined {
+    const { etag, modified, size } = this.#identity;
+    return etag === null && modified === null ? undefined : JSON.stringify([size, etag, modified]);
+  }
+
   /**
-   * Asks for the first byte, which tells the length. Throws `DATA_NOT_FOUND` (404, 410), `DATA_UNREADABLE` (403, other
-   * refusals, redirects that are not followed, no connection), `DATA_NO_RANGES` where the server does not answer ranges.
+   * Asks for the first bytes, which tells the length. Throws `DATA_NOT_FOUND` (404, 410), `DATA_ACCESS_DENIED` (401, 403),
+   * `DATA_UNREADABLE` (other refusals, redirects that are not followed, no connection), `DATA_NO_RANGES` where the server
+   * does not answer ranges.
    */
   static async open(url: string, options: HttpOptions = {}): Promise<HttpFile> {
-    const { tries = 6, pauseMs = 250, timeoutMs = 30_000, leastBytes = 16_384 } = options;
-    const all = { tries, pauseMs, timeoutMs, leastBytes };
-    const name = publicAddress(url);
-    const place: Place = { name, address: fullAddress(name), hosts: new Set() };
-    if (isHidden(place.address)) throw hiddenError(name);
-    const identity = await repeat(name, all, undefined, async () => {
-      const answer = await request(place, 0, 1, undefined, all, undefined);
+    const all = allHttpOptions(options);
+    const place = isS3(url) ? s3Place(url) : webPlace(url);
+    const { identity, head } = await repeat(place.name, all, undefined, async () => {
+      const answer = await request(place, 0, HEAD_BYTES, undefined, all, undefined);
+      const { status, total, body } = answer;
       // An empty file has no first byte.
-      if (answer.status === 416 && answer.total === 0) return { size: 0, etag: null, modified: null };
-      return identityOf(name, answer);
+      const isEmpty = status === 416 && total === 0;
+      const found = isEmpty ? { size: 0, etag: null, modified: null } : identityOf(place.name, answer);
+      return { identity: found, head: body };
     });
-    return new HttpFile(place, identity, all);
+    return new HttpFile(place, identity, head, all);
   }
 
   async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
     checkRange(this.name, this.size, offset, length);
     if (this.#closed) throw closedError(this.name);
     if (length === 0) return new Uint8Array(0);
+    if (offset + length <= this.#head.length) return this.#head.slice(offset, offset + length);
     return repeat(this.name, this.#options, signal, async () => {
       const answer = await request(this.#place, offset, length, this.#identity, this.#options, signal);
       return answer.body;
@@ -91,16 +90,6 @@ export class HttpFile implements RandomAccess {
   }
 }
 
-/** Where a file is. */
-interface Place {
-  /** For messages. */
-  readonly name: string;
-  /** In full. */
-  readonly address: string;
-  /** Other hosts that redirects have led to. */
-  readonly hosts: Set<string>;
-}
-
 interface Answer {
   readonly status: number;
   readonly total: number | undefined;
@@ -109,85 +98,38 @@ interface Answer {
   readonly body: Uint8Array;
 }
 
-/** Tries until an answer comes, pausing in between. */
-async function repeat<T>(
-  url: string,
-  options: Required<HttpOptions>,
-  signal: AbortSignal | undefined,
-  attempt: () => Promise<T>,
-): Promise<T> {
-  for (let tried = 1; ; tried++) {
-    signal?.throwIfAborted();
-    try {
-      return await attempt();
-    } catch (error) {
-      signal?.throwIfAborted();
-      if (!(error instanceof Transient)) throw error;
-      if (tried >= options.tries || (error.retryAfter ?? 0) > LONGEST_WAIT) {
-        throw new DdscError(
-          "DATA_UNREADABLE",
-          `${url}: cannot be read after ${tried} ${tried === 1 ? "try" : "tries"}: ${error.message}; check the address and the connection, then run again`,
-          { file: url },
-          { cause: error },
-        );
-      }
-      const pause = options.pauseMs * 2 ** (tried - 1) * (1 + Math.random() / 2);
-      const milliseconds = Math.max(Math.min(pause, LONGEST_PAUSE), error.retryAfter ?? 0);
-      await wait(milliseconds, undefined, signal === undefined ? {} : { signal });
-    }
-  }
-}
-
 /** One range request, its answer checked and read whole. */
-async function request(
-  { name: url, address, hosts }: Place,
+function request(
+  place: Place,
   offset: number,
   length: number,
   identity: Identity | undefined,
   options: Required<HttpOptions>,
   signal: AbortSignal | undefined,
 ): Promise<Answer> {
-  const stop = new AbortController();
-  const cancel = (): void => stop.abort();
-  signal?.addEventListener("abort", cancel, { once: true });
-  const clock = new ProgressWatch(options.leastBytes, options.timeoutMs, cancel);
-  try {
-    const headers: Record<string, string> = {
-      range: `bytes=${offset}-${offset + length - 1}`,
-      // A compressed answer would have other bytes at other places.
-      "accept-encoding": "identity",
-    };
-    const response = await ask({
-      address,
-      name: url,
-      headers,
-      signal: stop.signal,
-      onOtherHost: (host) => hosts.add(host),
-    });
+  const { name } = place;
+  const headers = {
+    range: `bytes=${offset}-${offset + length - 1}`,
+    // A compressed answer would have other bytes at other places.
+    "accept-encoding": "identity",
+  };
+  return watched(name, options, signal, async (stop, clock) => {
+    const response = await place.ask(headers, stop);
     clock.begin();
     const range = contentRange(response.headers.get("content-range"));
     const etag = response.headers.get("etag");
     const modified = response.headers.get("last-modified");
-    if (response.status !== 206) {
+    if (response.status === 416 && identity === undefined) {
       await response.body?.cancel();
-      if (response.status === 416 && identity === undefined)
-        return { status: 416, total: range?.total, etag, modified, body: new Uint8Array(0) };
-      throw refused(url, response.status, response.headers.get("retry-after"), identity);
+      return { status: 416, total: range?.total, etag, modified, body: new Uint8Array(0) };
     }
-    const total = checkAnswer(url, range, offset, length, identity);
-    if (identity !== undefined) checkSame(url, { size: total ?? identity.size, etag, modified }, identity);
+    if (response.status !== 206) throw (await place.refusal(response)) ?? refused(name, response, identity);
+    const total = checkAnswer(name, range, offset, length, identity);
+    if (identity !== undefined) checkSame(name, { size: total ?? identity.size, etag, modified }, identity);
     const expected = total === undefined ? length : Math.min(length, total - offset);
     const body = await readBody(response, expected, clock);
     return { status: 206, total, etag, modified, body };
-  } catch (error) {
-    if (error instanceof DdscError || error instanceof Transient) throw error;
-    if (!clock.fired) throw connectionError(url, error);
-    const slow = `fewer than ${options.leastBytes} bytes within ${options.timeoutMs / 1000} s`;
-    throw new Transient(slow, undefined, { cause: error });
-  } finally {
-    clock.stop();
-    signal?.removeEventListener("abort", cancel);
-  }
+  });
 }
 
 /** Reads exactly `length` bytes; a shorter or longer body is a failed try. */
@@ -267,18 +209,10 @@ function checkSame(url: string, now: Identity, before: Identity): void {
 }
 
 /** The error for an answer that is no range. */
-function refused(
-  url: string,
-  status: number,
-  retryAfter: string | null,
-  identity: Identity | undefined,
-): Error {
-  if (TRANSIENT_STATUS.has(status)) {
-    const pause = pauseAsked(retryAfter);
-    const asked =
-      pause === undefined || pause <= LONGEST_WAIT ? "" : ` and asks to wait ${Math.ceil(pause / 1000)} s`;
-    return new Transient(`the server answered ${status}${asked}`, pause);
-  }
+function refused(url: string, response: Response, identity: Identity | undefined): Error {
+  const busy = busyError(response);
+  if (busy !== undefined) return busy;
+  const { status } = response;
   const place = { file: url };
   if (status === 404 || status === 410)
     return new DdscError("DATA_NOT_FOUND", `${url}: the server answered ${status}; check the address`, place);
@@ -295,26 +229,11 @@ function refused(
       place,
     );
   }
-  return new DdscError(
-    "DATA_UNREADABLE",
-    `${url}: the server answered ${status}; check the address and whether it may be read without signing in`,
-    place,
-  );
-}
-
-/** Milliseconds of a Retry-After header: seconds, or a date. */
-function pauseAsked(header: string | null): number | undefined {
-  if (header === null) return undefined;
-  const seconds = Number(header);
-  const milliseconds = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(header) - Date.now();
-  return milliseconds >= 0 ? milliseconds : undefined;
-}
-
-/** The error for an address out of a record. */
-function hiddenError(name: string): DdscError {
-  return new DdscError(
-    "DATA_UNREADABLE",
-    `${name}: password, signature or token of this address are not recorded; give the address in full`,
-    { file: name },
-  );
+  if (status === 401 || status === 403) {
+    const remedy = isHidden(url)
+      ? "its signature, token or password may have expired or be another's: get a new one"
+      : "check the address and whether it may be read without signing in";
+    return new DdscError("DATA_ACCESS_DENIED", `${url}: the server answered ${status}; ${remedy}`, place);
+  }
+  return new DdscError("DATA_UNREADABLE", `${url}: the server answered ${status}; check the address`, place);
 }

@@ -5,6 +5,8 @@ import type { Content } from "../io/content.js";
 import { describeContent, isUrl, readContent } from "../io/content.js";
 import { mapFewAtOnce } from "../io/few_at_once.js";
 import { expandGlob, isGlob } from "../io/glob.js";
+import { isS3 } from "../io/s3/address.js";
+import { expandS3 } from "../io/s3/pattern.js";
 import type { OpenOptions } from "../sources/cells.js";
 import type { CellFormat } from "../sources/format.js";
 import { formats } from "./formats.js";
@@ -25,23 +27,28 @@ type Folder = Extract<Content, { kind: "folder" }>;
  * is itself, whatever its characters. Throws `DATA_NOT_FOUND`.
  */
 export async function expandPath(path: string): Promise<string[]> {
+  const paths = isS3(path) ? await expandS3(path) : await expandLocal(path);
+  if (paths.length === 0) {
+    const what = isS3(path) ? "no object of the bucket" : "no file";
+    throw new DdscError(
+      "DATA_NOT_FOUND",
+      `${path}: ${what} fits this pattern; check it, and quote it for the shell`,
+      { file: path },
+    );
+  }
+  if (paths.length === 1 && paths[0] === path) return paths;
+  const cells = paths.filter((name) => !isCompanion(basename(name)));
+  // A pattern for nothing else means them: opening says what they are.
+  return cells.length > 0 ? cells : paths;
+}
+
+async function expandLocal(path: string): Promise<string[]> {
   if (isUrl(path) || !isGlob(path)) return [path];
   const isThere = await readContent(path).then(
     () => true,
     () => false,
   );
-  if (isThere) return [path];
-  const paths = await expandGlob(path);
-  if (paths.length === 0) {
-    throw new DdscError(
-      "DATA_NOT_FOUND",
-      `${path}: no file fits this pattern; check it, and quote it for the shell`,
-      { file: path },
-    );
-  }
-  const cells = paths.filter((name) => !isCompanion(basename(name)));
-  // A pattern for nothing else means them: opening says what they are.
-  return cells.length > 0 ? cells : paths;
+  return isThere ? [path] : expandGlob(path);
 }
 
 /**

@@ -4,9 +4,9 @@ import { openRandomAccess } from "../io/random_access_open.js";
 import { openParquet } from "../parquet/parquet.js";
 import type { CellFormat } from "../sources/format.js";
 
-/** Files behind http(s) addresses: those formats that are read by ranges, told apart by their first bytes. */
+/** Files behind http(s) addresses and objects of S3: those formats that are read by ranges, told apart by their first bytes. */
 export const remote: CellFormat = {
-  name: "Parquet or Arrow at an http(s) address",
+  name: "Parquet or Arrow at an http(s) or s3 address",
   onlyAddresses: true,
   matches: (content) => content.kind === "url",
   open: async (path, options) => {

@@ -6,6 +6,7 @@ import { parseJson } from "../../base/json.js";
 import { isUrl } from "../io/content.js";
 import type { RandomAccess } from "../io/random_access.js";
 import { openRandomAccess } from "../io/random_access_open.js";
+import { besideS3, isS3 } from "../io/s3/address.js";
 import { ParquetFile } from "../parquet/file.js";
 import { columnKind, readFlatColumn } from "../parquet/text.js";
 import { type Column, columnText, type Frame, takeRows } from "../sources/frame.js";
@@ -64,9 +65,19 @@ async function version(path: string): Promise<string> {
 
 /** The first place beside a file where there is a table. */
 async function findTable(path: string): Promise<string> {
+  const denied: string[] = [];
   for (const place of PLACES) {
-    const candidate = isUrl(path) ? new URL(place, path).href : join(dirname(path), place);
-    if (await exists(candidate)) return candidate;
+    const candidate = beside(path, place);
+    const found = await look(candidate);
+    if (found === "there") return candidate;
+    if (found === "denied") denied.push(candidate);
+  }
+  if (denied.length > 0) {
+    throw new DdscError(
+      "DATA_MISSING_GENES",
+      `${path}: holds gene tokens, but the table that names them may not be read, or is not there: ${denied.join(", ")}; pass its own address as geneTable`,
+      { file: path, argument: "geneTable" },
+    );
   }
   throw new DdscError(
     "DATA_MISSING_GENES",
@@ -75,12 +86,19 @@ async function findTable(path: string): Promise<string> {
   );
 }
 
-async function exists(path: string): Promise<boolean> {
+function beside(path: string, place: string): string {
+  if (isS3(path)) return besideS3(path, place);
+  return isUrl(path) ? new URL(place, path).href : join(dirname(path), place);
+}
+
+/** Whether there is a table. Services of objects deny what is not there to those that may not list. */
+async function look(path: string): Promise<"there" | "absent" | "denied"> {
   try {
     (await openRandomAccess(path)).close();
-    return true;
+    return "there";
   } catch (error) {
-    if (error instanceof DdscError && error.code === "DATA_NOT_FOUND") return false;
+    if (error instanceof DdscError && error.code === "DATA_NOT_FOUND") return "absent";
+    if (error instanceof DdscError && error.code === "DATA_ACCESS_DENIED") return "denied";
     throw error;
   }
 }

@@ -72,7 +72,7 @@ describe("a file behind an address", () => {
     expect(await file.read(4990, 10)).toEqual(bytes.slice(4990));
     expect(await file.read(17, 0)).toEqual(new Uint8Array(0));
     expect(server.requests.map((request) => request.split(" ")[1])).toEqual([
-      "bytes=0-0",
+      "bytes=0-7",
       "bytes=100-119",
       "bytes=4990-4999",
     ]);
@@ -92,7 +92,7 @@ describe("a file behind an address", () => {
   ] as const)("is read from a server that now and then %s", async (_, fault) => {
     const file = await HttpFile.open(server.url(), quick);
     // The next request, an even one, goes well; the one after it does not.
-    expect(await file.read(5, 3)).toEqual(bytes.slice(5, 8));
+    expect(await file.read(50, 3)).toEqual(bytes.slice(50, 53));
     server.fault = everySecond(fault);
     expect(await file.read(100, 20)).toEqual(bytes.slice(100, 120));
     expect(server.requests.length).toBe(4);
@@ -116,7 +116,9 @@ describe("a file behind an address", () => {
   it.each([
     [404, "DATA_NOT_FOUND"],
     [410, "DATA_NOT_FOUND"],
-    [403, "DATA_UNREADABLE"],
+    [403, "DATA_ACCESS_DENIED"],
+    [401, "DATA_ACCESS_DENIED"],
+    [400, "DATA_UNREADABLE"],
     [200, "DATA_NO_RANGES"],
   ] as const)("is refused at once where the server answers %d", async (status, code) => {
     server.fault = (_, response) => {
