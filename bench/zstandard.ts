@@ -32,11 +32,12 @@ interface Page {
 /** The pages of each column of each row group. */
 async function columnsOf(path: string): Promise<readonly Page[][]> {
   const file = await LocalFile.open(path);
-  const { rowGroups } = await readFooter(file);
+  const { leaves, rowGroups } = await readFooter(file);
   file.close();
   const bytes = readFileSync(path);
-  return rowGroups.flatMap(({ columns }) =>
-    columns.map((chunk) => {
+  return Array.from(rowGroups.rows).flatMap((_, group) =>
+    leaves.map((_leaf, column) => {
+      const chunk = rowGroups.column(group, column) ?? { offset: 0, bytes: 0 };
       const pages: Page[] = [];
       for (let at = chunk.offset; at < chunk.offset + chunk.bytes; ) {
         const { headerBytes, compressedBytes, uncompressedBytes } = parsePageHeader(bytes, at);

@@ -30,9 +30,10 @@ async function recompress(path: string, target: string): Promise<void> {
   const pieces: Uint8Array[] = [MAGIC];
   let offset = MAGIC.length;
   const groups: WrittenGroup[] = [];
-  for (const { rows, columns } of footer.rowGroups) {
+  for (const [group, rows] of footer.rowGroups.rows.entries()) {
     const written: WrittenGroup["columns"][number][] = [];
-    for (const chunk of columns) {
+    for (const leaf of footer.leaves.keys()) {
+      const chunk = footer.rowGroups.column(group, leaf) ?? { values: 0, offset: 0, bytes: 0 };
       const column = await recompressColumn(bytes.subarray(chunk.offset, chunk.offset + chunk.bytes));
       const length = column.pieces.reduce((sum, piece) => sum + piece.length, 0);
       const { dataOffset } = column;

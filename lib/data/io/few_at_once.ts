@@ -1,9 +1,22 @@
+import { isUrl } from "./content.js";
+
 /** Pieces of work that run at the same time. */
 const AT_ONCE = 16;
+/** The same where each waits for a network most of the time. */
+const REMOTE_AT_ONCE = 64;
+
+/** How many of these are opened at the same time. */
+export function atOnceOf(paths: readonly string[]): number {
+  return paths.some(isUrl) ? REMOTE_AT_ONCE : AT_ONCE;
+}
 
 /** The results of `work` on each item, in the order of the items, a few at the same time. Rejects as
  * the first that fails, but only when none is under way any more (p-map rejects while others go on, which leaves files open). */
-export async function mapFewAtOnce<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+export async function mapFewAtOnce<T, R>(
+  items: readonly T[],
+  work: (item: T) => Promise<R>,
+  atOnce = AT_ONCE,
+): Promise<R[]> {
   const results: R[] = [];
   const errors: unknown[] = [];
   const left = items.entries();
@@ -18,7 +31,7 @@ export async function mapFewAtOnce<T, R>(items: readonly T[], work: (item: T) =>
       if (errors.length > 0) return;
     }
   };
-  await Promise.all(Array.from({ length: Math.min(AT_ONCE, items.length) }, worker));
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
   if (errors.length > 0) throw errors[0];
   return results;
 }
@@ -27,14 +40,16 @@ export async function mapFewAtOnce<T, R>(items: readonly T[], work: (item: T) =>
 export async function openFewAtOnce<T, R extends Disposable>(
   items: readonly T[],
   open: (item: T) => Promise<R>,
+  atOnce = AT_ONCE,
 ): Promise<R[]> {
   const opened: R[] = [];
+  const openOne = async (item: T): Promise<R> => {
+    const one = await open(item);
+    opened.push(one);
+    return one;
+  };
   try {
-    return await mapFewAtOnce(items, async (item) => {
-      const one = await open(item);
-      opened.push(one);
-      return one;
-    });
+    return await mapFewAtOnce(items, openOne, atOnce);
   } catch (error) {
     for (const one of opened) one[Symbol.dispose]();
     throw error;

@@ -1,5 +1,5 @@
 import { wrongType } from "../../base/errors.js";
-import { openFewAtOnce } from "../io/few_at_once.js";
+import { atOnceOf, openFewAtOnce } from "../io/few_at_once.js";
 import type { OpenOptions } from "../sources/cells.js";
 import { openSharedCells } from "../sources/compact_source.js";
 import { ConcatenatedSource } from "../sources/concatenate.js";
@@ -44,7 +44,10 @@ export async function openSource(descriptor: SourceDescriptor): Promise<CellSour
       const whole = await openSource(descriptor.source);
       return subsetSource(whole, descriptor.rows, () => whole[Symbol.dispose]());
     }
-    case "concatenated":
-      return new ConcatenatedSource(await openFewAtOnce(descriptor.sources, openSource), descriptor.name);
+    case "concatenated": {
+      const { sources, name } = descriptor;
+      const paths = sources.flatMap((source) => (source.kind === "file" ? [source.path] : []));
+      return new ConcatenatedSource(await openFewAtOnce(sources, openSource, atOnceOf(paths)), name);
+    }
   }
 }

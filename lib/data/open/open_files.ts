@@ -1,6 +1,6 @@
 import { DdscError } from "../../base/errors.js";
 import { publicAddress } from "../io/addresses.js";
-import { mapFewAtOnce, openFewAtOnce } from "../io/few_at_once.js";
+import { atOnceOf, mapFewAtOnce, openFewAtOnce } from "../io/few_at_once.js";
 import type { OpenOptions } from "../sources/cells.js";
 import { ConcatenatedSource } from "../sources/concatenate.js";
 import type { CellSource } from "../sources/source.js";
@@ -30,7 +30,11 @@ export async function openPaths(given: readonly string[], asked: OpenOptions): P
     source.addNotes(notes);
     return source;
   }
-  const sources = await openFewAtOnce(found, ({ path, format }) => format.open(path, options));
+  const sources = await openFewAtOnce(
+    found,
+    ({ path, format }) => format.open(path, options),
+    atOnceOf(found.map(({ path }) => path)),
+  );
   try {
     const name =
       paths.length === 1 && paths[0] !== undefined ? paths[0] : `${first.path} and ${found.length - 1} more`;

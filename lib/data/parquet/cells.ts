@@ -23,7 +23,7 @@ const PART_ROWS = 2 ** 16;
 export function parquetParts(file: ParquetFile, valuesOf: (group: number) => number): ParquetParts {
   const bounds = [0];
   const groups: GroupRows[] = [];
-  for (const [group, { rows }] of file.footer.rowGroups.entries()) {
+  for (const [group, rows] of file.footer.rowGroups.rows.entries()) {
     const values = valuesOf(group);
     const byValues = values > GROUP_VALUES ? Math.ceil(values / PART_VALUES) : 1;
     const count = Math.min(rows, Math.max(byValues, Math.ceil(rows / PART_ROWS)));

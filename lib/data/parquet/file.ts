@@ -6,8 +6,9 @@ import { freeMemory } from "../../native/tokens.js";
 import { namedErrors } from "../io/inflate.js";
 import { corrupt, type RandomAccess } from "../io/random_access.js";
 import { checkCodec, inflatePage } from "./codecs.js";
-import { type ParquetColumnChunk, type ParquetFooter, type ParquetLeaf, readFooter } from "./footer.js";
+import { type ParquetFooter, type ParquetLeaf, readFooter } from "./footer.js";
 import { type ParquetPage, parsePageHeader } from "./pages.js";
+import type { ParquetColumnChunk } from "./row_groups.js";
 import { ThriftError } from "./thrift.js";
 
 /** Some rows of a row group. */
@@ -53,7 +54,8 @@ export class ParquetFile {
   readonly footer: ParquetFooter;
   readonly #file: RandomAccess;
   readonly #wholeColumn: number;
-  readonly #indexes = new LRUCache<string, Promise<PlacedPage[]>>({ max: KEPT_INDEXES });
+  /** Made where a column is not read whole: of thousands of files, most never need it. */
+  #indexes: LRUCache<string, Promise<PlacedPage[]>> | undefined;
 
   private constructor(file: RandomAccess, footer: ParquetFooter, options: ParquetFileOptions) {
     this.name = file.name;
@@ -82,7 +84,7 @@ export class ParquetFile {
    */
   async readColumn(leaf: number, wanted: GroupRows, signal?: AbortSignal): Promise<ColumnRows> {
     const { shape, chunk } = this.#find(leaf, wanted.group);
-    const all = wanted.first === 0 && wanted.count === this.footer.rowGroups[wanted.group]?.rows;
+    const all = wanted.first === 0 && wanted.count === this.footer.rowGroups.rows[wanted.group];
     if (all || chunk.bytes <= this.#wholeColumn) {
       const bytes = await this.#file.read(chunk.offset, chunk.bytes, signal);
       const read = await this.wholeColumn(leaf, wanted, bytes);
@@ -135,7 +137,7 @@ export class ParquetFile {
 
   #find(leaf: number, group: number): { shape: ParquetLeaf; chunk: ParquetColumnChunk } {
     const shape = this.footer.leaves[leaf];
-    const chunk = this.footer.rowGroups[group]?.columns[leaf];
+    const chunk = this.footer.rowGroups.column(group, leaf);
     if (shape === undefined || chunk === undefined)
       throw new DdscError("ARGUMENT_RANGE", `${this.name}: there is no column ${leaf} in row group ${group}`);
     checkCodec(this.name, chunk.codec);
@@ -168,11 +170,13 @@ export class ParquetFile {
 
   #index(leaf: number, group: number, signal: AbortSignal | undefined): Promise<PlacedPage[]> {
     const key = `${group}/${leaf}`;
-    const known = this.#indexes.get(key);
+    this.#indexes ??= new LRUCache({ max: KEPT_INDEXES });
+    const indexes = this.#indexes;
+    const known = indexes.get(key);
     if (known !== undefined) return known;
     const index = this.#makeIndex(leaf, group, signal);
-    this.#indexes.set(key, index);
-    index.catch(() => this.#indexes.delete(key));
+    indexes.set(key, index);
+    index.catch(() => indexes.delete(key));
     return index;
   }
 
@@ -206,7 +210,7 @@ export class ParquetFile {
       }
       at = bodyStart + page.compressedBytes;
     }
-    const expected = this.footer.rowGroups[group]?.rows ?? 0;
+    const expected = this.footer.rowGroups.rows[group] ?? 0;
     if (rows !== expected) throw this.#corrupt(`a column has ${rows} rows, its row group ${expected}`);
     return pages;
   }

@@ -1,5 +1,8 @@
+import { createHash } from "node:crypto";
+import { LRUCache } from "lru-cache";
 import { DdscError } from "../../base/errors.js";
 import { corrupt, type RandomAccess } from "../io/random_access.js";
+import { type ParquetColumnChunk, type ParquetRowGroup, RowGroups } from "./row_groups.js";
 import { ThriftError, ThriftReader } from "./thrift.js";
 
 /** Parquet's physical types, by number. */
@@ -28,30 +31,11 @@ export interface ParquetLeaf {
   readonly entryDefinition: number;
 }
 
-/** One column of a row group. */
-export interface ParquetColumnChunk {
-  /** Parquet's number of the codec. */
-  readonly codec: number;
-  /** Values, missing ones and empty lists included. */
-  readonly values: number;
-  /** Where its pages begin. */
-  readonly offset: number;
-  /** Length of all pages with their headers, bytes. */
-  readonly bytes: number;
-}
-
-/** Rows that lie together in the file. */
-export interface ParquetRowGroup {
-  readonly rows: number;
-  /** One an entry of `ParquetFooter.leaves`. */
-  readonly columns: readonly ParquetColumnChunk[];
-}
-
 /** What a file's end says of it. */
 export interface ParquetFooter {
   readonly rows: number;
   readonly leaves: readonly ParquetLeaf[];
-  readonly rowGroups: readonly ParquetRowGroup[];
+  readonly rowGroups: RowGroups;
 }
 
 const MAGIC = 0x31524150;
@@ -91,11 +75,29 @@ export async function readFooter(file: RandomAccess): Promise<ParquetFooter> {
       ? end.subarray(guess - TAIL - length, guess - TAIL)
       : await file.read(file.size - TAIL - length, length);
   try {
-    return checkFooter(file, parseFooter(bytes));
+    const { rows, leaves, rowGroups } = checkFooter(file, parseFooter(bytes));
+    return { rows, leaves: shared(leaves), rowGroups: new RowGroups(rowGroups, leaves.length) };
   } catch (error) {
     if (!(error instanceof ThriftError)) throw error;
     throw fail("DATA_CORRUPT", `its footer is damaged: ${error.message}; fetch or write it again`);
   }
+}
+
+/** As it is parsed. */
+interface ParsedFooter {
+  readonly rows: number;
+  readonly leaves: readonly ParquetLeaf[];
+  readonly rowGroups: readonly ParquetRowGroup[];
+}
+
+/** Schemas seen lately, by a hash: the files of a data set share one. */
+const schemas = new LRUCache<string, readonly ParquetLeaf[]>({ max: 4 });
+
+function shared(leaves: readonly ParquetLeaf[]): readonly ParquetLeaf[] {
+  const key = createHash("sha256").update(JSON.stringify(leaves)).digest("base64");
+  const known = schemas.get(key) ?? leaves;
+  schemas.set(key, known);
+  return known;
 }
 
 interface SchemaElement {
@@ -107,7 +109,7 @@ interface SchemaElement {
   otherType: boolean;
 }
 
-function parseFooter(bytes: Uint8Array): ParquetFooter {
+function parseFooter(bytes: Uint8Array): ParsedFooter {
   const reader = new ThriftReader(bytes);
   const elements: SchemaElement[] = [];
   const rowGroups: ParquetRowGroup[] = [];
@@ -222,7 +224,7 @@ function leavesOf(elements: readonly SchemaElement[]): ParquetLeaf[] {
   return leaves;
 }
 
-function checkFooter(file: RandomAccess, footer: ParquetFooter): ParquetFooter {
+function checkFooter(file: RandomAccess, footer: ParsedFooter): ParsedFooter {
   const { rows, leaves, rowGroups } = footer;
   const damaged = (what: string) => corrupt(file.name, what);
   if (rows < 0) throw damaged("its footer does not say how many rows there are");

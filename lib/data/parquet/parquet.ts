@@ -49,7 +49,7 @@ async function cellParts(file: ParquetFile, options: OpenOptions): Promise<FileP
   const lists = findLists(leaves);
   if (lists !== undefined) {
     const genes = await readTokenGenes(file.name, options.geneTable);
-    const parts = parquetParts(file, (group) => rowGroups[group]?.columns[lists.tokens]?.values ?? 0);
+    const parts = parquetParts(file, (group) => rowGroups.column(group, lists.tokens)?.values ?? 0);
     const flat = leaves.flatMap((leaf) => {
       const kind = columnKind(leaf);
       return kind === undefined ? [] : [{ name: leaf.path[0] ?? "", kind }];
@@ -74,7 +74,7 @@ async function cellParts(file: ParquetFile, options: OpenOptions): Promise<FileP
     );
   const names = genes.map((leaf) => leaves[leaf]?.path[0] ?? "");
   if (areTokenColumns(names)) throw geneTableError(file.name);
-  const parts = parquetParts(file, (group) => (rowGroups[group]?.rows ?? 0) * Math.sqrt(genes.length));
+  const parts = parquetParts(file, (group) => (rowGroups.rows[group] ?? 0) * Math.sqrt(genes.length));
   return {
     ...common,
     matrix: wideReader(file, parts, genes),

@@ -36,12 +36,11 @@ function* spans(
   group: number,
   leaves: readonly number[],
 ): Generator<number[], void, undefined> {
-  const chunks = file.footer.rowGroups[group]?.columns ?? [];
   let span: number[] = [];
   let start = 0;
   let end = -1;
   for (const leaf of leaves) {
-    const { offset = 0, bytes = 0 } = chunks[leaf] ?? {};
+    const { offset = 0, bytes = 0 } = file.footer.rowGroups.column(group, leaf) ?? {};
     if (span.length > 0 && (offset !== end || offset + bytes - start > SPAN_BYTES)) {
       yield span;
       span = [];
@@ -61,7 +60,7 @@ async function readSpan(
 ): Promise<ColumnRows[]> {
   if (leaves.length === 1) return [await file.readColumn(leaves[0] ?? 0, rows, signal)];
   const chunks = leaves.map(
-    (leaf) => file.footer.rowGroups[rows.group]?.columns[leaf] ?? { offset: 0, bytes: 0 },
+    (leaf) => file.footer.rowGroups.column(rows.group, leaf) ?? { offset: 0, bytes: 0 },
   );
   const start = chunks[0]?.offset ?? 0;
   const last = chunks.at(-1);

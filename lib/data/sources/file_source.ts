@@ -20,6 +20,8 @@ const PROBED_CELLS = 64;
 export interface RowReader {
   /** Rows in the order given, repeats allowed; every row number is in [0, rows). The caller may change the arrays. */
   read(rows: Int32Array, signal?: AbortSignal): Promise<RawRows> | RawRows;
+  /** Lets go of what is kept decoded. */
+  forget?(): void;
 }
 
 /** The table of cells of a file, read by rows; row numbers and names of columns have been checked. */
@@ -35,6 +37,8 @@ export interface CellTable {
     columns: readonly string[],
     rows: Int32Array | undefined,
   ): Promise<Frame["columns"]> | Frame["columns"];
+  /** Lets go of what is kept decoded. */
+  forget?(): void;
 }
 
 /** A table of cells that holds nothing but names, from `first` of `names` on; "row 17" and the like without names. */
@@ -112,7 +116,7 @@ export class FileSource implements CellSource {
       if (probed > 0 && (await isTransposed(source))) source.addNotes([TRANSPOSED]);
       return source;
     } catch (error) {
-      parts.close();
+      close(parts);
       throw error;
     }
   }
@@ -177,7 +181,7 @@ export class FileSource implements CellSource {
   [Symbol.dispose](): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#parts.close();
+    close(this.#parts);
   }
 
   #check(rows: Int32Array | undefined): void {
@@ -185,6 +189,12 @@ export class FileSource implements CellSource {
       throw new DdscError("DATA_CLOSED", `${this.name}: has been closed`, { file: this.name });
     if (rows !== undefined) checkRows(rows, this.cellCount, this.name);
   }
+}
+
+function close({ matrix, cells, close: release }: FileParts): void {
+  matrix.forget?.();
+  cells.forget?.();
+  release();
 }
 
 function checkGeneColumn(path: string, genes: Frame, { geneColumn }: OpenOptions): void {

@@ -7,6 +7,8 @@ export type PartReader = (part: number, signal?: AbortSignal) => Promise<RawRows
 
 /** Counts kept decoded, in entries of eight bytes: the part at hand, the one after it in a read, and some more of small parts. */
 const KEPT_COUNTS = 6_000_000;
+/** The same of all readers of a thread together: thousands of files may be open, of each of which some rows are read. */
+const ALL_KEPT_COUNTS = 4 * KEPT_COUNTS;
 
 /** A part that is being read, or has been. */
 interface KeptPart {
@@ -14,7 +16,44 @@ interface KeptPart {
   counts: number;
   /** Calls that wait for it. */
   waiting: number;
+  /** Lets go of it. */
+  forget(): void;
 }
+
+/** Parts that are kept together up to a number of counts. */
+class PartPool {
+  readonly #most: number;
+  /** The one used last at the end. */
+  readonly #parts = new Set<KeptPart>();
+  #counts = 0;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  add(part: KeptPart): void {
+    this.#parts.add(part);
+    this.#counts += part.counts;
+  }
+
+  delete(part: KeptPart): void {
+    if (this.#parts.delete(part)) this.#counts -= part.counts;
+  }
+
+  /** Lets go of what was used longest ago until the rest is small enough; `newest` stays, and what is being read. */
+  shrink(newest: KeptPart): void {
+    for (const part of this.#parts) {
+      if (this.#counts <= this.#most) return;
+      if (part !== newest && part.counts > 0) part.forget();
+    }
+  }
+
+  forgetAll(): void {
+    for (const part of this.#parts) part.forget();
+  }
+}
+
+const everyPart = new PartPool(ALL_KEPT_COUNTS);
 
 /**
  * Rows of a source that is decoded part by part. A part of which all rows are asked for at once is handed over as it is;
@@ -23,8 +62,9 @@ interface KeptPart {
 export class PartRowReader implements RowReader {
   readonly #bounds: Float64Array;
   readonly #readPart: PartReader;
-  /** Parts by number, the one used last at the end. */
+  /** Parts by number. */
   readonly #kept = new Map<number, KeptPart>();
+  readonly #pool = new PartPool(KEPT_COUNTS);
 
   constructor(bounds: Float64Array, readPart: PartReader) {
     this.#bounds = bounds;
@@ -52,36 +92,49 @@ export class PartRowReader implements RowReader {
     const raw = await entry.rows.finally(() => entry.waiting--);
     const isWhole = rows.length === raw.offsets.length - 1 && rows.every((row, i) => row === i);
     if (!isWhole || entry.waiting > 0 || this.#kept.get(part) !== entry) return gather(raw, rows);
-    this.#kept.delete(part);
+    entry.forget();
     return { ...raw, owned: true };
   }
 
   #part(part: number): KeptPart {
     const known = this.#kept.get(part);
-    this.#kept.delete(part);
-    const entry: KeptPart = known ?? { rows: this.#readPart(part), counts: 0, waiting: 0 };
-    this.#kept.set(part, entry);
+    const entry: KeptPart = known ?? {
+      rows: this.#readPart(part),
+      counts: 0,
+      waiting: 0,
+      forget: () => {
+        this.#pool.delete(entry);
+        everyPart.delete(entry);
+        if (this.#kept.get(part) === entry) this.#kept.delete(part);
+      },
+    };
+    known?.forget();
+    this.#keep(part, entry);
     if (known === undefined) {
       entry.rows.then(
         ({ columns }) => {
+          // Out of the pools and in again, which count.
+          if (this.#kept.get(part) !== entry) return;
+          entry.forget();
           entry.counts = columns.length;
-          this.#forget(part);
+          this.#keep(part, entry);
+          this.#pool.shrink(entry);
+          everyPart.shrink(entry);
         },
-        () => this.#kept.delete(part),
+        () => entry.forget(),
       );
     }
     return entry;
   }
 
-  /** Drops what was used longest ago until the rest is small enough; `newest` stays. */
-  #forget(newest: number): void {
-    let total = [...this.#kept.values()].reduce((sum, { counts }) => sum + counts, 0);
-    for (const [part, { counts }] of this.#kept) {
-      if (total <= KEPT_COUNTS) return;
-      if (part === newest || counts === 0) continue;
-      this.#kept.delete(part);
-      total -= counts;
-    }
+  #keep(part: number, entry: KeptPart): void {
+    this.#kept.set(part, entry);
+    this.#pool.add(entry);
+    everyPart.add(entry);
+  }
+
+  forget(): void {
+    this.#pool.forgetAll();
   }
 }
 

@@ -5,8 +5,13 @@ import type { CellTable } from "./file_source.js";
 import { type CategoricalColumn, type Column, columnText, takeRows } from "./frame.js";
 import { joinRows, rowRange } from "./parts.js";
 
-/** Columns of parts that are kept decoded: names of cells are asked for again and again. */
-const KEPT_COLUMNS = 16;
+/** Columns of parts that are kept decoded, and their values: names of cells are asked for again and again. */
+const KEPT_COLUMNS = 64;
+const KEPT_VALUES = 1 << 20;
+
+/** Of all tables of a thread together: thousands of files may be open. */
+const kept = new LRUCache<string, Promise<Column>>({ max: KEPT_COLUMNS, maxSize: KEPT_VALUES });
+let tables = 0;
 
 /** Rows of one part, and where they stand among the rows asked for. */
 export interface PartRows {
@@ -47,7 +52,7 @@ export class PartTable implements CellTable {
   readonly #bounds: Float64Array;
   readonly #idColumn: string | undefined;
   readonly #read: ColumnReader;
-  readonly #kept = new LRUCache<string, Promise<Column>>({ max: KEPT_COLUMNS });
+  readonly #number = tables++;
 
   /** @param idColumn the column of cell names, which is not in `columns`; undefined: cells are named by row */
   constructor(
@@ -92,13 +97,18 @@ export class PartTable implements CellTable {
     return result;
   }
 
+  forget(): void {
+    for (const key of [...kept.keys()]) if (key.startsWith(`${this.#number}/`)) kept.delete(key);
+  }
+
   #column(name: string, part: number): Promise<Column> {
-    const key = `${part}/${name}`;
-    const known = this.#kept.get(key);
+    const key = `${this.#number}/${part}/${name}`;
+    const known = kept.get(key);
     if (known !== undefined) return known;
     const column = this.#read(name, part);
-    this.#kept.set(key, column);
-    column.catch(() => this.#kept.delete(key));
+    const rows = (this.#bounds[part + 1] ?? 0) - (this.#bounds[part] ?? 0);
+    kept.set(key, column, { size: Math.max(1, rows) });
+    column.catch(() => kept.delete(key));
     return column;
   }
 }

@@ -38,6 +38,9 @@ const KEPT_TABLES = 4;
 /** Tables read lately, by name, length and date: the shards of a folder share one. */
 const kept = new LRUCache<string, Promise<TokenGenes>>({ max: KEPT_TABLES });
 
+/** Where the tables of folders at addresses were found lately. */
+const places = new LRUCache<string, Promise<string>>({ max: 64 });
+
 /** Whether columns of numbers with these names are those of a table of genes, which holds no cells. */
 export function areTokenColumns(names: readonly string[]): boolean {
   return names.every((name) => TOKEN_COLUMNS.includes(name));
@@ -48,7 +51,7 @@ export function areTokenColumns(names: readonly string[]): boolean {
  * `DATA_MISSING_GENES` where there is none, `DATA_MISSING_COLUMN`, `DATA_CORRUPT`, `DATA_FORMAT`, and what opening a file throws.
  */
 export async function readTokenGenes(path: string, geneTable: string | undefined): Promise<TokenGenes> {
-  const table = geneTable ?? (await findTable(path));
+  const table = geneTable ?? (await tableBeside(path));
   const key = isUrl(table) ? table : `${table}\n${await version(table)}`;
   const known = kept.get(key);
   if (known !== undefined) return known;
@@ -61,6 +64,18 @@ export async function readTokenGenes(path: string, geneTable: string | undefined
 async function version(path: string): Promise<string> {
   const found = await stat(path).catch(() => undefined);
   return `${found?.size} ${found?.mtimeMs}`;
+}
+
+/** As `findTable`; at addresses, where looking takes requests, once a folder. */
+function tableBeside(path: string): Promise<string> {
+  if (!isUrl(path)) return findTable(path);
+  const folder = beside(path, ".");
+  const known = places.get(folder);
+  if (known !== undefined) return known;
+  const table = findTable(path);
+  places.set(folder, table);
+  table.catch(() => places.delete(folder));
+  return table;
 }
 
 /** The first place beside a file where there is a table. */
@@ -123,7 +138,7 @@ async function readParquetTable(access: RandomAccess): Promise<TokenGenes> {
     const kind = columnKind(shape);
     if (kind === undefined || kind === "boolean") continue;
     const pieces: Column[] = [];
-    for (const [group, { rows }] of rowGroups.entries())
+    for (const [group, rows] of rowGroups.rows.entries())
       pieces.push(await readFlatColumn(file, leaf, { group, first: 0, count: rows }));
     columns.set(shape.path.join("."), pieces);
   }

@@ -20,7 +20,7 @@ async function readLists(file: ParquetFile, first: number, count: number): Promi
   // Rows of the file in rows of its row groups.
   const lists: number[][] = [];
   let start = 0;
-  for (const [group, { rows }] of file.footer.rowGroups.entries()) {
+  for (const [group, rows] of file.footer.rowGroups.rows.entries()) {
     const from = Math.max(first, start);
     const to = Math.min(first + count, start + rows);
     if (from < to) {
@@ -58,7 +58,7 @@ describe.each(["small_pages.parquet", "zstd_pages_v2.parquet", "gzip_plain.parqu
 describe("a Parquet file", () => {
   it("is refused where a page's contents do not fit its checksum", async () => {
     const file = await ParquetFile.open(await openRandomAccess(`${folder}lz4_checksums.parquet`));
-    const chunk = file.footer.rowGroups[0]!.columns[0]!;
+    const chunk = file.footer.rowGroups.column(0, 0)!;
     const bytes = await file.readBytes(chunk.offset, chunk.bytes);
     const damaged = bytes.slice();
     damaged[bytes.length - 1]! ^= 1;

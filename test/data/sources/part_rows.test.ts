@@ -57,6 +57,28 @@ describe("rows of a source in parts", () => {
     }
   });
 
+  it("stay decoded up to a bound for all readers together", async () => {
+    const counts = 5_900_000;
+    const part = { columns: new Int32Array(counts), values: new Float32Array(counts), checked: true };
+    const reads = new Array<number>(6).fill(0);
+    const readers = reads.map(
+      (_, i) =>
+        new PartRowReader(Float64Array.of(0, 2), async () => {
+          reads[i]!++;
+          return { ...part, offsets: Int32Array.of(0, 1, counts) };
+        }),
+    );
+    const row = Int32Array.of(0);
+    for (const reader of readers) await reader.read(row);
+    // The last four are kept: what is asked for again is the first.
+    for (const reader of [...readers].reverse()) await reader.read(row);
+    expect(reads).toEqual([2, 2, 1, 1, 1, 1]);
+    for (const reader of readers) reader.forget();
+    for (const reader of readers.slice(2)) await reader.read(row);
+    expect(reads).toEqual([2, 2, 2, 2, 2, 2]);
+    for (const reader of readers) reader.forget();
+  });
+
   it("are right for everyone who asks for the same part at the same time", async () => {
     const { reader, reads } = readerOf();
     const wanted = [[5, 6, 7, 8], [6], [5, 6, 7, 8], [8, 7]];

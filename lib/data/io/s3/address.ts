@@ -39,7 +39,8 @@ export function s3Address({ bucket, key }: S3Address): string {
 export function besideS3(address: string, place: string): string {
   const steps = address.replace(SCHEME, "").split("/").slice(0, -1);
   for (const step of place.split("/")) {
-    if (step !== "..") steps.push(step);
+    if (step === ".") steps.push("");
+    else if (step !== "..") steps.push(step);
     // Above the bucket there is nothing.
     else if (steps.length > 1) steps.pop();
   }

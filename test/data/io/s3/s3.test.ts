@@ -367,21 +367,34 @@ describe("cells in S3", () => {
     expect(source.cellCount).toBe(2 * expected.ids.length);
   });
 
+  it("take two requests a file and one look for the table of their genes, however many they are", async () => {
+    const address = (i: number) => `s3://many/set/${i}.parquet`;
+    for (let i = 0; i < 40; i++)
+      server.objects.set(`many/set/${i}.parquet`, readFileSync(`${folder}snappy.parquet`));
+    server.objects.set("many/set/gene_metadata.parquet", readFileSync(`${folder}gene_metadata.parquet`));
+    using source = await openCells("s3://many/set/[0-9]*.parquet");
+    expect(source.cellCount).toBe(40 * expected.ids.length);
+    const tables = server.requests.filter((request) => request.includes("gene_metadata"));
+    expect(server.requests.filter((request) => request.includes(address(7).slice(5)))).toHaveLength(2);
+    expect(tables.length).toBeLessThan(10);
+  });
+
   it("are read from Arrow, too", async () => {
     using source = await openCells("s3://data/set/stream.arrow");
     expect(await source.cellIds(Int32Array.from(expected.ids.keys()))).toEqual(expected.ids);
   });
 
   it("whose table of genes may not be read are an error that says so", async () => {
+    server.objects.set("closed/set/snappy.parquet", readFileSync(`${folder}snappy.parquet`));
     server.fault = (request, response) => {
       const isTable = /gene_metadata|vocab/.test(request.url ?? "");
       if (isTable) refuse(response, 403, "AccessDenied");
       return isTable;
     };
-    await expect(openCells("s3://data/set/snappy.parquet")).rejects.toMatchObject({
+    await expect(openCells("s3://closed/set/snappy.parquet")).rejects.toMatchObject({
       code: "DATA_MISSING_GENES",
       message: expect.stringMatching(
-        /may not be read, or is not there: s3:\/\/data\/set\/gene_metadata\.parquet/,
+        /may not be read, or is not there: s3:\/\/closed\/set\/gene_metadata\.parquet/,
       ),
     });
   });
