@@ -6,6 +6,8 @@ import { ask } from "./http_request.js";
 export interface Place {
   /** For messages. */
   readonly name: string;
+  /** Whose the name is, where it does not say so. */
+  readonly service?: string;
   /** Other hosts that redirects have led to. */
   readonly hosts: ReadonlySet<string>;
   /** The answer, whatever its status. */

@@ -8,6 +8,8 @@ export interface RandomAccess {
   readonly remote: boolean;
   /** What a reader should know of where the bytes come from. */
   readonly notes?: readonly string[];
+  /** Has what is to be known of later reads told to `tell`. */
+  onNote?(tell: (note: string) => void): void;
   /** Length in bytes; found when opened, and checked to stay so. */
   readonly size: number;
   /**

@@ -52,7 +52,13 @@ export class HttpFile implements RandomAccess {
   /** What tells this version of the file from later ones; undefined where the server says nothing that does. */
   get version(): string | undefined {
     const { etag, modified, size } = this.#identity;
-    return etag === null && modified === null ? undefined : JSON.stringify([size, etag, modified]);
+    const { service = "" } = this.#place;
+    return etag === null && modified === null ? undefined : JSON.stringify([service, size, etag, modified]);
+  }
+
+  /** Bytes at its beginning that are given without a request. */
+  get atHand(): number {
+    return this.#head.length;
   }
 
   /**

@@ -17,6 +17,7 @@ export const remote: CellFormat = {
       if (isParquet || isArrow(head)) {
         const source = await (isParquet ? openParquet(file, options) : openArrow(file, options));
         source.addNotes(file.notes ?? []);
+        file.onNote?.((note) => source.addNotes([note]));
         return source;
       }
       throw new DdscError(
