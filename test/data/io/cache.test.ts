@@ -1,4 +1,12 @@
-import { readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -88,6 +96,36 @@ describe("a file behind an address, with a cache", () => {
     expect(server.requests.length).toBe(asked + 2);
     await again.read(1000, 2 * BLOCK_BYTES);
     expect(server.requests.length).toBe(asked + 2);
+  });
+
+  it("is fetched once by all that need it at the same time", async () => {
+    const files = await Promise.all(
+      [1, 2, 3, 4].map(async () => {
+        const cache = await BlockCache.open(folder, 16 * 2 ** 20);
+        return new CachedFile(await HttpFile.open(server.url(), quick), cache);
+      }),
+    );
+    const opened = server.requests.length;
+    const read = await Promise.all(files.map((file) => file.read(1000, 3 * BLOCK_BYTES)));
+    for (const one of read) expectSame(one, bytes.subarray(1000, 1000 + 3 * BLOCK_BYTES));
+    expect(server.requests.length - opened).toBe(1);
+  });
+
+  it("is fetched by one that waited for another in vain, and is not waited for after a kill", async () => {
+    const cache = await BlockCache.open(folder, 16 * 2 ** 20);
+    const lost = await cache.claim("a");
+    const stop = new AbortController();
+    const waiting = cache.claim("a", stop.signal);
+    stop.abort(new Error("enough"));
+    await expect(waiting).rejects.toThrow(/enough|abort/i);
+    const next = cache.claim("a");
+    await lost.release();
+    expect((await next).waited).toBe(true);
+    // As old as that of a process that was killed.
+    const [claim = ""] = blocks();
+    utimesSync(claim, 1, 1);
+    await (await cache.claim("a")).release();
+    expect(blocks()).toEqual([]);
   });
 
   it("is never mixed with another version of it", async () => {

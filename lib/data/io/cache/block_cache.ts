@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { crc32 } from "node:zlib";
 import { errorCode, makeFolders } from "../../../base/files.js";
 import { removeLeftovers, temporaryName } from "../../../base/temporary.js";
@@ -14,8 +15,21 @@ const MOST_WAYS = 16;
 const MAGIC = Buffer.from("DDSCBLK1", "latin1");
 /** Magic, length and checksum. */
 const HEADER_BYTES = MAGIC.length + 8;
+/** Begins the name of a file that says that a block is being fetched. */
+const CLAIM = ".fetching-";
+/** Fetching that takes longer is not waited for, ms. */
+const LONGEST_CLAIM = 30_000;
+const CLAIM_PAUSE = 20;
 /** A folder of sets, by their number and that of their blocks. */
 const LAYOUT = /^blocks-\d+x\d+$/;
+
+/** Leave to fetch a block. */
+export interface Claim {
+  /** Whether another process had it before, which may have fetched the block. */
+  readonly waited: boolean;
+  /** To be called when the block is there, or will not be. */
+  release(): Promise<void>;
+}
 
 /**
  * Blocks of files in a folder, of bounded size, which processes share without locks. A block belongs to one of many sets by a hash of its key;
@@ -50,6 +64,10 @@ export class BlockCache {
       await makeFolders(cache.#folder);
       await removeOtherLayouts(folder, cache.#folder);
       await removeLeftovers(cache.#folder, () => true);
+      for (const name of await readdir(cache.#folder)) {
+        const path = join(cache.#folder, name);
+        if (name.startsWith(CLAIM) && (await isOld(path))) await rm(path, { force: true });
+      }
     } catch (error) {
       cache.#giveUp(error);
     }
@@ -80,6 +98,28 @@ export class BlockCache {
     const now = Date.now() / 1000;
     await utimes(path, now, now).catch(() => undefined);
     return block;
+  }
+
+  /**
+   * Says that a block is being fetched, so that other processes wait for it in place of fetching it, too; waits itself where another
+   * process does. Rejects only with the signal's reason.
+   */
+  async claim(key: string, signal?: AbortSignal): Promise<Claim> {
+    const path = join(this.#folder, `${CLAIM}${hashOf(key).toString("hex", 0, 20)}`);
+    let waited = false;
+    while (this.#writes) {
+      try {
+        await writeFile(path, "", { flag: "wx" });
+        return { waited, release: () => rm(path, { force: true }).catch(() => undefined) };
+      } catch (error) {
+        // Other troubles are those of writing the block, too.
+        if (errorCode(error) !== "EEXIST") break;
+      }
+      if (await isOld(path)) await rm(path, { force: true }).catch(() => undefined);
+      else await wait(CLAIM_PAUSE, undefined, signal === undefined ? {} : { signal });
+      waited = true;
+    }
+    return { waited, release: () => Promise.resolve() };
   }
 
   /** Keeps a block of at most `BLOCK_BYTES`. */
@@ -125,7 +165,7 @@ export class BlockCache {
   }
 
   #path(key: string): string {
-    const hash = createHash("sha256").update(key).digest();
+    const hash = hashOf(key);
     const set = hash.readUInt32LE(0) % this.#sets;
     return join(this.#folder, String(set), hash.toString("hex", 4, 24));
   }
@@ -151,6 +191,16 @@ export class BlockCache {
     this.#tell(this.#trouble);
     this.#trouble = undefined;
   }
+}
+
+function hashOf(key: string): Buffer {
+  return createHash("sha256").update(key).digest();
+}
+
+/** Whether a claim stands for longer than fetching takes, as that of a process that was killed; or has gone. */
+async function isOld(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found === undefined || Date.now() - found.mtimeMs > LONGEST_CLAIM;
 }
 
 /** What stands before a block in its file. */

@@ -10,6 +10,9 @@ export interface VersionedFile extends RandomAccess {
   readonly atHand: number;
 }
 
+/** Puts the part of a block, which begins so far into the file, that was asked for where it belongs. */
+type Placing = (start: number, block: Uint8Array) => void;
+
 /** Parameters of signed addresses, which are others each time. */
 const SIGNED = /^(?:x-amz-|x-goog-|awsaccesskeyid=|expires=)|=\*{3}$/i;
 
@@ -52,7 +55,7 @@ export class CachedFile implements RandomAccess {
     if (offset + length <= this.#file.atHand) return this.#file.read(offset, length, signal);
     if (length === 0) return new Uint8Array(0);
     const bytes = new Uint8Array(length);
-    const place = (start: number, block: Uint8Array): void => {
+    const place: Placing = (start, block) => {
       const from = Math.max(offset, start);
       const to = Math.min(offset + length, start + block.length);
       bytes.set(block.subarray(from - start, to - start), from - offset);
@@ -62,30 +65,49 @@ export class CachedFile implements RandomAccess {
       { length: this.#blockOf(offset + length - 1) - first + 1 },
       (_, i) => first + i,
     );
-    const isThere = await mapFewAtOnce(blocks, async (block) => {
-      const { start, end } = this.#bounds(block);
-      const found = await this.#cache.get(`${this.#key}\n${start}`, end - start);
-      if (found !== undefined) place(start, found);
-      return found !== undefined;
-    });
-    for (const { first, last } of runs(blocks.filter((_, i) => isThere[i] !== true))) {
-      const start = this.#bounds(first).start;
-      const read = await this.#file.read(start, this.#bounds(last).end - start, signal);
-      place(start, read);
-      for (let block = first; block <= last; block++) {
-        const own = this.#bounds(block);
-        await this.#cache.put(
-          `${this.#key}\n${own.start}`,
-          read.subarray(own.start - start, own.end - start),
-        );
+    for (const run of runs(await this.#take(blocks, place))) {
+      const claim = await this.#cache.claim(this.#keyOf(run.first), signal);
+      try {
+        // Another process may have fetched them meanwhile.
+        const own = blocks.filter((block) => block >= run.first && block <= run.last);
+        const left = claim.waited ? runs(await this.#take(own, place)) : [run];
+        for (const { first, last } of left) await this.#fetch(first, last, place, signal);
+      } finally {
+        await claim.release();
       }
     }
     return bytes;
   }
 
+  /** Takes blocks from the cache; gives those that are not in it. */
+  async #take(blocks: readonly number[], place: Placing): Promise<number[]> {
+    const isThere = await mapFewAtOnce(blocks, async (block) => {
+      const { start, end } = this.#bounds(block);
+      const found = await this.#cache.get(this.#keyOf(block), end - start);
+      if (found !== undefined) place(start, found);
+      return found !== undefined;
+    });
+    return blocks.filter((_, i) => isThere[i] !== true);
+  }
+
+  /** Reads blocks that follow each other from the file, and keeps them. */
+  async #fetch(first: number, last: number, place: Placing, signal: AbortSignal | undefined): Promise<void> {
+    const { start } = this.#bounds(first);
+    const read = await this.#file.read(start, this.#bounds(last).end - start, signal);
+    place(start, read);
+    for (let block = first; block <= last; block++) {
+      const own = this.#bounds(block);
+      await this.#cache.put(this.#keyOf(block), read.subarray(own.start - start, own.end - start));
+    }
+  }
+
   close(): void {
     this.#closed = true;
     this.#file.close();
+  }
+
+  #keyOf(block: number): string {
+    return `${this.#key}\n${this.#bounds(block).start}`;
   }
 
   #blockOf(place: number): number {
