@@ -93,8 +93,9 @@ function redirected(from: URL, location: string, name: string): URL {
 function parsed(address: string, name: string): URL {
   try {
     return new URL(address);
-  } catch (error) {
-    throw unreadable(name, "this is no address", error);
+  } catch {
+    // The error would quote the address with its password.
+    throw unreadable(name, "this is no address");
   }
 }
 

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { inspect } from "node:util";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { openData } from "../../../../lib/cli/shared/open.js";
 import { HttpFile } from "../../../../lib/data/io/random_access_http.js";
@@ -22,6 +23,13 @@ function signIn({ id, secret, token }: { id?: string; secret?: string; token?: s
   vi.stubEnv("AWS_SECRET_ACCESS_KEY", secret);
   vi.stubEnv("AWS_SESSION_TOKEN", token);
 }
+
+const always =
+  (status: number, code: string, more?: string): Fault =>
+  (_, response) => {
+    refuse(response, status, code, more);
+    return true;
+  };
 
 beforeEach(async () => {
   server = await S3Server.start();
@@ -106,13 +114,6 @@ describe("an object of S3", () => {
 });
 
 describe("S3 that does not give an object", () => {
-  const always =
-    (status: number, code: string, more?: string): Fault =>
-    (_, response) => {
-      refuse(response, status, code, more);
-      return true;
-    };
-
   it.each([
     ["a bucket there is not", 404, "NoSuchBucket", "DATA_NOT_FOUND", /no such bucket at 127/],
     ["a key there is not", 404, "NoSuchKey", "DATA_NOT_FOUND", /no such object at 127/],
@@ -166,6 +167,12 @@ describe("S3 that does not give an object", () => {
     await expect(file.read(100, 10)).rejects.toMatchObject({ code: "DATA_CHANGED" });
   });
 
+  it("because credentials have expired while it was read says so", async () => {
+    const file = await HttpFile.open("s3://data/a/cells.parquet", quick);
+    server.fault = always(400, "ExpiredToken");
+    await expect(file.read(100, 10)).rejects.toMatchObject({ code: "DATA_ACCESS_DENIED" });
+  });
+
   it.each([
     ["its document", "", "<Region>eu-west-3</Region>", 400],
     ["a header", "eu-west-3", "", 301],
@@ -199,6 +206,30 @@ describe("S3 that does not give an object", () => {
       message: expect.not.stringContaining("evil"),
     });
     expect(asked).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe("a presigned address", () => {
+  it("is read as it is, without the credentials of the environment, and shows nothing that lets one in", async () => {
+    signIn(account);
+    let authorization: string | undefined = "none";
+    server.fault = (request) => {
+      authorization = request.headers.authorization;
+      return false;
+    };
+    const query = "X-Amz-Credential=AKIDEXAMPLE%2F20260101&X-Amz-Security-Token=t0ken&X-Amz-Signature=s1gn3d";
+    const file = await HttpFile.open(`${server.endpoint}/data/a/cells.parquet?${query}`, quick);
+    expect(await file.read(100, 5)).toEqual(bytes.slice(100, 105));
+    expect(authorization).toBeUndefined();
+    server.fault = always(403, "AccessDenied");
+    const error = await file.read(100, 5).catch((caught: unknown) => caught);
+    expect(error).toMatchObject({
+      code: "DATA_ACCESS_DENIED",
+      message: expect.stringMatching(/may have expired.*get a new one/),
+    });
+    expect(inspect([file.name, error])).not.toMatch(/AKIDEXAMPLE|t0ken|s1gn3d/);
+    const broken = await HttpFile.open("http://[oops/x?sig=s1gn3d", quick).catch((caught: unknown) => caught);
+    expect(inspect(broken)).not.toMatch(/s1gn3d/);
   });
 });
 
