@@ -1,11 +1,39 @@
+import { env } from "node:process";
+import type { Cluster } from "../cluster/cluster.js";
+import { joinCluster } from "../cluster/join.js";
+import { readLaunch } from "../cluster/launch.js";
+import { rankDevice } from "../cluster/rank_device.js";
 import { renderCountTable, renderGroups, renderTable } from "../evaluation/index.js";
 import { Opened } from "../model/opened.js";
 import { type FileEvaluation, scoreRun } from "../tasks/score_run.js";
 import { flagOfArgument } from "./shared/argument_names.js";
-import { checkExclusive, defineCommand } from "./shared/command.js";
+import { type CommandContext, checkExclusive, defineCommand, type JsonResult } from "./shared/command.js";
+import { isOfCounts } from "./shared/kind_of_model.js";
 import { DATA_OPTIONS, MODEL_OPTIONS, openData, openModel } from "./shared/open.js";
+import type { OptionValues } from "./shared/options.js";
 import { type Output, withThousands } from "./shared/output.js";
 import { CellProgress } from "./shared/progress.js";
+import { requireOneProcess } from "./shared/shard.js";
+import { beginTogether } from "./shared/together.js";
+
+const EVALUATE_OPTIONS = [
+  "data",
+  ...MODEL_OPTIONS,
+  ...DATA_OPTIONS,
+  "allowFractional",
+  "where",
+  "by",
+  "ratios",
+  "thin",
+  "openProblems",
+  "heldOutCells",
+  "trainingCells",
+  "seed",
+  "batch",
+  "batchTokens",
+] as const;
+
+type EvaluateOptions = OptionValues<(typeof EVALUATE_OPTIONS)[number], "model">;
 
 /** `ddsc evaluate`: how well a model fills in cells it was not trained on, beside baselines. */
 export const evaluate = defineCommand({
@@ -14,51 +42,59 @@ export const evaluate = defineCommand({
   details: `Cells are those the run held out: of --data if it is what the run was trained on (the default), otherwise all cells of
 --data. Baselines are counted on the run's training cells. Accuracy is over all tokens, masked accuracy over the masked
 ones; the rank error is the mean of |most probable rank - rank|. --by scores each group of cells by itself.
+Started by mpirun or srun, all processes score one model of counts: each lets it and the baselines predict a share of the
+cells, and the result is that of one process (docs/cluster.md).
 
 Example: ddsc evaluate --model runs/a --json`,
-  options: [
-    "data",
-    ...MODEL_OPTIONS,
-    ...DATA_OPTIONS,
-    "allowFractional",
-    "where",
-    "by",
-    "ratios",
-    "thin",
-    "openProblems",
-    "heldOutCells",
-    "trainingCells",
-    "seed",
-    "batch",
-    "batchTokens",
-  ],
+  options: EVALUATE_OPTIONS,
   required: ["model"],
   run: async (options, context) => {
     checkExclusive(context, "batch", "batchTokens");
-    const { output, signal } = context;
-    const { model: folder, batch: batchCells, batchTokens: maxRows } = options;
-    using given = options.data === undefined ? undefined : await openData(options.data, options);
-    using opened = new Opened();
-    using progress = new CellProgress(output, 0);
-    const result = await scoreRun(
-      {
-        ...{ ...options, folder, given, batchCells, maxRows, signal },
-        load: async () => opened.own(await openModel(options, output)),
-        onProgress: (rows, of) => progress.update(rows, of),
-      },
-      {
-        onNote: (note) => {
-          progress.clear();
-          output.note(note);
-        },
-        nameOf: flagOfArgument,
-      },
-    );
-    progress.clear();
-    describe(result, options.by, output);
-    return { model: folder, ...result };
+    if (readLaunch(env).world > 1 && !(await isOfCounts(options.model))) requireOneProcess();
+    const cluster = await joinCluster();
+    try {
+      await beginTogether(options, context.output, cluster, "score one model");
+      const result = await evaluateHere(options, context, cluster);
+      await cluster.leave();
+      return result;
+    } catch (error) {
+      cluster.fail(error);
+      throw error;
+    }
   },
 });
+
+/** Scores, alone or as a rank. */
+async function evaluateHere(
+  options: EvaluateOptions,
+  context: CommandContext,
+  cluster: Cluster,
+): Promise<JsonResult> {
+  const { output, signal } = context;
+  const device = rankDevice(options.device, cluster);
+  const own = { ...options, ...(device === undefined ? {} : { device }) };
+  const { model: folder, batch: batchCells, batchTokens: maxRows } = options;
+  using given = options.data === undefined ? undefined : await openData(options.data, options);
+  using opened = new Opened();
+  using progress = new CellProgress(output, 0);
+  const result = await scoreRun(
+    {
+      ...{ ...options, folder, given, batchCells, maxRows, signal, cluster },
+      load: async () => opened.own(await openModel(own, output)),
+      onProgress: (rows, of) => progress.update(rows, of),
+    },
+    {
+      onNote: (note) => {
+        progress.clear();
+        output.note(note);
+      },
+      nameOf: flagOfArgument,
+    },
+  );
+  progress.clear();
+  describe(result, options.by, output);
+  return { model: folder, ...result };
+}
 
 /** Prints the scores. */
 function describe(result: FileEvaluation, by: string | undefined, output: Output): void {

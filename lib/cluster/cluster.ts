@@ -1,7 +1,7 @@
 import type { NativeCommunicator } from "../native/communicator.js";
 
 /**
- * The processes that train one model together. Every rank makes the same calls in the same order; each throws
+ * The processes that work on one thing together, such as a training. Every rank makes the same calls in the same order; each throws
  * `CLUSTER_PEER_LOST` once a rank died or failed, `CLUSTER_TIMEOUT` where peers do not answer and `CLUSTER_MPI` where MPI fails.
  */
 export interface Cluster {

@@ -1,5 +1,6 @@
 import { checkKind, checkOptions } from "../base/arguments.js";
 import { checkNumber } from "../base/errors.js";
+import type { Cluster } from "../cluster/cluster.js";
 import type { CellSource } from "../data/sources/source.js";
 import { DEFAULT_RATIOS } from "../evaluation/index.js";
 import { Opened } from "../model/opened.js";
@@ -41,6 +42,11 @@ export interface EvaluateFileOptions {
   readonly device?: string;
   /** As `LoadOptions.dtype`. */
   readonly dtype?: DType;
+  /**
+   * Counts: the processes that share the cells, each with the same other options: what `joinCluster` gave. All have the same result.
+   * Default this one alone.
+   */
+  readonly cluster?: Cluster;
   /** Ends the work with the signal's reason. */
   readonly signal?: AbortSignal;
 }
@@ -72,6 +78,7 @@ export async function evaluateFile(options: EvaluateFileOptions): Promise<Evalua
     ratios: "list",
     openProblems: "switch",
     allowFractional: "switch",
+    cluster: "object",
     signal: "signal",
   });
   const { model: folder, data, device, dtype, openProblems = false, allowFractional = false } = options;
@@ -93,6 +100,7 @@ export async function evaluateFile(options: EvaluateFileOptions): Promise<Evalua
     where: options.where,
     by: options.by,
     signal: options.signal,
+    cluster: options.cluster,
   };
   using opened = new Opened();
   const given = data === undefined ? undefined : await opened.cells("data", data);

@@ -1,4 +1,5 @@
 import { DdscError } from "../base/errors.js";
+import type { Cluster } from "../cluster/cluster.js";
 import { requireRawCounts } from "../data/sources/raw_counts.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { CountEvaluation, EvaluationResult } from "../evaluation/index.js";
@@ -32,6 +33,8 @@ export interface ScoreRunOptions {
   /** Cells of ranks that are read at a time. */
   readonly batchCells?: number | undefined;
   readonly signal: AbortSignal | undefined;
+  /** The processes that score a model of counts together. */
+  readonly cluster: Cluster | undefined;
   /** Told, of a model of ranks, how many rows of the data were looked at, and of how many. */
   readonly onProgress?: (rows: number, of: number) => void;
 }
@@ -62,7 +65,7 @@ export type FileEvaluation = CountFileEvaluation | RankFileEvaluation;
  * cell, and as `evaluateCounts` and `evaluate`.
  */
 export async function scoreRun(options: ScoreRunOptions, hooks: TaskHooks): Promise<FileEvaluation> {
-  const { folder, given, where, by, ratios, seed, maxRows, signal, onProgress } = options;
+  const { folder, given, where, by, ratios, seed, maxRows, signal, cluster, onProgress } = options;
   const record = await readRun(folder);
   const asked = { folder, record, given, place: hooks.nameOf("data") };
   using own = await openTraining(asked, hooks);
@@ -72,6 +75,7 @@ export async function scoreRun(options: ScoreRunOptions, hooks: TaskHooks): Prom
   const allowFractional = options.allowFractional || record?.settings.allowFractional === true;
   await requireRawCounts(source, allowFractional);
   const chosen = { source, selection: { ...heldOut, ...bothConditions(heldOut.where, where) } };
+  if (!model.ofCounts && (cluster?.world ?? 1) > 1) throw noShares();
   if (model.ofCounts && training === undefined) throw noTraining(folder, hooks);
   const report = emptyReport();
   const score = async (): Promise<FileEvaluation> => {
@@ -97,6 +101,12 @@ export async function scoreRun(options: ScoreRunOptions, hooks: TaskHooks): Prom
   for (const note of source.notes) hooks.onNote(`${source.name}: ${note}`);
   for (const line of describeReport(report, model.tokenizer.minGenes)) hooks.onNote(line);
   return result;
+}
+
+function noShares(): DdscError {
+  return new DdscError("ARGUMENT_CONFLICT", "a model of ranks is scored by one process; leave out cluster", {
+    argument: "cluster",
+  });
 }
 
 function noTraining(folder: string, { nameOf }: Pick<TaskHooks, "nameOf">): DdscError {

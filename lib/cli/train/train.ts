@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { DdscError } from "../../base/errors.js";
 import type { Cluster } from "../../cluster/cluster.js";
 import { joinCluster } from "../../cluster/join.js";
 import { rankDevice } from "../../cluster/rank_device.js";
@@ -24,6 +23,7 @@ import { openData } from "../shared/open.js";
 import { flagOf } from "../shared/option_kinds.js";
 import { USUAL_PORT } from "../shared/options.js";
 import type { Output } from "../shared/output.js";
+import { beginTogether } from "../shared/together.js";
 import { UsageError } from "../shared/usage_error.js";
 import { describeMemory, describeRun, describeWeights, summarise } from "./describe.js";
 import {
@@ -68,10 +68,7 @@ async function trainTogether(
   cluster: Cluster,
 ): Promise<JsonResult> {
   const { output, signal } = context;
-  if (cluster.rank > 0) output.silence();
-  output.line(`cluster  ${cluster.description}`);
-  for (const note of cluster.notes) output.note(note);
-  await requireSameOptions(options, cluster);
+  await beginTogether(options, output, cluster, "train one model");
   const device = rankDevice(options.device, cluster);
   const own = { ...options, ...(device === undefined ? {} : { device }) };
   const result = await trainHere(own, context, cluster);
@@ -83,18 +80,6 @@ async function trainTogether(
   await cluster.leave();
   if (code > 0 && !signal.aborted) throw Interrupted.byExitCode(code);
   return result;
-}
-
-/** Throws `CLUSTER_MISMATCH` where a rank was given other options. */
-async function requireSameOptions(options: TrainOptions, cluster: Cluster): Promise<void> {
-  const all = await cluster.gather(JSON.stringify(options));
-  const other = all.findIndex((each) => each !== all[0]);
-  if (other < 0) return;
-  throw new DdscError(
-    "CLUSTER_MISMATCH",
-    `rank ${other} was given other options than rank 0: processes that train one model together need the same; DDSC_CLUSTER=off makes every ` +
-      "process train by itself",
-  );
 }
 
 /** Trains, alone or as a rank. */

@@ -1,5 +1,7 @@
 import { quantile } from "../../base/quantile.js";
 import { Purpose, RandomStream } from "../../base/random.js";
+import type { Cluster } from "../../cluster/cluster.js";
+import { RankShare } from "./rank_share.js";
 
 /** A number and its 95% interval. */
 export interface Interval {
@@ -20,8 +22,11 @@ export class CellResamples {
   readonly resamples: number;
   /** Times that each cell was drawn, [resamples x cells]. */
   readonly #times: Uint8Array;
+  readonly #cluster: Cluster | undefined;
 
-  constructor(cells: number, resamples: number, seed: number) {
+  /** @param cluster shares out the work of `statistic` */
+  constructor(cells: number, resamples: number, seed: number, cluster?: Cluster) {
+    this.#cluster = cluster;
     this.cells = cells;
     this.resamples = resamples;
     this.#times = new Uint8Array(cells * resamples);
@@ -69,14 +74,15 @@ export class CellResamples {
   }
 
   /** Any statistic of how often each cell counts; the first `resamples` resamples. NaN is left out. */
-  statistic(of: (times: Uint8Array) => number, resamples: number = this.resamples): Interval {
+  async statistic(of: (times: Uint8Array) => number, resamples: number = this.resamples): Promise<Interval> {
     const value = of(new Uint8Array(this.cells).fill(1));
-    const values: number[] = [];
-    for (let resample = 0; resample < Math.min(resamples, this.resamples); resample++) {
-      const each = of(this.times(resample));
-      if (!Number.isNaN(each)) values.push(each);
+    const values = new Float64Array(Math.min(resamples, this.resamples));
+    const share = new RankShare(values.length, this.#cluster);
+    for (let resample = share.first; resample < share.end; resample++) {
+      values[resample] = of(this.times(resample));
     }
-    return { value, ...percentiles(values) };
+    await share.exchange(values);
+    return { value, ...percentiles([...values].filter((each) => !Number.isNaN(each))) };
   }
 }
 

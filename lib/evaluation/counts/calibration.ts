@@ -1,5 +1,6 @@
 import type { CellResamples, Interval } from "./bootstrap.js";
 import type { QueryPredictions } from "./predictor.js";
+import type { RankShare } from "./rank_share.js";
 
 /** Bounds of the strata of expected count. */
 const STRATA = [0, 0.1, 0.3, 1, 3, 10, Number.POSITIVE_INFINITY] as const;
@@ -50,6 +51,7 @@ export class CalibrationTotals {
   /** Queries, and those with a PIT value inside, [strata x cells]. */
   readonly #queries: Float64Array;
   readonly #inside: Float64Array;
+  /** PIT values by bar, [strata x bars]. */
   readonly #histogram: Float64Array;
   /** Queries, their predicted chances and expressed ones, [bins x cells]. */
   readonly #asked: Float64Array;
@@ -95,6 +97,15 @@ export class CalibrationTotals {
       increase(this.#predicted, bin, chance);
       if ((answers[query] as number) > 0) increase(this.#expressed, bin, 1);
     }
+  }
+
+  /** Fills in what the other ranks found of their cells. */
+  async exchange(share: RankShare): Promise<void> {
+    const cellOf = (place: number) => place % this.#cells;
+    for (const table of [this.#queries, this.#inside, this.#asked, this.#predicted, this.#expressed]) {
+      await share.exchange(table, cellOf);
+    }
+    this.#histogram.set(await share.sum(this.#histogram));
   }
 
   scores(resamples: CellResamples): Calibration {

@@ -1,5 +1,6 @@
 import { checkKind, checkOptions } from "../../base/arguments.js";
 import { checkNumber, DdscError } from "../../base/errors.js";
+import type { Cluster } from "../../cluster/cluster.js";
 import {
   type CountBase,
   type CountCells,
@@ -37,12 +38,14 @@ export interface EvaluateCountsOptions {
   readonly resamples?: number;
   /** Whole number below 2^53 - 1; default 0. */
   readonly seed?: number;
+  /** The processes that share the cells, each with the same other options: what `joinCluster` gave. Default this one alone. */
+  readonly cluster?: Cluster;
   readonly signal?: AbortSignal;
 }
 
 /** Checks what was given; the shares hidden, as text and number, ascending. */
 export function checkCountOptions(options: EvaluateCountsOptions): ReadonlyMap<string, number> {
-  checkOptions(options, { openProblems: "switch", groups: "list", signal: "signal" });
+  checkOptions(options, { openProblems: "switch", groups: "list", cluster: "object", signal: "signal" });
   const { model, withoutConditions, denoiser, heldOut, training, base, masks } = options;
   checkBase(base);
   checkCells("heldOut", heldOut, base);

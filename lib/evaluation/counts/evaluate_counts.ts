@@ -1,6 +1,10 @@
+import { createHash } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
+import { alone } from "../../cluster/cluster.js";
+import { requireSame } from "../../cluster/same.js";
+import { bytesOf } from "../../data/hierarchy_writer.js";
 import { CellResamples } from "./bootstrap.js";
-import { cellCount } from "./count_cells.js";
+import { type CountCells, cellCount } from "./count_cells.js";
 import { checkCountOptions, type EvaluateCountsOptions } from "./count_options.js";
 import { CountReport, devianceSums, likelihoodSums, type MethodTotals } from "./count_report.js";
 import { type FittedBaselines, fitBaselines, thinnedBase } from "./fit_baselines.js";
@@ -22,12 +26,15 @@ import { type Rivalry, verdictOf } from "./verdict.js";
  * molecules: likelihood of hidden genes, molecular cross-validation, errors on hidden entries, calibration (the last two at the share
  * nearest to half), each with a 95% interval over held-out cells, differences paired. See docs/evaluation.md.
  *
+ * In a cluster every rank calls it with the same options: each lets the methods predict its share of the cells, and all have the
+ * result of one process, bit for bit. Throws `CLUSTER_MISMATCH` where a rank has other cells, and as `Cluster`.
+ *
  * Throws `ARGUMENT_*`, `BATCH_INVALID`, `EVALUATION_EMPTY` where there is no cell or no hidden gene, `EVALUATION_GROUPS` for too many
  * groups; rejects with the signal's reason when aborted.
  */
 export async function evaluateCounts(options: EvaluateCountsOptions): Promise<CountEvaluation> {
   const ratios = checkCountOptions(options);
-  const { model, heldOut, training, base, masks, denoiser, signal } = options;
+  const { model, heldOut, training, base, masks, denoiser, signal, cluster = alone } = options;
   const seed = options.seed ?? 0;
   const thin = options.thin === null ? undefined : (options.thin ?? 0.1);
   const pause = async () => {
@@ -35,8 +42,13 @@ export async function evaluateCounts(options: EvaluateCountsOptions): Promise<Co
     signal?.throwIfAborted();
   };
   await pause();
-  const fitted = await fitBaselines(training, base, { ratios, thin, denoiser, seed, pause, signal });
-  const resamples = new CellResamples(cellCount(heldOut), options.resamples ?? 1000, seed);
+  await requireSame(
+    cluster,
+    cluster.world === 1 ? "" : digestOf(options),
+    "scores other cells than rank 0: give all ranks the same data and options",
+  );
+  const fitted = await fitBaselines(training, base, { ratios, thin, denoiser, seed, pause, signal, cluster });
+  const resamples = new CellResamples(cellCount(heldOut), options.resamples ?? 1000, seed, cluster);
   const half = nearestToHalf(ratios);
   const hidden = new Map<string, Map<string, MaskedTotals>>();
   for (const text of ratios.keys()) {
@@ -49,7 +61,7 @@ export async function evaluateCounts(options: EvaluateCountsOptions): Promise<Co
     const given = masks[text] as HiddenGenes;
     hidden.set(
       text,
-      await predictHidden(predictors, heldOut, given, base, { seed, pause, signal, ...details }),
+      await predictHidden(predictors, heldOut, given, base, { seed, pause, signal, cluster, ...details }),
     );
   }
   const mcv =
@@ -60,7 +72,7 @@ export async function evaluateCounts(options: EvaluateCountsOptions): Promise<Co
           thinCells(heldOut, thin, seed),
           thinnedBase(base, thin),
           thin,
-          { pause, signal },
+          { pause, signal, cluster },
         );
   const totalsOf = (name: string): MethodTotals => ({
     hidden: new Map(
@@ -109,6 +121,20 @@ export async function evaluateCounts(options: EvaluateCountsOptions): Promise<Co
       report.rivalry(own, baselines, devianceSums),
     ),
   };
+}
+
+/** Of all that is shared out. */
+function digestOf({ heldOut, training, masks }: EvaluateCountsOptions): string {
+  const hash = createHash("sha256");
+  const arrays = ({ offsets, genes, counts, panels, panelGenes }: CountCells) => [
+    ...[offsets, genes, counts, panels],
+    ...panelGenes,
+  ];
+  const hidden = Object.values(masks).flatMap(({ offsets, genes }) => [offsets, genes]);
+  for (const array of [...arrays(heldOut), ...arrays(training), ...hidden]) {
+    hash.update(`${array.length} `).update(bytesOf(array));
+  }
+  return hash.digest("hex");
 }
 
 function chosenFor(fitted: FittedBaselines, name: string): Record<string, string> {

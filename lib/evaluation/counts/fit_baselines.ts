@@ -1,4 +1,5 @@
 import { Purpose, RandomStream } from "../../base/random.js";
+import type { Cluster } from "../../cluster/cluster.js";
 import { CellScores } from "./baselines/cell_scores.js";
 import { GeneMarginal, MARGINAL_WEIGHTS } from "./baselines/gene_marginal.js";
 import { DepthTimesShare, type MeanMethod } from "./baselines/mean_method.js";
@@ -63,6 +64,8 @@ export interface FitOptions {
   readonly seed: number;
   readonly pause: () => Promise<void>;
   readonly signal: AbortSignal | undefined;
+  /** The ranks that share what asks the model; the baselines are fitted by each of them. */
+  readonly cluster: Cluster | undefined;
 }
 
 type Methods = Map<CountBaseline, MeanMethod>;

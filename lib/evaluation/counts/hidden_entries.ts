@@ -1,5 +1,6 @@
 import type { CellResamples, Interval } from "./bootstrap.js";
 import type { HiddenGenes } from "./masked_cells.js";
+import type { RankShare } from "./rank_share.js";
 
 /** Genes whose correlations are taken, at most: those with the greatest shares. */
 const MOST_GENES = 1000;
@@ -31,8 +32,11 @@ export class EntryPlaces {
   readonly cells: Int32Array;
   /** True value of each entry, once filled by `HiddenTotals.add`. */
   readonly truth: Float32Array;
+  /** First entry of each kept gene in a cell that is not before `first`. */
+  readonly start: Int32Array;
 
-  constructor(hidden: HiddenGenes, share: Float64Array) {
+  /** @param first where the cells begin that are added here */
+  constructor(hidden: HiddenGenes, share: Float64Array, first = 0) {
     const times = new Int32Array(share.length);
     for (const gene of hidden.genes) times[gene] = (times[gene] as number) + 1;
     const kept = Array.from(times.keys())
@@ -47,10 +51,22 @@ export class EntryPlaces {
     });
     this.cells = new Int32Array(this.offsets[kept.length] as number);
     this.truth = new Float32Array(this.cells.length);
+    const next = this.offsets.slice(0, -1);
+    this.start = next.slice();
+    for (let cell = 0; cell + 1 < hidden.offsets.length; cell++) {
+      if (cell === first) this.start = next.slice();
+      for (let i = hidden.offsets[cell] as number; i < (hidden.offsets[cell + 1] as number); i++) {
+        const slot = this.slot[hidden.genes[i] as number] as number;
+        if (slot < 0) continue;
+        const entry = next[slot] as number;
+        next[slot] = entry + 1;
+        this.cells[entry] = cell;
+      }
+    }
   }
 }
 
-/** Adds up one method's errors; cells must come in order. */
+/** Adds up one method's errors; cells must come in order, from that on which `places` begin. */
 export class HiddenTotals {
   readonly #places: EntryPlaces;
   readonly #next: Int32Array;
@@ -62,7 +78,7 @@ export class HiddenTotals {
 
   constructor(places: EntryPlaces, cells: number) {
     this.#places = places;
-    this.#next = places.offsets.slice(0, -1);
+    this.#next = places.start.slice();
     this.#predicted = new Float32Array(places.cells.length);
     this.#squares = new Float64Array(cells);
     this.#entries = new Float64Array(cells);
@@ -78,7 +94,7 @@ export class HiddenTotals {
     from: number,
     to: number,
   ): void {
-    const { slot, cells, truth } = this.#places;
+    const { slot, truth } = this.#places;
     const scale = CP10K / Math.max(1, total);
     let squares = 0;
     for (let query = from; query < to; query++) {
@@ -90,12 +106,20 @@ export class HiddenTotals {
       if (place < 0) continue;
       const entry = this.#next[place] as number;
       this.#next[place] = entry + 1;
-      cells[entry] = cell;
       truth[entry] = actual;
       this.#predicted[entry] = predicted;
     }
     this.#squares[cell] = (this.#squares[cell] as number) + squares;
     this.#entries[cell] = (this.#entries[cell] as number) + to - from;
+  }
+
+  /** Fills in what the other ranks found of their cells. */
+  async exchange(share: RankShare): Promise<void> {
+    const { cells, truth } = this.#places;
+    await share.exchange(this.#squares);
+    await share.exchange(this.#entries);
+    for (const values of [truth, this.#predicted])
+      await share.exchange(values, (entry) => cells[entry] as number);
   }
 
   /** Squared errors and hidden entries by cell: for paired differences. */
@@ -140,7 +164,7 @@ export class HiddenTotals {
       new Uint8Array(resamples.cells).fill(1),
     ).length;
     await pause();
-    const pearson = resamples.statistic(
+    const pearson = await resamples.statistic(
       (times) => median(correlations(this.#places, this.#kept, actual, predicted, times)),
       RESAMPLES,
     );

@@ -1,10 +1,12 @@
 import { Purpose, RandomStream } from "../../base/random.js";
+import type { Cluster } from "../../cluster/cluster.js";
 import type { CellResamples } from "./bootstrap.js";
 import { type Calibration, CalibrationTotals } from "./calibration.js";
 import { type CountBase, type CountCells, cellCount, totalCounts } from "./count_cells.js";
 import { EntryPlaces, type HiddenScores, HiddenTotals } from "./hidden_entries.js";
 import { answersOf, type HiddenGenes, maskCells } from "./masked_cells.js";
 import type { CountPredictor } from "./predictor.js";
+import { RankShare } from "./rank_share.js";
 
 /** Cells at a time. */
 const CHUNK = 64;
@@ -30,6 +32,8 @@ export interface MaskedOptions {
   readonly details?: CellResamples;
   readonly pause: () => Promise<void>;
   readonly signal?: AbortSignal | undefined;
+  /** The ranks that share the cells; all have the same result. Default this process alone. */
+  readonly cluster?: Cluster | undefined;
 }
 
 /** Lets methods predict the same hidden genes, some cells at a time. */
@@ -42,7 +46,8 @@ export async function predictHidden<Name extends string>(
 ): Promise<Map<Name, MaskedTotals>> {
   const count = cellCount(cells);
   const { details } = options;
-  const places = details === undefined ? undefined : new EntryPlaces(hidden, base.share);
+  const share = new RankShare(count, options.cluster);
+  const places = details === undefined ? undefined : new EntryPlaces(hidden, base.share, share.first);
   const totals = totalCounts(cells);
   const sums = new Map(
     [...methods.keys()].map((name) => [
@@ -57,8 +62,8 @@ export async function predictHidden<Name extends string>(
       },
     ]),
   );
-  for (let first = 0; first < count; first += CHUNK) {
-    const masked = maskCells(cells, hidden, first, Math.min(count, first + CHUNK), base);
+  for (let { first } = share; first < share.end; first += CHUNK) {
+    const masked = maskCells(cells, hidden, first, Math.min(share.end, first + CHUNK), base);
     const answers = answersOf(cells, masked);
     const { offsets, genes } = masked.queries;
     const draws = details === undefined ? new Float64Array(0) : uniforms(masked.cells, offsets, options.seed);
@@ -90,6 +95,9 @@ export async function predictHidden<Name extends string>(
   }
   const results = new Map<Name, MaskedTotals>();
   for (const [name, { calibration, entries, ...sum }] of sums) {
+    for (const table of Object.values(sum)) await share.exchange(table);
+    await calibration?.exchange(share);
+    await entries?.exchange(share);
     if (details === undefined || entries === undefined || calibration === undefined) {
       results.set(name, sum);
       continue;

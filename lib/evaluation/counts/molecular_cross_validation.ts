@@ -1,3 +1,4 @@
+import type { Cluster } from "../../cluster/cluster.js";
 import { sliceCells } from "../../counts/count_cells.js";
 import { baseMeans, type MeanMethod } from "./baselines/mean_method.js";
 import { type CountBase, type CountCells, cellCount, measuredGenes } from "./count_cells.js";
@@ -5,6 +6,7 @@ import { CP10K } from "./hidden_entries.js";
 import { askAll, type MaskedCells } from "./masked_cells.js";
 import { type OpenProblemsScores, OpenProblemsTotals } from "./open_problems.js";
 import type { CountDenoiser } from "./predictor.js";
+import { RankShare } from "./rank_share.js";
 import type { ThinnedCells } from "./thinning.js";
 
 /**
@@ -106,6 +108,14 @@ export function denoiserMethod(denoiser: CountDenoiser): McvMethod {
   };
 }
 
+/** How methods are run over cells. */
+export interface McvOptions {
+  readonly pause: () => Promise<void>;
+  readonly signal?: AbortSignal | undefined;
+  /** The ranks that share the cells; all have the same result. Default this process alone. */
+  readonly cluster?: Cluster | undefined;
+}
+
 /** Poisson deviance of one observation: 2 (x log(x / m) - x + m), x the molecules observed and m their expectation. */
 export function poissonDeviance(observed: number, expected: number): number {
   const log = observed === 0 ? 0 : observed * Math.log(observed / expected);
@@ -123,15 +133,18 @@ export async function chooseByMcv(
   places: Int32Array,
   base: CountBase,
   thin: number,
-  options: { readonly pause: () => Promise<void>; readonly signal?: AbortSignal | undefined },
+  options: McvOptions,
 ): Promise<McvChoice> {
   const factors = method.takesOwnCount ? SIZE_FACTORS : [Number.POSITIVE_INFINITY];
   const every = method.settings.map((_, setting) => setting);
   const choices = every.flatMap((setting) =>
     factors.flatMap((sizeFactor) => WEIGHTS.map((weight) => ({ setting, sizeFactor, weight }))),
   );
-  const sums = new Float64Array(choices.length);
-  for (const chunk of keptChunks(cells.kept, base, places)) {
+  const share = new RankShare(places.length, options.cluster);
+  /** Deviance by cell and choice, [cells x choices]. */
+  const deviance = new Float64Array(places.length * choices.length);
+  for (const chunk of keptChunks(cells.kept, base, share, places)) {
+    const { offsets } = chunk.masked.queries;
     const found = await method.means(chunk, every, options.signal);
     const shares = baseMeans(chunk.masked, base);
     const kept = keptCounts(chunk.masked);
@@ -140,28 +153,38 @@ export async function chooseByMcv(
     for (const setting of every) {
       for (const sizeFactor of factors) {
         const means = withOwnCounts(found[setting] as Float64Array, chunk.masked, kept, base, sizeFactor);
-        addDeviances(sums, place, means, shares, test, thin);
+        for (let i = 0; i + 1 < offsets.length; i++) {
+          const at = (chunk.first + i) * choices.length + place;
+          const cell = { from: offsets[i] as number, to: offsets[i + 1] as number };
+          addDeviances(deviance.subarray(at, at + WEIGHTS.length), means, shares, test, cell, thin);
+        }
         place += WEIGHTS.length;
       }
     }
     await options.pause();
   }
+  await share.exchange(deviance, (place) => Math.floor(place / choices.length));
+  const sums = new Float64Array(choices.length);
+  deviance.forEach((value, i) => {
+    const choice = i % choices.length;
+    sums[choice] = (sums[choice] as number) + value;
+  });
   return choices[sums.indexOf(Math.min(...sums))] as McvChoice;
 }
 
-/** Adds the deviance at each weight. The sum over what is expected is linear in the weight; logarithms are for molecules alone. */
+/** Adds the deviance of a cell's genes at each weight. The sum over what is expected is linear in the weight; logarithms are for molecules alone. */
 function addDeviances(
   sums: Float64Array,
-  place: number,
   means: Float64Array,
   shares: Float64Array,
   test: Int32Array,
+  { from, to }: { readonly from: number; readonly to: number },
   thin: number,
 ): void {
   const scale = thin / (1 - thin);
   let sumMeans = 0;
   let sumShares = 0;
-  for (let i = 0; i < means.length; i++) {
+  for (let i = from; i < to; i++) {
     sumMeans += means[i] as number;
     sumShares += shares[i] as number;
     const observed = test[i] as number;
@@ -169,13 +192,13 @@ function addDeviances(
     for (let w = 0; w < WEIGHTS.length; w++) {
       const weight = WEIGHTS[w] as number;
       const expected = scale * ((1 - weight) * (means[i] as number) + weight * (shares[i] as number));
-      sums[place + w] = (sums[place + w] as number) + 2 * observed * (Math.log(observed / expected) - 1);
+      sums[w] = (sums[w] as number) + 2 * observed * (Math.log(observed / expected) - 1);
     }
   }
   for (let w = 0; w < WEIGHTS.length; w++) {
     const weight = WEIGHTS[w] as number;
     const expected = 2 * scale * ((1 - weight) * sumMeans + weight * sumShares);
-    sums[place + w] = (sums[place + w] as number) + expected;
+    sums[w] = (sums[w] as number) + expected;
   }
 }
 
@@ -185,9 +208,10 @@ export async function crossValidate<Name extends string>(
   cells: ThinnedCells,
   base: CountBase,
   thin: number,
-  options: { readonly pause: () => Promise<void>; readonly signal?: AbortSignal | undefined },
+  options: McvOptions,
 ): Promise<Map<Name, McvTotals>> {
   const count = cellCount(cells.kept);
+  const share = new RankShare(count, options.cluster);
   const genes = Float64Array.from({ length: count }, (_, cell) => measuredGenes(cells.kept, cell).length);
   const sums = new Map(
     [...methods.keys()].map((name) => [
@@ -195,11 +219,11 @@ export async function crossValidate<Name extends string>(
       {
         deviance: new Float64Array(count),
         squares: new Float64Array(count),
-        openProblems: new OpenProblemsTotals(),
+        openProblems: new OpenProblemsTotals(count),
       },
     ]),
   );
-  for (const chunk of keptChunks(cells.kept, base)) {
+  for (const chunk of keptChunks(cells.kept, base, share)) {
     const shares = baseMeans(chunk.masked, base);
     const kept = keptCounts(chunk.masked);
     const test = testCounts(cells.test, chunk);
@@ -222,6 +246,7 @@ export async function crossValidate<Name extends string>(
         totals.deviance[cell] = cellDeviance(mixed, test, from, to, thin);
         totals.squares[cell] = cellSquares(mixed, test, from, to);
         totals.openProblems.add(
+          cell,
           test.subarray(from, to),
           means.subarray(from, to),
           chunk.masked.visibleTotal[i] as number,
@@ -229,6 +254,11 @@ export async function crossValidate<Name extends string>(
       }
       await options.pause();
     }
+  }
+  for (const { deviance, squares, openProblems } of sums.values()) {
+    await share.exchange(deviance);
+    await share.exchange(squares);
+    await openProblems.exchange(share);
   }
   return new Map(
     [...sums].map(([name, { deviance, squares, openProblems }]) => [
@@ -282,10 +312,15 @@ function withOwnCounts(
   });
 }
 
-function* keptChunks(kept: CountCells, base: CountBase, training?: Int32Array): Generator<KeptChunk> {
-  const count = cellCount(kept);
-  for (let first = 0; first < count; first += CHUNK) {
-    const end = Math.min(count, first + CHUNK);
+/** This rank's cells, some at a time. */
+function* keptChunks(
+  kept: CountCells,
+  base: CountBase,
+  share: RankShare,
+  training?: Int32Array,
+): Generator<KeptChunk> {
+  for (let { first } = share; first < share.end; first += CHUNK) {
+    const end = Math.min(share.end, first + CHUNK);
     yield {
       masked: askAll(kept, first, end, base),
       cells: sliceCells(kept, first, end),

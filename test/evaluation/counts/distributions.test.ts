@@ -113,9 +113,9 @@ it("the two numbers of Open Problems are those of its definitions in numpy, to 1
     mse: number;
     poisson: number;
   } = JSON.parse(readFileSync(path, "utf8"));
-  const totals = new OpenProblemsTotals();
+  const totals = new OpenProblemsTotals(reference.test.length);
   reference.test.forEach((row, cell) => {
-    totals.add(row, reference.denoised[cell]!, reference.trainTotals[cell]!);
+    totals.add(cell, row, reference.denoised[cell]!, reference.trainTotals[cell]!);
   });
   const { mse, poisson } = totals.scores();
   expect(Math.abs(mse - reference.mse)).toBeLessThan(1e-9);

@@ -4,7 +4,9 @@ import type { EvaluateCountsOptions } from "../../../lib/evaluation/counts/count
 import { renderCountTable } from "../../../lib/evaluation/counts/count_table.js";
 import { evaluateCounts } from "../../../lib/evaluation/counts/evaluate_counts.js";
 import { hideGenes } from "../../../lib/evaluation/counts/masked_cells.js";
+import type { CountDenoiser, CountPredictor } from "../../../lib/evaluation/counts/predictor.js";
 import type { CountEvaluation } from "../../../lib/evaluation/counts/scores.js";
+import { together } from "../../cluster/in_process.js";
 import { failure } from "../../data/support.js";
 import { baseOf, cellsOf, knowing, twoTypes } from "./support.js";
 
@@ -152,6 +154,36 @@ describe("evaluateCounts", () => {
           .map((line) => line.length),
       ),
     ).toBeLessThan(150);
+  });
+
+  it.each([2, 7])("is the same to the bit on each of %i ranks, which share the cells", async (world) => {
+    const asked = new Array<number>(world).fill(0);
+    const all = await together(world, (cluster) => {
+      const counting: CountPredictor & CountDenoiser = {
+        ...{ name: model.name, denoise: (...given) => model.denoise(...given) },
+        predict: (masked, ...given) => {
+          asked[cluster.rank] = asked[cluster.rank]! + masked.cells.length;
+          return model.predict(masked, ...given);
+        },
+      };
+      return evaluateCounts({ ...options, model: counting, denoiser: counting, cluster });
+    });
+    for (const each of all) expect(JSON.stringify(each)).toBe(JSON.stringify(result));
+    // 80 cells at two shares hidden: each is asked about once, by one rank.
+    expect(asked.reduce((sum, cells) => sum + cells, 0)).toBe(2 * 80);
+    expect(Math.max(...asked)).toBeLessThanOrEqual(2 * Math.ceil(80 / world));
+  });
+
+  it("refuses ranks that have other cells", async () => {
+    const found = await together(2, (cluster) => {
+      const other = hideGenes(heldOut, 0.5, 2);
+      const own = cluster.rank === 0 ? options : { ...options, masks: { ...masks, "0.5": other } };
+      return failure(() => evaluateCounts({ ...own, cluster }));
+    });
+    for (const error of found) {
+      expect(error).toMatchObject({ code: "CLUSTER_MISMATCH" });
+      expect(error.message).toContain("rank 1 scores other cells than rank 0");
+    }
   });
 
   it("is the same for a seed", async () => {

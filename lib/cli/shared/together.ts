@@ -1,0 +1,26 @@
+import type { Cluster } from "../../cluster/cluster.js";
+import { requireSame } from "../../cluster/same.js";
+import type { Output } from "./output.js";
+
+/**
+ * Begins work that the processes of a cluster do together, of which rank 0 speaks: says who takes part. Throws `CLUSTER_MISMATCH` where a
+ * rank was given other options.
+ *
+ * @param does what they do: "train one model"
+ */
+export async function beginTogether(
+  options: object,
+  output: Output,
+  cluster: Cluster,
+  does: string,
+): Promise<void> {
+  if (cluster.world === 1) return;
+  if (cluster.rank > 0) output.silence();
+  output.line(`cluster  ${cluster.description}`);
+  for (const note of cluster.notes) output.note(note);
+  await requireSame(
+    cluster,
+    JSON.stringify(options),
+    `was given other options than rank 0: processes that ${does} together need the same; DDSC_CLUSTER=off makes every process do all by itself`,
+  );
+}
