@@ -9,6 +9,7 @@ import { withThousands } from "./shared/output.js";
 import { CellProgress } from "./shared/progress.js";
 import { checkOutOrPart, shardOf } from "./shared/shard.js";
 import { UsageError } from "./shared/usage_error.js";
+import { writeTogether } from "./shared/write_together.js";
 
 /** `ddsc convert`: writes cells of any format as Parquet files, .h5ad or zarr. */
 export const convert = defineCommand({
@@ -43,37 +44,39 @@ Examples: ddsc convert filtered_feature_bc_matrix/ --out cells.h5ad
   ],
   required: ["out"],
   texts: { out: { help: "what to write: NAME.h5ad, NAME.zarr, or a folder for Parquet files" } },
-  run: async (options, { output, signal }) => {
-    const { out, overwrite } = options;
-    checkOutEnding(out, "NAME.h5ad, NAME.zarr, or a folder of Parquet files");
-    const format = anndataFormat(out);
-    if (format !== undefined) await checkOutOrPart(options);
-    const shard = shardOf(options);
-    using source = await openInput(options);
-    using progress = new CellProgress(output, source.cellCount);
-    const { notes, ...written } = await convertCells(source, out, {
-      ...(shard === undefined ? {} : { shard }),
-      cellsPerFile: options.cellsPerFile,
-      overwrite,
-      signal,
-      onProgress: (done) => progress.update(done),
-    });
-    progress.clear();
-    noteWritten(source, output);
-    for (const note of notes) output.note(note);
-    const { cells, genes, files, kept } = written;
-    if (format !== undefined && kept > 0) {
-      output.line(`${written.out}: this part is there already`);
+  run: (options, context) =>
+    writeTogether(options, context, async () => {
+      const { output, signal } = context;
+      const { out, overwrite } = options;
+      checkOutEnding(out, "NAME.h5ad, NAME.zarr, or a folder of Parquet files");
+      const format = anndataFormat(out);
+      if (format !== undefined) await checkOutOrPart(options);
+      const shard = shardOf(options);
+      using source = await openInput(options);
+      using progress = new CellProgress(output, source.cellCount);
+      const { notes, ...written } = await convertCells(source, out, {
+        ...(shard === undefined ? {} : { shard }),
+        cellsPerFile: options.cellsPerFile,
+        overwrite,
+        signal,
+        onProgress: (done) => progress.update(done),
+      });
+      progress.clear();
+      noteWritten(source, output);
+      for (const note of notes) output.note(note);
+      const { cells, genes, files, kept } = written;
+      if (format !== undefined && kept > 0) {
+        output.line(`${written.out}: this part is there already`);
+        return written;
+      }
+      const some = files === 1 ? "one file" : `${withThousands(files)} files`;
+      const many = format === "zarr" ? "a zarr store" : some;
+      const before = kept === 0 ? "" : `, ${withThousands(kept)} of them from before`;
+      output.line(
+        `${written.out}: ${withThousands(cells)} cells x ${withThousands(genes)} genes in ${many}${before}`,
+      );
       return written;
-    }
-    const some = files === 1 ? "one file" : `${withThousands(files)} files`;
-    const many = format === "zarr" ? "a zarr store" : some;
-    const before = kept === 0 ? "" : `, ${withThousands(kept)} of them from before`;
-    output.line(
-      `${written.out}: ${withThousands(cells)} cells x ${withThousands(genes)} genes in ${many}${before}`,
-    );
-    return written;
-  },
+    }),
 });
 
 async function openInput(

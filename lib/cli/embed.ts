@@ -5,6 +5,7 @@ import { checkOutEnding } from "./shared/out_path.js";
 import { withThousands } from "./shared/output.js";
 import { CellProgress } from "./shared/progress.js";
 import { checkOutOrPart, shardOf } from "./shared/shard.js";
+import { writeTogether } from "./shared/write_together.js";
 
 /** `ddsc embed`: states of cells by a model of counts. */
 export const embed = defineCommand({
@@ -46,46 +47,50 @@ Example: ddsc embed --model runs/a --data cells.h5ad --out embedded.h5ad`,
     },
   },
   defaults: { tell: "none" },
-  run: async (options, { output, signal }) => {
-    const { out, where, nll, tell, allowFractional, overwrite, batchTokens } = options;
-    checkOutEnding(out, "NAME.h5ad or NAME.zarr");
-    await checkOutOrPart(options);
-    const shard = shardOf(options);
-    using source = await openData(options.data, options);
-    using model = await openModel(options, output);
-    using progress = new CellProgress(output, source.cellCount);
-    const result = await embedFile({
-      model,
-      modelName: options.model,
-      data: source,
-      out,
-      ...(shard === undefined ? {} : { shard }),
-      nll,
-      conditions: tell,
-      allowFractional,
-      overwrite,
-      signal,
-      onProgress: (cells, of) => progress.update(cells, of),
-      ...(where === undefined ? {} : { where }),
-      ...(batchTokens === undefined ? {} : { maxRows: batchTokens }),
-    });
-    progress.clear();
-    noteWritten(source, output);
-    const { notes, ...written } = result;
-    for (const note of notes) output.note(note);
-    const unknown = result.genes - result.knownGenes;
-    if (unknown > 0) {
-      output.note(
-        `${withThousands(unknown)} of ${withThousands(result.genes)} genes are unknown to the model and take no part`,
+  run: (given, context) =>
+    writeTogether(given, context, async (options) => {
+      const { output, signal } = context;
+      const { out, where, nll, tell, allowFractional, overwrite, batchTokens } = options;
+      checkOutEnding(out, "NAME.h5ad or NAME.zarr");
+      await checkOutOrPart(options);
+      const shard = shardOf(options);
+      using source = await openData(options.data, options);
+      using model = await openModel(options, output);
+      using progress = new CellProgress(output, source.cellCount);
+      const result = await embedFile({
+        model,
+        modelName: options.model,
+        data: source,
+        out,
+        ...(shard === undefined ? {} : { shard }),
+        nll,
+        conditions: tell,
+        allowFractional,
+        overwrite,
+        signal,
+        onProgress: (cells, of) => progress.update(cells, of),
+        ...(where === undefined ? {} : { where }),
+        ...(batchTokens === undefined ? {} : { maxRows: batchTokens }),
+      });
+      progress.clear();
+      noteWritten(source, output);
+      const { notes, ...written } = result;
+      for (const note of notes) output.note(note);
+      const unknown = result.genes - result.knownGenes;
+      if (unknown > 0) {
+        output.note(
+          `${withThousands(unknown)} of ${withThousands(result.genes)} genes are unknown to the model and take no part`,
+        );
+      }
+      if (result.kept) {
+        output.line(`${result.out}: this part is there already`);
+        return written;
+      }
+      output.line(
+        `${result.out}: ${withThousands(result.cells)} cells, obsm/X_ddsc of width ${result.width}`,
       );
-    }
-    if (result.kept) {
-      output.line(`${result.out}: this part is there already`);
+      if (result.nll !== undefined)
+        output.line(`obs/ddsc_nll: ${result.nll.toFixed(4)} nats a measured gene on average`);
       return written;
-    }
-    output.line(`${result.out}: ${withThousands(result.cells)} cells, obsm/X_ddsc of width ${result.width}`);
-    if (result.nll !== undefined)
-      output.line(`obs/ddsc_nll: ${result.nll.toFixed(4)} nats a measured gene on average`);
-    return written;
-  },
+    }),
 });

@@ -1,15 +1,22 @@
+import { env } from "node:process";
+import { alone } from "../cluster/cluster.js";
+import { joinCluster } from "../cluster/join.js";
+import { readLaunch } from "../cluster/launch.js";
+import { anndataFormat } from "../data/anndata/write.js";
 import { findParts, joinParts } from "../data/shards/index.js";
 import { defineCommand } from "./shared/command.js";
 import { checkOutEnding, checkOutFile } from "./shared/out_path.js";
-import { withThousands } from "./shared/output.js";
 import { CellProgress } from "./shared/progress.js";
+import { beginTogether } from "./shared/together.js";
+import { describeJoined } from "./shared/write_together.js";
 
 /** `ddsc merge`: joins the parts that shards wrote. */
 export const merge = defineCommand({
   name: "merge",
   summary: "join the parts that --shard wrote to the file that one process would have written",
   details: `Without names it takes the parts that lie beside --out: out.part-001-of-100.h5ad and so on. It checks that they are parts of
-the same work, each there once, and names those that are missing. The parts stay.
+the same work, each there once, and names those that are missing. The parts stay. Of zarr stores, chunks that are the whole's are
+linked, and started by mpirun or srun processes share the others.
 
 Example: ddsc merge --out denoised.h5ad`,
   files: [{ name: "parts", help: "the parts, separated by commas", isOptional: true }],
@@ -20,16 +27,19 @@ Example: ddsc merge --out denoised.h5ad`,
     checkOutEnding(out, "NAME.h5ad or NAME.zarr");
     await checkOutFile(out, overwrite);
     const parts = files[0]?.split(",").filter((path) => path !== "") ?? (await findParts(out));
-    using progress = new CellProgress(output, 0);
-    const joined = await joinParts(parts, out, {
-      overwrite,
-      signal,
-      onProgress: (cells, of) => progress.update(cells, of),
-    });
-    progress.clear();
-    output.line(
-      `${out}: ${withThousands(joined.cells)} cells x ${withThousands(joined.genes)} genes of ${withThousands(joined.parts)} parts`,
-    );
-    return { ...joined };
+    const cluster = anndataFormat(out) === "zarr" && readLaunch(env).world > 1 ? await joinCluster() : alone;
+    try {
+      await beginTogether({ out, overwrite, parts }, output, cluster, "join one store");
+      using progress = new CellProgress(output, 0);
+      const onProgress = (cells: number, of: number) => progress.update(cells, of);
+      const joined = await joinParts(parts, out, { overwrite, signal, onProgress, cluster });
+      await cluster.leave();
+      progress.clear();
+      output.line(describeJoined(joined));
+      return { ...joined };
+    } catch (error) {
+      cluster.fail(error);
+      throw error;
+    }
   },
 });

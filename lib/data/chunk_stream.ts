@@ -26,6 +26,20 @@ export async function compressChunk(bytes: Uint8Array, elementBytes: number): Pr
   return deflateAsync(shuffleBytes(bytes, elementBytes), { level: DEFLATE_LEVEL });
 }
 
+/**
+ * Rows of a chunk of an array, with the numbers of whose rows `chunkBytes` are to be filled, unless one row is larger.
+ *
+ * @param shape [Infinity] for a vector of open length
+ */
+export function rowsOfChunk(
+  elementBytes: number,
+  [rows = 1, ...rest]: readonly number[],
+  chunkBytes: number,
+): number {
+  const rowBytes = elementBytes * rest.reduce((product, extent) => product * extent, 1);
+  return Math.max(1, Math.min(rows, Math.floor(chunkBytes / Math.max(1, rowBytes))));
+}
+
 /** Where the chunks of a stream go. */
 export interface ChunkSink {
   /** Stores chunk `number`, counted along the first dimension. */
@@ -57,7 +71,7 @@ export class ChunkStream implements StreamedArray {
     this.#elementBytes = elementBytes;
     const [rows = 1, ...rest] = shape;
     const rowBytes = elementBytes * rest.reduce((product, extent) => product * extent, 1);
-    const chunkRows = Math.max(1, Math.min(rows, Math.floor(chunkBytes / Math.max(1, rowBytes))));
+    const chunkRows = rowsOfChunk(elementBytes, shape, chunkBytes);
     this.#chunk = [chunkRows, ...rest];
     this.#buffer = new Uint8Array(chunkRows * rowBytes);
     this.#total = rows * rowBytes;

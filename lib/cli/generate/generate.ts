@@ -2,6 +2,7 @@ import { defineCommand } from "../shared/command.js";
 import { isOfCounts, refuseOthers } from "../shared/kind_of_model.js";
 import { checkOutEnding } from "../shared/out_path.js";
 import { checkOutOrPart, requireOneProcess } from "../shared/shard.js";
+import { writeTogether } from "../shared/write_together.js";
 import { generateCounts } from "./counts.js";
 import { GENERATE_KINDS, GENERATE_OPTIONS, GENERATE_REQUIRED } from "./options.js";
 import { generateRanks } from "./ranks.js";
@@ -42,13 +43,14 @@ Examples: ddsc generate --model runs/a --cells 500 --out new.h5ad
     data: { help: "ranks: cells whose counts ranks are turned into" },
     cells: { help: "cells to generate", defaultText: "100, or as many as --like has" },
   },
-  run: async (options, context) => {
-    checkOutEnding(options.out, "NAME.h5ad or NAME.zarr");
-    await checkOutOrPart(options);
-    const ofCounts = await isOfCounts(options.model);
-    refuseOthers(options.model, ofCounts, GENERATE_KINDS, context);
-    if (ofCounts) return generateCounts(options, context);
-    requireOneProcess();
-    return generateRanks(options, context);
-  },
+  run: (given, context) =>
+    writeTogether(given, context, async (options) => {
+      checkOutEnding(options.out, "NAME.h5ad or NAME.zarr");
+      await checkOutOrPart(options);
+      const ofCounts = await isOfCounts(options.model);
+      refuseOthers(options.model, ofCounts, GENERATE_KINDS, context);
+      if (ofCounts) return generateCounts(options, context);
+      requireOneProcess();
+      return generateRanks(options, context);
+    }),
 });

@@ -8,6 +8,7 @@ import { checkOutEnding } from "../shared/out_path.js";
 import { samplingCells } from "../shared/sampling.js";
 import { checkOutOrPart, requireOneProcess } from "../shared/shard.js";
 import { UsageError } from "../shared/usage_error.js";
+import { writeTogether } from "../shared/write_together.js";
 import { imputeCounts } from "./counts.js";
 import { imputeRanks } from "./ranks.js";
 import { IMPUTE_KINDS, IMPUTE_OPTIONS, IMPUTE_REQUIRED } from "./task.js";
@@ -53,24 +54,25 @@ Examples: ddsc impute --model runs/a --data cells.h5ad --out filled.h5ad
     },
   },
   defaults: { sampler: "parallel", samplingSteps: 1, temperature: 0 },
-  run: async (options, context) => {
-    // Before any work: whether the options go together.
-    samplingCells(options, context);
-    checkExclusive(context, "maskFraction", "genes");
-    checkExclusive(context, "maskFraction", "fill");
-    const listed = options.genes === undefined ? undefined : await readGeneList(options.genes);
-    if (options.fill === "listed" && listed === undefined)
-      throw new UsageError("--fill listed needs --genes");
-    checkOutEnding(options.out, "NAME.h5ad or NAME.zarr");
-    await checkOutOrPart(options);
-    const ofCounts = await isOfCounts(options.model);
-    refuseOthers(options.model, ofCounts, IMPUTE_KINDS, context, { batch: "give --batch-tokens instead" });
-    if (ofCounts) return await imputeCounts(listed, options, context);
-    requireOneProcess();
-    using source = await openSelected(options.data, options);
-    await refuseOwnFiles(source, options.out);
-    await requireRawCounts(source, options.allowFractional);
-    using model = await openModel(options, context.output);
-    return await imputeRanks({ source, model, listed, options, context });
-  },
+  run: (given, context) =>
+    writeTogether(given, context, async (options) => {
+      // Before any work: whether the options go together.
+      samplingCells(options, context);
+      checkExclusive(context, "maskFraction", "genes");
+      checkExclusive(context, "maskFraction", "fill");
+      const listed = options.genes === undefined ? undefined : await readGeneList(options.genes);
+      if (options.fill === "listed" && listed === undefined)
+        throw new UsageError("--fill listed needs --genes");
+      checkOutEnding(options.out, "NAME.h5ad or NAME.zarr");
+      await checkOutOrPart(options);
+      const ofCounts = await isOfCounts(options.model);
+      refuseOthers(options.model, ofCounts, IMPUTE_KINDS, context, { batch: "give --batch-tokens instead" });
+      if (ofCounts) return await imputeCounts(listed, options, context);
+      requireOneProcess();
+      using source = await openSelected(options.data, options);
+      await refuseOwnFiles(source, options.out);
+      await requireRawCounts(source, options.allowFractional);
+      using model = await openModel(options, context.output);
+      return await imputeRanks({ source, model, listed, options, context });
+    }),
 });

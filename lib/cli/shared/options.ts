@@ -33,7 +33,10 @@ export const OPTIONS = {
   shard: text(
     "K/N",
     "do the Kth of N shares of the cells alone and write it to a part beside --out, such as out.part-003-of-100.h5ad, which is kept where it is there already; `ddsc merge` joins parts. auto: as the array job says (Slurm), auto/N (Kubernetes)",
-    { defaultText: "all cells; of several processes that mpirun or srun started, each its own share" },
+    {
+      defaultText:
+        "all cells; of several processes that mpirun or srun started, each its own share, joined at once where --out is NAME.zarr",
+    },
   ),
   overwrite: flag("replace the file or the run at --out; other files in the folder of a run stay"),
 

@@ -88,12 +88,22 @@ export async function writeAnnDataAs(
   await write(path, (writer) => writeContents(writer, path, contents), options);
 }
 
-async function writeContents(writer: HierarchyWriter, path: string, contents: AnnDataStream): Promise<void> {
+/**
+ * Writes what `writeAnnData` writes of checked contents, in its order.
+ *
+ * @param matrices writes the matrices, instead of from `contents.rows`
+ */
+export async function writeContents(
+  writer: HierarchyWriter,
+  path: string,
+  contents: AnnDataStream,
+  matrices?: () => Promise<void>,
+): Promise<void> {
   const { obs, var: genes, varm = {}, uns = {} } = contents;
   await writer.group("/", ROOT);
   for (const name of GROUPS) await writer.group(`/${name}`, MAPPING);
   const streamed = isStreamedFrame(obs) ? await FrameStream.open(writer, path, "/obs", obs) : undefined;
-  await writeMatrices(writer, path, contents, streamed);
+  await (matrices?.() ?? writeMatrices(writer, path, contents, streamed));
   for (const [name, { values, width }] of Object.entries(varm))
     await writer.dataset(`/varm/${name}`, "float32", [genes.index.length, width], values, ARRAY);
   await streamed?.finish();
@@ -190,7 +200,8 @@ function checkStreamed(obs: StreamedFrame, added: unknown): void {
   );
 }
 
-function checkContents(path: string, { obs, var: genes, matrices, varm = {} }: AnnDataStream): void {
+/** Throws `DATA_SHAPE` and `ARGUMENT_NAME` for what cannot be written. */
+export function checkContents(path: string, { obs, var: genes, matrices, varm = {} }: AnnDataStream): void {
   if (!isStreamedFrame(obs)) checkFrame(path, "obs", obs);
   checkFrame(path, "var", genes);
   const columns = genes.index.length;

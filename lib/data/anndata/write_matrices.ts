@@ -52,6 +52,11 @@ export interface MatrixStream {
 
 const ARRAYS = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array } as const;
 
+/** The type of the indices and bounds of a sparse matrix: SciPy wants one for both, and how many values there are is known only in the end. */
+export function indexTypeOf(cells: number, width: number): "int32" | "int64" {
+  return cells * width > 0x7fff_ffff ? "int64" : "int32";
+}
+
 /** Begins a matrix of so many cells and columns. */
 export async function openMatrixStream(
   writer: HierarchyWriter,
@@ -108,8 +113,7 @@ class CompressedStream implements MatrixStream {
   constructor(writer: HierarchyWriter, place: MatrixPlace, type: "float32" | "int32") {
     this.place = place;
     this.#type = type;
-    // SciPy wants both index arrays of one type, and how many values there are is known only in the end.
-    this.#indexType = place.cells * place.width > 0x7fff_ffff ? "int64" : "int32";
+    this.#indexType = indexTypeOf(place.cells, place.width);
     const open = [Number.POSITIVE_INFINITY];
     this.#data = writer.streamDataset(`/${place.name}/data`, type, open, ARRAY);
     this.#indices = writer.streamDataset(`/${place.name}/indices`, this.#indexType, open, ARRAY);

@@ -2,6 +2,7 @@ import { lstat } from "node:fs/promises";
 import { checkKind, checkOptions } from "../../base/arguments.js";
 import { DdscError } from "../../base/errors.js";
 import { isTurnOver, takeTurn } from "../../base/turns.js";
+import { alone, type Cluster } from "../../cluster/cluster.js";
 import { StoredFrame } from "../anndata/frame.js";
 import { type AnnDataStream, anndataFormat, type StreamedRows, writeAnnData } from "../anndata/write.js";
 import type { RowsGiven, StreamedMatrix } from "../anndata/write_matrices.js";
@@ -10,7 +11,8 @@ import type { Hierarchy, StoredArray } from "../hierarchy.js";
 import type { Frame } from "../sources/frame.js";
 import { joinFrames } from "../sources/join_frames.js";
 import { type NumberArray, toFloat64 } from "../sources/number_array.js";
-import { type PartRecord, readPartRecord } from "./part_record.js";
+import type { ChunksJoined } from "./join_chunks.js";
+import { type Part, type PartRecord, readPartRecord } from "./part_record.js";
 
 /** Options of `joinParts`. */
 export interface JoinPartsOptions {
@@ -20,6 +22,11 @@ export interface JoinPartsOptions {
   readonly signal?: AbortSignal;
   /** Told how many cells are done, and of how many. */
   readonly onProgress?: (cells: number, of: number) => void;
+  /**
+   * The processes that join zarr stores together, each with the same other options: what `joinCluster` gave. All have the same result.
+   * Default this one alone.
+   */
+  readonly cluster?: Cluster;
 }
 
 /** What `joinParts` wrote. */
@@ -28,14 +35,8 @@ export interface JoinedParts {
   readonly parts: number;
   readonly cells: number;
   readonly genes: number;
-}
-
-/** A part, as far as it is held while others are looked at. */
-interface Part {
-  readonly path: string;
-  readonly record: PartRecord;
-  readonly obs: Frame;
-  readonly matrices: ReadonlyMap<string, StreamedMatrix>;
+  /** Of zarr stores: what became of the chunks of matrices. */
+  readonly chunks?: ChunksJoined;
 }
 
 /** Rows, and values of a sparse matrix, that are read at a time. */
@@ -45,6 +46,7 @@ const VALUES_AT_ONCE = 1 << 22;
 /**
  * Joins the parts that shards of one piece of work wrote (`shard` of `imputeFile`, `embedFile`, `generateFile`, `convertCells`) to the file
  * that the work would have written at once: X, layers and obsm are streamed, tables of cells held. The order of `paths` does not matter.
+ * Of zarr stores, chunks that are the whole's are linked, not written again; in a cluster ranks share the others.
  *
  * Throws `PART_FORMAT` for a file that is no part, `PARTS_DIFFER` for parts of different work, `PARTS_MISSING` naming what is missing,
  * `PARTS_REPEATED`, `FILE_EXISTS`, `FILE_WRITE`, `DATA_*`; rejects with the signal's reason when aborted.
@@ -56,8 +58,8 @@ export async function joinParts(
 ): Promise<JoinedParts> {
   checkKind("parts", paths, "texts");
   checkKind("out", out, "text");
-  checkOptions(options, { overwrite: "switch", signal: "signal", onProgress: "function" });
-  const { overwrite = false, signal, onProgress } = options;
+  checkOptions(options, { overwrite: "switch", signal: "signal", onProgress: "function", cluster: "object" });
+  const { overwrite = false, signal, onProgress, cluster = alone } = options;
   if (!overwrite && (await lstat(out).then(Boolean, () => false))) {
     throw new DdscError("FILE_EXISTS", `${out}: already exists; choose another name, or pass overwrite`, {
       file: out,
@@ -77,6 +79,23 @@ export async function joinParts(
   const whole = await common(first);
   for (const part of ordered) await checkSame(part, first, whole.var);
   const { cells } = first.record;
+  const result = { out, parts: parts.length, cells, genes: whole.var.index.length };
+  const isStores = [out, ...paths].every((path) => anndataFormat(path) === "zarr");
+  if (cluster.world > 1 && !isStores) throw notTogether(out);
+  const tables = {
+    var: whole.var,
+    varm: whole.varm,
+    matrices: Object.fromEntries(first.matrices),
+    uns: first.record.uns,
+  };
+  if (isStores) {
+    const { joinStores } = await import("./join_stores.js");
+    const chunks = await joinStores(ordered, { ...tables, rows: [] }, () => obsOf(ordered), {
+      ...{ out, overwrite, signal, cluster },
+      onProgress: (share) => onProgress?.(Math.round(share * cells), cells),
+    });
+    return { ...result, chunks };
+  }
   async function* rows(): AsyncGenerator<StreamedRows> {
     let done = 0;
     for (const part of ordered) {
@@ -90,16 +109,9 @@ export async function joinParts(
       }
     }
   }
-  const contents: AnnDataStream = {
-    obs: joinFrames(ordered.map(({ obs }) => obs)),
-    var: whole.var,
-    varm: whole.varm,
-    matrices: Object.fromEntries(first.matrices),
-    rows: rows(),
-    uns: first.record.uns,
-  };
+  const contents = { ...tables, obs: await obsOf(ordered), rows: rows() };
   await writeAnnData(out, contents, { overwrite });
-  return { out, parts: parts.length, cells, genes: whole.var.index.length };
+  return result;
 }
 
 /** Whether `path` holds a whole part of this work and shard. */
@@ -133,8 +145,23 @@ async function describe(path: string): Promise<Part> {
       { file: path },
     );
   }
-  const obs = await (await StoredFrame.open(file, "/obs", record.end - record.first, [])).all();
-  return { path, record, obs, matrices: await matricesOf(file) };
+  return { path, record, matrices: await matricesOf(file) };
+}
+
+/** The table of the cells of all parts. */
+async function obsOf(parts: readonly Part[]): Promise<Frame> {
+  const frames: Frame[] = [];
+  let columns: string | undefined;
+  for (const { path, record } of parts) {
+    using file = await openPart(path);
+    const frame = await (await StoredFrame.open(file, "/obs", record.end - record.first, [])).all();
+    const own = [...frame.columns.keys()].sort().join("\n");
+    columns ??= own;
+    if (own !== columns)
+      throw differ(path, parts[0]?.path ?? path, "their tables of cells have different columns");
+    frames.push(frame);
+  }
+  return joinFrames(frames);
 }
 
 /** The matrices over cells, by name. */
@@ -223,13 +250,16 @@ async function checkSame(part: Part, first: Part, genes: Frame): Promise<void> {
     JSON.stringify([...matrices].sort(([a], [b]) => (a < b ? -1 : 1)));
   if (describeMatrices(part) !== describeMatrices(first))
     throw differ(part.path, first.path, "their matrices differ");
-  if ([...part.obs.columns.keys()].sort().join("\n") !== [...first.obs.columns.keys()].sort().join("\n"))
-    throw differ(part.path, first.path, "their tables of cells have different columns");
   using file = await openPart(part.path);
   const own = await genesOf(file);
   const isSame =
     own.index.length === genes.index.length && own.index.every((gene, i) => gene === genes.index[i]);
   if (!isSame) throw differ(part.path, first.path, "their genes differ");
+}
+
+function notTogether(out: string): DdscError {
+  const text = `${out}: ranks join zarr stores together, other files one process joins; leave out cluster`;
+  return new DdscError("ARGUMENT_CONFLICT", text, { file: out, argument: "cluster" });
 }
 
 function differ(path: string, other: string, why: string): DdscError {

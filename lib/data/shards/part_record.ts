@@ -1,3 +1,4 @@
+import type { StreamedMatrix } from "../anndata/write_matrices.js";
 import type { UnstructuredValue } from "../anndata/write_uns.js";
 import type { Hierarchy } from "../hierarchy.js";
 import { type Shard, shardBounds } from "./shard.js";
@@ -15,6 +16,13 @@ export interface PartRecord {
   readonly job: string;
   /** What uns of the whole is to hold. */
   readonly uns: Readonly<Record<string, UnstructuredValue>>;
+}
+
+/** A part, as far as it is held while others are looked at. */
+export interface Part {
+  readonly path: string;
+  readonly record: PartRecord;
+  readonly matrices: ReadonlyMap<string, StreamedMatrix>;
 }
 
 const PLACE = "ddsc_part";

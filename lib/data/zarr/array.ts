@@ -91,7 +91,7 @@ export class ZarrArray implements StoredArray {
         }
       }
     }
-    return result ?? new Float64Array(0);
+    return result ?? noneOf(this.#array.dtype);
   }
 
   async strings(first: number, end: number): Promise<string[]> {
@@ -172,6 +172,25 @@ function kindOf(dataType: string): ElementKind {
   if (/^u?int/.test(dataType)) return "integer";
   return "string";
 }
+
+/** No numbers of a type. */
+function noneOf(dataType: string): NumberArray {
+  const Numbers = NUMBERS[dataType as keyof typeof NUMBERS] ?? Float64Array;
+  return new Numbers(0);
+}
+
+const NUMBERS = {
+  bool: Uint8Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
+  int16: Int16Array,
+  uint16: Uint16Array,
+  int32: Int32Array,
+  uint32: Uint32Array,
+  int64: BigInt64Array,
+  uint64: BigUint64Array,
+  float32: Float32Array,
+} as const;
 
 /** The values of a chunk as zarrita gives them: typed arrays, its own arrays of booleans and fixed-width text, or a list. */
 function chunkValues(data: unknown): NumberArray | readonly string[] {

@@ -5,7 +5,7 @@ import { deflate } from "node:zlib";
 import { DdscError } from "../../base/errors.js";
 import { errorCode } from "../../base/files.js";
 import { type PublishOptions, writeFolderAtomically } from "../../base/publish.js";
-import { ChunkStream, DEFLATE_LEVEL } from "../chunk_stream.js";
+import { ChunkStream, DEFLATE_LEVEL, rowsOfChunk } from "../chunk_stream.js";
 import {
   type Attributes,
   checkElements,
@@ -44,6 +44,57 @@ const VLEN = [{ id: "vlen-utf8" }] as const;
 
 const deflateAsync = promisify(deflate);
 
+/** An array of numbers whose chunks are written one by one, in any order, by any process. */
+export interface ChunkGrid {
+  /** Absolute path in the store. */
+  readonly path: string;
+  readonly type: NumberType;
+  readonly shape: readonly number[];
+  /** Shape of a chunk: whole rows. */
+  readonly chunk: readonly number[];
+  /** How many chunks there are, one after the other along the rows. */
+  readonly chunks: number;
+}
+
+/**
+ * The chunks in which `ZarrWriter.streamDataset` stores an array of numbers.
+ *
+ * @param isOpen whether it is given the shape [Infinity], and learns the vector's length in the end
+ */
+export function chunkGrid(
+  path: string,
+  type: NumberType,
+  shape: readonly number[],
+  isOpen: boolean,
+): ChunkGrid {
+  const [rows = 1, ...rest] = shape;
+  const most = rowsOfChunk(TYPES[type].bytes, isOpen ? [Number.POSITIVE_INFINITY] : shape, CHUNK_BYTES);
+  const chunkRows = isOpen && rows > 0 ? Math.min(rows, most) : most;
+  const isEmpty = rest.some((extent) => extent === 0);
+  return {
+    ...{ path, type, shape },
+    chunk: [chunkRows, ...rest],
+    chunks: isEmpty ? 0 : Math.ceil(rows / chunkRows),
+  };
+}
+
+/** The file of a chunk within the store's folder. */
+export function chunkFile({ path, shape }: ChunkGrid, number: number): string {
+  return join(...partsOf(path), `${number}${".0".repeat(Math.max(0, shape.length - 1))}`);
+}
+
+/** The `.zarray` of an array of numbers as `ZarrWriter` writes it. */
+export function arrayMetadata({ type, shape, chunk }: Omit<ChunkGrid, "chunks" | "path">): object {
+  const { name: dtype, bytes } = TYPES[type];
+  return documentOf({
+    shape,
+    chunks: chunk.slice(0, shape.length).map((extent) => Math.max(1, extent)),
+    dtype,
+    fill_value: 0,
+    filters: bytes > 1 ? [{ id: "shuffle", elementsize: bytes }] : null,
+  });
+}
+
 /** What differs between arrays in their `.zarray`. */
 interface ArrayDocument {
   readonly shape: readonly number[];
@@ -60,7 +111,7 @@ interface ArrayDocument {
  */
 export async function writeZarr(
   path: string,
-  fill: (writer: HierarchyWriter) => Promise<void>,
+  fill: (writer: ZarrWriter) => Promise<void>,
   options: PublishOptions = {},
 ): Promise<void> {
   await refuseOthers(path);
@@ -96,14 +147,15 @@ async function refuseOthers(path: string): Promise<void> {
 export class ZarrWriter implements HierarchyWriter {
   /** As the user named it. */
   readonly #name: string;
-  readonly #folder: string;
+  /** Where it is written to until it is published. */
+  readonly folder: string;
   readonly #groups = new Map<string, Attributes>();
   /** All metadata by its key: "obs/.zgroup". */
   readonly #documents = new Map<string, unknown>();
 
   private constructor(name: string, folder: string) {
     this.#name = name;
-    this.#folder = folder;
+    this.folder = folder;
   }
 
   /** Makes `folder`, which must not exist, as an empty group; messages call it `name`. */
@@ -168,6 +220,12 @@ export class ZarrWriter implements HierarchyWriter {
     });
   }
 
+  /** An array whose chunks others write, to `chunkFile`s. */
+  async arrayOf(grid: ChunkGrid, attributes: Attributes): Promise<void> {
+    const key = await this.#array(grid.path);
+    await this.#writeArray(key, arrayMetadata(grid), attributes);
+  }
+
   streamTexts(path: string, length: number, attributes: Attributes = {}): StreamedTexts {
     const size = Math.max(1, Math.min(CHUNK_TEXTS, length));
     const key = this.#arrayOnce(path);
@@ -209,14 +267,12 @@ export class ZarrWriter implements HierarchyWriter {
     await this.#finish(key, document, attributes);
   }
 
-  async #finish(key: string, document: ArrayDocument, attributes: Attributes): Promise<void> {
-    await this.#write(keyOf(key, ".zarray"), {
-      zarr_format: 2,
-      ...document,
-      compressor: COMPRESSOR,
-      order: "C",
-      dimension_separator: ".",
-    });
+  #finish(key: string, document: ArrayDocument, attributes: Attributes): Promise<void> {
+    return this.#writeArray(key, documentOf(document), attributes);
+  }
+
+  async #writeArray(key: string, document: object, attributes: Attributes): Promise<void> {
+    await this.#write(keyOf(key, ".zarray"), document);
     if (Object.keys(attributes).length > 0) await this.#write(keyOf(key, ".zattrs"), attributes);
   }
 
@@ -256,7 +312,7 @@ export class ZarrWriter implements HierarchyWriter {
     if (name.startsWith(".z") || name.includes("\\"))
       throw this.#unwritable(key, "has a use of its own there");
     try {
-      await mkdir(join(this.#folder, key));
+      await mkdir(join(this.folder, key));
     } catch (error) {
       if (errorCode(error) !== "EEXIST") throw error;
       throw this.#unwritable(key, "is the same as another to this file system");
@@ -273,12 +329,16 @@ export class ZarrWriter implements HierarchyWriter {
 
   async #write(key: string, document: unknown): Promise<void> {
     this.#documents.set(key, document);
-    await writeFile(join(this.#folder, key), json(document));
+    await writeFile(join(this.folder, key), json(document));
   }
 
   async #writeBytes(key: string, bytes: Uint8Array | string): Promise<void> {
-    await writeFile(join(this.#folder, key), bytes, { flag: "wx" });
+    await writeFile(join(this.folder, key), bytes, { flag: "wx" });
   }
+}
+
+function documentOf(document: ArrayDocument): object {
+  return { zarr_format: 2, ...document, compressor: COMPRESSOR, order: "C", dimension_separator: "." };
 }
 
 function partsOf(path: string): string[] {

@@ -106,7 +106,12 @@ describe("parts", () => {
       await writeFile(join(folder, `whole.${name}.${ending}`), "");
     for (const index of [3, 1, 2]) await convertCells(source, out, { shard: { index, count: 3 } });
     const parts = await findParts(out);
-    expect(await joinParts([...parts].reverse(), out)).toEqual({ out, parts: 3, cells: 250, genes: 30 });
+    expect(await joinParts([...parts].reverse(), out)).toMatchObject({
+      out,
+      parts: 3,
+      cells: 250,
+      genes: 30,
+    });
     using joined = await openCells(out);
     using expected = await openCells(whole);
     const rows = Int32Array.from({ length: 250 }, (_, row) => row);
