@@ -1,19 +1,15 @@
-import { env } from "node:process";
 import type { Cluster } from "../cluster/cluster.js";
 import { joinCluster } from "../cluster/join.js";
-import { readLaunch } from "../cluster/launch.js";
 import { rankDevice } from "../cluster/rank_device.js";
 import { renderCountTable, renderGroups, renderTable } from "../evaluation/index.js";
 import { Opened } from "../model/opened.js";
 import { type FileEvaluation, scoreRun } from "../tasks/score_run.js";
 import { flagOfArgument } from "./shared/argument_names.js";
 import { type CommandContext, checkExclusive, defineCommand, type JsonResult } from "./shared/command.js";
-import { isOfCounts } from "./shared/kind_of_model.js";
 import { DATA_OPTIONS, MODEL_OPTIONS, openData, openModel } from "./shared/open.js";
 import type { OptionValues } from "./shared/options.js";
 import { type Output, withThousands } from "./shared/output.js";
 import { CellProgress } from "./shared/progress.js";
-import { requireOneProcess } from "./shared/shard.js";
 import { beginTogether } from "./shared/together.js";
 
 const EVALUATE_OPTIONS = [
@@ -42,15 +38,14 @@ export const evaluate = defineCommand({
   details: `Cells are those the run held out: of --data if it is what the run was trained on (the default), otherwise all cells of
 --data. Baselines are counted on the run's training cells. Accuracy is over all tokens, masked accuracy over the masked
 ones; the rank error is the mean of |most probable rank - rank|. --by scores each group of cells by itself.
-Started by mpirun or srun, all processes score one model of counts: each lets it and the baselines predict a share of the
-cells, and the result is that of one process (docs/cluster.md).
+Started by mpirun or srun, all processes score one model: each lets it predict a share of the cells, and the result is that
+of one process (docs/cluster.md).
 
 Example: ddsc evaluate --model runs/a --json`,
   options: EVALUATE_OPTIONS,
   required: ["model"],
   run: async (options, context) => {
     checkExclusive(context, "batch", "batchTokens");
-    if (readLaunch(env).world > 1 && !(await isOfCounts(options.model))) requireOneProcess();
     const cluster = await joinCluster();
     try {
       await beginTogether(options, context.output, cluster, "score one model");

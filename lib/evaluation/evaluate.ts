@@ -1,6 +1,7 @@
 import { checkKind, checkOptions } from "../base/arguments.js";
 import { checkChoice, checkNumber, DdscError, wrongType } from "../base/errors.js";
 import { validateBatch } from "../batching/validate.js";
+import type { Cluster } from "../cluster/cluster.js";
 import { noiseSchedule } from "../diffusion/index.js";
 import { type DenoisingModel, maskToken } from "../sampling/denoising_model.js";
 import { type CellRows, predictCells } from "../sampling/network.js";
@@ -9,6 +10,7 @@ import { type BaselineScores, BaselineTotals } from "./baseline_totals.js";
 import { type BaselineKind, RankBaselines } from "./baselines.js";
 import { type GroupScores, GroupTotals } from "./groups.js";
 import { maskedRows } from "./masking.js";
+import { RankShare } from "./rank_share.js";
 import { type EvaluationScores, ScoreTotals, scoresByRatio } from "./scores.js";
 
 /** Options of `evaluate`. */
@@ -28,6 +30,11 @@ export interface EvaluateOptions {
    * group by group, too. At most 1,000 groups. Default: none.
    */
   readonly groupsOf?: (cells: Float64Array) => Promise<readonly string[]>;
+  /**
+   * The processes that share the cells of every batch, each with the same other options and batches: what `joinCluster` gave. All have
+   * the result of one process, bit for bit. Default this one alone.
+   */
+  readonly cluster?: Cluster;
   /** Ends the evaluation: the call rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
@@ -53,7 +60,7 @@ export const DEFAULT_RATIOS: readonly number[] = [0.2, 0.5, 0.8];
  * Masks held-out cells at each ratio (see `maskedRows`), lets the model predict what was masked and compares: accuracy,
  * cross-entropy and rank error, beside the baselines. Batches are read one at a time.
  *
- * Throws `ARGUMENT_*`, `BATCH_INVALID`, `EVALUATION_GROUPS` for too many groups, and `EVALUATION_EMPTY` where nothing was masked; rejects with the
+ * Throws `ARGUMENT_*`, `BATCH_INVALID`, in a cluster `CLUSTER_MISMATCH` where ranks have other batches, `EVALUATION_GROUPS` for too many groups, and `EVALUATION_EMPTY` where nothing was masked; rejects with the
  * signal's reason when aborted.
  */
 export async function evaluate(
@@ -63,7 +70,7 @@ export async function evaluate(
 ): Promise<EvaluationResult> {
   checkKind("model", model, "model");
   checkKind("heldOut", heldOut, "batches");
-  checkOptions(options, { ratios: "list", groupsOf: "function", signal: "signal" });
+  checkOptions(options, { ratios: "list", groupsOf: "function", cluster: "object", signal: "signal" });
   if (options.baselines !== undefined && !(options.baselines instanceof RankBaselines)) {
     throw wrongType("baselines", options.baselines, "RankBaselines");
   }
@@ -77,6 +84,7 @@ export async function evaluate(
     weights: checkChoice("weights", options.weights ?? model.inferenceWeights, ["weights", "ema"]),
     maxTokens: checkNumber("maxTokens", options.maxTokens ?? 65_536, { min: 1, integer: true }),
     signal: options.signal,
+    cluster: options.cluster,
   };
   const modelTotals = new Map(ratios.map((ratio) => [ratio, new ScoreTotals()]));
   const baselines =
@@ -135,24 +143,47 @@ async function score(
   batch: RaggedBatch,
   masked: readonly Int32Array[],
   ratio: number,
-  network: Parameters<typeof predictCells>[3],
+  network: Parameters<typeof predictCells>[3] & { readonly cluster: Cluster | undefined },
   add: (place: number, ...token: Parameters<ScoreTotals["addMasked"]>) => void,
 ): Promise<void> {
   const tokens = batch.tokens.slice();
   for (const rows of masked) for (const row of rows) tokens[row] = maskToken(model);
   // The network knows no more noise than that of t = 1.
   const moveChance = Math.min(ratio, noiseSchedule(model.diffusion.schedule).moveChance(1));
+  const share = new RankShare(masked.length, network.cluster);
   const asked: CellRows[] = masked
     .map((rows, place) => ({ place, rows, moveChance }))
-    .filter(({ rows }) => rows.length > 0);
+    .filter(({ place, rows }) => rows.length > 0 && place >= share.first && place < share.end);
+  // By masked token, cell by cell: what is most probable, and the log-probability of what is right.
+  const places = masked.flatMap((rows, place) => Array.from(rows, () => place));
+  const bounds = [0];
+  for (const { length } of masked) bounds.push((bounds.at(-1) as number) + length);
+  const found = { best: new Float64Array(places.length), logProbability: new Float64Array(places.length) };
   await predictCells(model, { ...batch, tokens }, asked, network, async (prediction, part) => {
     const targets = Int32Array.from(
       part.flatMap(({ rows }) => Array.from(rows, (row) => batch.tokens[row] as number)),
     );
     const { best, targetLogProbability } = await prediction.statistics(targets);
-    const places = part.flatMap(({ place, rows }) => Array.from(rows, () => place));
-    for (const [i, place] of places.entries()) {
-      add(place, targets[i] as number, best[i] as number, targetLogProbability[i] as number);
+    let next = 0;
+    for (const { place, rows } of part) {
+      const end = next + rows.length;
+      found.best.set(best.subarray(next, end), bounds[place]);
+      found.logProbability.set(targetLogProbability.subarray(next, end), bounds[place]);
+      next = end;
     }
   });
+  for (const values of [found.best, found.logProbability])
+    await share.exchange(values, (token) => places[token] as number);
+  let token = 0;
+  for (const [place, rows] of masked.entries()) {
+    for (const row of rows) {
+      add(
+        place,
+        batch.tokens[row] as number,
+        found.best[token] as number,
+        found.logProbability[token] as number,
+      );
+      token++;
+    }
+  }
 }

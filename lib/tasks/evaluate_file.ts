@@ -43,7 +43,7 @@ export interface EvaluateFileOptions {
   /** As `LoadOptions.dtype`. */
   readonly dtype?: DType;
   /**
-   * Counts: the processes that share the cells, each with the same other options: what `joinCluster` gave. All have the same result.
+   * The processes that share the cells, each with the same other options: what `joinCluster` gave. All have the same result.
    * Default this one alone.
    */
   readonly cluster?: Cluster;

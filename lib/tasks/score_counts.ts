@@ -1,6 +1,5 @@
 import { DdscError } from "../base/errors.js";
 import { alone, type Cluster } from "../cluster/cluster.js";
-import { requireSame } from "../cluster/same.js";
 import { CellConditions } from "../conditions/cell_conditions.js";
 import type { SourceCells } from "../counts/ask_model.js";
 import { labelsFrom } from "../data/select/labels.js";
@@ -9,7 +8,6 @@ import { type CountEvaluation, evaluateCounts } from "../evaluation/counts/index
 import { hideGenes } from "../evaluation/counts/masked_cells.js";
 import { ModelPredictor } from "../evaluation/counts/model_predictor.js";
 import type { Denoiser } from "../model/denoiser.js";
-import { weightsDigest } from "../model/digest.js";
 import { runTokenizer } from "../training/tokenizer.js";
 import { tokensOfSome } from "../training/validation_cells.js";
 import type { ChosenSource } from "./run_cells.js";
@@ -53,14 +51,10 @@ export interface CountScoring {
 
 /**
  * Scores a model of counts beside the baselines. Throws `EVALUATION_EMPTY` where no cell is left to score, and as
- * `evaluateCounts`; in a cluster `CLUSTER_MISMATCH` where a rank has another model.
+ * `evaluateCounts`.
  */
 export async function scoreCounts(model: Denoiser, options: ScoreCountsOptions): Promise<CountScoring> {
   const { ratios, seed, thin, openProblems = false, resamples, signal, maxRows, cluster = alone } = options;
-  if (cluster.world > 1) {
-    const was = "has another model than rank 0: give all ranks the same files";
-    await requireSame(cluster, await weightsDigest(model), was);
-  }
   const heldOut = await readCells(model, options.heldOut, options.heldOutCells, options);
   if (cellCount(heldOut.cells) === 0) {
     const { name } = options.heldOut.source;

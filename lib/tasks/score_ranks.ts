@@ -1,4 +1,5 @@
 import { type RaggedBatch, streamCells } from "../batching/index.js";
+import type { Cluster } from "../cluster/cluster.js";
 import { labelsFrom } from "../data/select/labels.js";
 import { type EvaluationResult, evaluate, RankBaselines } from "../evaluation/index.js";
 import type { Denoiser } from "../model/denoiser.js";
@@ -17,6 +18,8 @@ export interface ScoreRanksOptions {
   readonly maxTokens: number | undefined;
   /** Cells that are read at a time; default 64. */
   readonly batchCells: number | undefined;
+  /** The processes that share the cells; default this one alone. */
+  readonly cluster?: Cluster | undefined;
   readonly signal: AbortSignal | undefined;
   /** Told how many rows of the source were looked at. */
   readonly onProgress: ((rows: number) => void) | undefined;
@@ -28,7 +31,7 @@ const DEFAULT_CELLS = 64;
 
 /** Scores a model of ranks beside the baselines. Throws as `evaluate`. */
 export async function scoreRanks(model: Denoiser, options: ScoreRanksOptions): Promise<EvaluationResult> {
-  const { heldOut, training, ratios, seed, by, maxTokens, onProgress, report } = options;
+  const { heldOut, training, ratios, seed, by, maxTokens, onProgress, report, cluster } = options;
   const signal = options.signal === undefined ? {} : { signal: options.signal };
   const reading = { cells: options.batchCells ?? DEFAULT_CELLS, ...signal };
   const groups = by === undefined ? {} : { groupsOf: labelsFrom(heldOut.source, by) };
@@ -52,6 +55,7 @@ export async function scoreRanks(model: Denoiser, options: ScoreRanksOptions): P
     seed,
     ...signal,
     ...groups,
+    ...(cluster === undefined ? {} : { cluster }),
     ...(baselines === undefined ? {} : { baselines }),
     ...(maxTokens === undefined ? {} : { maxTokens }),
   });

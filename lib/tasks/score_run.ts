@@ -1,9 +1,11 @@
 import { DdscError } from "../base/errors.js";
-import type { Cluster } from "../cluster/cluster.js";
+import { alone, type Cluster } from "../cluster/cluster.js";
+import { requireSame } from "../cluster/same.js";
 import { requireRawCounts } from "../data/sources/raw_counts.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { CountEvaluation, EvaluationResult } from "../evaluation/index.js";
 import type { Denoiser } from "../model/denoiser.js";
+import { weightsDigest } from "../model/digest.js";
 import { describeReport, emptyReport } from "../tokenizer/index.js";
 import { explainEmpty } from "./empty_evaluation.js";
 import type { TaskHooks } from "./hooks.js";
@@ -33,7 +35,7 @@ export interface ScoreRunOptions {
   /** Cells of ranks that are read at a time. */
   readonly batchCells?: number | undefined;
   readonly signal: AbortSignal | undefined;
-  /** The processes that score a model of counts together. */
+  /** The processes that score together, each with the same other options. */
   readonly cluster: Cluster | undefined;
   /** Told, of a model of ranks, how many rows of the data were looked at, and of how many. */
   readonly onProgress?: (rows: number, of: number) => void;
@@ -62,10 +64,10 @@ export type FileEvaluation = CountFileEvaluation | RankFileEvaluation;
 
 /**
  * Scores a run's model on the cells that the run held out, or on others. Throws `EVALUATION_EMPTY`, naming the condition that left no
- * cell, and as `evaluateCounts` and `evaluate`.
+ * cell, in a cluster `CLUSTER_MISMATCH`, and as `evaluateCounts` and `evaluate`.
  */
 export async function scoreRun(options: ScoreRunOptions, hooks: TaskHooks): Promise<FileEvaluation> {
-  const { folder, given, where, by, ratios, seed, maxRows, signal, cluster, onProgress } = options;
+  const { folder, given, where, by, ratios, seed, maxRows, signal, cluster = alone, onProgress } = options;
   const record = await readRun(folder);
   const asked = { folder, record, given, place: hooks.nameOf("data") };
   using own = await openTraining(asked, hooks);
@@ -75,7 +77,10 @@ export async function scoreRun(options: ScoreRunOptions, hooks: TaskHooks): Prom
   const allowFractional = options.allowFractional || record?.settings.allowFractional === true;
   await requireRawCounts(source, allowFractional);
   const chosen = { source, selection: { ...heldOut, ...bothConditions(heldOut.where, where) } };
-  if (!model.ofCounts && (cluster?.world ?? 1) > 1) throw noShares();
+  if (cluster.world > 1) {
+    const was = "has another model or other data than rank 0: give all ranks the same files";
+    await requireSame(cluster, `${await weightsDigest(model)} ${source.cellCount}`, was);
+  }
   if (model.ofCounts && training === undefined) throw noTraining(folder, hooks);
   const report = emptyReport();
   const score = async (): Promise<FileEvaluation> => {
@@ -87,7 +92,7 @@ export async function scoreRun(options: ScoreRunOptions, hooks: TaskHooks): Prom
     const scores = await scoreRanks(model, {
       heldOut: chosen,
       training,
-      ...{ ratios, seed, by, signal, report },
+      ...{ ratios, seed, by, signal, report, cluster },
       maxTokens: maxRows,
       batchCells: options.batchCells,
       onProgress: (rows) => onProgress?.(rows, source.cellCount),
@@ -101,12 +106,6 @@ export async function scoreRun(options: ScoreRunOptions, hooks: TaskHooks): Prom
   for (const note of source.notes) hooks.onNote(`${source.name}: ${note}`);
   for (const line of describeReport(report, model.tokenizer.minGenes)) hooks.onNote(line);
   return result;
-}
-
-function noShares(): DdscError {
-  return new DdscError("ARGUMENT_CONFLICT", "a model of ranks is scored by one process; leave out cluster", {
-    argument: "cluster",
-  });
 }
 
 function noTraining(folder: string, { nameOf }: Pick<TaskHooks, "nameOf">): DdscError {

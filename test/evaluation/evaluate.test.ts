@@ -4,6 +4,7 @@ import { noiseSchedule } from "../../lib/diffusion/index.js";
 import { evaluate, RankBaselines, renderGroups, renderTable } from "../../lib/evaluation/index.js";
 import { sample } from "../../lib/sampling/index.js";
 import type { RaggedBatch } from "../../lib/tokenizer/ragged_batch.js";
+import { together } from "../cluster/in_process.js";
 import { correlated, KnownJoint } from "../known_joint.js";
 import { jointModel, maskedJointCells } from "../sampling/joint_model.js";
 
@@ -49,6 +50,25 @@ describe("an evaluation", () => {
       expect(split.baselines.geneMode!.ratios[ratio]).toEqual(whole.baselines.geneMode!.ratios[ratio]);
     }
   });
+
+  it.each([2, 5])(
+    "is the same to the bit on %i ranks, which share the cells of every batch",
+    async (world) => {
+      const heldOut = await drawn(1);
+      const baselines = await RankBaselines.fit([await drawn(2)], 3);
+      const groupsOf = async (cells: Float64Array) => Array.from(cells, (cell) => String(cell % 3));
+      // The last batch has fewer cells than there are ranks.
+      const batches = [...splitBatch(heldOut, { kind: "cells", cells: 1499 })];
+      expect(batches.at(-1)!.cells).toHaveLength(4);
+      const one = await evaluate(model, batches, { baselines, groupsOf });
+      const all = await together(world, (cluster) =>
+        evaluate(model, batches, { baselines, groupsOf, cluster }),
+      );
+      for (const each of all) expect(JSON.stringify(each)).toBe(JSON.stringify(one));
+      const other = together(2, (cluster) => evaluate(model, batches.slice(3 * cluster.rank), { cluster }));
+      await expect(other).rejects.toMatchObject({ code: "CLUSTER_MISMATCH" });
+    },
+  );
 
   it("scores groups of cells by themselves", async () => {
     const heldOut = await drawn(1);

@@ -1,7 +1,7 @@
 import { quantile } from "../../base/quantile.js";
 import { Purpose, RandomStream } from "../../base/random.js";
 import type { Cluster } from "../../cluster/cluster.js";
-import { RankShare } from "./rank_share.js";
+import { RankShare } from "../rank_share.js";
 
 /** A number and its 95% interval. */
 export interface Interval {

@@ -1,6 +1,6 @@
+import type { RankShare } from "../rank_share.js";
 import type { CellResamples, Interval } from "./bootstrap.js";
 import type { QueryPredictions } from "./predictor.js";
-import type { RankShare } from "./rank_share.js";
 
 /** Bounds of the strata of expected count. */
 const STRATA = [0, 0.1, 0.3, 1, 3, 10, Number.POSITIVE_INFINITY] as const;

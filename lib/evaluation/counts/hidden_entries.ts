@@ -1,6 +1,6 @@
+import type { RankShare } from "../rank_share.js";
 import type { CellResamples, Interval } from "./bootstrap.js";
 import type { HiddenGenes } from "./masked_cells.js";
-import type { RankShare } from "./rank_share.js";
 
 /** Genes whose correlations are taken, at most: those with the greatest shares. */
 const MOST_GENES = 1000;

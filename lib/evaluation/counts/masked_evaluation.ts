@@ -1,12 +1,12 @@
 import { Purpose, RandomStream } from "../../base/random.js";
 import type { Cluster } from "../../cluster/cluster.js";
+import { RankShare } from "../rank_share.js";
 import type { CellResamples } from "./bootstrap.js";
 import { type Calibration, CalibrationTotals } from "./calibration.js";
 import { type CountBase, type CountCells, cellCount, totalCounts } from "./count_cells.js";
 import { EntryPlaces, type HiddenScores, HiddenTotals } from "./hidden_entries.js";
 import { answersOf, type HiddenGenes, maskCells } from "./masked_cells.js";
 import type { CountPredictor } from "./predictor.js";
-import { RankShare } from "./rank_share.js";
 
 /** Cells at a time. */
 const CHUNK = 64;

@@ -1,12 +1,12 @@
 import type { Cluster } from "../../cluster/cluster.js";
 import { sliceCells } from "../../counts/count_cells.js";
+import { RankShare } from "../rank_share.js";
 import { baseMeans, type MeanMethod } from "./baselines/mean_method.js";
 import { type CountBase, type CountCells, cellCount, measuredGenes } from "./count_cells.js";
 import { CP10K } from "./hidden_entries.js";
 import { askAll, type MaskedCells } from "./masked_cells.js";
 import { type OpenProblemsScores, OpenProblemsTotals } from "./open_problems.js";
 import type { CountDenoiser } from "./predictor.js";
-import { RankShare } from "./rank_share.js";
 import type { ThinnedCells } from "./thinning.js";
 
 /**

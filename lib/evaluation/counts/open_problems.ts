@@ -1,5 +1,5 @@
+import type { RankShare } from "../rank_share.js";
 import { CP10K } from "./hidden_entries.js";
-import type { RankShare } from "./rank_share.js";
 
 /** The two numbers of the denoising benchmark of Open Problems in Single-Cell Analysis; lower is better in both, so it says. */
 export interface OpenProblemsScores {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { RankShare } from "../../../lib/evaluation/counts/rank_share.js";
-import { together } from "../../cluster/in_process.js";
+import { RankShare } from "../../lib/evaluation/rank_share.js";
+import { together } from "../cluster/in_process.js";
 
 describe("RankShare", () => {
   it("gives every thing to one rank, shares that differ by one at most, and every rank all values", async () => {

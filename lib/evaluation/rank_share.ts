@@ -1,4 +1,5 @@
-import { alone, type Cluster } from "../../cluster/cluster.js";
+import { DdscError } from "../base/errors.js";
+import { alone, type Cluster } from "../cluster/cluster.js";
 
 /**
  * What this rank works on of `count` things that are shared out, such as cells: neighbours, as equal in number as can be. What ranks
@@ -20,7 +21,8 @@ export class RankShare {
   }
 
   /**
-   * Fills in what the other ranks found; every rank calls it with an array of the same length.
+   * Fills in what the other ranks found; every rank calls it with an array of the same length. Throws `CLUSTER_MISMATCH` where a
+   * rank has another number of values.
    *
    * @param thingOf which of the things a value belongs to, by the value's place
    */
@@ -33,7 +35,13 @@ export class RankShare {
     const own = values.filter((_, place) => this.#rankOf(thingOf(place)) === rank);
     // As bytes: JSON has neither NaN nor infinities.
     const told = Buffer.from(own.buffer, own.byteOffset, own.byteLength).toString("base64");
-    const all = (await this.#cluster.gather(told)).map((text) => numbersFrom(text, values));
+    const given = await this.#cluster.gather({ length: values.length, told });
+    const other = given.findIndex(({ length }) => length !== values.length);
+    if (other >= 0) {
+      const what = `rank ${other} scores ${given[other]?.length} values where rank ${rank} has ${values.length}`;
+      throw new DdscError("CLUSTER_MISMATCH", `${what}: give all ranks the same data and options`);
+    }
+    const all = given.map((each) => numbersFrom(each.told, values));
     const next = new Int32Array(world);
     for (let place = 0; place < values.length; place++) {
       const from = this.#rankOf(thingOf(place));
