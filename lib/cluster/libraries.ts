@@ -36,6 +36,21 @@ export function mpiLibraries(
   }
 }
 
+/** Whether several processes were started so that MPI can connect them. */
+export function isStartedByMpi(
+  launch: Pick<Launch, "launcher" | "world">,
+  env: Environment = process.env,
+): boolean {
+  if (launch.world === 1) return false;
+  try {
+    mpiLibraries(launch, env);
+    return true;
+  } catch (error) {
+    if (error instanceof DdscError && error.code === "CLUSTER_LAUNCHER") return false;
+    throw error;
+  }
+}
+
 /**
  * Whether srun started the processes without anything by which MPI could connect them: libraries may end a process that tries. Cray's
  * speaks to PALS; Intel MPI may be told to speak to Slurm itself.

@@ -223,7 +223,7 @@ export class PeerWatch {
     this.#onLost(
       new DdscError(
         "CLUSTER_PEER_LOST",
-        `rank ${rank} ${text}; this rank (${this.#rank}) ends with it. The last checkpoint stands: go on from it with --resume, with as many processes as you like`,
+        `rank ${rank} ${text}; this rank (${this.#rank}) ends with it. What was whole stands: a training goes on from its last checkpoint with --resume, with as many processes as you like; other work is started again`,
       ),
     );
   }

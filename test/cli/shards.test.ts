@@ -71,6 +71,18 @@ describe("ddsc --shard and merge", () => {
     );
   });
 
+  it("write the parts of a zarr store, to be merged, where the launcher does not connect the processes", async () => {
+    const out = join(folder, "unconnected.zarr");
+    for (const rank of ["0", "1"]) {
+      const { code, stderr } = await run([...SIMULATE, "--out", out], { RANK: rank, WORLD_SIZE: "2" });
+      expect(code, stderr).toBe(0);
+    }
+    const merged = await run(["merge", "--out", out], { RANK: "0", WORLD_SIZE: "2" });
+    expect(merged.stdout).toMatch(
+      /unconnected\.zarr: 60 cells x 20 genes of 2 parts; \d+ chunks taken over, \d+ written/,
+    );
+  });
+
   it("say what a shard is", async () => {
     const wrong = await run([...SIMULATE, "--out", join(folder, "x.h5ad"), "--shard", "3/2"]);
     expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('--shard but received "3/2"')]);
