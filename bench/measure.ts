@@ -1,4 +1,4 @@
-import { packageVersion } from "../lib/model/version.js";
+import { packageVersion } from "../lib/base/version.js";
 import type { BenchOptions } from "./options.js";
 import { median, rounded, secondsOf } from "./statistics.js";
 import { openSubject, type SubjectKind } from "./subjects.js";

@@ -13,7 +13,7 @@ export const doctor = defineCommand({
   name: "doctor",
   summary: "describe this installation and test it for some ten seconds: the text to paste into a bug report",
   details: `Says what it runs on, which binary was chosen and why, and tests every device: a small model is trained a few steps and its
-losses are compared with recorded ones (parity), then preset nano for two seconds (speed). Under mpirun or srun it tests the
+losses are compared with recorded ones (parity), then preset nano for two seconds (speed). Under mpirun, srun or torchrun it tests the
 collectives, too. Names no file, gene or user.
 Exit code 1 where something is wrong.`,
   options: [],

@@ -4,7 +4,7 @@ import { Command, CommanderError } from "commander";
 import { DdscError } from "../base/errors.js";
 import { printable, printableJson } from "../base/printable.js";
 import { didYouMean } from "../base/suggest.js";
-import { packageVersion } from "../model/version.js";
+import { packageVersion } from "../base/version.js";
 import { restartWithinLimit } from "./shared/address_space.js";
 import { outliveReaders } from "./shared/closed_output.js";
 import { addCommand, isUsage, type JsonResult } from "./shared/command.js";

@@ -2,7 +2,7 @@ import { env } from "node:process";
 import { alone } from "../cluster/cluster.js";
 import { joinCluster } from "../cluster/join.js";
 import { readLaunch } from "../cluster/launch.js";
-import { isStartedByMpi } from "../cluster/libraries.js";
+import { isConnected } from "../cluster/transports.js";
 import { anndataFormat } from "../data/anndata/write.js";
 import { findParts, joinParts } from "../data/shards/index.js";
 import { defineCommand } from "./shared/command.js";
@@ -29,7 +29,7 @@ Example: ddsc merge --out denoised.h5ad`,
     await checkOutFile(out, overwrite);
     const parts = files[0]?.split(",").filter((path) => path !== "") ?? (await findParts(out));
     const cluster =
-      anndataFormat(out) === "zarr" && isStartedByMpi(readLaunch(env)) ? await joinCluster() : alone;
+      anndataFormat(out) === "zarr" && isConnected(readLaunch(env)) ? await joinCluster() : alone;
     try {
       await beginTogether({ out, overwrite, parts }, output, cluster, "join one store");
       using progress = new CellProgress(output, 0);

@@ -2,7 +2,8 @@ import type { NativeCommunicator } from "../native/communicator.js";
 
 /**
  * The processes that work on one thing together, such as a training. Every rank makes the same calls in the same order; each throws
- * `CLUSTER_PEER_LOST` once a rank died or failed, `CLUSTER_TIMEOUT` where peers do not answer and `CLUSTER_MPI` where MPI fails.
+ * `CLUSTER_PEER_LOST` once a rank died or failed, `CLUSTER_TIMEOUT` where peers do not answer, and `CLUSTER_MPI` or `CLUSTER_TCP` where
+ * what carries their words fails.
  */
 export interface Cluster {
   /** Number of this process, from 0; 0 alone writes. */

@@ -5,25 +5,31 @@ import { checkNumber, DdscError } from "../base/errors.js";
 import { NativeCommunicator, type NativeMembership } from "../native/communicator.js";
 import { alone, type Cluster } from "./cluster.js";
 import { describeLaunch, type Launch, readLaunch } from "./launch.js";
-import { mpiLibraries } from "./libraries.js";
 import { type Meeting, PeerWatch } from "./peer_watch.js";
 import { type ProcessorShare, shareProcessors } from "./processors.js";
+import { meet } from "./rendezvous.js";
+import { chooseTransport, secretOf } from "./transports.js";
 
 /** Seconds that a call waits for its peers: they may save, or read much data, meanwhile. */
 const PATIENCE = 1800;
+/** Seconds that all processes have to come, at most: a queue may start them one by one. */
+const GATHERING = 600;
+/** Seconds that connecting all with all may take. */
+const CONNECTING = 60;
 /** Milliseconds that leaving may take before the program ends without. */
 const LEAVING = 20_000;
 
 let joining: Promise<Cluster> | undefined;
 
 /**
- * Joins the processes that a launcher (mpirun, srun) started together, once a process; later calls give the same. A process that was
- * started by itself, or with `DDSC_CLUSTER=off`, is a cluster of one, and no library is loaded.
+ * Joins the processes that a launcher (mpirun, srun, torchrun, Kubernetes) started together, once a process; later calls give the same. A
+ * process that was started by itself, or with `DDSC_CLUSTER=off`, is a cluster of one, and no library is loaded.
  *
  * Sets `DDSC_THREADS`, where it is not set, to this process's share of the processors that it may run on, for models made from then on.
  *
  * Throws `CLUSTER_ENVIRONMENT` where the environment contradicts itself, `CLUSTER_LAUNCHER`, `CLUSTER_MPI_LIBRARY`, `CLUSTER_MPI`,
- * `CLUSTER_MISMATCH` where MPI sees other processes than the launcher started, `CLUSTER_TIMEOUT`.
+ * `CLUSTER_MISMATCH` where MPI sees other processes than the launcher started, `CLUSTER_RENDEZVOUS` and `CLUSTER_TCP` where processes
+ * without MPI do not find one another, `CLUSTER_TIMEOUT`.
  */
 export function joinCluster(): Promise<Cluster> {
   joining ??= join(readLaunch());
@@ -42,24 +48,20 @@ const TAMED: Readonly<Record<string, string>> = {
 
 async function join(launch: Launch): Promise<Cluster> {
   if (launch.world === 1) return alone;
-  for (const [name, value] of Object.entries(TAMED)) process.env[name] ??= value;
-  const communicator = new NativeCommunicator(mpiLibraries(launch), patience());
-  const membership = await communicator.join();
-  requireSameJob(launch, membership);
+  const { communicator, membership } = await connect(launch);
   const own: ProcessorShare = { machine: hostname(), processors: allowedProcessors() };
-  const cluster = new MpiCluster(communicator, membership);
+  const cluster = new ConnectedCluster(communicator, membership);
   const all = await cluster.gather(own);
   const { threads, localRank, localWorld } = shareProcessors(all, membership.rank);
   const isChosen = process.env.DDSC_THREADS === undefined || process.env.DDSC_THREADS === "";
   if (isChosen) process.env.DDSC_THREADS = String(threads);
   await cluster.watchPeers(launch);
-  const { version, abi, file } = membership;
   const machines = new Set(all.map(({ machine }) => machine)).size;
   cluster.localRank = localRank;
   cluster.localWorld = localWorld;
   cluster.description =
     `${describeLaunch(launch)}, ${machines} ${machines === 1 ? "machine" : "machines"}, ` +
-    `${process.env.DDSC_THREADS} ${process.env.DDSC_THREADS === "1" ? "thread" : "threads"} each; ${version} (${file}, ${abi === "Open MPI" ? "its own ABI" : abi})`;
+    `${process.env.DDSC_THREADS} ${process.env.DDSC_THREADS === "1" ? "thread" : "threads"} each; ${describeTransport(membership)}`;
   const least = Math.floor(availableOnMachine() / localWorld);
   if (isChosen && threads < least) {
     cluster.notes.push(
@@ -68,6 +70,40 @@ async function join(launch: Launch): Promise<Cluster> {
     );
   }
   return cluster;
+}
+
+/** Joins over what carries the job. */
+async function connect(
+  launch: Launch,
+): Promise<{ communicator: NativeCommunicator; membership: NativeMembership }> {
+  const transport = chooseTransport(launch);
+  if (transport.kind === "mpi") {
+    for (const [name, value] of Object.entries(TAMED)) process.env[name] ??= value;
+    const communicator = new NativeCommunicator(transport.libraries, patience());
+    const membership = await communicator.join();
+    requireSameJob(launch, membership);
+    return { communicator, membership };
+  }
+  const communicator = new NativeCommunicator("tcp", patience());
+  const { rank, world } = launch;
+  const { host, port } = transport;
+  const seconds = Math.min(GATHERING, patience());
+  const met = await meet({
+    rank,
+    world,
+    host,
+    port,
+    secret: secretOf(),
+    listening: communicator.port,
+    seconds,
+  });
+  const membership = await communicator.join({ rank, seconds: Math.min(CONNECTING, patience()), ...met });
+  return { communicator, membership };
+}
+
+/** Such as "MPICH Version: 4.0.2 (libmpich.so.12, MPICH ABI)", or "TCP". */
+function describeTransport({ version, abi, file }: NativeMembership): string {
+  return file === "" ? version : `${version} (${file}, ${abi === "Open MPI" ? "its own ABI" : abi})`;
 }
 
 function patience(): number {
@@ -115,8 +151,8 @@ function availableOnMachine(): number {
 const text = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** Processes that MPI connects. */
-class MpiCluster implements Cluster {
+/** Processes that MPI or TCP connects. */
+class ConnectedCluster implements Cluster {
   readonly rank: number;
   readonly world: number;
   readonly communicator: NativeCommunicator;

@@ -85,7 +85,8 @@ const ALONE: ReadonlySet<string> = new Set(["SLURM_PROCID", "JOB_COMPLETION_INDE
 
 /** Processes of a job, at most. */
 const MOST_RANKS = 1_000_000;
-const MOST_PORT = 65_535;
+/** A port, at most. */
+export const MOST_PORT = 65_535;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

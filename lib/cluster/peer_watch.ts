@@ -274,14 +274,18 @@ class Peer {
   }
 }
 
-/** The first line of a connection, and what came after it. */
-function readLine(socket: Socket, take: (line: string, rest: string) => void): void {
+/** The first line of a connection, and what came after it; closes one whose line is too long. */
+export function readLine(
+  socket: Socket,
+  take: (line: string, rest: string) => void,
+  longest = LONGEST_LINE,
+): void {
   let text = "";
   const listen = (data: Buffer) => {
     text += data.toString();
     const end = text.indexOf("\n");
     if (end < 0) {
-      if (text.length > LONGEST_LINE) socket.destroy();
+      if (text.length > longest) socket.destroy();
       return;
     }
     socket.off("data", listen);
@@ -307,7 +311,8 @@ export function parseLine(text: string): Line | undefined {
   return undefined;
 }
 
-function isSame(a: string, b: string): boolean {
+/** In the same time wherever they differ. */
+export function isSame(a: string, b: string): boolean {
   const [left, right] = [Buffer.from(a), Buffer.from(b)];
   return left.length === right.length && timingSafeEqual(left, right);
 }
@@ -331,7 +336,7 @@ async function reach(host: string, port: number): Promise<Socket | undefined> {
 }
 
 /** Addresses of this machine that others may reach. */
-function ownAddresses(): string[] {
+export function ownAddresses(): string[] {
   return Object.values(networkInterfaces())
     .flatMap((addresses) => addresses ?? [])
     .filter(({ internal, address }) => !internal && !address.startsWith("fe80"))

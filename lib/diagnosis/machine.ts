@@ -2,8 +2,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism, cpus, release } from "node:os";
 import { basename, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { packageVersion } from "../base/version.js";
 import { type MachineMemory, processMemory } from "../model/memory.js";
-import { packageVersion } from "../model/version.js";
 import { nativeBinary } from "../native/addon.js";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));

@@ -2,6 +2,7 @@ import { realpath } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { checkKind, checkOptions } from "../base/arguments.js";
 import { checkChoice, checkOptionNames, DdscError } from "../base/errors.js";
+import { packageVersion } from "../base/version.js";
 import { writeFlushed, writeFolder } from "../model/folder.js";
 import {
   exists,
@@ -14,7 +15,6 @@ import {
   writeLearnt,
 } from "../model/model_files.js";
 import { SafetensorsFile, writeSafetensors } from "../model/safetensors.js";
-import { packageVersion } from "../model/version.js";
 import { requireFinite, requireTensors } from "../model/weights.js";
 import { modelParameters } from "../native/parameters.js";
 import { modelCard } from "./model_card.js";

@@ -1,5 +1,6 @@
 import { checkOptions } from "../base/arguments.js";
 import { checkNumber, DdscError } from "../base/errors.js";
+import { packageVersion } from "../base/version.js";
 import type { Condition } from "../conditions/condition.js";
 import type { StreamedColumn } from "../data/anndata/streamed_frame.js";
 import { type AnnDataStream, type StreamedRows, writeAnnData } from "../data/anndata/write.js";
@@ -12,7 +13,6 @@ import type { CellSource } from "../data/sources/source.js";
 import type { Denoiser } from "../model/denoiser.js";
 import { weightsDigest } from "../model/digest.js";
 import { checkFileTask, Opened } from "../model/opened.js";
-import { packageVersion } from "../model/version.js";
 import { knownGenes } from "../sampling/counts/generate_cells.js";
 import { requireBase } from "../sampling/counts/model.js";
 import { findGenes } from "../sampling/find_genes.js";

@@ -1,12 +1,12 @@
 import { checkKind } from "../base/arguments.js";
 import { checkChoice } from "../base/errors.js";
+import { packageVersion } from "../base/version.js";
 import { FOLDS } from "../counts/folds.js";
 import { type AnnDataStream, type StreamedRows, writeAnnData } from "../data/anndata/write.js";
 import { unsOf } from "../data/shards/part_record.js";
 import type { Column } from "../data/sources/frame.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { Denoiser } from "../model/denoiser.js";
-import { packageVersion } from "../model/version.js";
 import { embedCells } from "./embed_cells.js";
 import { type FileJobOptions, withFileJob } from "./file_job.js";
 import { stateCoordinates } from "./state_coordinates.js";

@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { checkOptions } from "../base/arguments.js";
 import { checkChoice, checkNumber, DdscError, wrongType } from "../base/errors.js";
+import { packageVersion } from "../base/version.js";
 import { FOLDS } from "../counts/folds.js";
 import { type AnnDataStream, type StreamedRows, writeAnnData } from "../data/anndata/write.js";
 import type { StreamedMatrix } from "../data/anndata/write_matrices.js";
@@ -8,7 +9,6 @@ import { unsOf } from "../data/shards/part_record.js";
 import type { CellBlock } from "../data/sources/cells.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { Denoiser } from "../model/denoiser.js";
-import { packageVersion } from "../model/version.js";
 import { findGenes } from "../sampling/find_genes.js";
 import { denoiseCells } from "./denoise_cells.js";
 import { type FileJobOptions, withFileJob } from "./file_job.js";

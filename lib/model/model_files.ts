@@ -5,6 +5,7 @@ import { checkChoice, DdscError } from "../base/errors.js";
 import { errorCode } from "../base/files.js";
 import { parseJson } from "../base/json.js";
 import { FileTooLarge, NotAFile, readWhole } from "../base/regular_files.js";
+import { packageVersion } from "../base/version.js";
 import { type Condition, conditionSizes, conditionsFrom } from "../conditions/condition.js";
 import { CellSummary } from "../counts/cell_summary.js";
 import { CountBase } from "../counts/count_base.js";
@@ -14,7 +15,6 @@ import type { DenoiserConfig, DType } from "../native/types.js";
 import { CellTokenizer, type CellTokenizerJson, GeneVocabulary } from "../tokenizer/index.js";
 import { checkConfig, NON_VALUE_TOKENS } from "./config.js";
 import { writeFlushed } from "./folder.js";
-import { packageVersion } from "./version.js";
 
 /** Names of the files of a model's folder. */
 export const ModelFile = {

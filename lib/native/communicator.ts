@@ -6,15 +6,27 @@ import { callAddon } from "./addon.js";
 export interface NativeMembership {
   readonly rank: number;
   readonly size: number;
-  /** The MPI library: the file that was asked for, its own name and version, and its binary interface. */
+  /** The MPI library: the file that was asked for, its own name and version, and its binary interface; "", "TCP", "TCP" without one. */
   readonly file: string;
   readonly version: string;
   readonly abi: string;
 }
 
+/** What a rank knows of the others once all have met. */
+export interface NativeTcpJob {
+  readonly rank: number;
+  /** What only ranks of the job know, 64 characters. */
+  readonly token: string;
+  /** Seconds that connecting may take. */
+  readonly seconds: number;
+  /** Where each rank listens, by rank: numeric addresses, best first, and the port. */
+  readonly peers: readonly { readonly hosts: readonly string[]; readonly port: number }[];
+}
+
 /** A communicator as the addon gives it. */
 export interface AddonCommunicator {
-  join(): Promise<NativeMembership>;
+  readonly port: number;
+  join(job: NativeTcpJob | null): Promise<NativeMembership>;
   gather(message: Uint8Array): Promise<Uint8Array[]>;
   broadcast(message: Uint8Array): Promise<Uint8Array>;
   giveUp(code: string, message: string): void;
@@ -22,11 +34,11 @@ export interface AddonCommunicator {
 }
 
 interface CommunicatorAddon {
-  readonly Communicator: new (libraries: readonly string[], seconds: number) => AddonCommunicator;
+  readonly Communicator: new (libraries: readonly string[] | null, seconds: number) => AddonCommunicator;
 }
 
 /**
- * The processes of a job that MPI started, and collectives over them. Every process makes the same calls in the same order, one
+ * The processes of a job, and collectives over them, by MPI or TCP. Every process makes the same calls in the same order, one
  * after the other; they run on a thread of their own.
  */
 export class NativeCommunicator {
@@ -34,20 +46,35 @@ export class NativeCommunicator {
   readonly handle: AddonCommunicator;
 
   /**
-   * @param libraries MPI libraries, of which the first that loads is used
+   * @param libraries MPI libraries, of which the first that loads is used; "tcp": none, this one listens on a port of its own. Throws
+   *   `CLUSTER_TCP` where it cannot
    * @param seconds after which a call that peers do not answer throws `CLUSTER_TIMEOUT`
    */
-  constructor(libraries: readonly string[], seconds: number) {
+  constructor(libraries: readonly string[] | "tcp", seconds: number) {
     checkNumber("seconds", seconds, { min: 1, max: 1e7 });
-    this.handle = callAddon((addon: CommunicatorAddon) => new addon.Communicator(libraries, seconds));
+    const given = libraries === "tcp" ? null : libraries;
+    this.handle = callAddon((addon: CommunicatorAddon) => new addon.Communicator(given, seconds));
   }
 
-  /** Loads a library and joins the job, once a process. Throws `CLUSTER_MPI_LIBRARY`, `CLUSTER_MPI`, `CLUSTER_TIMEOUT`. */
-  join(): Promise<NativeMembership> {
-    return callAddon(() => this.handle.join());
+  /** Where other ranks connect to, over TCP; 0 over MPI. */
+  get port(): number {
+    return callAddon(() => this.handle.port);
   }
 
-  /** What each rank gave, 64 MiB at most, in the order of ranks. Throws `CLUSTER_MPI`, `CLUSTER_TIMEOUT`, and what `giveUp` was told. */
+  /**
+   * Joins the job, once a process: loads a library, or connects to all other ranks. Throws `CLUSTER_MPI_LIBRARY`, `CLUSTER_MPI`,
+   * `CLUSTER_TCP`, `CLUSTER_TIMEOUT`.
+   *
+   * @param job who the others are, over TCP alone
+   */
+  join(job?: NativeTcpJob): Promise<NativeMembership> {
+    return callAddon(() => this.handle.join(job ?? null));
+  }
+
+  /**
+   * What each rank gave, 64 MiB at most, in the order of ranks. Throws `CLUSTER_MPI` or `CLUSTER_TCP`, `CLUSTER_PEER_LOST`,
+   * `CLUSTER_TIMEOUT`, and what `giveUp` was told.
+   */
   gather(message: Uint8Array): Promise<Uint8Array[]> {
     return callAddon(() => this.handle.gather(message));
   }

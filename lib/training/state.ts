@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import { checkKind } from "../base/arguments.js";
 import { DdscError } from "../base/errors.js";
+import { packageVersion } from "../base/version.js";
 import { type BatchPosition, FIRST_POSITION } from "../batching/index.js";
 import { writeFlushed } from "../model/folder.js";
 import { readJson } from "../model/model_files.js";
-import { packageVersion } from "../model/version.js";
 import type { LearningRateSchedule } from "./learning_rate.js";
 import type { TrainerSettings } from "./options.js";
 import { problemOf } from "./record_check.js";

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { DdscError } from "../base/errors.js";
 import { errorCode } from "../base/files.js";
-import { packageVersion } from "../model/version.js";
+import { packageVersion } from "../base/version.js";
 import { Access } from "./access.js";
 import { type Asset, loadAssets } from "./assets.js";
 import { EventStream } from "./event_stream.js";

@@ -9,6 +9,8 @@
 #include "addon/async.h"
 #include "addon/model_thread.h"
 #include "addon/objects.h"
+#include "cluster/mpi.h"
+#include "cluster/tcp.h"
 
 namespace ddsc::addon {
 
@@ -22,27 +24,53 @@ Napi::Value bytesArray(Napi::Env env, const Bytes& bytes) {
   return array;
 }
 
+std::vector<std::string> texts(const Field& list) {
+  if (!list.value.IsArray()) throw Error("ARGUMENT_TYPE", "expected an array for " + list.name);
+  const auto array = list.value.As<Napi::Array>();
+  std::vector<std::string> strings;
+  for (std::uint32_t i = 0; i < array.Length(); ++i) strings.push_back(Field{array[i], list.name}.string());
+  return strings;
+}
+
+cluster::TcpJob tcpJob(const Field& given) {
+  cluster::TcpJob job;
+  job.rank = static_cast<int>(given["rank"].natural());
+  job.token = given["token"].string();
+  job.seconds = given["seconds"].number();
+  const Field peers = given["peers"];
+  if (!peers.value.IsArray()) throw Error("ARGUMENT_TYPE", "expected an array for peers");
+  const auto array = peers.value.As<Napi::Array>();
+  for (std::uint32_t i = 0; i < array.Length(); ++i) {
+    const Field peer{array[i], "peers"};
+    job.peers.push_back({texts(peer["hosts"]), static_cast<int>(peer["port"].natural())});
+  }
+  require(static_cast<std::size_t>(job.rank) < job.peers.size(), "ARGUMENT_RANGE",
+          "rank is not among the peers");
+  return job;
+}
+
 }  // namespace
 
 Napi::Function CommunicatorObject::define(Napi::Env env) {
-  return DefineClass(env, "Communicator",
-                     {InstanceMethod<&CommunicatorObject::join>("join"),
-                      InstanceMethod<&CommunicatorObject::gather>("gather"),
-                      InstanceMethod<&CommunicatorObject::broadcast>("broadcast"),
-                      InstanceMethod<&CommunicatorObject::giveUp>("giveUp"),
-                      InstanceMethod<&CommunicatorObject::leave>("leave")});
+  return DefineClass(
+      env, "Communicator",
+      {InstanceAccessor<&CommunicatorObject::port>("port"), InstanceMethod<&CommunicatorObject::join>("join"),
+       InstanceMethod<&CommunicatorObject::gather>("gather"),
+       InstanceMethod<&CommunicatorObject::broadcast>("broadcast"),
+       InstanceMethod<&CommunicatorObject::giveUp>("giveUp"),
+       InstanceMethod<&CommunicatorObject::leave>("leave")});
 }
 
 CommunicatorObject::CommunicatorObject(const Napi::CallbackInfo& info)
     : Napi::ObjectWrap<CommunicatorObject>(info) {
   guarded(info.Env(), [&] {
     const Field libraries = argument(info, 0, "libraries");
-    if (!libraries.value.IsArray()) throw Error("ARGUMENT_TYPE", "expected an array for libraries");
-    const auto list = libraries.value.As<Napi::Array>();
-    std::vector<std::string> names;
-    for (std::uint32_t i = 0; i < list.Length(); ++i) names.push_back(Field{list[i], "libraries"}.string());
-    communicator_ =
-        std::make_shared<cluster::Communicator>(std::move(names), argument(info, 1, "seconds").number());
+    if (libraries.missing()) {
+      listening_ = std::make_shared<cluster::Listening>(cluster::listenAnywhere());
+    } else {
+      libraries_ = texts(libraries);
+    }
+    communicator_ = std::make_shared<cluster::Communicator>(argument(info, 1, "seconds").number());
   });
 }
 
@@ -53,18 +81,32 @@ std::shared_ptr<cluster::Communicator> CommunicatorObject::from(const Napi::Valu
   return Unwrap(value.As<Napi::Object>())->communicator_;
 }
 
+Napi::Value CommunicatorObject::port(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), listening_ != nullptr ? listening_->port : 0);
+}
+
 Napi::Value CommunicatorObject::join(const Napi::CallbackInfo& info) {
-  return Job<cluster::Communicator::Membership>::start(
-      info.Env(), [c = communicator_] { return c->join(); },
-      [](Napi::Env env, cluster::Communicator::Membership& joined) -> Napi::Value {
-        Napi::Object result = Napi::Object::New(env);
-        result.Set("rank", joined.rank);
-        result.Set("size", joined.size);
-        result.Set("file", joined.file);
-        result.Set("version", joined.version);
-        result.Set("abi", joined.abi);
-        return result;
-      });
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    std::function<std::unique_ptr<cluster::Transport>()> make = [libraries = libraries_] {
+      return cluster::loadMpi(libraries);
+    };
+    if (listening_ != nullptr) {
+      make = [listening = listening_, job = tcpJob(argument(info, 0, "job"))] {
+        return cluster::makeTcp(std::move(listening->socket), job);
+      };
+    }
+    return Job<cluster::Communicator::Membership>::start(
+        info.Env(), [c = communicator_, make] { return c->join(make); },
+        [](Napi::Env env, cluster::Communicator::Membership& joined) -> Napi::Value {
+          Napi::Object result = Napi::Object::New(env);
+          result.Set("rank", joined.rank);
+          result.Set("size", joined.size);
+          result.Set("file", joined.file);
+          result.Set("version", joined.version);
+          result.Set("abi", joined.abi);
+          return result;
+        });
+  });
 }
 
 Napi::Value CommunicatorObject::gather(const Napi::CallbackInfo& info) {

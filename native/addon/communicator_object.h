@@ -4,8 +4,11 @@
 #include <napi.h>
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "cluster/communicator.h"
+#include "cluster/sockets.h"
 
 namespace ddsc::addon {
 
@@ -18,6 +21,7 @@ class CommunicatorObject final : public Napi::ObjectWrap<CommunicatorObject> {
   static std::shared_ptr<cluster::Communicator> from(const Napi::Value& value);
 
  private:
+  Napi::Value port(const Napi::CallbackInfo& info);
   Napi::Value join(const Napi::CallbackInfo& info);
   Napi::Value gather(const Napi::CallbackInfo& info);
   Napi::Value broadcast(const Napi::CallbackInfo& info);
@@ -25,6 +29,8 @@ class CommunicatorObject final : public Napi::ObjectWrap<CommunicatorObject> {
   Napi::Value leave(const Napi::CallbackInfo& info);
 
   std::shared_ptr<cluster::Communicator> communicator_;
+  std::vector<std::string> libraries_;             // over MPI
+  std::shared_ptr<cluster::Listening> listening_;  // over TCP
 };
 
 }  // namespace ddsc::addon

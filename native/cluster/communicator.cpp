@@ -19,24 +19,29 @@ constexpr std::size_t kLine = 16;
 constexpr int kEager = 200;
 constexpr std::chrono::microseconds kNap{20}, kSleep{200};
 constexpr int kNaps = 2000;
+/// How long the reason of a lost peer may take to come: see PeerWatch.
+constexpr std::chrono::milliseconds kWord{500};
 
 std::size_t inLines(std::size_t values) { return (values + kLine - 1) / kLine * kLine; }
 
 }  // namespace
 
-Communicator::Communicator(std::vector<std::string> libraries, double seconds)
-    : libraries_(std::move(libraries)),
-      limit_(std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds))) {}
+Communicator::Communicator(double seconds)
+    : limit_(std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds))) {}
 
-Communicator::Membership Communicator::join() {
+Communicator::Membership Communicator::join(std::function<std::unique_ptr<Transport>()> make) {
   // Shared with the task: a call that is given up does not wait for it.
   const auto joined = std::make_shared<Membership>();
-  run([this, joined] {
-    mpi_ = loadMpi(libraries_);
-    mpi_->initialise();
-    rank_ = mpi_->rank();
-    size_ = mpi_->size();
-    *joined = {rank_, size_, mpi_->file, mpi_->version, mpi_->abi};
+  run([this, joined, make = std::move(make)] {
+    transport_ = make();
+    {
+      const std::lock_guard lock(mutex_);
+      code_ = transport_->code();
+    }
+    transport_->initialise();
+    rank_ = transport_->rank();
+    size_ = transport_->size();
+    *joined = {rank_, size_, transport_->file, transport_->version, transport_->abi};
   });
   return *joined;
 }
@@ -54,7 +59,7 @@ std::vector<std::vector<std::uint8_t>> Communicator::gather(const std::vector<st
     std::memset(out, 0, kHead);
     std::memcpy(out, &length, sizeof length);
     if (!message.empty()) std::memcpy(out + sizeof length, message.data(), std::min(kShort, message.size()));
-    mpi_->startAllGather(out, in, kHead);
+    transport_->startAllGather(out, in, kHead);
     finish();
     std::vector<std::uint64_t> lengths(size);
     std::uint64_t longest = 0;
@@ -72,7 +77,7 @@ std::vector<std::vector<std::uint8_t>> Communicator::gather(const std::vector<st
       in = incoming(part * size);
       std::memset(rest, 0, part);
       if (at < message.size()) std::memcpy(rest, message.data() + at, std::min(part, message.size() - at));
-      mpi_->startAllGather(rest, in, static_cast<int>(part));
+      transport_->startAllGather(rest, in, static_cast<int>(part));
       finish();
       for (std::size_t r = 0; r < size; ++r) {
         if (lengths[r] <= at) continue;
@@ -92,14 +97,14 @@ std::vector<std::uint8_t> Communicator::broadcast(const std::vector<std::uint8_t
     std::uint64_t length = rank_ == 0 ? message.size() : 0;
     std::uint8_t* block = outgoing(sizeof length);
     std::memcpy(block, &length, sizeof length);
-    mpi_->startBroadcast(block, sizeof length, 0);
+    transport_->startBroadcast(block, sizeof length, 0);
     finish();
     std::memcpy(&length, block, sizeof length);
     require(length <= kLongestMessage, "CLUSTER_MESSAGE", "ranks do not speak the same language");
     if (length == 0) return;
     block = outgoing(static_cast<std::size_t>(length));
     if (rank_ == 0) std::memcpy(block, message.data(), message.size());
-    mpi_->startBroadcast(block, static_cast<int>(length), 0);
+    transport_->startBroadcast(block, static_cast<int>(length), 0);
     finish();
     received->assign(block, block + length);
   });
@@ -120,13 +125,13 @@ std::function<void()> Communicator::startSum(const std::shared_ptr<std::vector<f
       float* const in = reinterpret_cast<float*>(incoming(part * size * sizeof(float)));
       std::memcpy(out, mine, count * sizeof(float));
       std::memset(out + count, 0, (part * size - count) * sizeof(float));
-      mpi_->startAllToAll(out, in, bytes);
+      transport_->startAllToAll(out, in, bytes);
       finish();
       for (std::size_t r = 1; r < size; ++r) {
         const float* const other = in + r * part;
         for (std::size_t i = 0; i < part; ++i) in[i] += other[i];
       }
-      mpi_->startAllGather(in, out, bytes);
+      transport_->startAllGather(in, out, bytes);
       finish();
       std::memcpy(mine, out, count * sizeof(float));
     }
@@ -147,7 +152,7 @@ void Communicator::giveUp(Error reason) {
 
 void Communicator::leave() {
   run([this] {
-    if (mpi_ != nullptr) mpi_->finalise();
+    if (transport_ != nullptr) transport_->finalise();
     const std::lock_guard lock(mutex_);
     left_ = true;
   });
@@ -158,7 +163,7 @@ std::shared_ptr<Communicator::Call> Communicator::start(Task task) {
   call->task = std::move(task);
   const std::lock_guard lock(mutex_);
   if (reason_) throw Error(*reason_);
-  require(!left_, "CLUSTER_MPI", "the cluster was left");
+  if (left_) throw Error(code_, "the cluster was left");
   if (!started_) {
     started_ = true;
     // Not joined: a call of the library may never come back, and the program must end all the same.
@@ -180,7 +185,7 @@ void Communicator::wait(const Call& call) {
   }
   if (inTime) throw Error(*reason_);
   throw Error("CLUSTER_TIMEOUT",
-              "the MPI library did not come back within the time limit; a peer may hang, "
+              "no answer came within the time limit; a peer may hang, "
               "or its network be down");
 }
 
@@ -200,11 +205,10 @@ void Communicator::loop() {
     try {
       call->task();
     } catch (const Error& error) {
-      failure = std::current_exception();
-      giveUp(error);  // an operation may be under way still
+      failure = giveUpSoon(error);  // an operation may be under way still
     } catch (const std::exception& error) {
       failure = std::current_exception();
-      giveUp(Error("CLUSTER_MPI", error.what()));
+      giveUp(Error(transport_ != nullptr ? transport_->code() : "CLUSTER_MPI", error.what()));
     }
     {
       const std::lock_guard lock(mutex_);
@@ -215,9 +219,19 @@ void Communicator::loop() {
   }
 }
 
+std::exception_ptr Communicator::giveUpSoon(const Error& error) {
+  if (error.code() == "CLUSTER_PEER_LOST") {
+    std::unique_lock lock(mutex_);
+    ended_.wait_for(lock, kWord, [&] { return reason_.has_value(); });
+  }
+  giveUp(error);
+  const std::lock_guard lock(mutex_);
+  return std::make_exception_ptr(Error(*reason_));
+}
+
 void Communicator::finish() {
   const Clock::time_point deadline = Clock::now() + limit_;
-  for (int round = 0; !mpi_->test(); ++round) {
+  for (int round = 0; !transport_->test(); ++round) {
     throwIfGivenUp();
     if (round < kEager) {
       std::this_thread::yield();

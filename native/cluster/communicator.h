@@ -15,14 +15,14 @@
 #include <string>
 #include <vector>
 
-#include "cluster/mpi.h"
+#include "cluster/transport.h"
 #include "core/errors.h"
 
 namespace ddsc::cluster {
 
 /// The processes of a job. Every process makes the same calls in the same order. Calls may come from any
-/// thread and wait for their end there; MPI runs on a thread of its own, which is left behind where a call of
-/// the library does not come back.
+/// thread and wait for their end there; the transport runs on a thread of its own, which is left behind where
+/// a call of a library does not come back.
 class Communicator : public std::enable_shared_from_this<Communicator> {
  public:
   /// What was joined.
@@ -32,15 +32,16 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   };
 
   /// `seconds`: after which a call that peers do not answer ends with CLUSTER_TIMEOUT.
-  Communicator(std::vector<std::string> libraries, double seconds);
+  explicit Communicator(double seconds);
   Communicator(const Communicator&) = delete;
   Communicator& operator=(const Communicator&) = delete;
 
-  /// Loads a library and joins the job. Throws Error CLUSTER_MPI_LIBRARY, CLUSTER_MPI, CLUSTER_TIMEOUT.
-  Membership join();
+  /// Joins the job over what `make` makes. Throws Error CLUSTER_TIMEOUT and what `make` and the transport
+  /// throw: CLUSTER_MPI_LIBRARY and CLUSTER_MPI, or CLUSTER_TCP.
+  Membership join(std::function<std::unique_ptr<Transport>()> make);
 
-  /// What each rank gave, in the order of ranks. Throws Error CLUSTER_MPI, CLUSTER_TIMEOUT, what `giveUp` was
-  /// told, and CLUSTER_MESSAGE for more than kLongestMessage bytes.
+  /// What each rank gave, in the order of ranks. Throws Error CLUSTER_MPI or CLUSTER_TCP, CLUSTER_PEER_LOST,
+  /// CLUSTER_TIMEOUT, what `giveUp` was told, and CLUSTER_MESSAGE for more than kLongestMessage bytes.
   std::vector<std::vector<std::uint8_t>> gather(const std::vector<std::uint8_t>& message);
   static constexpr std::size_t kLongestMessage = std::size_t{64} << 20;
 
@@ -80,10 +81,12 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   /// Waits for what was started.
   void finish();
   void throwIfGivenUp();
+  /// The error that ends this, once it is told who was lost and why, which takes a moment longer than to see
+  /// that a connection is closed.
+  std::exception_ptr giveUpSoon(const Error& error);
   std::uint8_t* outgoing(std::size_t bytes);
   std::uint8_t* incoming(std::size_t bytes);
 
-  const std::vector<std::string> libraries_;
   const Clock::duration limit_;
 
   std::mutex mutex_;
@@ -91,10 +94,11 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   std::deque<std::shared_ptr<Call>> waiting_;
   bool started_ = false, left_ = false;
   std::optional<Error> reason_;
+  std::string code_ = "CLUSTER_MPI";  // the transport's
   std::atomic<bool> givenUp_ = false;
 
   // The thread's alone. What MPI may be writing to is freed with the thread: see `loop`.
-  std::unique_ptr<Mpi> mpi_;
+  std::unique_ptr<Transport> transport_;
   int rank_ = 0, size_ = 1;
   std::vector<std::uint8_t> outgoing_, incoming_;
 };

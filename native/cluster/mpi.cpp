@@ -26,7 +26,7 @@ struct Constants {
 };
 
 template <class Handle>
-class MpiOf final : public Mpi {
+class MpiOf final : public Transport {
  public:
   MpiOf(void* library, const Constants<Handle>& constants) : constants_(constants) {
     abi = constants.abi;
@@ -45,6 +45,8 @@ class MpiOf final : public Mpi {
 
   /// The first function that the library does not have; empty: all are found.
   const std::string& missing() const { return missing_; }
+
+  const char* code() const override { return "CLUSTER_MPI"; }
 
   void initialise() override {
     int already = 0;
@@ -131,7 +133,7 @@ class MpiOf final : public Mpi {
 void* handleOf(std::uintptr_t number) { return reinterpret_cast<void*>(number); }
 
 template <class Handle>
-std::unique_ptr<Mpi> made(void* library, const Constants<Handle>& constants, std::string& problem) {
+std::unique_ptr<Transport> made(void* library, const Constants<Handle>& constants, std::string& problem) {
   auto mpi = std::make_unique<MpiOf<Handle>>(library, constants);
   if (mpi->missing().empty()) return mpi;
   problem = "has no " + mpi->missing();
@@ -161,7 +163,7 @@ int standardAbi(void* library) {
 }
 
 /// Null, and why, where the library is none that is known.
-std::unique_ptr<Mpi> recognise(void* library, const std::string& version, std::string& problem) {
+std::unique_ptr<Transport> recognise(void* library, const std::string& version, std::string& problem) {
   if (version.empty()) {
     problem = "is no MPI library of version 3 or newer";
     return nullptr;
@@ -188,7 +190,7 @@ std::unique_ptr<Mpi> recognise(void* library, const std::string& version, std::s
 
 }  // namespace
 
-std::unique_ptr<Mpi> loadMpi(const std::vector<std::string>& names) {
+std::unique_ptr<Transport> loadMpi(const std::vector<std::string>& names) {
   std::string problems;
   for (const std::string& name : names) {
     // Never unloaded, and global: Open MPI's own plug-ins look for its functions there.
@@ -199,7 +201,7 @@ std::unique_ptr<Mpi> loadMpi(const std::vector<std::string>& names) {
       problem = said != nullptr ? said : name + " does not load";
     } else {
       const std::string version = versionOf(library);
-      if (std::unique_ptr<Mpi> mpi = recognise(library, version, problem)) {
+      if (std::unique_ptr<Transport> mpi = recognise(library, version, problem)) {
         mpi->file = name;
         mpi->version = version;
         return mpi;

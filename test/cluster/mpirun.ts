@@ -2,10 +2,11 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const STARTER = fileURLToPath(new URL("start_ranks.mjs", import.meta.url));
 
-/** A launcher of MPI programs, where it is installed. */
+/** A launcher of several processes, where it is installed. */
 export interface Launcher {
-  readonly name: "Open MPI" | "MPICH";
+  readonly name: "Open MPI" | "MPICH" | "TCP";
   readonly program: string | undefined;
 }
 
@@ -19,10 +20,11 @@ function find(name: Launcher["name"], words: RegExp, programs: readonly string[]
   return { name, program: programs.find((program) => words.test(version(program) ?? "")) };
 }
 
-/** Debian has both beside one another, under these names; elsewhere one of them is mpirun. */
+/** Of MPI: Debian has both beside one another, under these names; elsewhere one of them is mpirun. And one of processes that meet by TCP. */
 export const LAUNCHERS: readonly Launcher[] = [
   find("Open MPI", /Open MPI|OpenRTE|prte/i, ["mpirun.openmpi", "mpirun"]),
   find("MPICH", /HYDRA/i, ["mpirun.mpich", "mpirun", "mpiexec.hydra"]),
+  { name: "TCP", program: process.execPath },
 ];
 
 /** How a test is called that needs a launcher: says why it is skipped. */
@@ -37,6 +39,13 @@ export function mpirun(
   words: readonly string[],
   env: NodeJS.ProcessEnv = {},
 ): ChildProcess {
+  if (name === "TCP") {
+    return spawn(program, [STARTER, String(ranks), ...words], {
+      cwd: ROOT,
+      env: { ...process.env, ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+  }
   const crowded = name === "Open MPI" ? ["--oversubscribe", "--bind-to", "none"] : [];
   return spawn(program, [...crowded, "-n", String(ranks), process.execPath, ...words], {
     cwd: ROOT,

@@ -1,11 +1,11 @@
 import { DdscError } from "../../base/errors.js";
 import { Purpose, RandomStream } from "../../base/random.js";
+import { packageVersion } from "../../base/version.js";
 import { type AnnDataStream, type StreamedRows, writeAnnData } from "../../data/anndata/write.js";
 import { refuseOwnFiles } from "../../data/report/own_files.js";
 import type { CellSource } from "../../data/sources/source.js";
 import { generatedNames } from "../../generation/index.js";
 import type { Denoiser } from "../../model/denoiser.js";
-import { packageVersion } from "../../model/version.js";
 import { generate as generateCells, type SamplingOptions } from "../../sampling/index.js";
 import type { CommandContext, JsonResult } from "../shared/command.js";
 import { findListedGenes, readGeneList } from "../shared/gene_list.js";

@@ -1,11 +1,11 @@
 import { setImmediate } from "node:timers/promises";
+import { packageVersion } from "../../base/version.js";
 import { type AnnDataStream, type StreamedRows, writeAnnData } from "../../data/anndata/write.js";
 import { publicAddress } from "../../data/io/addresses.js";
 import { framesOf } from "../../data/sources/frames.js";
 import { rowRange } from "../../data/sources/parts.js";
 import type { CellSource } from "../../data/sources/source.js";
 import type { Denoiser } from "../../model/denoiser.js";
-import { packageVersion } from "../../model/version.js";
 import { inpaint, type SamplingOptions } from "../../sampling/index.js";
 import { CellTokenizer, type GeneMapping } from "../../tokenizer/index.js";
 import type { JsonResult } from "../shared/command.js";

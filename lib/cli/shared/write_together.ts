@@ -2,8 +2,8 @@ import { rm } from "node:fs/promises";
 import { env } from "node:process";
 import { joinCluster } from "../../cluster/join.js";
 import { readLaunch } from "../../cluster/launch.js";
-import { isStartedByMpi } from "../../cluster/libraries.js";
 import { rankDevice } from "../../cluster/rank_device.js";
+import { isConnected } from "../../cluster/transports.js";
 import { anndataFormat } from "../../data/anndata/write.js";
 import { type JoinedParts, joinParts, partPath } from "../../data/shards/index.js";
 import type { CommandContext, JsonResult } from "./command.js";
@@ -20,7 +20,7 @@ interface SharedOptions {
 }
 
 /**
- * Does the work of a command that writes `out`. Where MPI connects several processes, without --shard, and `out` is a zarr store, each
+ * Does the work of a command that writes `out`. Where several processes can find one another (MPI, or `MASTER_ADDR`), without --shard, and `out` is a zarr store, each
  * writes its part beside it, and together they join these to the store, and remove them: a part that is there already, of a run that was
  * stopped, is kept.
  *
@@ -32,7 +32,7 @@ export async function writeTogether<T extends SharedOptions>(
   work: (options: T) => Promise<JsonResult>,
 ): Promise<JsonResult> {
   const { out, overwrite, shard, device } = options;
-  if (shard !== undefined || anndataFormat(out) !== "zarr" || !isStartedByMpi(readLaunch(env))) {
+  if (shard !== undefined || anndataFormat(out) !== "zarr" || !isConnected(readLaunch(env))) {
     return work(options);
   }
   const { output, signal } = context;

@@ -41,7 +41,7 @@ export const train = defineCommand({
   summary: "train a model on a file of counts, or go on with a run",
   details: `Writes a folder: checkpoints step-N, of which "last" and "best" (by validation) are links, and metrics.jsonl. A checkpoint is
 a model: give the folder to the other commands with --model. Ctrl-C saves and stops; --resume goes on as if never stopped.
-Started by mpirun or srun, all processes train one model: each computes a share of every batch (docs/cluster.md).
+Started by mpirun, srun or torchrun, all processes train one model: each computes a share of every batch (docs/cluster.md).
 
 Example: ddsc train --data cells.h5ad --preset nano --steps 1000 --batch 64 --out runs/a`,
   options: TRAIN_OPTIONS,

@@ -1,7 +1,7 @@
 import { withThousands } from "../../base/thousands.js";
+import { packageVersion } from "../../base/version.js";
 import type { SourceDescriptor } from "../../data/sources/descriptor.js";
 import { describeMachine } from "../../diagnosis/machine.js";
-import { packageVersion } from "../../model/version.js";
 import { formatDuration } from "../../training/progress.js";
 import type { DataRecord } from "../../training/run_data.js";
 import type { FactGroup } from "../report_data.js";
