@@ -118,7 +118,7 @@ export {
   machineMemory,
 } from "./model/memory.js";
 export type { ModelDescription } from "./model/model_files.js";
-export type { NativeCommunicator, NativeMembership, NativeTcpJob } from "./native/communicator.js";
+export type { NativeCommunicator, NativeMembership, NativeNccl, NativeTcpJob } from "./native/communicator.js";
 export {
   type ChooseQueriesInput,
   type CountCells as CountBatch,

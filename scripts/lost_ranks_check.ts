@@ -1,10 +1,11 @@
 /**
- * npx tsx scripts/lost_ranks_check.ts [--times 20] [--first 0] [--launcher openmpi|mpich]
+ * npx tsx scripts/lost_ranks_check.ts [--times 20] [--first 0] [--launcher openmpi|mpich|tcp]
  *
  * Kills (SIGKILL) a random process of a training at a random moment, so many times under each launcher. Each time the others must
  * end within 30 s, with an error, and the run must go on with another number of processes to the losses of one that was never
  * interrupted. Prints a table in Markdown, a row a time; exits with 1 where one failed. The number of a row gives its chances, so
- * `--first N --times 1` repeats it. Needs Open MPI or MPICH (mpirun.openmpi, mpirun.mpich). Build first: npm run build:all.
+ * `--first N --times 1` repeats it. Needs Open MPI and MPICH (mpirun.openmpi, mpirun.mpich) but for --launcher tcp, whose processes meet without MPI. Build
+ * first: npm run build:all.
  */
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
@@ -21,6 +22,7 @@ import {
   killGroup,
   lastLine,
   processesWith,
+  ROOT,
   run,
   start,
   until,
@@ -45,13 +47,18 @@ interface Launcher {
   readonly rank: string;
 }
 
-const LAUNCHERS: Readonly<Record<"openmpi" | "mpich", Launcher>> = {
+const LAUNCHERS: Readonly<Record<"openmpi" | "mpich" | "tcp", Launcher>> = {
   openmpi: {
     name: "Open MPI",
     command: ["mpirun.openmpi", "--oversubscribe", "--bind-to", "none"],
     rank: "OMPI_COMM_WORLD_RANK",
   },
   mpich: { name: "MPICH", command: ["mpirun.mpich"], rank: "PMI_RANK" },
+  tcp: {
+    name: "TCP",
+    command: [process.execPath, join(ROOT, "scripts/cluster/start_ranks.mjs")],
+    rank: "RANK",
+  },
 };
 
 const { values } = parseArgs({

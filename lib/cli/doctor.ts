@@ -64,11 +64,12 @@ async function collectives(
 
 function describeCluster(test: ClusterTest | undefined, output: Output): void {
   if (test === undefined) {
-    output.line("cluster  one process; under mpirun the collectives are tested, too");
+    output.line("cluster  one process; under mpirun or torchrun the collectives are tested, too");
     return;
   }
-  const { description, agrees, gatherMilliseconds } = test;
+  const { description, notes, agrees, gatherMilliseconds } = test;
   output.line(`cluster  ${description}`);
+  for (const note of notes) output.line(`cluster  ${note}`);
   output.line(
     `cluster  collectives ${agrees ? "agree" : "DISAGREE"}, ${gatherMilliseconds.toFixed(2)} ms for a small one`,
   );

@@ -27,6 +27,14 @@ export interface Cluster {
   largest(value: number): Promise<number>;
   /** Whether any rank says so. */
   agree(said: boolean): Promise<boolean>;
+  /**
+   * Has NCCL sum the gradients of models on this device from then on, where every rank has a GPU of its own and the library; without it they
+   * go through the memory of the host, and a note says why. Once: later calls do nothing. Throws `CLUSTER_NCCL` where ranks have
+   * different versions.
+   *
+   * @param device as `Denoiser.create` takes it, or as a model describes its own
+   */
+  useDevice(device: string): Promise<void>;
   /** Waits for all ranks to get here. */
   barrier(): Promise<void>;
   /** Leaves, once all ranks do: when the work is done on each of them. */
@@ -51,6 +59,7 @@ export const alone: Cluster = {
   sum: async (values) => [...values],
   largest: async (value) => value,
   agree: async (said) => said,
+  useDevice: async () => undefined,
   barrier: async () => undefined,
   leave: async () => undefined,
   fail: () => undefined,

@@ -5,6 +5,7 @@ import { checkNumber, DdscError } from "../base/errors.js";
 import { NativeCommunicator, type NativeMembership } from "../native/communicator.js";
 import { alone, type Cluster } from "./cluster.js";
 import { describeLaunch, type Launch, readLaunch } from "./launch.js";
+import { joinNccl } from "./nccl.js";
 import { type Meeting, PeerWatch } from "./peer_watch.js";
 import { type ProcessorShare, shareProcessors } from "./processors.js";
 import { meet } from "./rendezvous.js";
@@ -16,6 +17,8 @@ const PATIENCE = 1800;
 const GATHERING = 600;
 /** Seconds that connecting all with all may take. */
 const CONNECTING = 60;
+/** Seconds that joining NCCL may take, of many ranks on many machines. */
+const JOINING = 120;
 /** Milliseconds that leaving may take before the program ends without. */
 const LEAVING = 20_000;
 
@@ -59,9 +62,10 @@ async function join(launch: Launch): Promise<Cluster> {
   const machines = new Set(all.map(({ machine }) => machine)).size;
   cluster.localRank = localRank;
   cluster.localWorld = localWorld;
-  cluster.description =
+  cluster.members =
     `${describeLaunch(launch)}, ${machines} ${machines === 1 ? "machine" : "machines"}, ` +
-    `${process.env.DDSC_THREADS} ${process.env.DDSC_THREADS === "1" ? "thread" : "threads"} each; ${describeTransport(membership)}`;
+    `${process.env.DDSC_THREADS} ${process.env.DDSC_THREADS === "1" ? "thread" : "threads"} each`;
+  cluster.transport = describeTransport(membership);
   const least = Math.floor(availableOnMachine() / localWorld);
   if (isChosen && threads < least) {
     cluster.notes.push(
@@ -159,7 +163,9 @@ class ConnectedCluster implements Cluster {
   readonly notes: string[] = [];
   localRank = 0;
   localWorld = 1;
-  description = "";
+  members = "";
+  transport = "";
+  #usesDevice = false;
   #watch: PeerWatch | undefined;
   #isOver = false;
 
@@ -192,6 +198,21 @@ class ConnectedCluster implements Cluster {
       `rank ${missing.length === 0 ? "0" : missing.join(", ")} cannot reach rank 0 over TCP (port ${told?.port}): a rank that is lost shows after ` +
         `${patience()} s only (DDSC_CLUSTER_TIMEOUT)`,
     );
+  }
+
+  get description(): string {
+    return `${this.members}; ${this.transport}`;
+  }
+
+  async useDevice(device: string): Promise<void> {
+    if (this.#usesDevice) return;
+    this.#usesDevice = true;
+    const sums = await joinNccl(this, this.communicator, device, Math.min(JOINING, patience()));
+    if (sums.kind === "nccl") {
+      this.transport = `NCCL ${sums.version} (${sums.file}) over ${this.transport}`;
+    } else if (sums.why !== undefined) {
+      this.notes.push(`gradients go through the memory of the host, without NCCL: ${sums.why}`);
+    }
   }
 
   async gather<T>(value: T): Promise<readonly T[]> {

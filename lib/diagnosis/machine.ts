@@ -37,9 +37,14 @@ export interface Machine {
 /** Variables of the environment that change which binary, device or kernels are used. */
 const VARIABLES = /^(DDSC_\w+|CUDA_VISIBLE_DEVICES|PREBUILDS_ONLY|LIBC)$/;
 
+/** Those of them whose values are nobody else's: reports of bugs are public. */
+const SECRETS = /_(SECRET|TOKEN)$/;
+
 /** What there is to know without the addon. */
 export function describeMachine(): Machine {
-  const variables = Object.entries(process.env).filter(([name]) => VARIABLES.test(name));
+  const variables = Object.entries(process.env)
+    .filter(([name]) => VARIABLES.test(name))
+    .map(([name, value]) => [name, SECRETS.test(name) ? "(not shown)" : value]);
   return {
     package: packageVersion(),
     node: process.version,

@@ -23,12 +23,23 @@ export interface NativeTcpJob {
   readonly peers: readonly { readonly hosts: readonly string[]; readonly port: number }[];
 }
 
+/** NCCL as it was found. */
+export interface NativeNccl {
+  readonly file: string;
+  /** Such as "2.21.5". */
+  readonly version: string;
+}
+
 /** A communicator as the addon gives it. */
 export interface AddonCommunicator {
   readonly port: number;
   join(job: NativeTcpJob | null): Promise<NativeMembership>;
   gather(message: Uint8Array): Promise<Uint8Array[]>;
   broadcast(message: Uint8Array): Promise<Uint8Array>;
+  findNccl(libraries: readonly string[]): Promise<NativeNccl>;
+  newNcclId(): Promise<Uint8Array>;
+  joinNccl(device: string, id: Uint8Array, seconds: number): Promise<void>;
+  dropNccl(): void;
   giveUp(code: string, message: string): void;
   leave(): Promise<void>;
 }
@@ -82,6 +93,29 @@ export class NativeCommunicator {
   /** What rank 0 gave, 64 MiB at most. Throws as `gather`. */
   broadcast(message: Uint8Array): Promise<Uint8Array> {
     return callAddon(() => this.handle.broadcast(message));
+  }
+
+  /** Loads the first of these libraries that is NCCL 2.14 or newer. Throws `CLUSTER_NCCL` with what each lacks. */
+  findNccl(libraries: readonly string[]): Promise<NativeNccl> {
+    return callAddon(() => this.handle.findNccl(libraries));
+  }
+
+  /** What one rank tells all others for `joinNccl`. Throws `CLUSTER_NCCL`. */
+  newNcclId(): Promise<Uint8Array> {
+    return callAddon(() => this.handle.newNcclId());
+  }
+
+  /**
+   * From here on has NCCL sum gradients of models on this device: all ranks call it, and wait for one another. Throws `CLUSTER_NCCL`, and
+   * `CLUSTER_TIMEOUT` after so many seconds.
+   */
+  joinNccl(device: string, id: Uint8Array, seconds: number): Promise<void> {
+    return callAddon(() => this.handle.joinNccl(device, id, seconds));
+  }
+
+  /** Has gradients go through the host again. */
+  dropNccl(): void {
+    callAddon(() => this.handle.dropNccl());
   }
 
   /** Ends the call under way and all later ones with an error of this code and message. */

@@ -204,6 +204,7 @@ export class Trainer {
     await using batches = this.#batches(task, source, tokenizer, beginning, within);
     // What is wrong with the data shows before anything is written, or a run replaced.
     await unlessAborted(within, () => batches.ready());
+    await this.#cluster.useDevice(this.model.native.device);
     await requireSameModel(this.#cluster, this.model, this.#state.step);
     const begins = this.#savedStep === undefined;
     await using folder = await this.#openFolder();

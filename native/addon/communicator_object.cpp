@@ -1,5 +1,6 @@
 #include "addon/communicator_object.h"
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -7,6 +8,7 @@
 
 #include "addon/arguments.h"
 #include "addon/async.h"
+#include "addon/devices.h"
 #include "addon/model_thread.h"
 #include "addon/objects.h"
 #include "cluster/mpi.h"
@@ -57,6 +59,10 @@ Napi::Function CommunicatorObject::define(Napi::Env env) {
       {InstanceAccessor<&CommunicatorObject::port>("port"), InstanceMethod<&CommunicatorObject::join>("join"),
        InstanceMethod<&CommunicatorObject::gather>("gather"),
        InstanceMethod<&CommunicatorObject::broadcast>("broadcast"),
+       InstanceMethod<&CommunicatorObject::findNccl>("findNccl"),
+       InstanceMethod<&CommunicatorObject::newNcclId>("newNcclId"),
+       InstanceMethod<&CommunicatorObject::joinNccl>("joinNccl"),
+       InstanceMethod<&CommunicatorObject::dropNccl>("dropNccl"),
        InstanceMethod<&CommunicatorObject::giveUp>("giveUp"),
        InstanceMethod<&CommunicatorObject::leave>("leave")});
 }
@@ -129,6 +135,60 @@ Napi::Value CommunicatorObject::broadcast(const Napi::CallbackInfo& info) {
         [c = communicator_, message = argument(info, 0, "message").bytes()] { return c->broadcast(message); },
         [](Napi::Env env, Bytes& received) -> Napi::Value { return bytesArray(env, received); });
   });
+}
+
+Napi::Value CommunicatorObject::findNccl(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    using Library = std::shared_ptr<const cluster::NcclLibrary>;
+    return Job<Library>::start(
+        info.Env(),
+        [found = nccl_, names = texts(argument(info, 0, "libraries"))] {
+          return *found = std::make_shared<const cluster::NcclLibrary>(names);
+        },
+        [](Napi::Env env, Library& library) -> Napi::Value {
+          Napi::Object result = Napi::Object::New(env);
+          result.Set("file", library->file());
+          result.Set("version", library->version());
+          return result;
+        });
+  });
+}
+
+Napi::Value CommunicatorObject::newNcclId(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    require(*nccl_ != nullptr, "CLUSTER_NCCL", "NCCL was not found");
+    return Job<Bytes>::start(
+        info.Env(),
+        [library = *nccl_] {
+          const cluster::NcclId id = library->newId();
+          return Bytes(id.begin(), id.end());
+        },
+        [](Napi::Env env, Bytes& id) -> Napi::Value { return bytesArray(env, id); });
+  });
+}
+
+Napi::Value CommunicatorObject::joinNccl(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    require(*nccl_ != nullptr, "CLUSTER_NCCL", "NCCL was not found");
+    const Bytes given = argument(info, 1, "id").bytes();
+    cluster::NcclId id{};
+    require(given.size() == id.size(), "ARGUMENT_RANGE", "an identifier of NCCL has 128 bytes");
+    std::copy(given.begin(), given.end(), id.begin());
+    return Job<Nothing>::start(
+        info.Env(),
+        [c = communicator_, library = *nccl_, device = argument(info, 0, "device").string(), id,
+         seconds = argument(info, 2, "seconds").number()] {
+          makeCurrent(device);
+          c->joinNccl(library, id, seconds);
+          return Nothing{};
+        },
+        undefined);
+  });
+}
+
+Napi::Value CommunicatorObject::dropNccl(const Napi::CallbackInfo& info) {
+  communicator_->dropNccl();
+  return info.Env().Undefined();
 }
 
 Napi::Value CommunicatorObject::giveUp(const Napi::CallbackInfo& info) {

@@ -71,6 +71,12 @@ std::unique_ptr<Backend> makeBackend(const std::string& device) {
   return cuda::makeCudaBackend(gpu);
 }
 
+void makeCurrent(const std::string& device) {
+  const int gpu = gpuOf(device);
+  if (gpu < 0) refuse(device);
+  cuda::makeCurrent(gpu);
+}
+
 Napi::Value devices(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const Napi::Env env = info.Env();

@@ -12,6 +12,10 @@ namespace ddsc::addon {
 /// DEVICE_UNKNOWN, DEVICE_UNAVAILABLE with the reason.
 std::unique_ptr<Backend> makeBackend(const std::string& device);
 
+/// Makes the GPU of that name current for the calling thread. Throws as makeBackend; DEVICE_UNKNOWN for
+/// "cpu".
+void makeCurrent(const std::string& device);
+
 /// devices(): the CPU and the GPUs.
 Napi::Value devices(const Napi::CallbackInfo& info);
 /// cudaState(): what there is of CUDA, or why there is none.

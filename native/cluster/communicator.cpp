@@ -21,6 +21,8 @@ constexpr std::chrono::microseconds kNap{20}, kSleep{200};
 constexpr int kNaps = 2000;
 /// How long the reason of a lost peer may take to come: see PeerWatch.
 constexpr std::chrono::milliseconds kWord{500};
+/// How long NCCL may take to leave.
+constexpr std::chrono::seconds kLeaving{10};
 
 std::size_t inLines(std::size_t values) { return (values + kLine - 1) / kLine * kLine; }
 
@@ -139,6 +141,53 @@ std::function<void()> Communicator::startSum(const std::shared_ptr<std::vector<f
   return [self = shared_from_this(), call] { self->wait(*call); };
 }
 
+void Communicator::joinNccl(std::shared_ptr<const NcclLibrary> library, const NcclId& id, double seconds) {
+  const auto within = std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+  auto joined = std::make_shared<Nccl>(std::move(library), id, rank_, size_, untilDeadline(within));
+  const std::lock_guard lock(mutex_);
+  nccl_ = std::move(joined);
+}
+
+void Communicator::dropNccl() {
+  const std::lock_guard lock(mutex_);
+  nccl_ = nullptr;
+}
+
+bool Communicator::sumsOnDevices() const {
+  const std::lock_guard lock(mutex_);
+  return nccl_ != nullptr;
+}
+
+void Communicator::sumOnDevice(Backend& backend, Span<float> values) {
+  std::shared_ptr<Nccl> nccl;
+  {
+    const std::lock_guard lock(mutex_);
+    if (reason_) throw Error(*reason_);
+    nccl = nccl_;
+  }
+  require(nccl != nullptr, "CLUSTER_NCCL", "NCCL was not joined");
+  try {
+    nccl->sum(backend, values, untilDeadline(limit_));
+  } catch (const Error& error) {
+    std::rethrow_exception(giveUpSoon(error));
+  }
+}
+
+std::function<void()> Communicator::untilDeadline(Clock::duration within) {
+  return [this, within, deadline = Clock::now() + within] {
+    throwIfGivenUp();
+    if (Clock::now() >= deadline) throw Error("CLUSTER_TIMEOUT", lateness(within));
+  };
+}
+
+std::string Communicator::lateness(Clock::duration waited) const {
+  return "rank " + std::to_string(rank_) + " of " + std::to_string(size_) + " waited for its peers for " +
+         std::to_string(std::chrono::duration_cast<std::chrono::seconds>(waited).count()) +
+         " s: one of them hangs, or its network is down; the last checkpoint stands (DDSC_CLUSTER_TIMEOUT "
+         "sets "
+         "the seconds)";
+}
+
 void Communicator::giveUp(Error reason) {
   {
     const std::lock_guard lock(mutex_);
@@ -151,6 +200,17 @@ void Communicator::giveUp(Error reason) {
 }
 
 void Communicator::leave() {
+  std::shared_ptr<Nccl> nccl;
+  {
+    const std::lock_guard lock(mutex_);
+    nccl = std::exchange(nccl_, nullptr);
+  }
+  // All ranks leave: what they wait for comes.
+  try {
+    if (nccl != nullptr) nccl->leave(untilDeadline(kLeaving));
+  } catch (const Error&) {
+    // It was given up instead; the work is done.
+  }
   run([this] {
     if (transport_ != nullptr) transport_->finalise();
     const std::lock_guard lock(mutex_);
@@ -220,7 +280,7 @@ void Communicator::loop() {
 }
 
 std::exception_ptr Communicator::giveUpSoon(const Error& error) {
-  if (error.code() == "CLUSTER_PEER_LOST") {
+  if (error.code() == "CLUSTER_PEER_LOST" || error.code() == "CLUSTER_NCCL") {
     std::unique_lock lock(mutex_);
     ended_.wait_for(lock, kWord, [&] { return reason_.has_value(); });
   }
@@ -238,12 +298,7 @@ void Communicator::finish() {
       continue;
     }
     if (Clock::now() >= deadline) {
-      throw Error("CLUSTER_TIMEOUT",
-                  "rank " + std::to_string(rank_) + " of " + std::to_string(size_) +
-                      " waited for its peers for " +
-                      std::to_string(std::chrono::duration_cast<std::chrono::seconds>(limit_).count()) +
-                      " s: one of them hangs, or its network is down; the last checkpoint stands "
-                      "(DDSC_CLUSTER_TIMEOUT sets the seconds)");
+      throw Error("CLUSTER_TIMEOUT", lateness(limit_));
     }
     std::this_thread::sleep_for(round < kEager + kNaps ? kNap : kSleep);
   }

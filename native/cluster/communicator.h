@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "cluster/nccl.h"
 #include "cluster/transport.h"
 #include "core/errors.h"
 
@@ -57,6 +58,18 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   /// Values that `sum` sends at a time, and is best given.
   static constexpr std::int64_t kBucket = std::int64_t{1} << 20;
 
+  /// From here on has NCCL sum what GPUs hold: every rank calls this, with the device current that it sums
+  /// on. Waits for all, and throws as `Nccl`, CLUSTER_TIMEOUT, and what `giveUp` was told; all then go on
+  /// without.
+  void joinNccl(std::shared_ptr<const NcclLibrary> library, const NcclId& id, double seconds);
+  /// Forgets about NCCL, as where another rank could not join.
+  void dropNccl();
+  bool sumsOnDevices() const;
+  /// Replaces values, as many on every rank, in the memory of a GPU by their sums over all ranks: float32, in
+  /// an order of NCCL's. Throws Error CLUSTER_NCCL, CLUSTER_PEER_LOST, CLUSTER_TIMEOUT, what `giveUp` was
+  /// told.
+  void sumOnDevice(Backend& backend, Span<float> values);
+
   /// Ends the call under way and all later ones with this error, unless another has ended them.
   void giveUp(Error reason);
 
@@ -81,6 +94,9 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   /// Waits for what was started.
   void finish();
   void throwIfGivenUp();
+  /// Throws where this is given up, and after that time from now.
+  std::function<void()> untilDeadline(Clock::duration within);
+  std::string lateness(Clock::duration waited) const;
   /// The error that ends this, once it is told who was lost and why, which takes a moment longer than to see
   /// that a connection is closed.
   std::exception_ptr giveUpSoon(const Error& error);
@@ -89,10 +105,11 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
 
   const Clock::duration limit_;
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_, ended_;
   std::deque<std::shared_ptr<Call>> waiting_;
   bool started_ = false, left_ = false;
+  std::shared_ptr<Nccl> nccl_;
   std::optional<Error> reason_;
   std::string code_ = "CLUSTER_MPI";  // the transport's
   std::atomic<bool> givenUp_ = false;

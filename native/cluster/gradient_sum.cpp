@@ -17,6 +17,11 @@ void GradientSum::begin(ParameterStore& parameters) {
 }
 
 void GradientSum::finish(ParameterStore& parameters) {
+  // A GPU is never handed blocks one by one: nothing has begun.
+  if (parameters.backend().kind() == DeviceKind::gpu && communicator_->sumsOnDevices()) {
+    communicator_->sumOnDevice(parameters.backend(), parameters.wholeGradient());
+    return;
+  }
   const std::size_t parts = parameters.layout().finalParts().size();
   while (next_ < parts) begin(parameters);
   while (!pieces_.empty()) takeFirst(parameters);

@@ -40,6 +40,7 @@ class CudaBackend final : public EveryOp<CudaBackend> {
   int threads() const override { return 1; }
   Limits measureLimits() override { return cuda::measureLimits(inOrder().context, gpu_.multiprocessors); }
 
+  void* queue() override { return inOrder().stream.handle(); }
   Mark mark() override { return inOrder().marks.mark(); }
   bool passed(Mark mark) override {
     useDevice(device_);

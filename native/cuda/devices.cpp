@@ -60,6 +60,11 @@ Gpu usableGpu(int gpu) {
   return found;
 }
 
+void makeCurrent(int gpu) {
+  static_cast<void>(usableGpu(gpu));
+  useDevice(gpu);
+}
+
 GpuMemory gpuMemory(int gpu) {
   usableGpu(gpu);
   useDevice(gpu);

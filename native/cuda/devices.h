@@ -34,6 +34,9 @@ GpuMemory gpuMemory(int gpu);
 /// The GPU of that number. Throws Error DEVICE_UNAVAILABLE with the reason where it cannot be used.
 Gpu usableGpu(int gpu);
 
+/// Makes the GPU current for the calling thread, for libraries that go by that. Throws as makeCudaBackend.
+void makeCurrent(int gpu);
+
 /// Device memory for the scratch of products in bf16 where DDSC_GEMM lets a library compute some; 0 where it
 /// does not. Throws Error GEMM_UNKNOWN.
 std::size_t libraryScratchBytes();

@@ -23,6 +23,10 @@ GpuMemory gpuMemory(int gpu) {
   throw Error("DEVICE_UNAVAILABLE", "cuda:" + std::to_string(gpu) + ": " + problem());
 }
 
+void makeCurrent(int gpu) {
+  throw Error("DEVICE_UNAVAILABLE", "cuda:" + std::to_string(gpu) + ": " + problem());
+}
+
 std::size_t libraryScratchBytes() { return 0; }
 
 std::unique_ptr<Backend> makeCudaBackend(int gpu) {

@@ -131,6 +131,10 @@ class ParameterStore {
   void read(const std::string& buffer, std::int64_t offset, Span<float> to);
   void write(const std::string& buffer, std::int64_t offset, Span<const float> from);
 
+  /// All of the gradient, in the memory of the backend.
+  Span<float> wholeGradient() const { return {gradient_.as<float>(), layout_.size}; }
+  Backend& backend() const { return *backend_; }
+
   /// Names the contents of the weights, the moving average and their compute copies: another number whenever
   /// any of them may have changed. Never 0.
   std::uint64_t version() const { return version_; }

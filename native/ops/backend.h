@@ -68,6 +68,11 @@ class Backend {
     download(toHost, from, bytes);
   }
 
+  /// The order of work of a device, for libraries that put work of their own there, at the end of all that
+  /// was given so far: on a GPU a cudaStream_t, of the device that is then current for this thread. Null
+  /// where there is none.
+  virtual void* queue() { return nullptr; }
+
   /// Runs what `give` gives: ops, zeros, and uploads to memory that no earlier op of these uses. A device may
   /// keep them as one piece of work, to be run at once when the same are given again.
   virtual void runAsOne(const std::function<void()>& give) { give(); }

@@ -24,6 +24,7 @@ class Profiler final : public EveryOp<Profiler, ProfilingBackend> {
   DeviceKind kind() const override { return backend_->kind(); }
   int threads() const override { return backend_->threads(); }
   Limits measureLimits() override { return backend_->measureLimits(); }
+  void* queue() override { return backend_->queue(); }
   Mark mark() override { return backend_->mark(); }
   bool passed(Mark mark) override { return backend_->passed(mark); }
   void waitFor(Mark mark) override { backend_->waitFor(mark); }

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const STARTER = fileURLToPath(new URL("start_ranks.mjs", import.meta.url));
+const STARTER = fileURLToPath(new URL("../../scripts/cluster/start_ranks.mjs", import.meta.url));
 
 /** A launcher of several processes, where it is installed. */
 export interface Launcher {
@@ -40,7 +40,7 @@ export function mpirun(
   env: NodeJS.ProcessEnv = {},
 ): ChildProcess {
   if (name === "TCP") {
-    return spawn(program, [STARTER, String(ranks), ...words], {
+    return spawn(program, [STARTER, "-n", String(ranks), process.execPath, ...words], {
       cwd: ROOT,
       env: { ...process.env, ...env },
       stdio: ["ignore", "pipe", "pipe"],

@@ -1,6 +1,6 @@
 /**
  * Begins or resumes the run in the folder given, with the steps given, of ranks or of counts, as one of the processes of a cluster. Rank 0
- * prints each step, every rank its process id, and leaves why it failed in a file beside the run: launchers that end a job drop what is
+ * prints each step and what carried the sums, every rank its process id, and leaves why it failed in a file beside the run: launchers that end a job drop what is
  * printed meanwhile. Run by training.test.ts.
  */
 import { writeFileSync } from "node:fs";
@@ -31,6 +31,8 @@ try {
     if (spoil === "weights" && cluster.rank === 1 && step === 3)
       await trainer.model.native.write("weights", 0, Float32Array.of(1));
   }
+  if (cluster.rank === 0)
+    process.stdout.write(`cluster ${[cluster.description, ...cluster.notes].join("; ")}\n`);
   process.stdout.write(`rank ${cluster.rank} ${trainer.end} at ${trainer.state.step}\n`);
   await cluster.leave();
 } catch (error) {

@@ -31,6 +31,17 @@ describe("why a binary was chosen", () => {
 });
 
 describe("the machine", () => {
+  it.each(["DDSC_CLUSTER_SECRET", "DDSC_WATCH_TOKEN"])("does not show the value of %s", (name) => {
+    const before = process.env[name];
+    try {
+      process.env[name] = "hunter2";
+      expect(describeMachine().variables).toMatchObject({ [name]: "(not shown)" });
+    } finally {
+      if (before === undefined) delete process.env[name];
+      else process.env[name] = before;
+    }
+  });
+
   it("names the variables that change what is used, and no others", () => {
     process.env.DDSC_ISA = "generic";
     try {

@@ -68,8 +68,9 @@ async function trainTogether(
   cluster: Cluster,
 ): Promise<JsonResult> {
   const { output, signal } = context;
-  await beginTogether(options, output, cluster, "train one model");
   const device = rankDevice(options.device, cluster);
+  await cluster.useDevice(device ?? "auto");
+  await beginTogether(options, output, cluster, "train one model");
   const own = { ...options, ...(device === undefined ? {} : { device }) };
   const result = await trainHere(own, context, cluster);
   // A signal may have come to one of them alone.

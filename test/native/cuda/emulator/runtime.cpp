@@ -70,6 +70,8 @@ struct Stream::State final : emulator::StreamHandle {
 
   void enqueue(std::function<void()> work) override { give({Piece::Kind::kernel, std::move(work), nullptr}); }
 
+  void catchUp() override { runUntil(nullptr); }
+
   void give(Piece piece) {
     if (recording) {
       recorded.push_back(std::move(piece));

@@ -9,6 +9,8 @@ class StreamHandle {
  public:
   /// Work that runs in the stream's turn.
   virtual void enqueue(std::function<void()> work) = 0;
+  /// Runs all that waits, as a device does that nobody waits for.
+  virtual void catchUp() = 0;
 
  protected:
   ~StreamHandle() = default;

@@ -1,0 +1,78 @@
+#pragma once
+// NVIDIA's NCCL without its header: sums on GPUs, by a library that is found at run time.
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/views.h"
+#include "ops/backend.h"
+
+namespace ddsc::cluster {
+
+/// What NCCL of one rank tells the others, by which they find it.
+using NcclId = std::array<std::uint8_t, 128>;
+
+/// The library: its functions, by what NVIDIA documents of them.
+struct NcclFunctions;
+
+/// NCCL as it was found.
+class NcclLibrary {
+ public:
+  /// The first of the names that loads and is new enough (2.14, which can be waited for without blocking).
+  /// Throws Error CLUSTER_NCCL with what each of them lacks.
+  explicit NcclLibrary(const std::vector<std::string>& names);
+  ~NcclLibrary();
+
+  const std::string& file() const { return file_; }
+  /// "2.21.5".
+  const std::string& version() const { return version_; }
+  /// Made by one rank, for all. Throws Error CLUSTER_NCCL.
+  NcclId newId() const;
+  const NcclFunctions& functions() const { return *functions_; }
+
+ private:
+  std::string start(const std::string& name);
+
+  std::unique_ptr<NcclFunctions> functions_;
+  std::string file_, version_;
+};
+
+/// The ranks of a job, one GPU each. Nothing blocks: every wait calls `check`, which throws where it is to be
+/// given up.
+class Nccl {
+ public:
+  using Check = std::function<void()>;
+
+  /// Joins with all others, on the device that is current; waits for them. Throws Error CLUSTER_NCCL with the
+  /// library's words, and what `check` throws.
+  Nccl(std::shared_ptr<const NcclLibrary> library, const NcclId& id, int rank, int size, const Check& check);
+  /// Gives up what is under way.
+  ~Nccl();
+  Nccl(const Nccl&) = delete;
+  Nccl& operator=(const Nccl&) = delete;
+
+  /// Replaces values in the backend's memory by their sums over all ranks, in float32, in the backend's order
+  /// of work, and waits until they are there. Throws Error CLUSTER_NCCL, and what `check` throws: then
+  /// nothing more can be summed.
+  void sum(Backend& backend, Span<float> values, const Check& check);
+
+  /// Leaves, once what is under way is done.
+  void leave(const Check& check);
+
+ private:
+  void settle(int result, const char* call, const Check& check);
+  void pollErrors(const char* call) const;
+  [[noreturn]] void fail(int result, const char* call) const;
+  void abort() noexcept;
+
+  std::shared_ptr<const NcclLibrary> library_;
+  void* communicator_ = nullptr;
+};
+
+}  // namespace ddsc::cluster

@@ -1,0 +1,188 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { NativeCommunicator } from "../../lib/native/communicator.js";
+import { NativeDenoiser, nativeDevices } from "../../lib/native/denoiser.js";
+import { emulated, ROOT } from "../cuda/emulated.js";
+import { type Ended, ended, LAUNCHERS, mpirun } from "./mpirun.js";
+
+const child = fileURLToPath(new URL("train_child.ts", import.meta.url));
+const source = fileURLToPath(new URL("nccl_stand_in.cpp", import.meta.url));
+const root = mkdtempSync(join(tmpdir(), "ddsc-nccl-"));
+const library = join(root, "libnccl-stand-in.so");
+afterAll(() => rmSync(root, { recursive: true }));
+
+const NAMES = [process.env.DDSC_NCCL_LIBRARY ?? "libnccl.so.2"];
+const hasCompiler = spawnSync("g++", ["--version"]).status === 0;
+const title = hasCompiler ? "NCCL, by a stand-in" : "NCCL, by a stand-in (skipped: there is no g++)";
+const launcher = LAUNCHERS.find(({ name }) => name === "TCP")!;
+
+/** Trains on emulated GPUs, with this library (or none) that has this fault. */
+function train(
+  ranks: number,
+  words: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  onLine?: (line: string) => void,
+): Promise<Ended> {
+  const all = { ...emulated(), DDSC_NCCL_LIBRARY: library, ...env };
+  return ended(mpirun(launcher, ranks, ["--import", "tsx", child, ...words], all), onLine);
+}
+
+interface Line {
+  readonly step: number;
+  readonly loss: number;
+}
+
+function stepsOf({ stdout }: Pick<Ended, "stdout">): Line[] {
+  return [...stdout.matchAll(/^step (.+)$/gm)].map(([, json]) => JSON.parse(json!) as Line);
+}
+
+/** What carried the sums, and why. */
+function carrierOf({ stdout }: Pick<Ended, "stdout">): string {
+  return /^cluster (.+)$/m.exec(stdout)?.[1] ?? "";
+}
+
+function failureOf(folder: string, rank: number): string {
+  return readFileSync(`${folder}.rank${rank}`, "utf8");
+}
+
+describe.skipIf(!hasCompiler)(title, () => {
+  beforeAll(() => {
+    const words = ["-std=c++20", "-shared", "-fPIC", "-O1", "-Wl,-Bsymbolic", `-I${ROOT}`, source, "-lrt"];
+    const built = spawnSync("g++", [...words, "-o", library], { encoding: "utf8" });
+    if (built.status !== 0) throw new Error(built.stderr);
+  }, 60_000);
+
+  it("sums gradients where they are: two processes train the same run as one, twice the same to the bit", async () => {
+    const runs: Line[][] = [];
+    for (const [i, ranks] of [1, 2, 2].entries()) {
+      const run = await train(ranks, [join(root, `run-${i}`), "4"]);
+      expect(run.code, run.stderr).toBe(0);
+      expect(carrierOf(run)).toMatch(
+        ranks === 1 ? /^one process$/ : /; NCCL 2\.23\.4 \(.+stand-in\.so\) over TCP$/,
+      );
+      runs.push(stepsOf(run));
+    }
+    const [one, two, again] = runs;
+    expect(one).toHaveLength(4);
+    for (const [i, { step, loss }] of one!.entries()) {
+      expect(two![i]!.step).toBe(step);
+      expect(Math.abs(two![i]!.loss - loss) / loss).toBeLessThan(1e-4);
+    }
+    expect(again).toEqual(two);
+    // Of two numbers the order does not matter: what goes through the host has the same bits.
+    const host = await train(2, [join(root, "host"), "4"], { DDSC_NCCL_LIBRARY: "off" });
+    expect(carrierOf(host)).toMatch(
+      /; TCP; gradients go through the memory of the host, .*DDSC_NCCL_LIBRARY is off$/,
+    );
+    expect(stepsOf(host)).toEqual(two);
+  }, 240_000);
+
+  it("ends in CLUSTER_PEER_LOST where a rank is killed, whoever waits for its share", async () => {
+    const folder = join(root, "killed");
+    const pids = new Map<string, number>();
+    let isKilled = false;
+    const killed = await train(2, [folder, "2000"], {}, (line) => {
+      const [, rank, pid] = /^rank (\d+) pid (\d+)$/.exec(line) ?? [];
+      if (rank !== undefined) pids.set(rank, Number(pid));
+      if (isKilled || !line.startsWith('step {"step":3,')) return;
+      isKilled = true;
+      process.kill(pids.get("1")!, "SIGKILL");
+    });
+    expect(killed.code).not.toBe(0);
+    expect(failureOf(folder, 0)).toMatch(/^CLUSTER_PEER_LOST: rank 1 ended without a word/);
+  }, 120_000);
+
+  it("ends all where an error comes later", async () => {
+    const folder = join(root, "failed");
+    const failed = await train(2, [folder, "2000"], { DDSC_STAND_IN_NCCL: "fails@1" });
+    expect(failed.code).not.toBe(0);
+    expect(failureOf(folder, 1)).toMatch(/^CLUSTER_NCCL: ncclAllReduce failed: remote process exited/);
+    expect(failureOf(folder, 0)).toMatch(
+      /^CLUSTER_PEER_LOST: rank 1 failed: CLUSTER_NCCL: ncclAllReduce failed/,
+    );
+  }, 120_000);
+
+  it("is refused where ranks have different versions", async () => {
+    const folder = join(root, "versions");
+    const refused = await train(2, [folder, "2"], { DDSC_STAND_IN_NCCL: "other@1" });
+    expect(refused.code).not.toBe(0);
+    for (const rank of [0, 1]) {
+      expect(failureOf(folder, rank)).toMatch(
+        /^CLUSTER_NCCL: rank 0 has NCCL 2\.23\.4 \(.+\) and rank 1 NCCL 2\.18\.5 \(.+\): all need the same; DDSC_NCCL/,
+      );
+    }
+  }, 120_000);
+
+  it.each([
+    ["is missing", { DDSC_NCCL_LIBRARY: "libnone.so.2" }, /rank 0: .*libnone\.so\.2/],
+    ["is none", { DDSC_NCCL_LIBRARY: "libc.so.6" }, /rank 0: libc\.so\.6 is no NCCL/],
+    [
+      "is too old on one rank",
+      { DDSC_STAND_IN_NCCL: "old@1" },
+      /rank 1: .*is too old: .*21003, and 2\.14\.0 is needed/,
+    ],
+    [
+      "refuses, as where ranks share a GPU",
+      { DDSC_STAND_IN_NCCL: "duplicate" },
+      /rank 0: .*invalid usage \(Duplicate GPU/,
+    ],
+    [
+      "does not bring all together",
+      { DDSC_STAND_IN_NCCL: "absent@1", DDSC_CLUSTER_TIMEOUT: "4" },
+      /rank [01]: .*4 s/,
+    ],
+  ])(
+    "goes without, with a note, where the library %s",
+    async (name, env, note) => {
+      const run = await train(2, [join(root, name.replaceAll(" ", "-")), "2"], env);
+      expect(run.code, run.stderr).toBe(0);
+      expect(carrierOf(run)).toMatch(/; TCP; gradients go through the memory of the host, without NCCL: /);
+      expect(carrierOf(run)).toMatch(note);
+      expect(stepsOf(run)).toHaveLength(2);
+    },
+    120_000,
+  );
+});
+
+/** NVIDIA's own, and a GPU. */
+async function hasNccl(): Promise<boolean> {
+  if (!nativeDevices().some(({ kind }) => kind === "cuda")) return false;
+  const found = await new NativeCommunicator("tcp", 20).findNccl(NAMES).catch(() => undefined);
+  return found !== undefined;
+}
+const isThere = await hasNccl();
+
+describe.skipIf(!isThere)(isThere ? "NVIDIA's NCCL" : "NVIDIA's NCCL (skipped: no GPU, or no NCCL)", () => {
+  it("is called as it wants to be: one rank joins, sums a gradient and leaves", async () => {
+    const communicator = new NativeCommunicator("tcp", 60);
+    const peers = [{ hosts: ["127.0.0.1"], port: communicator.port }];
+    await communicator.join({ rank: 0, token: "0".repeat(64), seconds: 20, peers });
+    await communicator.findNccl(NAMES);
+    await communicator.joinNccl("cuda:0", await communicator.newNcclId(), 60);
+    using model = new NativeDenoiser({
+      config: {
+        vocabSize: 5,
+        geneVocabSize: 8,
+        hidden: 64,
+        blocks: 1,
+        heads: 1,
+        condDim: 16,
+        dropout: 0,
+        timeConditioning: true,
+        rotary: true,
+      },
+      dtype: "fp32",
+      device: "cuda:0",
+      trainable: true,
+    });
+    const gradient = Float32Array.from({ length: model.bufferSize }, (_, i) => i / 7);
+    await model.write("gradient", 0, gradient);
+    for (let round = 0; round < 3; round++) await model.sumGradient(communicator);
+    expect(await model.read("gradient", 0, model.bufferSize)).toEqual(gradient);
+    await communicator.leave();
+  }, 120_000);
+});
