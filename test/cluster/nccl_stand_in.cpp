@@ -4,7 +4,7 @@
 //
 // DDSC_STAND_IN_NCCL makes it another library, on the rank that RANK says or on all: "old" (version 2.10),
 // "other@1" (another version on rank 1), "duplicate" (two ranks have one GPU), "absent@1" (rank 1 never
-// joins), "fails@1" (the third sum of rank 1 is an error that comes later).
+// joins), "stuck@1" (the third sum of rank 1 never comes), "fails@1" (the third sum of rank 1 is an error that comes later).
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -58,7 +58,7 @@ struct Communicator {
   Shared* shared;
   std::string name;
   int rank, size;
-  bool isJoined = false, isLeaving = false, hasLeft = false;
+  bool isJoined = false, isStuck = false, isLeaving = false, hasLeft = false;
   int error = ncclSuccess;
   std::uint64_t sums = 0;
   Pending pending;
@@ -92,6 +92,7 @@ Shared* map(const char* name) {
 
 /// Goes on with what waits for the others; whether it is done.
 bool advance(Communicator& c) {
+  if (c.isStuck) return false;
   if (!c.isJoined) {
     c.isJoined = !is("absent") && c.shared->joined == c.size;
     return c.isJoined;
@@ -188,6 +189,10 @@ STAND_IN int ncclAllReduce(const void* from, void* to, std::size_t count, int ty
   ++c.sums;
   if (is("fails") && c.sums == 3) {
     c.error = ncclRemoteError;
+    return ncclInProgress;
+  }
+  if (is("stuck") && c.sums == 3) {
+    c.isStuck = true;
     return ncclInProgress;
   }
   c.pending = {static_cast<const float*>(from), static_cast<float*>(to), count,

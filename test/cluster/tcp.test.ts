@@ -140,13 +140,18 @@ describe("collectives over TCP", () => {
     await expect(joined).rejects.toThrow(/CLUSTER_TCP: rank 0 has no connection to rank 1/);
   });
 
-  it("end in CLUSTER_PEER_LOST at once where a connection is closed", async () => {
-    const { rank0, impostor } = await withImpostor();
-    const waiting = rank0.gather(new Uint8Array(3));
-    impostor.destroy();
-    await expect(waiting).rejects.toThrow(/CLUSTER_PEER_LOST: rank 1 ended without a word/);
-    await expect(rank0.gather(new Uint8Array(3))).rejects.toThrow(/CLUSTER_PEER_LOST: rank 1/);
-  });
+  it.each(["end", "resetAndDestroy"] as const)(
+    "end in CLUSTER_PEER_LOST at once where a connection is closed (%s)",
+    async (close) => {
+      const { rank0, impostor } = await withImpostor();
+      impostor.resume();
+      const waiting = rank0.gather(new Uint8Array(3));
+      await delay(50);
+      impostor[close]();
+      await expect(waiting).rejects.toThrow(/CLUSTER_PEER_LOST: rank 1 ended without a word/);
+      await expect(rank0.gather(new Uint8Array(3))).rejects.toThrow(/CLUSTER_PEER_LOST: rank 1/);
+    },
+  );
 
   it("end with the reason of a lost peer where that is told", async () => {
     const { rank0, impostor } = await withImpostor();
