@@ -4,7 +4,7 @@ import type { Cluster } from "./cluster.js";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Whether NCCL sums what GPUs hold. */
+/** What sums the gradients that GPUs hold. */
 export type DeviceSums =
   | { readonly kind: "nccl"; readonly version: string; readonly file: string }
   /** Gradients go through the memory of the host; on GPUs, why. */

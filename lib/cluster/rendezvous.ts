@@ -1,4 +1,4 @@
-import { createHmac, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import { hostname } from "node:os";
@@ -6,6 +6,16 @@ import { setTimeout as delay } from "node:timers/promises";
 import { DdscError } from "../base/errors.js";
 import { packageVersion } from "../base/version.js";
 import { isSame, ownAddresses, readLine } from "./peer_watch.js";
+import {
+  type Answer,
+  type Hello,
+  MOST_HOSTS,
+  type Place,
+  parseAnswer,
+  parseHello,
+  proofOf,
+  sign,
+} from "./rendezvous_words.js";
 
 /** Milliseconds that a connection gets to say who it is, or rank 0 to ask. */
 const WORD = 20_000;
@@ -13,8 +23,6 @@ const WORD = 20_000;
 const AGAIN = 250;
 /** Characters of the list of all ranks. */
 const LONGEST_LIST = 1 << 28;
-/** Addresses that a rank tells of itself, at most. */
-const MOST_HOSTS = 16;
 
 /** What a process brings to the meeting. */
 export interface MeetingOptions {
@@ -39,34 +47,6 @@ export interface Met {
   readonly token: string;
 }
 
-/** Where a rank can be found. */
-interface Place {
-  readonly machine: string;
-  readonly hosts: readonly string[];
-  readonly port: number;
-}
-
-/** What a rank says of itself; `proof` is over all the rest. */
-interface Hello extends Place {
-  readonly kind: "hello";
-  readonly nonce: string;
-  readonly rank: number;
-  readonly world: number;
-  readonly version: string;
-  readonly proof: string;
-}
-
-/** What rank 0 says, a JSON object a line. */
-type Answer =
-  | { readonly kind: "challenge"; readonly nonce: string }
-  | { readonly kind: "refused"; readonly why: string }
-  | {
-      readonly kind: "welcome";
-      readonly session: string;
-      readonly places: readonly Place[];
-      readonly proof: string;
-    };
-
 /**
  * Has the processes of a job find one another over TCP: all come to rank 0, prove that they know the secret, which is never sent, and learn
  * where each listens. Throws `CLUSTER_RENDEZVOUS`, naming who is missing or what is wrong.
@@ -90,10 +70,13 @@ async function receive(options: MeetingOptions): Promise<Outcome> {
   const guests = new Map<number, { readonly socket: Socket; readonly nonce: string }>();
   const connections = new Set<Socket>();
   let strangers = 0;
-  let complete: () => void = () => undefined;
-  const isComplete = new Promise<void>((resolve) => {
+  let complete: (all: readonly Place[]) => void = () => undefined;
+  const whenComplete = new Promise<readonly Place[]>((resolve) => {
     complete = resolve;
   });
+  const completeIfAll = () => {
+    if (places.size === world) complete([...places].sort(([a], [b]) => a - b).map(([, place]) => place));
+  };
   const server = createServer((socket) => {
     connections.add(socket);
     const timer = setTimeout(() => socket.destroy(), WORD);
@@ -130,7 +113,7 @@ async function receive(options: MeetingOptions): Promise<Outcome> {
       const hosts = seen === undefined ? hello.hosts : [seen, ...hello.hosts];
       places.set(hello.rank, { machine: hello.machine, hosts: [...new Set(hosts)], port: hello.port });
       guests.set(hello.rank, { socket, nonce: hello.nonce });
-      if (places.size === world) complete();
+      completeIfAll();
     });
   });
   server.maxConnections = 2 * world + 64;
@@ -143,15 +126,15 @@ async function receive(options: MeetingOptions): Promise<Outcome> {
     );
   }
   server.on("error", () => undefined); // of a connection that could not be taken
-  if (world === 1) complete();
+  completeIfAll();
   const late = new AbortController();
-  const isLate = await Promise.race([
-    isComplete.then(() => false),
-    delay(seconds * 1000, true, { signal: late.signal }).catch(() => true),
+  const all = await Promise.race([
+    whenComplete,
+    delay(seconds * 1000, undefined, { signal: late.signal }).catch(() => undefined),
   ]);
   late.abort();
   server.close();
-  if (isLate) {
+  if (all === undefined) {
     for (const socket of connections) socket.destroy();
     const missing = Array.from({ length: world }, (_, rank) => rank).filter((rank) => !places.has(rank));
     throw failed(
@@ -161,11 +144,14 @@ async function receive(options: MeetingOptions): Promise<Outcome> {
     );
   }
   const session = randomBytes(32).toString("hex");
-  const all = Array.from({ length: world }, (_, rank) => places.get(rank) ?? ownPlace(0));
   for (const { socket, nonce } of guests.values()) {
     const proof = sign(secret, ["welcome", nonce, session, all]);
     socket.end(`${JSON.stringify({ kind: "welcome", session, places: all, proof })}\n`);
+    // Who does not hang up keeps no program alive.
+    socket.unref();
+    connections.delete(socket);
   }
+  for (const socket of connections) socket.destroy();
   return { session, places: all };
 }
 
@@ -264,16 +250,6 @@ function ownPlace(port: number): Place {
   return { machine: hostname(), hosts: ownAddresses().slice(0, MOST_HOSTS), port };
 }
 
-/** What proves that who says it knows the secret, and answers this challenge. */
-function proofOf(secret: string, challenge: string, hello: Omit<Hello, "kind" | "proof">): string {
-  const { nonce, rank, world, version, machine, hosts, port } = hello;
-  return sign(secret, ["hello", challenge, nonce, rank, world, version, machine, hosts, port]);
-}
-
-function sign(secret: string, what: readonly unknown[]): string {
-  return createHmac("sha256", secret).update(JSON.stringify(what)).digest("hex");
-}
-
 function say(socket: Socket, answer: Answer): void {
   if (socket.writable) socket.write(`${JSON.stringify(answer)}\n`);
 }
@@ -316,58 +292,4 @@ function codeOf(error: unknown): string {
 
 function failed(what: string): DdscError {
   return new DdscError("CLUSTER_RENDEZVOUS", what);
-}
-
-function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Undefined for anything else. */
-export function parseHello(text: string): Hello | undefined {
-  const value = parseObject(text);
-  if (value === undefined) return undefined;
-  const { kind, nonce, rank, world, version, proof } = value;
-  const place = parsePlace(value);
-  const isHello = kind === "hello" && isCount(rank) && isCount(world);
-  if (!isHello || place === undefined) return undefined;
-  if (typeof nonce !== "string" || typeof version !== "string" || typeof proof !== "string") return undefined;
-  return { kind, nonce, rank, world, version, proof, ...place };
-}
-
-/** Undefined for anything else. */
-export function parseAnswer(text: string): Answer | undefined {
-  const value = parseObject(text);
-  if (value === undefined) return undefined;
-  const { kind, nonce, why, session, places, proof } = value;
-  if (kind === "challenge" && typeof nonce === "string") return { kind, nonce };
-  if (kind === "refused" && typeof why === "string") return { kind, why };
-  if (kind !== "welcome" || typeof session !== "string" || typeof proof !== "string") return undefined;
-  if (!Array.isArray(places)) return undefined;
-  const parsed = places.map((place: unknown) =>
-    typeof place === "object" && place !== null
-      ? parsePlace(place as Readonly<Record<string, unknown>>)
-      : undefined,
-  );
-  const known = parsed.filter((place) => place !== undefined);
-  return known.length === parsed.length ? { kind, session, places: known, proof } : undefined;
-}
-
-function parsePlace({ machine, hosts, port }: Readonly<Record<string, unknown>>): Place | undefined {
-  const isPlace =
-    typeof machine === "string" &&
-    Array.isArray(hosts) &&
-    hosts.length <= MOST_HOSTS + 1 &&
-    hosts.every((host) => typeof host === "string") &&
-    isCount(port) &&
-    port <= 65_535;
-  return isPlace ? { machine, hosts: hosts as string[], port } : undefined;
-}
-
-function isCount(value: unknown): value is number {
-  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }

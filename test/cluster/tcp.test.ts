@@ -4,7 +4,8 @@ import { hostname } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import { Purpose, RandomStream } from "../../lib/base/random.js";
-import { type MeetingOptions, meet, parseAnswer, parseHello } from "../../lib/cluster/rendezvous.js";
+import { type MeetingOptions, meet } from "../../lib/cluster/rendezvous.js";
+import { parseAnswer, parseHello } from "../../lib/cluster/rendezvous_words.js";
 import { NativeCommunicator, type NativeTcpJob } from "../../lib/native/communicator.js";
 import { NativeDenoiser } from "../../lib/native/denoiser.js";
 
