@@ -391,7 +391,8 @@ export class NativeDenoiser implements Disposable {
 
   /**
    * Replaces the gradient by the sum of all ranks' gradients: float32, in an order that hangs on nothing but the number of ranks,
-   * the same bits on every rank; what `accumulate` has begun is finished. Throws as `NativeCommunicator.gather`; the gradient is then good for nothing.
+   * the same bits on every rank; what `accumulate` has begun is finished. On a GPU that NCCL joins, in an order of NCCL's. Throws as
+   * `NativeCommunicator.gather`, and `CLUSTER_NCCL`; the gradient is then good for nothing.
    */
   sumGradient(communicator: NativeCommunicator): Promise<void> {
     return this.#run(() => this.#native.sumGradient(communicator.handle));

@@ -14,7 +14,8 @@
 namespace ddsc::cluster {
 
 /// One step's sum. The parts are those of `ParameterLayout::finalParts`, in that order on every rank,
-/// whenever a rank has them: one whose share of the cells is empty begins with the first in `finish`.
+/// whenever a rank has them: one whose share of the cells is empty begins with the first in `finish`. On GPUs
+/// that NCCL joins all of it is summed at once, there, in `finish`.
 class GradientSum {
  public:
   explicit GradientSum(std::shared_ptr<Communicator> communicator) : communicator_(std::move(communicator)) {}
@@ -23,7 +24,7 @@ class GradientSum {
   /// already. Throws as `Communicator::sum`.
   void begin(ParameterStore& parameters);
   /// Begins with all that is left, waits, and has the sums in the place of the gradient. Throws as
-  /// `Communicator::sum`; the gradient is then good for nothing.
+  /// `Communicator::sum` or `sumOnDevice`; the gradient is then good for nothing.
   void finish(ParameterStore& parameters);
 
  private:

@@ -12,5 +12,6 @@ export function emulated(gpu = ""): Record<string, string> {
   if (!existsSync(EMULATED_ADDON)) {
     throw new Error(`${EMULATED_ADDON} is missing: run \`npm run build:emulated\` in ${ROOT}`);
   }
-  return { DDSC_ADDON: EMULATED_ADDON, DDSC_EMULATED_GPU: gpu };
+  // NVIDIA's own NCCL, where it is installed, would take the emulated GPU's memory for a GPU's.
+  return { DDSC_ADDON: EMULATED_ADDON, DDSC_EMULATED_GPU: gpu, DDSC_NCCL_LIBRARY: "off" };
 }
