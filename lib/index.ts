@@ -118,7 +118,12 @@ export {
   machineMemory,
 } from "./model/memory.js";
 export type { ModelDescription } from "./model/model_files.js";
-export type { NativeCommunicator, NativeMembership, NativeNccl, NativeTcpJob } from "./native/communicator.js";
+export type {
+  NativeCommunicator,
+  NativeMembership,
+  NativeNccl,
+  NativeTcpJob,
+} from "./native/communicator.js";
 export {
   type ChooseQueriesInput,
   type CountCells as CountBatch,
