@@ -94,7 +94,11 @@ describe("collectives over TCP", () => {
   });
 
   it("go on with the next address where one leads nowhere, or to another program", async () => {
-    const other = createServer((socket) => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n".repeat(8)));
+    // Who hangs up on it may do so before it has read what was sent.
+    const other = createServer((socket) => {
+      socket.on("error", () => undefined);
+      socket.end("HTTP/1.1 400 Bad Request\r\n\r\n".repeat(8));
+    });
     other.listen(0, "127.0.0.1");
     await once(other, "listening");
     const { port } = other.address() as { port: number };
@@ -250,7 +254,7 @@ describe("the meeting of processes without MPI", () => {
 
   it("says where another program has the port, to rank 0 and to the others", async () => {
     const other = createServer((socket) => {
-      sockets.push(socket);
+      sockets.push(socket.on("error", () => undefined));
       socket.end("220 smtp\n");
     });
     other.listen(0);
@@ -268,7 +272,7 @@ describe("the meeting of processes without MPI", () => {
 
   it("is not joined by one who answers without knowing the secret", async () => {
     const other = createServer((socket) => {
-      sockets.push(socket);
+      sockets.push(socket.on("error", () => undefined));
       socket.write(`{"kind":"challenge","nonce":"a"}\n`);
       socket.once("data", () => {
         const places = [0, 1].map((port) => ({ machine: "a", hosts: [], port }));

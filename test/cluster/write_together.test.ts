@@ -38,7 +38,7 @@ async function pidOfRank1(parent: number): Promise<number | undefined> {
   const children = await readFile(`/proc/${parent}/task/${parent}/children`, "utf8").catch(() => "");
   for (const pid of children.split(" ").filter(Boolean).map(Number)) {
     const environment = await readFile(`/proc/${pid}/environ`, "latin1").catch(() => "");
-    if (/(^|\0)(OMPI_COMM_WORLD_RANK|PMI_RANK)=1\0/.test(environment)) return pid;
+    if (/(^|\0)(OMPI_COMM_WORLD_RANK|PMI_RANK|RANK)=1\0/.test(environment)) return pid;
     const below = await pidOfRank1(pid);
     if (below !== undefined) return below;
   }
