@@ -10,7 +10,7 @@ import { DATA_OPTIONS, MODEL_OPTIONS, openData, openModel } from "./shared/open.
 import type { OptionValues } from "./shared/options.js";
 import { type Output, withThousands } from "./shared/output.js";
 import { CellProgress } from "./shared/progress.js";
-import { beginTogether } from "./shared/together.js";
+import { workTogether } from "./shared/together.js";
 
 const EVALUATE_OPTIONS = [
   "data",
@@ -47,15 +47,9 @@ Example: ddsc evaluate --model runs/a --json`,
   run: async (options, context) => {
     checkExclusive(context, "batch", "batchTokens");
     const cluster = await joinCluster();
-    try {
-      await beginTogether(options, context.output, cluster, "score one model");
-      const result = await evaluateHere(options, context, cluster);
-      await cluster.leave();
-      return result;
-    } catch (error) {
-      cluster.fail(error);
-      throw error;
-    }
+    return workTogether(options, context.output, cluster, "score one model", () =>
+      evaluateHere(options, context, cluster),
+    );
   },
 });
 

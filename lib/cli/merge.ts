@@ -8,7 +8,7 @@ import { findParts, joinParts } from "../data/shards/index.js";
 import { defineCommand } from "./shared/command.js";
 import { checkOutEnding, checkOutFile } from "./shared/out_path.js";
 import { CellProgress } from "./shared/progress.js";
-import { beginTogether } from "./shared/together.js";
+import { workTogether } from "./shared/together.js";
 import { describeJoined } from "./shared/write_together.js";
 
 /** `ddsc merge`: joins the parts that shards wrote. */
@@ -30,18 +30,18 @@ Example: ddsc merge --out denoised.h5ad`,
     const parts = files[0]?.split(",").filter((path) => path !== "") ?? (await findParts(out));
     const cluster =
       anndataFormat(out) === "zarr" && isConnected(readLaunch(env)) ? await joinCluster() : alone;
-    try {
-      await beginTogether({ out, overwrite, parts }, output, cluster, "join one store");
-      using progress = new CellProgress(output, 0);
-      const onProgress = (cells: number, of: number) => progress.update(cells, of);
-      const joined = await joinParts(parts, out, { overwrite, signal, onProgress, cluster });
-      await cluster.leave();
-      progress.clear();
-      output.line(describeJoined(joined));
-      return { ...joined };
-    } catch (error) {
-      cluster.fail(error);
-      throw error;
-    }
+    const joined = await workTogether(
+      { out, overwrite, parts },
+      output,
+      cluster,
+      "join one store",
+      async () => {
+        using progress = new CellProgress(output, 0);
+        const onProgress = (cells: number, of: number) => progress.update(cells, of);
+        return await joinParts(parts, out, { overwrite, signal, onProgress, cluster });
+      },
+    );
+    output.line(describeJoined(joined));
+    return { ...joined };
   },
 });

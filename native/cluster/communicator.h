@@ -49,13 +49,12 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   /// What rank 0 gave. Throws as `gather`.
   std::vector<std::uint8_t> broadcast(const std::vector<std::uint8_t>& message);
 
-  /// Replaces values, as many on every rank, by their sums over all ranks: float32, added in the order of
-  /// ranks by one of them, so that every rank has the same bits, whichever library and network carry them.
-  /// Shared, as a call that is given up may still use them. Throws as `gather`.
-  void sum(const std::shared_ptr<std::vector<float>>& values) { startSum(values)(); }
-  /// Begins a sum and returns; the function waits for its end, once, and throws as `sum`.
+  /// Begins to replace values, as many on every rank, by their sums over all ranks: float32, added in the
+  /// order of ranks by one of them, so that every rank has the same bits, whichever library and network carry
+  /// them. Shared, as a call that is given up may still use them. The function that is returned waits for the
+  /// end, once, and throws as `gather`.
   std::function<void()> startSum(const std::shared_ptr<std::vector<float>>& values);
-  /// Values that `sum` sends at a time, and is best given.
+  /// Values that a sum sends at a time, and is best given.
   static constexpr std::int64_t kBucket = std::int64_t{1} << 20;
 
   /// From here on has NCCL sum what GPUs hold: every rank calls this, with the device current that it sums

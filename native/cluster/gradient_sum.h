@@ -21,10 +21,10 @@ class GradientSum {
   explicit GradientSum(std::shared_ptr<Communicator> communicator) : communicator_(std::move(communicator)) {}
 
   /// Begins to sum the next part, whose gradient is final, and returns; waits only where much is under way
-  /// already. Throws as `Communicator::sum`.
+  /// already. Throws as `Communicator::startSum`.
   void begin(ParameterStore& parameters);
   /// Begins with all that is left, waits, and has the sums in the place of the gradient. Throws as
-  /// `Communicator::sum` or `sumOnDevice`; the gradient is then good for nothing.
+  /// `Communicator::startSum` or `sumOnDevice`; the gradient is then good for nothing.
   void finish(ParameterStore& parameters);
 
  private:

@@ -3,6 +3,28 @@ import { requireSame } from "../../cluster/same.js";
 import type { Output } from "./output.js";
 
 /**
+ * Does work as one of the processes of a cluster: begins as `beginTogether`, and leaves once all have done theirs. What fails here tells the
+ * others, so that they end, too.
+ */
+export async function workTogether<T>(
+  options: object,
+  output: Output,
+  cluster: Cluster,
+  does: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    await beginTogether(options, output, cluster, does);
+    const result = await work();
+    await cluster.leave();
+    return result;
+  } catch (error) {
+    cluster.fail(error);
+    throw error;
+  }
+}
+
+/**
  * Begins work that the processes of a cluster do together, of which rank 0 speaks: says who takes part. Throws `CLUSTER_MISMATCH` where a
  * rank was given other options.
  *

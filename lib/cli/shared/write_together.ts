@@ -9,7 +9,7 @@ import { type JoinedParts, joinParts, partPath } from "../../data/shards/index.j
 import type { CommandContext, JsonResult } from "./command.js";
 import { checkOutFile } from "./out_path.js";
 import { withThousands } from "./output.js";
-import { beginTogether } from "./together.js";
+import { workTogether } from "./together.js";
 
 /** Options of commands whose work is shared out. */
 interface SharedOptions {
@@ -37,23 +37,19 @@ export async function writeTogether<T extends SharedOptions>(
   }
   const { output, signal } = context;
   const cluster = await joinCluster();
-  try {
-    await beginTogether(options, output, cluster, "write one store");
+  const joined = await workTogether(options, output, cluster, "write one store", async () => {
     await checkOutFile(out, overwrite);
     const own = rankDevice(device, cluster);
     await work(own === undefined ? options : { ...options, device: own });
     const { world: count } = cluster;
     const parts = Array.from({ length: count }, (_, i) => partPath(out, { index: i + 1, count }));
     await cluster.barrier();
-    const joined = await joinParts(parts, out, { overwrite, signal, cluster });
+    const whole = await joinParts(parts, out, { overwrite, signal, cluster });
     if (cluster.rank === 0) for (const part of parts) await rm(part, { recursive: true });
-    await cluster.leave();
-    output.line(describeJoined(joined));
-    return { ...joined };
-  } catch (error) {
-    cluster.fail(error);
-    throw error;
-  }
+    return whole;
+  });
+  output.line(describeJoined(joined));
+  return { ...joined };
 }
 
 /** What was joined, for people. */
