@@ -31,9 +31,10 @@ const values = new CountTokens();
 const VALIDATION_ZEROS = 128;
 
 /**
- * Hides genes of whole cells, and learns to give their counts: the any-order bound. Of a cell's measured genes n are hidden, n
- * uniform on 1..measured and evenly spread over the cells of a step; of these all expressed ones (up to a bound) and some of the
- * zeros are asked about, weighted so that the loss stays that of all of them.
+ * Hides genes of whole cells, and learns to give their counts. Of a cell's measured genes n are hidden, spread over the cells of a
+ * step; of these all expressed ones (up to a bound) and some of the zeros are asked about, weighted so that the loss stays that of
+ * all of them. Where n is uniform on 1..measured, as in validation, that is the any-order bound; in training most of a cell is
+ * hidden more often (`QuerySettings.mostlyHidden`), for that is where a generated cell begins, and each n learns its own answers.
  */
 export class CountTask implements TrainingTask {
   readonly #options: CountTaskOptions;
@@ -47,8 +48,8 @@ export class CountTask implements TrainingTask {
     names: { readonly seed: number; readonly step: number },
     share: Share = WHOLE,
   ): Promise<StepInput> {
-    const { zeros, thinning, totalGiven, conditionDrop } = this.#options.queries;
-    const draws = { ...names, zeros, thinning, totalGiven, conditionDrop };
+    const { zeros, thinning, mostlyHidden, totalGiven, conditionDrop } = this.#options.queries;
+    const draws = { ...names, zeros, thinning, mostlyHidden, totalGiven, conditionDrop };
     return { step: names.step, ...(await this.#inputs(batches, draws, share)) };
   }
 
@@ -60,13 +61,19 @@ export class CountTask implements TrainingTask {
       share = WHOLE,
     }: { readonly limit: BatchLimit; readonly seed: number; readonly share?: Share },
   ): Promise<LossInputs> {
-    const whole = { zeros: VALIDATION_ZEROS, thinning: 0, totalGiven: 0, conditionDrop: 0 };
+    const whole = {
+      zeros: VALIDATION_ZEROS,
+      thinning: 0,
+      mostlyHidden: 1,
+      totalGiven: 0,
+      conditionDrop: 0,
+    };
     return this.#inputs(splitBatch(cells, limit), { seed, step: 0, ...whole }, share);
   }
 
   async #inputs(batches: readonly RaggedBatch[], draws: Draws, share: Share): Promise<LossInputs> {
     const cellCount = batches.reduce((sum, { cells }) => sum + cells.length, 0);
-    // One number for all cells: hidden shares are evenly spread, and still uniform for each cell.
+    // One number for all cells: they are evenly spread, and still uniform for each cell.
     const shared = new RandomStream(draws.seed, Purpose.time, draws.step).uniform();
     let place = 0;
     const inputs: NativeCountLossInput[] = [];
@@ -96,7 +103,9 @@ export class CountTask implements TrainingTask {
     if (base === undefined) throw noBase();
     const { seed, step } = draws;
     const measured = (cell: number) => panels[batch.panels?.[cell] ?? 0]?.length ?? 0;
-    const hidden = Int32Array.from(uniforms, (uniform, cell) => 1 + Math.floor(uniform * measured(cell)));
+    const hidden = Int32Array.from(uniforms, (uniform, cell) =>
+      hiddenGenes(uniform, draws.mostlyHidden, measured(cell)),
+    );
     const chosen = await chooseQueries({
       batch,
       panels,
@@ -142,9 +151,17 @@ function noBase(): DdscError {
 }
 
 /** What is drawn for a step's cells. */
-interface Draws extends Pick<QuerySettings, "zeros" | "thinning" | "totalGiven" | "conditionDrop"> {
+interface Draws
+  extends Pick<QuerySettings, "zeros" | "thinning" | "mostlyHidden" | "totalGiven" | "conditionDrop"> {
   readonly seed: number;
   readonly step: number;
+}
+
+/** How many of a cell's measured genes are hidden, for u in [0, 1): see `QuerySettings.mostlyHidden`. */
+function hiddenGenes(uniform: number, mostlyHidden: number, measured: number): number {
+  // The power of a u close to 1 may round to 0.
+  const share = Math.min(1 - (1 - uniform) ** mostlyHidden, 1 - 2 ** -40);
+  return 1 + Math.floor(share * measured);
 }
 
 /** Share of the cells that are thinned where thinning is on. */

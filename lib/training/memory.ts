@@ -7,7 +7,7 @@ import { type BatchShape, estimateMemory, type MemoryEstimate } from "../model/m
 import type { ModelDescription } from "../model/model_files.js";
 import type { CellTokenizer } from "../tokenizer/index.js";
 import { kindOf } from "./kinds.js";
-import { type TrainerOptions, type TrainerSettings, trainerSettings } from "./options.js";
+import { type QuerySettings, type TrainerOptions, type TrainerSettings, trainerSettings } from "./options.js";
 import { runTokenizer } from "./tokenizer.js";
 
 /** What a training is expected to hold at most, in bytes of the device's memory. */
@@ -78,7 +78,7 @@ async function largestOfAll(
   const evidence = await sampledLengths(source, tokenizer, maxLength);
   // Of counts, each cell's hidden zeros come on top, and the other half of its rows is evidence.
   const lengths = queries === null ? evidence : evidence.map((length) => length + queries.zeros);
-  const maskedShare = queries === null ? 1 : shareAsked(evidence, queries.zeros);
+  const maskedShare = queries === null ? 1 : shareAsked(evidence, queries);
   const count = lengths.length;
   const longest = lengths.at(-1) ?? maxLength;
   const mean = count === 0 ? maxLength : lengths.reduce((sum, length) => sum + length, 0) / count;
@@ -111,7 +111,12 @@ async function sampledLengths(
 }
 
 /** Share of the rows of cells of counts that are queries, on average. */
-function shareAsked(evidence: Int32Array, zeros: number): number {
+function shareAsked(
+  evidence: Int32Array,
+  { zeros, mostlyHidden }: Pick<QuerySettings, "zeros" | "mostlyHidden">,
+): number {
   const mean = evidence.reduce((sum, length) => sum + length, 0) / Math.max(1, evidence.length);
-  return (zeros + Math.max(0, mean - 1) / 2) / (zeros + Math.max(1, mean));
+  // The mean share hidden is the integral of 1 - (1 - u)^p.
+  const hidden = mostlyHidden / (mostlyHidden + 1);
+  return (zeros + Math.max(0, mean - 1) * hidden) / (zeros + Math.max(1, mean));
 }

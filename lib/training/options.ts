@@ -83,6 +83,11 @@ export interface QuerySettings {
    * they are cells that were sequenced less. 0..1 (exclusive); default 0.
    */
   readonly thinning: number;
+  /**
+   * How much more often most of a cell is hidden than little: the share that is hidden is 1 - (1 - u)^mostlyHidden, u uniform; 1: each
+   * share as often. 1..10, default 2.
+   */
+  readonly mostlyHidden: number;
   /** Share of the cells that are told their whole total, 0..1; the others estimate it from what is visible. Default 0.25. */
   readonly totalGiven: number;
   /** Factor on the learning rate of the cell's state: the genes' factors and sizes, and what reads the summary; default 3. */
@@ -213,6 +218,7 @@ const QUERY_DEFAULTS: QuerySettings = {
   zeros: 64,
   expressed: 256,
   thinning: 0,
+  mostlyHidden: 2,
   totalGiven: 0.25,
   stateRate: 3,
   conditionDrop: 0.2,
@@ -297,7 +303,7 @@ function querySettings(
       { argument: "queries" },
     );
   }
-  const { zeros, expressed, thinning, totalGiven, stateRate, conditionDrop } = {
+  const { zeros, expressed, thinning, mostlyHidden, totalGiven, stateRate, conditionDrop } = {
     ...QUERY_DEFAULTS,
     ...options,
   };
@@ -306,6 +312,7 @@ function querySettings(
     zeros: checkNumber("queries.zeros", zeros, most),
     expressed: checkNumber("queries.expressed", expressed, most),
     thinning: checkNumber("queries.thinning", thinning, { min: 0, max: 0.99 }),
+    mostlyHidden: checkNumber("queries.mostlyHidden", mostlyHidden, { min: 1, max: 10 }),
     totalGiven: checkNumber("queries.totalGiven", totalGiven, { min: 0, max: 1 }),
     stateRate: checkNumber("queries.stateRate", stateRate, { min: 0, max: 1000 }),
     conditionDrop: checkNumber("queries.conditionDrop", conditionDrop, { min: 0, max: 1 }),

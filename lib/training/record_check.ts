@@ -3,6 +3,12 @@ import { DdscError } from "../base/errors.js";
 import { type LearningRateSchedule, resolveSchedule } from "./learning_rate.js";
 import { optionsOf, type TrainerSettings, trainerSettings } from "./options.js";
 
+/** Adds what records of older packages do not say: they hid each share of a cell as often. */
+export function addFormerDefaults({ settings }: Readonly<Record<string, unknown>>): void {
+  if (!isObject(settings) || !isObject(settings.queries)) return;
+  settings.queries.mostlyHidden ??= 1;
+}
+
 /** What of a training's record, as it was read, is not as a training writes it; undefined: nothing. */
 export function problemOf(json: Readonly<Record<string, unknown>>): string | undefined {
   const { settings, schedule, steps, data, state } = json;
@@ -95,7 +101,7 @@ function isSource(source: unknown, depth: number): boolean {
   }
 }
 
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 

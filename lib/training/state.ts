@@ -7,7 +7,7 @@ import { writeFlushed } from "../model/folder.js";
 import { readJson } from "../model/model_files.js";
 import type { LearningRateSchedule } from "./learning_rate.js";
 import type { TrainerSettings } from "./options.js";
-import { problemOf } from "./record_check.js";
+import { addFormerDefaults, problemOf } from "./record_check.js";
 import type { DataRecord } from "./run_data.js";
 
 /** Name of the file in a checkpoint that makes a model's folder one that can be trained on. */
@@ -86,6 +86,7 @@ export async function readRecord(folder: string): Promise<TrainingRecord> {
       { file },
     );
   }
+  addFormerDefaults(json);
   const problem = json.format === FORMAT ? problemOf(json) : "it does not describe a training";
   if (problem !== undefined) {
     throw new DdscError(

@@ -87,17 +87,25 @@ describe("the loss of a step on counts", () => {
     }
   });
 
-  it("hides numbers of genes that are evenly spread over the cells of a step", async () => {
-    const task = await taskOf(model, source);
-    const measured = model.tokenizer.map(source).panels[0]!.length;
-    for (const step of [1, 2, 3]) {
-      const [input] = inputsOf(await task.stepInput([batch], { seed: 1, step }));
-      const shares = [...input!.rows.hidden].map((hidden) => (hidden - 0.5) / measured).sort((a, b) => a - b);
-      for (const [place, share] of shares.entries()) {
-        expect(Math.abs(share - (place + 0.5) / CELLS)).toBeLessThan(0.5 / CELLS + 0.5 / measured + 1e-9);
+  it.each([1, 2, 3.5])(
+    "hides numbers of genes that are spread over the cells of a step as 1 - (1 - u)^%d of evenly spread u",
+    async (mostlyHidden) => {
+      const task = await taskOf(model, source, { mostlyHidden });
+      const measured = model.tokenizer.map(source).panels[0]!.length;
+      for (const step of [1, 2, 3]) {
+        const [input] = inputsOf(await task.stepInput([batch], { seed: 1, step }));
+        const shares = [...input!.rows.hidden]
+          .map((hidden) => (hidden - 0.5) / measured)
+          .sort((a, b) => a - b);
+        for (const [place, share] of shares.entries()) {
+          const least = 1 - (1 - place / CELLS) ** mostlyHidden;
+          const most = 1 - (1 - (place + 1) / CELLS) ** mostlyHidden;
+          expect(share).toBeGreaterThan(least - 0.5 / measured - 1e-9);
+          expect(share).toBeLessThan(most + 0.5 / measured + 1e-9);
+        }
       }
-    }
-  });
+    },
+  );
 
   it("hides the same genes of a cell in a step whatever batch it comes in", async () => {
     const task = await taskOf(model, source);
@@ -131,8 +139,14 @@ describe("the loss of a step on counts", () => {
     expect(Math.abs((await given(0.25)) - 0.25)).toBeLessThan(5 * Math.sqrt((0.25 * 0.75) / 1000));
   });
 
-  it("leaves out of a validation what is only for training: no total is given, nothing is thinned", async () => {
-    const task = await taskOf(model, source, { totalGiven: 1, thinning: 0.9, zeros: 1, conditionDrop: 1 });
+  it("leaves out of a validation what is only for training: no total is given, nothing is thinned, each share is hidden as often", async () => {
+    const task = await taskOf(model, source, {
+      totalGiven: 1,
+      thinning: 0.9,
+      mostlyHidden: 10,
+      zeros: 1,
+      conditionDrop: 1,
+    });
     const limit = { kind: "cells", cells: 4 } as const;
     // Counts below 64 are their values.
     const small = withCounts((count) => Math.min(count, 60));
@@ -141,6 +155,9 @@ describe("the loss of a step on counts", () => {
     const rows = (inputs as readonly NativeCountLossInput[]).map((input) => input.rows);
     expect(rows.map(({ keys }) => keys.length)).toEqual([4, 4, 2]);
     expect(rows.every(({ total }) => total.every(Number.isNaN))).toBe(true);
+    const measured = model.tokenizer.map(source).panels[0]!.length;
+    const least = Math.min(...rows.flatMap(({ hidden }) => [...hidden]));
+    expect(least).toBeLessThanOrEqual(1 + measured / CELLS);
     const visible = rows.flatMap(({ visibleTotal }) => [...visibleTotal]);
     const answers = (inputs as readonly NativeCountLossInput[]).map((input) => input.answers);
     // Every hidden gene that is expressed is asked about.

@@ -370,6 +370,7 @@ describe("notes of a training on counts", () => {
       ema: 0.5,
       batchCells: 16,
       patience: 0,
+      queries: { mostlyHidden: 1 },
       worker: false,
       validation: { fraction: 0.3, every: 5 },
     });

@@ -39,7 +39,15 @@ describe("trainer options", () => {
       weightDecay: 0.01,
       ema: 0.995,
       patience: 5,
-      queries: { zeros: 64, expressed: 256, thinning: 0, totalGiven: 0.25, stateRate: 3, conditionDrop: 0.2 },
+      queries: {
+        zeros: 64,
+        expressed: 256,
+        thinning: 0,
+        mostlyHidden: 2,
+        totalGiven: 0.25,
+        stateRate: 3,
+        conditionDrop: 0.2,
+      },
     });
   });
 
@@ -49,6 +57,7 @@ describe("trainer options", () => {
       zeros: 8,
       expressed: 256,
       thinning: 0.5,
+      mostlyHidden: 2,
       totalGiven: 0.25,
       stateRate: 3,
       conditionDrop: 0.2,
@@ -65,6 +74,7 @@ describe("trainer options", () => {
     [{ zeros: 0 }, "queries.zeros"],
     [{ expressed: 1.5 }, "queries.expressed"],
     [{ thinning: 1 }, "queries.thinning"],
+    [{ mostlyHidden: 0.5 }, "queries.mostlyHidden"],
     [{ totalGiven: -0.1 }, "queries.totalGiven"],
     [{ conditionDrop: Number.NaN }, "queries.conditionDrop"],
   ])("refuse the queries %o by name", (queries, name) => {

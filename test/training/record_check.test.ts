@@ -31,6 +31,21 @@ it("a record is read as it was written", async () => {
   });
 });
 
+it("a record of counts that does not say how often most is hidden is of a training that hid each share as often", async () => {
+  const queries = {
+    zeros: 8,
+    expressed: 8,
+    thinning: 0,
+    totalGiven: 0.5,
+    stateRate: 1,
+    conditionDrop: 0,
+  };
+  const record = await read((json) => {
+    json.settings!.queries = queries;
+  });
+  expect(record).toMatchObject({ settings: { queries: { ...queries, mostlyHidden: 1 } } });
+});
+
 it.each([
   ["a condition that is no text", (json) => (json.data!.where = 3)],
   ["held-out cells of no kind", (json) => (json.data!.heldOut = { kind: "all" })],

@@ -46,6 +46,7 @@ export async function taskOf(
       zeros: 64,
       expressed: 256,
       thinning: 0,
+      mostlyHidden: 1,
       totalGiven: 0.25,
       stateRate: 3,
       conditionDrop: 0.2,

@@ -123,6 +123,10 @@ export const OPTIONS = {
     max: 0.99,
     defaultText: "0",
   }),
+  mostlyHidden: real(
+    "counts: how much more often most of a cell is hidden than little; 1: each share of its genes as often",
+    { min: 1, max: 10, defaultText: "2" },
+  ),
   conditionDrop: real("counts: chance that a condition of a cell is left out in a step", {
     min: 0,
     max: 1,

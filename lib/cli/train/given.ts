@@ -41,6 +41,7 @@ const OPTIMISER = [
   "patience",
   "zeros",
   "thinning",
+  "mostlyHidden",
   "conditionDrop",
   "validation",
   "holdout",
@@ -92,7 +93,7 @@ export function conditionNames({ condition, values }: TrainOptions): string[] {
 }
 
 /** Options that belong to one kind of model. */
-const OF_COUNTS = ["zeros", "thinning", "conditionDrop"] as const;
+const OF_COUNTS = ["zeros", "thinning", "mostlyHidden", "conditionDrop"] as const;
 const OF_RANKS = ["timeConditioning", "includeUnexpressed"] as const;
 
 /** What a new model is to be; which vocabulary and weights it starts from is the caller's. */
@@ -168,10 +169,12 @@ export function trainerOptions(options: TrainOptions, { given }: CommandContext)
   };
 }
 
-function querySettings({ zeros, thinning, conditionDrop }: TrainOptions): Partial<QuerySettings> {
+function querySettings(options: TrainOptions): Partial<QuerySettings> {
+  const { zeros, thinning, mostlyHidden, conditionDrop } = options;
   return {
     ...(zeros === undefined ? {} : { zeros }),
     ...(thinning === undefined ? {} : { thinning }),
+    ...(mostlyHidden === undefined ? {} : { mostlyHidden }),
     ...(conditionDrop === undefined ? {} : { conditionDrop }),
   };
 }

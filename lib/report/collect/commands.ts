@@ -64,6 +64,7 @@ function trainCommand({ record, model }: ReportSubject, name: string): string {
       : [
           ...option("--zeros", queries.zeros),
           ...option("--thinning", queries.thinning),
+          ...option("--mostly-hidden", queries.mostlyHidden),
           ...option("--condition-drop", queries.conditionDrop),
         ]),
     ...(validation === null
