@@ -2,7 +2,7 @@ import { DdscError } from "../../base/errors.js";
 import { takeTurn } from "../../base/turns.js";
 import { type Hierarchy, lengthOf, type StoredArray } from "../hierarchy.js";
 import { CompactRowsWriter } from "../sources/compact_rows.js";
-import { positionsByRow, type RawRows, rowRuns } from "../sources/count_matrix.js";
+import { lengthsOfRows, positionsByRow, type RawRows, rowRuns } from "../sources/count_matrix.js";
 import { type NumberArray, toFloat32, toFloat64 } from "../sources/number_array.js";
 import { fixedParts } from "../sources/parts.js";
 import { checkNumbers, MAX_EXTENT, type MatrixShape, type StoredMatrix } from "./matrix.js";
@@ -28,6 +28,8 @@ class CompressedGroup {
   readonly bounds: Float64Array;
   /** Entries of a chunk; undefined where any are read by themselves. */
   readonly chunk: number | undefined;
+  /** Entries that are decoded together again for each read of some of them; 1 where they are kept. */
+  readonly decodedAtOnce: number;
   readonly #file: Hierarchy;
   readonly #data: StoredArray;
   readonly #indices: StoredArray;
@@ -44,6 +46,7 @@ class CompressedGroup {
     this.#indices = indices;
     this.bounds = bounds;
     this.chunk = file.keepsChunks ? data.chunkShape?.[0] : undefined;
+    this.decodedAtOnce = file.keepsChunks ? 1 : (data.chunkShape?.[0] ?? 1);
     this.#minor = minor;
   }
 
@@ -108,12 +111,17 @@ class CompressedGroup {
   }
 }
 
-/** Compressed rows: those asked for are read, and those in small gaps between them. */
+/** Compressed rows: those asked for are read, and those between them in small gaps or in the same chunk. */
 export async function openRows(file: Hierarchy, path: string, shape: MatrixShape): Promise<StoredMatrix> {
   const group = await CompressedGroup.open(file, path, shape.rows, shape.columns);
   const partBounds =
     group.chunk === undefined ? fixedParts(shape.rows) : partsByChunk(group.bounds, group.chunk);
-  return { ...shape, partBounds, read: (rows, signal) => readRows(file, group, rows, signal) };
+  return {
+    ...shape,
+    partBounds,
+    read: (rows, signal) => readRows(file, group, rows, signal),
+    storedCounts: (rows) => lengthsOfRows(group.bounds, rows),
+  };
 }
 
 async function readRows(
@@ -122,7 +130,10 @@ async function readRows(
   rows: Int32Array,
   signal: AbortSignal | undefined,
 ): Promise<RawRows> {
-  const { bounds } = group;
+  const { bounds, decodedAtOnce } = group;
+  const chunkOf = (entry: number): number => Math.floor(entry / decodedAtOnce);
+  // Rows far apart in a chunk, as those of one of many ranks are, must not have it decoded once each.
+  const inOneChunk = (end: number, row: number): boolean => chunkOf(lower(end) - 1) === chunkOf(lower(row));
   const lower = (row: number): number => bounds[row] ?? 0;
   const offsets = new Int32Array(rows.length + 1);
   let total = 0;
@@ -138,7 +149,7 @@ async function readRows(
   const values = new Float32Array(total);
   const positions = positionsByRow(rows);
   let next = 0;
-  for (const run of rowRuns(rows, ROW_GAP, Number.POSITIVE_INFINITY)) {
+  for (const run of rowRuns(rows, ROW_GAP, Number.POSITIVE_INFINITY, inOneChunk)) {
     const firstPosition = next;
     while (next < positions.length && (rows[positions[next] ?? 0] ?? 0) < run.end) next++;
     for await (const piece of group.pieces(lower(run.first), lower(run.end), signal)) {
@@ -194,7 +205,13 @@ export async function openColumns(
       await writer.add({ rows: indices, columns, values, count: columns.length });
     }
     const compact = await writer.finish(shape.rows);
-    return { ...shape, partBounds: fixedParts(shape.rows), compact, read: (rows) => compact.read(rows) };
+    return {
+      ...shape,
+      partBounds: fixedParts(shape.rows),
+      compact,
+      read: (rows) => compact.read(rows),
+      storedCounts: (rows) => compact.storedCounts(rows),
+    };
   } catch (error) {
     writer[Symbol.dispose]();
     throw error;

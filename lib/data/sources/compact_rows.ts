@@ -1,6 +1,6 @@
 import { DdscError } from "../../base/errors.js";
 import { type SharedWords, SpilledWords } from "../io/spilled_words.js";
-import { positionsByRow, type RawRows, rowRuns } from "./count_matrix.js";
+import { lengthsOfRows, positionsByRow, type RawRows, rowRuns } from "./count_matrix.js";
 
 /** Most entries kept in memory, 8 bytes each (64 MiB); more go to a temporary file. */
 export const MEMORY_ENTRIES = 1 << 23;
@@ -99,6 +99,11 @@ export class CompactRows implements Disposable {
       }
     }
     return { offsets, columns, values };
+  }
+
+  /** Number of entries of each of these rows; every row number must be in [0, rows). */
+  storedCounts(rows: Int32Array): Int32Array {
+    return lengthsOfRows(this.#bounds, rows);
   }
 
   /** The rows for another thread: nothing is copied but their bounds. */

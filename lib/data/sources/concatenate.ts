@@ -123,6 +123,18 @@ export class ConcatenatedSource implements CellSource {
     return mergeBlocks(rows, shares, blocks);
   }
 
+  /** Undefined where one of the sources does not tell. */
+  storedCounts(rows: Int32Array): Int32Array | undefined {
+    checkRows(rows, this.cellCount, this.name);
+    const stored = new Int32Array(rows.length);
+    for (const { source, rows: own, places } of this.#shares(rows)) {
+      const told = this.#sources[source]?.storedCounts?.(own);
+      if (told === undefined) return undefined;
+      for (const [i, place] of places.entries()) stored[place] = told[i] ?? 0;
+    }
+    return stored;
+  }
+
   descriptor(): SourceDescriptor {
     return {
       kind: "concatenated",

@@ -15,19 +15,32 @@ export interface RawRows {
 /**
  * Gathers the rows asked for (any order, repeats allowed) into runs of neighbours, ascending. Rows at most `gap`
  * apart join a run: reading past a few unwanted rows costs less than another call. A run is at most `limit` rows.
+ *
+ * @param joins whether a row is to join the run that ends before row `end`, however far it is from there
  */
-export function rowRuns(rows: Int32Array, gap: number, limit: number): RowSpan[] {
+export function rowRuns(
+  rows: Int32Array,
+  gap: number,
+  limit: number,
+  joins: (end: number, row: number) => boolean = () => false,
+): RowSpan[] {
   const sorted = Int32Array.from(rows).sort();
   const runs: { first: number; end: number }[] = [];
   for (const row of sorted) {
     const last = runs.at(-1);
-    if (last !== undefined && row - last.end <= gap && row + 1 - last.first <= limit) {
+    const near = last !== undefined && (row - last.end <= gap || joins(last.end, row));
+    if (near && row + 1 - last.first <= limit) {
       last.end = Math.max(last.end, row + 1);
     } else {
       runs.push({ first: row, end: row + 1 });
     }
   }
   return runs;
+}
+
+/** How many entries each of these rows has, by the bounds of all of them. */
+export function lengthsOfRows(bounds: ArrayLike<number>, rows: Int32Array): Int32Array {
+  return rows.map((row) => (bounds[row + 1] ?? 0) - (bounds[row] ?? 0));
 }
 
 /** Positions in `rows` sorted by row number, so that runs can be served in file order. */

@@ -20,6 +20,8 @@ const PROBED_CELLS = 64;
 export interface RowReader {
   /** Rows in the order given, repeats allowed; every row number is in [0, rows). The caller may change the arrays. */
   read(rows: Int32Array, signal?: AbortSignal): Promise<RawRows> | RawRows;
+  /** See `CellSource`; every row number is in [0, rows). */
+  storedCounts?(rows: Int32Array): Int32Array;
   /** Lets go of what is kept decoded. */
   forget?(): void;
 }
@@ -164,6 +166,11 @@ export class FileSource implements CellSource {
     signal?.throwIfAborted();
     this.#check(rows);
     return checkedBlock(await this.#parts.matrix.read(rows, signal), rows, this, this.#findings);
+  }
+
+  storedCounts(rows: Int32Array): Int32Array | undefined {
+    this.#check(rows);
+    return this.#parts.matrix.storedCounts?.(rows);
   }
 
   descriptor(): SourceDescriptor {

@@ -3,6 +3,7 @@ import { DdscError } from "../../base/errors.js";
 import { duplicateCellNote, uniqueIds } from "../genes/gene_names.js";
 import type { CellBlock, Gene, MetadataColumn, MetadataOptions } from "./cells.js";
 import { CountFindings, checkedBlock, checkRows } from "./checked_counts.js";
+import { lengthsOfRows } from "./count_matrix.js";
 import type { MemoryCells, SourceDescriptor } from "./descriptor.js";
 import { type Column, type Frame, frameColumns, frameTable, selectFrame, textCategories } from "./frame.js";
 import { fixedParts } from "./parts.js";
@@ -75,6 +76,11 @@ export class MemorySource implements CellSource {
       values.set(counts.subarray(bounds[row], bounds[row + 1]), offsets[i]);
     }
     return checkedBlock({ offsets, columns, values }, rows, this, this.#findings);
+  }
+
+  storedCounts(rows: Int32Array): Int32Array {
+    checkRows(rows, this.cellCount, this.name);
+    return lengthsOfRows(this.#cells.offsets, rows);
   }
 
   descriptor(): SourceDescriptor {

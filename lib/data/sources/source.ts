@@ -73,6 +73,11 @@ export interface CellSource extends Disposable {
    * not; rejects with the signal's reason when aborted.
    */
   read(rows: Int32Array, signal?: AbortSignal): Promise<CellBlock>;
+  /**
+   * How many counts are stored of each of these rows, explicit zeros and repeated genes included, as far as the format tells without
+   * reading them (the bounds of compressed rows): what a row costs. Undefined where it does not. Throws `ARGUMENT_RANGE`.
+   */
+  storedCounts?(rows: Int32Array): Int32Array | undefined;
   /** Names of these cells, in the order given. Sources without names give "row 17" for row 17. Throws `ARGUMENT_RANGE`. */
   cellIds(rows: Int32Array): Promise<readonly string[]>;
   /**

@@ -71,6 +71,10 @@ class SubsetSource implements CellSource {
     return { ...block, rows: Int32Array.from(rows) };
   }
 
+  storedCounts(rows: Int32Array): Int32Array | undefined {
+    return this.#source.storedCounts?.(this.#below(rows));
+  }
+
   descriptor(): SourceDescriptor {
     return { kind: "subset", source: this.#source.descriptor(), rows: this.#rows };
   }

@@ -57,6 +57,10 @@ export async function openTenxH5(path: string, options: OpenOptions = {}): Promi
           const raw = await matrix.read(rows, signal);
           return geneOf === undefined ? raw : keepGenes(raw, geneOf);
         },
+        // Of some genes alone nothing is told.
+        ...(geneOf === undefined && matrix.storedCounts !== undefined
+          ? { storedCounts: matrix.storedCounts }
+          : {}),
       },
       cells: { ...namesOnly(undefined), ids: (rows) => stringsAt(barcodes, rows) },
       genes: genes.frame,
