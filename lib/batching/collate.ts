@@ -1,6 +1,6 @@
 import { checkKind } from "../base/arguments.js";
 import { DdscError } from "../base/errors.js";
-import type { RaggedBatch } from "../tokenizer/ragged_batch.js";
+import { FIRST_RANK_TOKEN, type RaggedBatch } from "../tokenizer/ragged_batch.js";
 import { type BatchLimit, checkLimit, cutBatches } from "./limit.js";
 
 /** Number of cells of a batch. */
@@ -14,6 +14,13 @@ export function cellLengths(batch: RaggedBatch): Int32Array {
     batch.cells,
     (_, cell) => (batch.offsets[cell + 1] as number) - (batch.offsets[cell] as number),
   );
+}
+
+/** Number of tokens that are not special: not cls and the like. */
+export function countValid(tokens: Int32Array): number {
+  let valid = 0;
+  for (const token of tokens) if (token >= FIRST_RANK_TOKEN) valid++;
+  return valid;
 }
 
 /**

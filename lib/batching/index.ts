@@ -18,4 +18,5 @@ export {
   streamRows,
   tokenizeRows,
 } from "./rows.js";
+export { type CellRange, cutShare, type Share, WHOLE } from "./share.js";
 export { type BatchBounds, validateBatch } from "./validate.js";

@@ -8,6 +8,7 @@ import { addReport, emptyReport, type TokenizerReport } from "../tokenizer/repor
 import { checkPlanOptions, type PlanOptions } from "./plan.js";
 import { type BatchPosition, FIRST_POSITION, type LoadedBatch, type ProducerOptions } from "./producer.js";
 import { BATCHES_AHEAD } from "./read_ahead.js";
+import { WHOLE } from "./share.js";
 import { type BatchStream, InlineStream } from "./stream.js";
 import { WorkerStream } from "./worker_stream.js";
 
@@ -17,6 +18,11 @@ export interface BatchLoaderOptions extends PlanOptions {
   readonly selection?: CellSelection;
   /** Row numbers of the cells to use, each once, in any order; in place of `selection.rows`. */
   readonly rows?: Int32Array;
+  /**
+   * The rank whose cells of each batch are wanted, of so many that train together: neighbours of about as many stored counts. Each rank
+   * gets as many batches, in the same order, some maybe empty. Default all cells.
+   */
+  readonly share?: { readonly rank: number; readonly world: number };
   /** The batch to begin with; default the first of epoch 0. */
   readonly start?: BatchPosition;
   /** Epochs in all, counted from epoch 0; default without end. */
@@ -36,6 +42,7 @@ export interface BatchLoaderOptions extends PlanOptions {
 const OPTION_KINDS = {
   selection: "object",
   rows: "rows",
+  share: "object",
   start: "object",
   worker: "switch",
   signal: "signal",
@@ -78,6 +85,9 @@ export class BatchLoader implements AsyncIterableIterator<LoadedBatch, void, voi
     checkOptions(options, OPTION_KINDS);
     const { start = FIRST_POSITION, epochs = Number.POSITIVE_INFINITY } = options;
     const range = { min: 0, max: 2 ** 44 - 1, integer: true };
+    const { rank, world } = options.share ?? WHOLE;
+    checkNumber("share.world", world, { min: 1, max: 2 ** 20, integer: true });
+    checkNumber("share.rank", rank, { min: 0, max: world - 1, integer: true });
     checkNumber("start.epoch", start.epoch, range);
     checkNumber("start.window", start.window, range);
     checkNumber("start.batch", start.batch, range);
@@ -94,7 +104,7 @@ export class BatchLoader implements AsyncIterableIterator<LoadedBatch, void, voi
     this.#position = start;
     const rows = checkRows(source, options.rows ?? options.selection?.rows);
     const selection = { ...options.selection, ...(rows === undefined ? {} : { rows }) };
-    this.#options = { ...checkPlanOptions(options), selection, start, epochs };
+    this.#options = { ...checkPlanOptions(options), selection, start, epochs, share: { rank, world } };
     if (this.#signal?.aborted === true) this.#onAbort();
     else this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
   }

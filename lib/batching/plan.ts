@@ -17,7 +17,7 @@ export interface PlanOptions {
   readonly lengthBuckets?: boolean;
   /** Cells that are shuffled together, and held in memory at once; default 8,192, and at least two batches. */
   readonly windowCells?: number;
-  /** Counts that are held in memory at once: a window ends where it has as many; default 2^24 (128 MiB). */
+  /** Counts that are held in memory at once, as they are stored: a window ends where it has as many; default 2^24 (128 MiB). */
   readonly windowCounts?: number;
   /**
    * This reader's share where several processes read one source: of `count` readers with the same other options each has

@@ -1,15 +1,14 @@
 import { DdscError } from "../base/errors.js";
-import { Purpose, RandomStream } from "../base/random.js";
 import { type CellSelection, CellSelector } from "../data/select/selection.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { CellTokenizer } from "../tokenizer/cell_tokenizer.js";
 import type { RaggedBatch } from "../tokenizer/ragged_batch.js";
 import { addReport, emptyReport, type TokenizerReport } from "../tokenizer/report.js";
-import type { GeneMapping, TokenizedCells } from "../tokenizer/tokenized_cells.js";
-import { cutBatches, evenBatches } from "./limit.js";
+import type { TokenizedCells } from "../tokenizer/tokenized_cells.js";
+import { cutWindow, shareOfWindow } from "./cut_window.js";
 import { type PlanOptions, ReadingOrder } from "./plan.js";
 import { TOKENIZED_AT_ONCE } from "./read_ahead.js";
-import type { CellWindow } from "./window.js";
+import type { Share } from "./share.js";
 import { WindowReader } from "./window_reader.js";
 
 /**
@@ -28,7 +27,7 @@ export interface BatchPosition {
 /** The first batch of all. */
 export const FIRST_POSITION: BatchPosition = { epoch: 0, window: 0, batch: 0 };
 
-/** One batch of an epoch. */
+/** One batch of an epoch, or a rank's share of it. */
 export interface LoadedBatch {
   readonly batch: RaggedBatch;
   /** From 0. */
@@ -47,6 +46,8 @@ export interface ProducerOptions extends Required<PlanOptions> {
   readonly start: BatchPosition;
   /** Epochs in all, counted from epoch 0; `Infinity` for no end. */
   readonly epochs: number;
+  /** Which cells of each batch are wanted. */
+  readonly share: Share;
 }
 
 /**
@@ -54,7 +55,10 @@ export interface ProducerOptions extends Required<PlanOptions> {
  * given out the next window is read and the next batches are tokenized, off the event loop as far as the format and the
  * tokenizer allow. Nothing is kept but two windows and a piece. Returns a report of what was left out after the last batch.
  *
- * Throws `DATA_NO_CELLS` where an epoch holds no usable cell, and as `CellSelector.create`.
+ * Of each batch a rank's share is tokenized, and where that is told beforehand (`ShareReader`) nothing else is read. Batches are given
+ * then though the rank has no usable cell of them: what the others have it does not know.
+ *
+ * Throws, to who has all cells, `DATA_NO_CELLS` where an epoch holds no usable cell, and as `CellSelector.create`.
  *
  * @param wanted how many batches are asked for and not given yet: no more are begun, but for the one that is asked for
  */
@@ -68,15 +72,23 @@ export async function* produceBatches(
   const order = new ReadingOrder(source.partBounds, options);
   const selector = await CellSelector.create(source, options.selection);
   const stop = new AbortController();
-  const reader = new WindowReader(source, selector, order, options, stop.signal);
-  const { start, epochs } = options;
+  const weigh = (stored: Int32Array) => tokenizer.mostTokens(stored, mapping);
+  const reader = new WindowReader(source, selector, order, { ...options, weigh }, stop.signal);
+  const { start, epochs, share } = options;
+  const hasAll = share.world === 1;
   let report = emptyReport();
   /** Usable cells of the epoch so far; one that was begun before is taken to have some. */
   let usable = start.window + start.batch;
   let skipped = start.batch;
   try {
-    for await (const { window, epoch, isLast, following } of reader.windows(start, epochs)) {
-      const { places, bounds, left } = cutWindow(window, tokenizer, mapping, epoch, options);
+    for await (const { window, own, epoch, isLast, following } of reader.windows(start, epochs)) {
+      const { places, bounds, left } =
+        own ??
+        shareOfWindow(
+          cutWindow(window, tokenizer, mapping, epoch, options),
+          () => reader.weights(window),
+          share,
+        );
       addReport(report, left);
       const batches = bounds.length - 1;
       const begin = (batch: number) =>
@@ -90,13 +102,13 @@ export async function* produceBatches(
       for await (const tokenized of severalAtOnce(begin, i, batches, wanted)) {
         i++;
         addReport(report, tokenized.report);
-        if (tokenized.report.cells === 0) continue;
+        if (hasAll && tokenized.report.cells === 0) continue;
         usable += tokenized.report.cells;
         const next = i < batches ? { epoch, window: window.start, batch: i } : { ...following, batch: 0 };
         yield { batch: tokenized.batch, epoch, next, report };
         report = emptyReport();
       }
-      if (isLast && usable === 0) throw noCells(source, tokenizer.minGenes);
+      if (hasAll && isLast && usable === 0) throw noCells(source, tokenizer.minGenes);
       if (isLast) usable = 0;
       skipped = 0;
     }
@@ -132,82 +144,8 @@ async function* severalAtOnce(
   }
 }
 
-interface CutWindow {
-  /** Places of cells in the window, batch after batch. */
-  readonly places: Int32Array;
-  /** Bounds of each batch in `places`, [batches + 1]. */
-  readonly bounds: Int32Array;
-  /** The cells that were left out beforehand. */
-  readonly left: TokenizerReport;
-}
-
-/** Shuffles the cells of a window and cuts them into batches; by length only where that is asked for. */
-function cutWindow(
-  window: CellWindow,
-  tokenizer: CellTokenizer,
-  mapping: GeneMapping,
-  epoch: number,
-  { seed, limit, lengthBuckets }: ProducerOptions,
-): CutWindow {
-  const random = new RandomStream(seed, Purpose.shuffle, epoch, 1 + window.start);
-  const all = Int32Array.from({ length: window.cellCount }, (_, place) => place);
-  if (limit.kind === "cells" && !lengthBuckets) {
-    return {
-      places: random.shuffle(all),
-      bounds: evenBatches(all.length, limit.cells),
-      left: emptyReport(),
-    };
-  }
-  const { lengths, left } = measure(window, tokenizer, mapping);
-  const lengthOf = (place: number) => lengths[place] ?? 0;
-  const places = random.shuffle(all.filter((place) => lengthOf(place) > 0));
-  // The sort is stable: cells of one length stay in random order.
-  if (lengthBuckets) places.sort((a, b) => lengthOf(a) - lengthOf(b));
-  const bounds =
-    limit.kind === "cells"
-      ? evenBatches(places.length, limit.cells)
-      : cutBatches(places.map(lengthOf), limit);
-  return { ...(lengthBuckets ? shuffleBatches(places, bounds, random) : { places, bounds }), left };
-}
-
-/** Tokens of every cell of a window, and the report of those that have none. */
-function measure(
-  window: CellWindow,
-  tokenizer: CellTokenizer,
-  mapping: GeneMapping,
-): { readonly lengths: Int32Array; readonly left: TokenizerReport } {
-  const lengths = new Int32Array(window.cellCount);
-  const left = emptyReport();
-  let done = 0;
-  for (const block of window.blocks) {
-    const measured = tokenizer.measure(block, mapping);
-    lengths.set(measured.lengths, done);
-    addReport(left, measured.skipped);
-    done += block.rows.length;
-  }
-  return { lengths, left };
-}
-
-/** The same batches in random order. */
-function shuffleBatches(
-  places: Int32Array,
-  bounds: Int32Array,
-  random: RandomStream,
-): { places: Int32Array; bounds: Int32Array } {
-  const order = random.shuffle(Int32Array.from({ length: bounds.length - 1 }, (_, batch) => batch));
-  const shuffled = new Int32Array(places.length);
-  const shuffledBounds = new Int32Array(bounds.length);
-  let length = 0;
-  for (const [i, batch] of order.entries()) {
-    const cells = places.subarray(bounds[batch], bounds[batch + 1]);
-    shuffled.set(cells, length);
-    length += cells.length;
-    shuffledBounds[i + 1] = length;
-  }
-  return { places: shuffled, bounds: shuffledBounds };
-}
-
-function noCells(source: CellSource, minGenes: number): DdscError {
+/** What is wrong with data of which an epoch has no cell that can be used. */
+export function noCells(source: Pick<CellSource, "name">, minGenes: number): DdscError {
   return new DdscError(
     "DATA_NO_CELLS",
     `${source.name}: none of the cells asked for has ${minGenes} or more expressed genes of the vocabulary; ` +

@@ -5,7 +5,8 @@
  * 1. **Windows of cells** (`WindowReader`): the one whose batches are given out, and the next one, which is being read.
  * 2. **Batches** (`BatchLoader`): tokenized, or being tokenized, and not taken yet.
  * 3. **The step to come** (`StepsAhead`): its batches with their noise. A GPU has the first of them already, beside the one that it
- *    computes on.
+ *    computes on. In a cluster ranks tell one another of it before the step at hand begins, so that the batches of the one after it are
+ *    asked for, too.
  */
 
 /** Pieces of a window that are read at the same time: while one is decoded, another comes from the disk or is decoded, too. */

@@ -1,11 +1,13 @@
 import { setImmediate } from "node:timers/promises";
 import type { CellSelector } from "../data/select/selection.js";
 import type { CellBlock } from "../data/sources/cells.js";
-import { rowRange } from "../data/sources/parts.js";
+import { joinRows, rowRange } from "../data/sources/parts.js";
 import type { CellSource } from "../data/sources/source.js";
 import { HeldMemory } from "../native/tokens.js";
-import type { PlanOptions, ReadingOrder } from "./plan.js";
+import type { CutWindow } from "./cut_window.js";
+import type { ReadingOrder } from "./plan.js";
 import { PIECES_AT_ONCE } from "./read_ahead.js";
+import { type PlannedWindow, type ReaderOptions, ShareReader } from "./share_reader.js";
 import { CellWindow } from "./window.js";
 
 /** Cells read at a time: between two reads other work may run. */
@@ -27,9 +29,15 @@ export interface WindowPlace {
   readonly window: number;
 }
 
-/** A window that was read. */
-export interface WindowRead {
+/** Cells of a window in memory. */
+interface ReadCells {
   readonly window: CellWindow;
+  /** The batches of a rank's cells, where those alone were read. */
+  readonly own?: CutWindow;
+}
+
+/** A window that was read. */
+export interface WindowRead extends ReadCells {
   readonly epoch: number;
   /** Whether the epoch ends with it. */
   readonly isLast: boolean;
@@ -37,13 +45,17 @@ export interface WindowRead {
   readonly following: WindowPlace;
 }
 
-/** Reads windows: pieces of the order until there are cells or counts enough. Small data is read once for all epochs. */
+/**
+ * Reads windows: pieces of the order until there are cells or counts enough; of a rank, where it is known which, only its own cells.
+ * Data that fits in one window is read once for all epochs, whole by every rank, whose share is another one in each epoch.
+ */
 export class WindowReader {
   readonly #source: CellSource;
   readonly #selector: CellSelector;
   readonly #order: ReadingOrder;
-  readonly #options: Required<PlanOptions>;
+  readonly #options: ReaderOptions;
   readonly #signal: AbortSignal;
+  readonly #shareReader: ShareReader | undefined;
   /** Pieces that were begun and belong to no window yet, in the order of the epoch. */
   #begun: Piece[] = [];
   /** A window that holds a whole epoch, and so every other. */
@@ -53,7 +65,7 @@ export class WindowReader {
     source: CellSource,
     selector: CellSelector,
     order: ReadingOrder,
-    options: Required<PlanOptions>,
+    options: ReaderOptions,
     signal: AbortSignal,
   ) {
     this.#source = source;
@@ -61,6 +73,12 @@ export class WindowReader {
     this.#order = order;
     this.#options = options;
     this.#signal = signal;
+    this.#shareReader = ShareReader.of(source, selector, order, options, signal);
+  }
+
+  /** What each cell of a whole window costs, by place. */
+  weights(window: CellWindow): Int32Array {
+    return joinRows(window.blocks.map((block) => this.#options.weigh(this.#storedCounts(block))));
   }
 
   /**
@@ -70,34 +88,42 @@ export class WindowReader {
   async *windows(start: WindowPlace, epochs: number): AsyncGenerator<WindowRead, void, undefined> {
     let place = start;
     let window: CellWindow | undefined;
-    let ahead: Promise<CellWindow> | undefined;
+    let ahead: Promise<ReadCells> | undefined;
     try {
       while (place.epoch < epochs) {
         const { epoch } = place;
-        window = await (ahead ?? this.#read(epoch, place.window));
+        const read = await (ahead ?? this.#read(epoch, place.window));
         ahead = undefined;
+        window = read.window;
         const isLast = window.end >= this.#order.count(epoch);
         const following = isLast ? { epoch: epoch + 1, window: 0 } : { epoch, window: window.end };
         if (following.epoch < epochs && this.#whole === undefined) {
           ahead = this.#read(following.epoch, following.window);
           ahead.catch(() => undefined); // thrown in its turn
         }
-        yield { window, epoch, isLast, following };
+        yield { ...read, epoch, isLast, following };
         if (this.#whole === undefined) window.free();
         place = following;
       }
     } finally {
       window?.free();
-      ahead?.then((unused) => unused.free()).catch(() => undefined);
+      ahead?.then((unused) => unused.window.free()).catch(() => undefined);
       for (const { blocks, memory } of this.#begun)
         void blocks.catch(() => undefined).then(() => memory.free());
     }
   }
 
   /** The window that begins at a place of an epoch; one at a time. */
-  async #read(epoch: number, start: number): Promise<CellWindow> {
-    if (this.#whole !== undefined && start === 0) return this.#whole;
-    const { windowCells, windowCounts, shard } = this.#options;
+  async #read(epoch: number, start: number): Promise<ReadCells> {
+    if (this.#whole !== undefined && start === 0) return { window: this.#whole };
+    const shared = this.#shareReader;
+    const plan = await shared?.plan(epoch, start);
+    if (shared !== undefined && plan !== undefined && !this.#isWhole(plan)) return shared.read(plan);
+    return { window: await this.#readAll(epoch, start) };
+  }
+
+  async #readAll(epoch: number, start: number): Promise<CellWindow> {
+    const { windowCells, windowCounts } = this.#options;
     const blocks: CellBlock[] = [];
     const memory: HeldMemory[] = [];
     let cells = 0;
@@ -112,7 +138,7 @@ export class WindowReader {
         for (const block of await piece.blocks) {
           blocks.push(block);
           cells += block.rows.length;
-          counts += block.counts.length;
+          for (const stored of this.#storedCounts(block)) counts += stored;
         }
       }
     } catch (error) {
@@ -120,9 +146,21 @@ export class WindowReader {
       throw error;
     }
     const window = new CellWindow(start, end, blocks, memory);
-    const isWhole = start === 0 && end === this.#order.count(epoch) && shard.count === 1;
-    if (isWhole) this.#whole = window;
+    if (this.#isWhole({ epoch, start, end })) this.#whole = window;
     return window;
+  }
+
+  /** Whether a window holds a whole epoch, and so every other. */
+  #isWhole({ epoch, start, end }: Pick<PlannedWindow, "epoch" | "start" | "end">): boolean {
+    return start === 0 && end === this.#order.count(epoch) && this.#options.shard.count === 1;
+  }
+
+  /** As the source tells them before it reads, so that windows end in the same place however they are read. */
+  #storedCounts({ rows, offsets }: CellBlock): Int32Array {
+    return (
+      this.#source.storedCounts?.(rows) ??
+      rows.map((_, cell) => (offsets[cell + 1] ?? 0) - (offsets[cell] ?? 0))
+    );
   }
 
   /** The cells of a piece; those that follow in the epoch are begun, too. */

@@ -20,10 +20,13 @@ export interface DrawNoiseOptions {
   readonly step: number;
   /** Number of values R of the token strategy. */
   readonly values: number;
+  /** Place of the first cell among all of the step, of how many; default 0, of these. */
+  readonly first?: number;
+  readonly of?: number;
 }
 
 /**
- * Draws the noise of a whole batch; `cells` are the cells' global indices, in batch order.
+ * Draws the noise of a batch, or of neighbours in it; `cells` are the cells' global indices, in batch order.
  *
  * With `antithetic`, u_i = (u + i / B) mod 1 with one u for the batch: evenly spread, and still uniform for each cell
  * (Kingma et al. 2021, "Variational diffusion models"); otherwise u_i is the cell's own. Then
@@ -41,6 +44,7 @@ export function drawNoise(
   const schedule = noiseSchedule(config.schedule);
   const range = logMoveChanceRange(config, schedule);
   const count = cells.length;
+  const { first = 0, of = count } = options;
   const time = new Float64Array(count);
   const moveChance = new Float64Array(count);
   const conditioning = new Float32Array(count);
@@ -50,7 +54,7 @@ export function drawNoise(
   const shared = new RandomStream(options.seed, Purpose.time, options.step).uniform();
   for (let i = 0; i < count; i++) {
     const uniform = config.antithetic
-      ? (shared + i / count) % 1
+      ? (shared + (first + i) / of) % 1
       : new RandomStream(options.seed, Purpose.time, options.step, cells[i] as number).uniform();
     const drawn = timeAndChance(config, schedule, range, uniform);
     const level = sigmaOf(drawn.moveChance);

@@ -258,6 +258,12 @@ export class CellTokenizer {
     return { lengths, skipped };
   }
 
+  /** Tokens that cells with so many stored counts have at most, without looking at them, [cells]: 1 at least. */
+  mostTokens(stored: Int32Array, mapping: Pick<GeneMapping, "measured">): Int32Array {
+    const filled = this.includeUnexpressed ? mapping.measured.length : 0;
+    return stored.map((counts) => Math.min(Math.max(counts, filled), this.#room) + 1);
+  }
+
   /** Tokens a block can come to at most. */
   #capacity(block: CellBlock, mapping: GeneMapping): number {
     let capacity = 0;

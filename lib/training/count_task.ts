@@ -1,6 +1,6 @@
 import { DdscError } from "../base/errors.js";
 import { Purpose, RandomStream } from "../base/random.js";
-import { type RaggedBatch, splitBatch } from "../batching/index.js";
+import { type RaggedBatch, type Share, splitBatch, WHOLE } from "../batching/index.js";
 import type { BatchLimit } from "../batching/limit.js";
 import { type CellConditions, happens } from "../conditions/cell_conditions.js";
 import { networkRows } from "../counts/network_rows.js";
@@ -9,7 +9,7 @@ import { chooseQueries } from "../native/counts.js";
 import type { NativeCountLossInput } from "../native/types.js";
 import { CountTokens } from "../tokenizer/index.js";
 import type { QuerySettings } from "./options.js";
-import { type Share, shareOf, WHOLE } from "./ranks/share.js";
+import { type OtherCells, placesOf, sharesOf } from "./ranks/share.js";
 import type { LossInputs, StepInput, TrainingTask } from "./task.js";
 
 /** What a training on counts knows of its cells and its model. */
@@ -46,11 +46,11 @@ export class CountTask implements TrainingTask {
   async stepInput(
     batches: readonly RaggedBatch[],
     names: { readonly seed: number; readonly step: number },
-    share: Share = WHOLE,
+    others: readonly OtherCells[] = [],
   ): Promise<StepInput> {
     const { zeros, thinning, mostlyHidden, totalGiven, conditionDrop } = this.#options.queries;
     const draws = { ...names, zeros, thinning, mostlyHidden, totalGiven, conditionDrop };
-    return { step: names.step, ...(await this.#inputs(batches, draws, share)) };
+    return { step: names.step, ...(await this.#inputs(batches, draws, others)) };
   }
 
   async validationInputs(
@@ -68,23 +68,25 @@ export class CountTask implements TrainingTask {
       totalGiven: 0,
       conditionDrop: 0,
     };
-    return this.#inputs(splitBatch(cells, limit), { seed, step: 0, ...whole }, share);
+    const { batches, others } = sharesOf(splitBatch(cells, limit), share);
+    return this.#inputs(batches, { seed, step: 0, ...whole }, others);
   }
 
-  async #inputs(batches: readonly RaggedBatch[], draws: Draws, share: Share): Promise<LossInputs> {
-    const cellCount = batches.reduce((sum, { cells }) => sum + cells.length, 0);
+  async #inputs(
+    batches: readonly RaggedBatch[],
+    draws: Draws,
+    others: readonly OtherCells[],
+  ): Promise<LossInputs> {
+    const { places, cellCount } = placesOf(batches, others);
     // One number for all cells: they are evenly spread, and still uniform for each cell.
     const shared = new RandomStream(draws.seed, Purpose.time, draws.step).uniform();
-    let place = 0;
     const inputs: NativeCountLossInput[] = [];
     let constant = 0;
     let tokens = 0;
-    for (const whole of batches) {
-      const { first, last, batch } = shareOf(whole, share);
-      let own = place + first;
-      place += whole.cells.length;
-      if (last === first) continue;
-      const uniforms = Float64Array.from(batch.cells, () => (shared + own++ / cellCount) % 1);
+    for (const [i, batch] of batches.entries()) {
+      if (batch.cells.length === 0) continue;
+      let place = places[i] ?? 0;
+      const uniforms = Float64Array.from(batch.cells, () => (shared + place++ / cellCount) % 1);
       const made = await this.#input(batch, uniforms, draws);
       inputs.push(made.input);
       constant += made.constant;

@@ -1,9 +1,10 @@
-import { FIRST_RANK_TOKEN, type RaggedBatch, splitBatch } from "../batching/index.js";
+import { countValid } from "../batching/collate.js";
+import { type RaggedBatch, type Share, splitBatch, WHOLE } from "../batching/index.js";
 import type { BatchLimit } from "../batching/limit.js";
-import { type CellNoise, drawNoise } from "../diffusion/index.js";
+import { drawNoise } from "../diffusion/index.js";
 import type { Denoiser } from "../model/denoiser.js";
 import type { NativeLossInput } from "../native/types.js";
-import { type Share, shareOf, WHOLE } from "./ranks/share.js";
+import { type OtherCells, placesOf, sharesOf } from "./ranks/share.js";
 import type { LossInputs, StepInput, TrainingTask } from "./task.js";
 
 /** Masks ranks, and learns to fill them in. */
@@ -17,9 +18,9 @@ export class RankTask implements TrainingTask {
   async stepInput(
     batches: readonly RaggedBatch[],
     names: { readonly seed: number; readonly step: number },
-    share: Share = WHOLE,
+    others: readonly OtherCells[] = [],
   ): Promise<StepInput> {
-    return { step: names.step, ...rankInputs(this.#model, batches, names, share) };
+    return { step: names.step, ...rankInputs(this.#model, batches, names, others) };
   }
 
   async validationInputs(
@@ -32,7 +33,8 @@ export class RankTask implements TrainingTask {
   ): Promise<LossInputs> {
     const { strategy, diffusion } = this.#model;
     const even = { strategy, diffusion: { ...diffusion, antithetic: true } };
-    const { inputs, ...sums } = rankInputs(even, splitBatch(cells, limit), { seed, step: 0 }, share);
+    const { batches, others } = sharesOf(splitBatch(cells, limit), share);
+    const { inputs, ...sums } = rankInputs(even, batches, { seed, step: 0 }, others);
     return {
       ...sums,
       inputs: inputs.map(({ noise: { meanWeight: _, ...noise }, ...input }) => ({ ...input, noise })),
@@ -41,24 +43,24 @@ export class RankTask implements TrainingTask {
 }
 
 /**
- * The native calls that compute the loss of a batch in parts: times are drawn for the cells of all parts together, so that they are
- * evenly spread over the whole; masks are named by (seed, step, cell). Of each part a rank has its share.
+ * The native calls that compute the loss of a batch in parts: times are evenly spread over the cells of all parts and ranks together;
+ * masks are named by (seed, step, cell).
  */
 function rankInputs(
   model: Pick<Denoiser, "diffusion" | "strategy">,
   parts: readonly RaggedBatch[],
   names: { readonly seed: number; readonly step: number },
-  share: Share,
+  others: readonly OtherCells[],
 ): Omit<LossInputs, "inputs"> & { readonly inputs: readonly NativeLossInput[] } {
-  const cells = Float64Array.from(parts.flatMap((part) => [...part.cells]));
-  const drawn = drawNoise(model.diffusion, cells, { ...names, values: model.strategy.values });
-  let start = 0;
+  const { places, cellCount } = placesOf(parts, others);
   const inputs: NativeLossInput[] = [];
-  for (const part of parts) {
-    const { first, last, batch } = shareOf(part, share);
-    const { moveChance, noise } = noiseOf(drawn, start + first, start + last);
-    start += part.cells.length;
-    if (last === first) continue;
+  let valid = 0;
+  for (const [i, batch] of parts.entries()) {
+    valid += countValid(batch.tokens) + (others[i]?.validTokens ?? 0);
+    if (batch.cells.length === 0) continue;
+    const { values } = model.strategy;
+    const place = { first: places[i] ?? 0, of: cellCount };
+    const { moveChance, noise } = drawNoise(model.diffusion, batch.cells, { ...names, values, ...place });
     inputs.push({
       batch,
       noise,
@@ -68,32 +70,8 @@ function rankInputs(
   }
   return {
     inputs,
-    divisor: parts.reduce((sum, { tokens }) => sum + countValid(tokens), 0),
+    divisor: valid,
     constant: 0,
     tokens: inputs.reduce((sum, { batch }) => sum + batch.tokens.length, 0),
-  };
-}
-
-function countValid(tokens: Int32Array): number {
-  let valid = 0;
-  for (const token of tokens) if (token >= FIRST_RANK_TOKEN) valid++;
-  return valid;
-}
-
-function noiseOf(
-  { moveChance, noise }: CellNoise,
-  start: number,
-  end: number,
-): Pick<CellNoise, "moveChance" | "noise"> {
-  const { conditioning, weight, sigma, time, meanWeight } = noise;
-  return {
-    moveChance: moveChance.subarray(start, end),
-    noise: {
-      conditioning: conditioning.subarray(start, end),
-      weight: weight.subarray(start, end),
-      sigma: sigma.subarray(start, end),
-      time: time.subarray(start, end),
-      ...(meanWeight === undefined ? {} : { meanWeight: meanWeight.subarray(start, end) }),
-    },
   };
 }

@@ -1,9 +1,10 @@
 import { DdscError } from "../base/errors.js";
 import type { BatchLoader, BatchPosition } from "../batching/index.js";
 import { STEPS_AHEAD } from "../batching/read_ahead.js";
+import { alone, type Cluster } from "../cluster/cluster.js";
 import type { NativeDenoiser, StagedBatch } from "../native/denoiser.js";
 import { addReport, emptyReport, type TokenizerReport } from "../tokenizer/index.js";
-import type { Share } from "./ranks/share.js";
+import { SharedBatches } from "./ranks/shared_batches.js";
 import type { StepInput, TrainingTask } from "./task.js";
 
 /** What a step computes on, and how far its batches are in the data. */
@@ -19,8 +20,10 @@ export interface LoadedStep extends StepInput {
 /** Options of `StepsAhead`. */
 export interface StepsAheadOptions {
   readonly seed: number;
-  /** Which of the cells this rank computes; default all. */
-  readonly share?: Share;
+  /** The ranks that share the cells: of each batch the loader gives this one's; default this process alone. */
+  readonly cluster?: Cluster;
+  /** The error for an epoch without a cell that any rank can use. */
+  readonly noCells?: () => DdscError;
   /** Batches a step. */
   readonly accumulation: number;
   /** The first step to be taken. */
@@ -44,7 +47,7 @@ interface Asked {
  */
 export class StepsAhead implements AsyncDisposable {
   readonly #task: Pick<TrainingTask, "stepInput">;
-  readonly #loader: Pick<BatchLoader, "next" | "close">;
+  readonly #batches: SharedBatches;
   readonly #options: StepsAheadOptions;
   readonly #asked: Asked[] = [];
   #toAsk: number;
@@ -57,7 +60,7 @@ export class StepsAhead implements AsyncDisposable {
     options: StepsAheadOptions,
   ) {
     this.#task = task;
-    this.#loader = loader;
+    this.#batches = new SharedBatches(loader, options.cluster ?? alone, options.noCells);
     this.#options = options;
     this.#toAsk = options.first;
   }
@@ -75,7 +78,10 @@ export class StepsAhead implements AsyncDisposable {
     const taken = this.#asked.shift();
     if (taken === undefined) throw noMore();
     this.#ask(STEPS_AHEAD);
-    return { ...(await taken.step), staged: taken.staged };
+    const loaded = await taken.step;
+    // In a cluster what ranks tell of the step to come is told now: while this one computes they tell of that.
+    await this.#batches.settled();
+    return { ...loaded, staged: taken.staged };
   }
 
   /** Hands the first batch of the step to be taken next to the model, as soon as it is there and until the step is taken. */
@@ -89,7 +95,7 @@ export class StepsAhead implements AsyncDisposable {
     this.#stager = undefined;
     const dropped = this.#asked.splice(0);
     for (const { staged } of dropped) staged?.[Symbol.dispose]();
-    await this.#loader.close();
+    await this.#batches.close();
     await Promise.allSettled(dropped.map(({ step }) => step));
   }
 
@@ -117,20 +123,16 @@ export class StepsAhead implements AsyncDisposable {
   }
 
   async #load(step: number): Promise<LoadedStep> {
-    const { seed, accumulation, share } = this.#options;
-    // The loader answers in order, also what is asked for at once.
-    const answers = await Promise.all(Array.from({ length: accumulation }, () => this.#loader.next()));
+    const { seed, accumulation, last } = this.#options;
+    const parts = await this.#batches.take(accumulation, step < last ? accumulation : 0);
     const report = emptyReport();
-    const parts = answers.map(({ value }) => {
-      if (value === undefined) throw noMore();
-      addReport(report, value.report);
-      return value;
-    });
-    const last = parts.at(-1);
-    if (last === undefined) throw noMore();
-    const batches = parts.map(({ batch }) => batch);
-    const { next: position, epoch } = last;
-    return { ...(await this.#task.stepInput(batches, { seed, step }, share)), position, epoch, report };
+    for (const { loaded } of parts) addReport(report, loaded.report);
+    const latest = parts.at(-1)?.loaded;
+    if (latest === undefined) throw noMore();
+    const batches = parts.map(({ loaded }) => loaded.batch);
+    const others = parts.map((part) => part.others);
+    const { next: position, epoch } = latest;
+    return { ...(await this.#task.stepInput(batches, { seed, step }, others)), position, epoch, report };
   }
 }
 

@@ -1,8 +1,8 @@
-import type { RaggedBatch } from "../batching/index.js";
+import type { RaggedBatch, Share } from "../batching/index.js";
 import type { BatchLimit } from "../batching/limit.js";
 import type { StagedBatch } from "../native/denoiser.js";
 import type { AnyNativeLossInput } from "../native/types.js";
-import type { Share } from "./ranks/share.js";
+import type { OtherCells } from "./ranks/share.js";
 
 /** What an optimizer step, or a validation, computes on: a rank's share of it. */
 export interface LossInputs {
@@ -27,14 +27,18 @@ export interface StepInput extends LossInputs {
 export interface TrainingTask {
   /**
    * What a step computes on; everything random in it is named by (seed, step, cell).
-   * @param share which of the cells this rank computes; default all
+   * @param batches the cells that this rank computes
+   * @param others what other ranks have of each batch; default nothing
    */
   stepInput(
     batches: readonly RaggedBatch[],
     names: { readonly seed: number; readonly step: number },
-    share?: Share,
+    others?: readonly OtherCells[],
   ): Promise<StepInput>;
-  /** What a validation computes on, always the same: times and the like are evenly spread over all cells. */
+  /**
+   * What a validation computes on, always the same: times and the like are evenly spread over all cells.
+   * @param options.share which of the cells this rank computes; default all
+   */
   validationInputs(
     cells: RaggedBatch,
     options: { readonly limit: BatchLimit; readonly seed: number; readonly share?: Share },

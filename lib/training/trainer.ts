@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { checkKind, checkOptions } from "../base/arguments.js";
 import { checkNumber, DdscError, wrongType } from "../base/errors.js";
 import { BatchLoader } from "../batching/index.js";
+import { noCells } from "../batching/producer.js";
 import { alone, type Cluster } from "../cluster/cluster.js";
 import type { HeldOut } from "../data/select/selection.js";
 import { requireRawCounts } from "../data/sources/raw_counts.js";
@@ -472,6 +473,7 @@ export class Trainer {
     signal?: AbortSignal,
   ): StepsAhead {
     const { limit, seed, lengthBuckets, prefetch, worker, accumulation } = this.settings;
+    const cluster = this.#cluster;
     const loader = new BatchLoader(source, tokenizer, {
       selection: selectionOf(data, "train"),
       limit,
@@ -479,12 +481,14 @@ export class Trainer {
       lengthBuckets,
       prefetch,
       worker,
+      share: { rank: cluster.rank, world: cluster.world },
       start: this.#state.position,
       ...(signal === undefined ? {} : { signal }),
     });
     const first = this.#state.step + 1;
     const last = steps ?? Number.POSITIVE_INFINITY;
-    return new StepsAhead(task, loader, { seed, accumulation, first, last, share: this.#cluster });
+    const none = () => noCells(source, tokenizer.minGenes);
+    return new StepsAhead(task, loader, { seed, accumulation, first, last, cluster, noCells: none });
   }
 
   /** The run's folder, locked. */

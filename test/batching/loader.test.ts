@@ -18,6 +18,7 @@ import {
   validateBatch,
 } from "../../lib/batching/index.js";
 import type { LoaderReply, LoaderSetup } from "../../lib/batching/loader_messages.js";
+import { WHOLE } from "../../lib/batching/share.js";
 import { workerUrl } from "../../lib/batching/worker_url.js";
 import { ConcatenatedSource } from "../../lib/data/sources/concatenate.js";
 import { MemorySource } from "../../lib/data/sources/memory.js";
@@ -319,6 +320,7 @@ describe("the batch loader's worker", () => {
         shard: { index: 0, count: 1 },
         selection: { rows: Int32Array.from(usable) },
         start: FIRST_POSITION,
+        share: WHOLE,
         epochs: 5,
       },
     };

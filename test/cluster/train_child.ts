@@ -1,5 +1,6 @@
 /**
- * Begins or resumes the run in the folder given, with the steps given, of ranks or of counts, as one of the processes of a cluster. Rank 0
+ * Begins or resumes the run in the folder given, with the steps given, of ranks, of counts, or of counts of more cells than fit in one
+ * window, as one of the processes of a cluster. Rank 0
  * prints each step and what carried the sums, every rank its process id, and leaves why it failed in a file beside the run: launchers that end a job drop what is
  * printed meanwhile. Run by training.test.ts.
  */
@@ -19,11 +20,16 @@ process.on("SIGUSR1", () => stop.abort());
 try {
   const begun = await exists(join(folder, "last"));
   await cluster.barrier();
-  const made = values === "counts" ? smallCountModel : smallModel;
+  const made = values === "ranks" ? smallModel : smallCountModel;
+  const many = values === "windows";
+  const options = many ? { ...smallOptions, batchCells: 700, lengthBuckets: false } : smallOptions;
   const trainer = begun
     ? await Trainer.resume(folder, { cluster })
-    : new Trainer(await made(), { ...smallOptions, folder, cluster });
-  const fitting = trainer.fit(smallSource(), { steps: Number(steps), signal: stop.signal });
+    : new Trainer(await made(), { ...options, folder, cluster });
+  const fitting = trainer.fit(smallSource(0, many ? 12_000 : undefined), {
+    steps: Number(steps),
+    signal: stop.signal,
+  });
   for await (const { step, loss, validation } of fitting) {
     const line = JSON.stringify({ step, loss, nll: validation?.nll });
     if (cluster.rank === 0) process.stdout.write(`step ${line}\n`);

@@ -5,8 +5,8 @@ import { GeneVocabulary } from "../../lib/tokenizer/index.js";
 import type { TrainerOptions } from "../../lib/training/options.js";
 
 /** Simulated cells, few and small. */
-export function smallSource(seed = 0): MemorySource {
-  return new MemorySource(simulateCells({ cells: 160, genes: 40, seed }).cells);
+export function smallSource(seed = 0, cells = 160): MemorySource {
+  return new MemorySource(simulateCells({ cells, genes: 40, seed }).cells);
 }
 
 /** A model that trains in milliseconds a step, dropout included. */

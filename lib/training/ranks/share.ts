@@ -1,38 +1,62 @@
-import { cellsBetween } from "../../batching/collate.js";
-import type { RaggedBatch } from "../../batching/index.js";
+import { cellsBetween, countValid } from "../../batching/collate.js";
+import { type CellRange, cellLengths, cutShare, type RaggedBatch, type Share } from "../../batching/index.js";
 
-/** Which of how many ranks computes. */
-export interface Share {
-  readonly rank: number;
-  readonly world: number;
-}
-
-/** A process alone computes everything. */
-export const WHOLE: Share = { rank: 0, world: 1 };
-
-/** Cells of a batch that a rank computes: neighbours, `first` to `last` - 1. */
-export interface SharedCells {
-  readonly first: number;
-  readonly last: number;
+/** Cells of a batch that a rank computes. */
+export interface SharedCells extends CellRange {
   readonly batch: RaggedBatch;
 }
+
+/** What a rank has to know of the cells of a batch that others compute. */
+export interface OtherCells {
+  /** How many there are. */
+  readonly cells: number;
+  /** How many of them come before its own. */
+  readonly before: number;
+  /** Their tokens that are not special. */
+  readonly validTokens: number;
+}
+
+/** Of a batch of which a rank has all cells. */
+export const NO_OTHERS: OtherCells = { cells: 0, before: 0, validTokens: 0 };
 
 /**
  * Shares out the cells of a batch so that ranks have about as many tokens each. Every cell is one rank's; where there are fewer
  * cells than ranks, some have none.
  */
-export function shareOf(batch: RaggedBatch, { rank, world }: Share): SharedCells {
+export function shareOf(batch: RaggedBatch, share: Share): SharedCells {
   const count = batch.cells.length;
-  if (world === 1) return { first: 0, last: count, batch };
-  const first = boundOf(batch, rank / world);
-  const last = boundOf(batch, (rank + 1) / world);
+  if (share.world === 1) return { first: 0, last: count, batch };
+  const { first, last } = cutShare(cellLengths(batch), share);
   return { first, last, batch: cellsBetween(batch, first, last) };
 }
 
-/** The number of cells whose middle lies before a share of the batch's tokens. */
-function boundOf({ offsets, cells }: RaggedBatch, share: number): number {
-  const end = share * (offsets[cells.length] ?? 0);
-  let cell = 0;
-  while (cell < cells.length && ((offsets[cell] ?? 0) + (offsets[cell + 1] ?? 0)) / 2 < end) cell++;
-  return cell;
+/** A rank's shares of batches that it has whole, and what the others have of them. */
+export function sharesOf(
+  batches: readonly RaggedBatch[],
+  share: Share,
+): { readonly batches: readonly RaggedBatch[]; readonly others: readonly OtherCells[] } {
+  const shares = batches.map((whole) => ({ whole, ...shareOf(whole, share) }));
+  return {
+    batches: shares.map(({ batch }) => batch),
+    others: shares.map(({ whole, first, batch }) => ({
+      cells: whole.cells.length - batch.cells.length,
+      before: first,
+      validTokens: countValid(whole.tokens) - countValid(batch.tokens),
+    })),
+  };
+}
+
+/** The place of each batch's first own cell among all cells of all batches, and how many those are. */
+export function placesOf(
+  batches: readonly RaggedBatch[],
+  others: readonly OtherCells[],
+): { readonly places: readonly number[]; readonly cellCount: number } {
+  const places: number[] = [];
+  let cellCount = 0;
+  for (const [i, { cells }] of batches.entries()) {
+    const rest = others[i] ?? NO_OTHERS;
+    places.push(cellCount + rest.before);
+    cellCount += cells.length + rest.cells;
+  }
+  return { places, cellCount };
 }
