@@ -42,8 +42,8 @@ import {
 import { requireSameModel } from "./ranks/same_model.js";
 import { type RunCells, recordData, requireEnough, requireSameData, selectionOf } from "./run_data.js";
 import { RunFolder } from "./run_folder.js";
-import { readStatus, type StatusBaseline, StatusFile } from "./run_status.js";
 import { initialState, readRecord, type TrainingState } from "./state.js";
+import { baselinesOf, beginStatus } from "./status_begin.js";
 import { trainStep } from "./step.js";
 import { StepsAhead } from "./steps_ahead.js";
 import type { TrainingTask } from "./task.js";
@@ -209,7 +209,9 @@ export class Trainer {
     await requireSameModel(this.#cluster, this.model, this.#state.step);
     const begins = this.#savedStep === undefined;
     await using folder = await this.#openFolder();
-    const status = folder && (await this.#statusFile(folder, source, beginning, planned));
+    const { steps } = beginning;
+    const known = { step: this.#state.step, steps, planned, notes: this.#allNotes(source) };
+    const status = folder && (await beginStatus(folder.path, this.model, source, known));
     const marginal = async (cells: Validator) => {
       const run = { data: beginning.data, seed: this.settings.seed, heldOut: cells.cells };
       this.#marginal ??= await geneMarginalLoss(source, tokenizer, run);
@@ -400,27 +402,6 @@ export class Trainer {
     return (await estimateMemory(config, { ...work, dtype, device })).total;
   }
 
-  /** The file that tells other processes of this training; a run that goes on keeps what its validations are compared with. */
-  async #statusFile(
-    folder: RunFolder,
-    source: CellSource,
-    { steps }: Beginning,
-    planned: number,
-  ): Promise<StatusFile> {
-    const { device, parameterCount, ofCounts } = this.model;
-    const earlier = this.#state.step === 0 ? undefined : await readStatus(folder.path);
-    return new StatusFile(folder.path, {
-      steps,
-      values: ofCounts ? "counts" : "ranks",
-      device,
-      parameters: parameterCount,
-      data: { name: source.name, cells: source.cellCount, genes: source.genes.length },
-      planned,
-      baselines: earlier?.baselines ?? [],
-      notes: this.#allNotes(source),
-    });
-  }
-
   /** What a reader of the run should know: of its data, of its training, and of what was left out of its cells. */
   #allNotes(source: CellSource): string[] {
     return [
@@ -512,11 +493,4 @@ export class Trainer {
     this.#savedStep = undefined;
     await run?.discard().catch(() => undefined);
   }
-}
-
-/** What validations of a run are compared with, where it was measured. */
-function baselinesOf(loss: number | undefined, ofCounts: boolean, goesOn: boolean): StatusBaseline[] {
-  if (loss === undefined) return [];
-  const ofNewCounts = goesOn ? "before the first step" : "negative binomial at depth";
-  return [{ name: ofCounts ? ofNewCounts : "gene marginal", crossEntropy: loss }];
 }
