@@ -49,7 +49,6 @@ export {
   writeH5ad,
   writeH5adStreamed,
 } from "./data/anndata/h5ad_write.js";
-export type { FrameRows, StreamedColumn, StreamedFrame } from "./data/anndata/streamed_frame.js";
 export { type AnnDataStream, type StreamedRows, writeAnnData } from "./data/anndata/write.js";
 export type { RowsGiven, SparseRows, StreamedMatrix, StreamedType } from "./data/anndata/write_matrices.js";
 export type { UnstructuredValue } from "./data/anndata/write_uns.js";
@@ -65,6 +64,7 @@ export type { CellSelection, HeldOut } from "./data/select/selection.js";
 export { type CellSplit, type SplitOptions, splitCells } from "./data/select/split.js";
 export { rowsWhere, WhereFilter } from "./data/select/where.js";
 export * from "./data/shards/index.js";
+export type { CellFrame, StreamedFrame } from "./data/sources/cell_frame.js";
 export type {
   CellBlock,
   Gene,
@@ -75,8 +75,8 @@ export type {
 } from "./data/sources/cells.js";
 export { ConcatenatedSource } from "./data/sources/concatenate.js";
 export type { FileDescriptor, MemoryCells, SourceDescriptor } from "./data/sources/descriptor.js";
-export type { CategoricalColumn, Column, Frame } from "./data/sources/frame.js";
-export { framesOf } from "./data/sources/frames.js";
+export type { CategoricalColumn, Column, Frame, FrameRows } from "./data/sources/frame.js";
+export { framesOf, tablesOf } from "./data/sources/frames.js";
 export { MemorySource } from "./data/sources/memory.js";
 export type { NumberArray } from "./data/sources/number_array.js";
 export { simulateCells } from "./data/sources/simulate.js";
@@ -88,6 +88,7 @@ export type {
   GeneColumn,
   SourceContents,
   SourceFrames,
+  SourceTables,
 } from "./data/sources/source.js";
 export { subsetSource } from "./data/sources/subset.js";
 export * from "./diffusion/index.js";

@@ -2,13 +2,12 @@ import { checkOptions } from "../base/arguments.js";
 import { checkNumber, DdscError } from "../base/errors.js";
 import { packageVersion } from "../base/version.js";
 import type { Condition } from "../conditions/condition.js";
-import type { StreamedColumn } from "../data/anndata/streamed_frame.js";
 import { type AnnDataStream, type StreamedRows, writeAnnData } from "../data/anndata/write.js";
 import { refuseOwnFiles } from "../data/report/own_files.js";
 import { partToWrite, pathOf } from "../data/shards/part.js";
 import { unsOf } from "../data/shards/part_record.js";
 import { checkShard, type Shard, shardBounds } from "../data/shards/shard.js";
-import type { NumberArray } from "../data/sources/number_array.js";
+import type { Column } from "../data/sources/frame.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { Denoiser } from "../model/denoiser.js";
 import { weightsDigest } from "../model/digest.js";
@@ -140,11 +139,9 @@ async function write(
   const cells = end - firstCell;
   const columnOf = new Map(Array.from(genes, (gene, column) => [gene, column]));
   const tally = { entries: 0, total: 0 };
-  /** What the cells that were made last were told, and the first of these cells. */
-  let told: { readonly first: number; readonly templates: readonly CellTemplate[] } = {
-    first: 0,
-    templates: [],
-  };
+  /** What the cells were told that are not written yet. */
+  const told: CellTemplate[] = [];
+  let made = 0;
   const blocks = generateCells(model, {
     ...asked,
     cells,
@@ -157,19 +154,20 @@ async function write(
     for await (const block of blocks) {
       tally.entries += block.counts.length;
       tally.total += block.counts.reduce((sum, count) => sum + count, 0);
-      told = { first: told.first + told.templates.length, templates: block.templates };
+      told.push(...block.templates);
+      made += block.templates.length;
       yield { X: { offsets: block.offsets, columns: columnsOf(block, columnOf), values: block.counts } };
-      onProgress?.(told.first + told.templates.length, cells);
+      onProgress?.(made, cells);
     }
   }
   const contents: AnnDataStream = {
     obs: {
       length: cells,
       indexName: "_index",
-      columns: obsColumns(model.conditions),
+      columns: obsColumns(model.conditions, []),
       rows: (first, end) => ({
         index: generatedNames(firstCell + first, firstCell + end),
-        columns: obsValues(model.conditions, told.templates.slice(first - told.first, end - told.first)),
+        columns: obsColumns(model.conditions, told.splice(0, end - first)),
       }),
     },
     var: {
@@ -201,45 +199,35 @@ export function generatedNames(first: number, end: number): string[] {
   return Array.from({ length: end - first }, (_, i) => `generated-${first + i}`);
 }
 
-/** Columns of obs that say what the cells were told. */
-function obsColumns(conditions: readonly Condition[]): ReadonlyMap<string, StreamedColumn> {
-  const columns = new Map<string, StreamedColumn>();
-  for (const condition of conditions) {
-    const isLabels = condition.kind === "labels";
-    columns.set(
-      condition.name,
-      isLabels ? { kind: "categories", categories: condition.labels } : { kind: "numbers", type: "float64" },
-    );
-  }
-  return columns.set(depthName(conditions), { kind: "numbers", type: "int32" });
-}
-
 /** A condition may have the name, too. */
 function depthName(conditions: readonly Condition[]): string {
   return conditions.some(({ name }) => name === "depth") ? "ddsc_depth" : "depth";
 }
 
-/** What some cells were told. */
-function obsValues(
+/** Columns of obs that say what some cells were told. */
+function obsColumns(
   conditions: readonly Condition[],
   templates: readonly CellTemplate[],
-): Record<string, NumberArray> {
-  const values: Record<string, NumberArray> = {};
+): ReadonlyMap<string, Column> {
+  const columns = new Map<string, Column>();
   let label = 0;
   let number = 0;
   for (const condition of conditions) {
     if (condition.kind === "labels") {
       const place = label++;
-      values[condition.name] = Int32Array.from(templates, ({ labels }) => (labels[place] ?? 0) - 1);
+      const codes = Int32Array.from(templates, ({ labels }) => (labels[place] ?? 0) - 1);
+      const categories = { kind: "strings", values: condition.labels } as const;
+      columns.set(condition.name, { kind: "categories", codes, categories, ordered: false });
       continue;
     }
     const place = number++;
     const { mean, deviation, scale } = condition;
-    values[condition.name] = Float64Array.from(templates, ({ numbers }) => {
+    const values = Float64Array.from(templates, ({ numbers }) => {
       const value = (numbers[place] ?? Number.NaN) * deviation + mean;
       return scale === "log" ? Math.expm1(value) : value;
     });
+    columns.set(condition.name, { kind: "numbers", values });
   }
-  values[depthName(conditions)] = Int32Array.from(templates, ({ total }) => total);
-  return values;
+  const totals = Int32Array.from(templates, ({ total }) => total);
+  return columns.set(depthName(conditions), { kind: "numbers", values: totals });
 }

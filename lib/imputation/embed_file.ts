@@ -4,6 +4,7 @@ import { packageVersion } from "../base/version.js";
 import { FOLDS } from "../counts/folds.js";
 import { type AnnDataStream, type StreamedRows, writeAnnData } from "../data/anndata/write.js";
 import { unsOf } from "../data/shards/part_record.js";
+import { type StreamedFrame, withoutMissingText } from "../data/sources/cell_frame.js";
 import type { Column } from "../data/sources/frame.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { Denoiser } from "../model/denoiser.js";
@@ -45,11 +46,10 @@ export interface Embedding {
  * - varm/ddsc_factors: factor of each gene, float32 [genes, width]; NaN for genes that the model does not know. factor . z is how
  *   far the state raises the log of the gene's mean over depth times share.
  *
- * Memory does not grow with the number of cells but for their table. What is written appears whole or not at all. Throws as
- * `imputeFile`.
+ * Memory does not grow with the number of cells. What is written appears whole or not at all. Throws as `imputeFile`.
  */
 export async function embedFile(options: EmbedFileOptions): Promise<Embedding> {
-  return withFileJob(options, async ({ source, model, part, rows, cellCount, frames, names }) => {
+  return withFileJob(options, async ({ source, model, part, rows, cellCount, tables, names }) => {
     const {
       nll = false,
       conditions = "none",
@@ -73,7 +73,9 @@ export async function embedFile(options: EmbedFileOptions): Promise<Embedding> {
     const written = await part({ ...uns, nll });
     const width = model.config.counts?.state ?? 0;
     const coordinates = await stateCoordinates(model, signal);
-    const scores = new Float64Array(nll ? cellCount : 0);
+    /** Of the cells that are not written yet. */
+    const scores: number[] = [];
+    let total = 0;
     const notes: string[] = [];
     const selection = rows === undefined ? {} : { rows };
     async function* made(): AsyncGenerator<StreamedRows> {
@@ -88,7 +90,10 @@ export async function embedFile(options: EmbedFileOptions): Promise<Embedding> {
         onNote: (note) => notes.push(`${source.name}: ${note}`),
       });
       for await (const { block, state, nll: nats } of stream) {
-        if (nats !== undefined) scores.set(nats, done);
+        for (const score of nats ?? []) {
+          scores.push(score);
+          total += score;
+        }
         const { offsets, columns, counts } = block;
         yield { X: { offsets, columns, values: counts }, "obsm/X_ddsc": coordinates.states(state) };
         done += block.rows.length;
@@ -97,13 +102,13 @@ export async function embedFile(options: EmbedFileOptions): Promise<Embedding> {
     }
     const factors = geneFactors(source, model, coordinates.factors, width);
     const contents: AnnDataStream = {
-      ...frames,
+      obs: nll ? withScores(await withoutMissingText(tables.obs), scores) : tables.obs,
+      var: tables.var,
       matrices: {
         X: { kind: "csr", type: "float32" },
         "obsm/X_ddsc": { kind: "dense", type: "float32", width },
       },
       rows: made(),
-      addedObs: () => new Map<string, Column>(nll ? [["ddsc_nll", { kind: "numbers", values: scores }]] : []),
       varm: { ddsc_factors: { values: factors.values, width } },
       uns: unsOf(uns, written.part),
     };
@@ -115,10 +120,25 @@ export async function embedFile(options: EmbedFileOptions): Promise<Embedding> {
       genes: source.genes.length,
       knownGenes: factors.known,
       width,
-      ...(nll && !written.isThere ? { nll: scores.reduce((sum, each) => sum + each, 0) / cellCount } : {}),
+      ...(nll && !written.isThere ? { nll: total / cellCount } : {}),
       notes,
     };
   });
+}
+
+/** The table with the scores of the cells, the first of which are taken from `scores` as they are written. */
+function withScores(obs: StreamedFrame, scores: number[]): StreamedFrame {
+  const column = (values: Float64Array): Column => ({ kind: "numbers", values });
+  return {
+    length: obs.length,
+    indexName: obs.indexName,
+    columns: new Map([...obs.columns, ["ddsc_nll", column(new Float64Array(0))]]),
+    rows: async (first, end) => {
+      const { index, columns } = await obs.rows(first, end);
+      const own = column(Float64Array.from(scores.splice(0, end - first)));
+      return { index, columns: new Map([...columns, ["ddsc_nll", own]]) };
+    },
+  };
 }
 
 /** Factors of a source's genes, row by row; NaN for those that the model does not know. */

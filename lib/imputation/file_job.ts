@@ -5,9 +5,9 @@ import { refuseOwnFiles } from "../data/report/own_files.js";
 import { rowsWhere } from "../data/select/where.js";
 import { type PartToWrite, partToWrite, pathOf } from "../data/shards/part.js";
 import { type Shard, shardRows } from "../data/shards/shard.js";
-import { framesOf } from "../data/sources/frames.js";
+import { tablesOf } from "../data/sources/frames.js";
 import { requireRawCounts } from "../data/sources/raw_counts.js";
-import type { CellSource, SourceFrames } from "../data/sources/source.js";
+import type { CellSource, SourceTables } from "../data/sources/source.js";
 import { subsetSource } from "../data/sources/subset.js";
 import type { Denoiser } from "../model/denoiser.js";
 import { weightsDigest } from "../model/digest.js";
@@ -53,7 +53,7 @@ export interface FileJob {
   readonly rows: Int32Array | undefined;
   readonly cellCount: number;
   /** Tables of these cells and all genes. */
-  readonly frames: SourceFrames;
+  readonly tables: SourceTables;
   /** For `uns`: of what and with what. */
   readonly names: { readonly model: string | null; readonly data: string; readonly where: string | null };
 }
@@ -93,7 +93,7 @@ export async function withFileJob<T>(
   }
   const rows = shard === undefined ? chosen : shardRows(cells, shard, chosen);
   const cellCount = rows?.length ?? cells;
-  const frames = await framesOf(rows === undefined ? source : subsetSource(source, rows));
+  const tables = await tablesOf(rows === undefined ? source : subsetSource(source, rows));
   const { modelName = typeof model === "string" ? model : null } = options;
   const names = { model: modelName, data: source.name, where: where ?? null };
   const part: FileJob["part"] = (settings) =>
@@ -106,5 +106,5 @@ export async function withFileJob<T>(
       source,
       settings,
     });
-  return await work({ source, model: loaded, part, rows, cellCount, frames, names });
+  return await work({ source, model: loaded, part, rows, cellCount, tables, names });
 }

@@ -59,7 +59,7 @@ const LEAST = 0.01;
  * - `low`, `high`: 5th and 95th percentile of a replicate count.
  *
  * See `denoiseCells`. The column `ddsc_imputed` of var says which genes were predicted; uns/ddsc how. Memory does not grow with the
- * number of cells but for their table. What is written appears whole or not at all.
+ * number of cells. What is written appears whole or not at all.
  *
  * Throws `MODEL_CONFIG` for a model of ranks, `MODEL_BASE`, `GENE_UNKNOWN` for a gene that model or data lack, `GENE_DUPLICATE`,
  * `FILE_EXISTS`, `FILE_WRITE`, `DATA_*`, `ARGUMENT_*`; rejects with the signal's reason when aborted.
@@ -71,7 +71,7 @@ export async function imputeFile(options: ImputeFileOptions): Promise<Imputation
   const layers = checkLayers(options.layers ?? ["denoised", "p_expressed"]);
   const least = checkNumber("least", options.least ?? LEAST, { min: 0, max: 1 });
   checkChoice("conditions", conditions, ["own", "none"]);
-  return withFileJob(options, async ({ source, model, part, rows, cellCount, frames, names }) => {
+  return withFileJob(options, async ({ source, model, part, rows, cellCount, tables, names }) => {
     const { isPredicted, isKnown } = predictedColumns(source, model, options.genes);
     const own = replaceX ? layers.filter((layer) => layer !== "denoised") : layers;
     const matrices: Record<string, StreamedMatrix> = { X: { kind: "csr", type: "float32" } };
@@ -125,11 +125,11 @@ export async function imputeFile(options: ImputeFileOptions): Promise<Imputation
       }
     }
     const contents: AnnDataStream = {
-      obs: frames.obs,
+      obs: tables.obs,
       var: {
-        ...frames.var,
+        ...tables.var,
         columns: new Map([
-          ...frames.var.columns,
+          ...tables.var.columns,
           ["ddsc_imputed", { kind: "booleans", values: isPredicted }],
         ]),
       },

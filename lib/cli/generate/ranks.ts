@@ -39,7 +39,7 @@ export async function generateRanks(options: GenerateOptions, context: CommandCo
       length: cells,
       indexName: "_index",
       columns: new Map(),
-      rows: (first, end) => ({ index: generatedNames(first, end) }),
+      rows: (first, end) => ({ index: generatedNames(first, end), columns: new Map() }),
     },
     var: { index: genes, indexName: "_index", columns: new Map() },
     matrices: { X: { kind: "dense", type: "float32" }, "layers/rank": { kind: "dense", type: "int32" } },

@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import { packageVersion } from "../../base/version.js";
 import { type AnnDataStream, type StreamedRows, writeAnnData } from "../../data/anndata/write.js";
 import { publicAddress } from "../../data/io/addresses.js";
-import { framesOf } from "../../data/sources/frames.js";
+import { tablesOf } from "../../data/sources/frames.js";
 import { rowRange } from "../../data/sources/parts.js";
 import type { CellSource } from "../../data/sources/source.js";
 import type { Denoiser } from "../../model/denoiser.js";
@@ -43,7 +43,7 @@ export async function imputeRanks(task: ImputeTask): Promise<JsonResult> {
   using progress = new CellProgress(output, source.cellCount);
   const { out } = options;
   const contents: AnnDataStream = {
-    ...(await framesOf(source)),
+    ...(await tablesOf(source)),
     matrices: RANK_MATRICES,
     rows: fillRows(job, progress),
     uns: {

@@ -104,6 +104,10 @@ export class StoredFrame implements CellTable {
     return read;
   }
 
+  types(): Promise<Map<string, Column>> {
+    return this.read([...this.#stored.keys()], new Int32Array(0));
+  }
+
   /** The whole table. */
   async all(): Promise<Frame> {
     const columns = await this.read([...this.#stored.keys()], undefined);

@@ -1,141 +1,135 @@
 import type { HierarchyWriter, StreamedArray, StreamedTexts } from "../hierarchy_writer.js";
+import { ROWS_AT_ONCE, type StreamedFrame, withoutMissingText } from "../sources/cell_frame.js";
+import { type Column, columnLength, type FrameRows } from "../sources/frame.js";
 import type { NumberArray } from "../sources/number_array.js";
-import { ARRAY, STRINGS } from "./encodings.js";
+import { STRINGS } from "./encodings.js";
 import { checkColumnName, shapeError } from "./write_checks.js";
-import { CATEGORICAL, frameAttributes } from "./write_frame.js";
-
-/** A column of a streamed table. */
-export type StreamedColumn =
-  | { readonly kind: "numbers"; readonly type: "int32" | "float32" | "float64" }
-  | {
-      /** Codes into categories that are known from the beginning; -1 where there is no value. */
-      readonly kind: "categories";
-      readonly categories: readonly string[];
-      readonly ordered?: boolean;
-    };
-
-/** Some rows of a streamed table. */
-export interface FrameRows {
-  /** Names of the rows. */
-  readonly index: readonly string[];
-  /** Values of each column by its name, codes of categories; as typed in the table. */
-  readonly columns?: Readonly<Record<string, NumberArray>>;
-}
-
-/** A table of cells whose rows are made while they are written, so that no more than a few are in memory. */
-export interface StreamedFrame {
-  /** Number of rows. */
-  readonly length: number;
-  /** Name of the index column; "_index" if it has none. */
-  readonly indexName: string;
-  readonly columns: ReadonlyMap<string, StreamedColumn>;
-  /** Rows from `first` up to `end`: asked for in order, each once, when the rows of the matrices have been given for these cells. */
-  rows(first: number, end: number): FrameRows | Promise<FrameRows>;
-}
+import {
+  type ColumnArray,
+  type ColumnLayout,
+  frameAttributes,
+  layoutOf,
+  writeColumn,
+} from "./write_frame.js";
 
 /** Whether a table of cells is streamed. */
 export function isStreamedFrame(obs: object): obs is StreamedFrame {
   return "rows" in obs;
 }
 
-/** Rows asked for at a time. */
-const ROWS_AT_ONCE = 1 << 16;
+/** A column that is being written. */
+interface ColumnStream {
+  readonly layout: ColumnLayout;
+  readonly streams: readonly ArrayStream[];
+}
+
+interface ArrayStream {
+  append(rows: Column): Promise<void>;
+  finish(): Promise<void>;
+}
 
 /** A table of cells that is being written. */
 export class FrameStream {
+  readonly #writer: HierarchyWriter;
   readonly #file: string;
   readonly #frame: StreamedFrame;
   readonly #index: StreamedTexts;
-  readonly #columns: ReadonlyMap<string, StreamedArray>;
+  readonly #columns: ReadonlyMap<string, ColumnStream>;
   #written = 0;
 
   private constructor(
+    writer: HierarchyWriter,
     file: string,
     frame: StreamedFrame,
     index: StreamedTexts,
-    columns: ReadonlyMap<string, StreamedArray>,
+    columns: ReadonlyMap<string, ColumnStream>,
   ) {
+    this.#writer = writer;
     this.#file = file;
     this.#frame = frame;
     this.#index = index;
     this.#columns = columns;
   }
 
-  /** Begins the table at `path`; `file` is for messages. Throws `ARGUMENT_NAME`. */
+  /** Begins the table at `path`; `file` is for messages. Throws `ARGUMENT_NAME`, and what the table throws. */
   static async open(
     writer: HierarchyWriter,
     file: string,
     path: string,
-    frame: StreamedFrame,
+    given: StreamedFrame,
   ): Promise<FrameStream> {
-    for (const name of frame.columns.keys()) checkColumnName(file, "obs", name, frame);
+    for (const name of given.columns.keys()) checkColumnName(file, "obs", name, given);
+    const frame = await withoutMissingText(given);
     const attributes = frameAttributes(frame);
     await writer.group(path, attributes);
-    const shape = [frame.length];
-    const columns = new Map<string, StreamedArray>();
+    const columns = new Map<string, ColumnStream>();
     for (const [name, column] of frame.columns) {
-      if (column.kind === "numbers") {
-        columns.set(name, writer.streamDataset(`${path}/${name}`, column.type, shape, ARRAY));
-        continue;
-      }
-      const { categories, ordered = false } = column;
-      await writer.group(`${path}/${name}`, { ...CATEGORICAL, ordered });
-      await writer.dataset(`${path}/${name}/categories`, "string", [categories.length], categories, STRINGS);
-      const type = codesType(categories.length);
-      columns.set(name, writer.streamDataset(`${path}/${name}/codes`, type, shape, ARRAY));
+      const layout = layoutOf(`${path}/${name}`, column);
+      if (layout.group !== undefined) await writer.group(`${path}/${name}`, layout.group);
+      const streams = layout.arrays.map((array) => openArray(writer, array, frame.length));
+      columns.set(name, { layout, streams });
     }
     const index = writer.streamTexts(`${path}/${attributes._index}`, frame.length, STRINGS);
-    return new FrameStream(file, frame, index, columns);
+    return new FrameStream(writer, file, frame, index, columns);
   }
 
-  /** Writes the rows up to `end`. Throws `DATA_SHAPE`, and what the table throws. */
+  /** Writes rows of those before `end`, all but some that others will join. Throws `DATA_SHAPE`, and what the table throws. */
   async upTo(end: number): Promise<void> {
-    while (this.#written < end) {
-      const first = this.#written;
-      const last = Math.min(end, first + ROWS_AT_ONCE);
-      await this.#append(await this.#frame.rows(first, last), last - first);
-      this.#written = last;
-    }
+    while (end - this.#written >= ROWS_AT_ONCE) await this.#write(ROWS_AT_ONCE);
   }
 
   async finish(): Promise<void> {
-    await this.upTo(this.#frame.length);
+    const { length } = this.#frame;
+    while (this.#written < length) await this.#write(Math.min(ROWS_AT_ONCE, length - this.#written));
     await this.#index.finish();
-    for (const column of this.#columns.values()) await column.finish();
+    for (const { streams, layout } of this.#columns.values()) {
+      for (const stream of streams) await stream.finish();
+      if (layout.categories !== undefined)
+        await writeColumn(this.#writer, layout.categories.path, layout.categories.column);
+    }
   }
 
-  async #append({ index, columns = {} }: FrameRows, count: number): Promise<void> {
+  async #write(count: number): Promise<void> {
+    const first = this.#written;
+    const { index, columns } = await this.#frame.rows(first, first + count);
     if (index.length !== count)
       throw shapeError(this.#file, `obs has ${index.length} names for ${count} cells`);
     await this.#index.append(index);
-    for (const [name, stream] of this.#columns) {
-      const values = columns[name];
-      const column = this.#frame.columns.get(name);
-      if (column === undefined || values?.length !== count) {
-        const what = `obs column "${name}" has ${values?.length ?? 0} values for ${count} cells`;
-        throw shapeError(this.#file, what);
-      }
-      await stream.append(asTyped(values, column));
+    for (const [name, { streams }] of this.#columns) {
+      const rows = this.#checked(name, columns, count);
+      for (const stream of streams) await stream.append(rows);
     }
+    this.#written += count;
+  }
+
+  /** Rows of a column, which are as the table says. */
+  #checked(name: string, columns: FrameRows["columns"], count: number): Column {
+    const rows = columns.get(name);
+    const fail = (what: string) => shapeError(this.#file, `obs column "${name}" ${what}`);
+    if (rows === undefined || columnLength(rows) !== count)
+      throw fail(`has ${rows === undefined ? 0 : columnLength(rows)} values for ${count} cells`);
+    const column = this.#frame.columns.get(name);
+    if (column === undefined || !isOfType(rows, column)) throw fail("has rows of another type than its own");
+    return rows;
   }
 }
 
-const TYPES = {
-  int8: Int8Array,
-  int16: Int16Array,
-  int32: Int32Array,
-  float32: Float32Array,
-  float64: Float64Array,
-};
-
-/** Values in the type that they are written in. */
-function asTyped(values: NumberArray, column: StreamedColumn): NumberArray {
-  const type = TYPES[column.kind === "numbers" ? column.type : codesType(column.categories.length)];
-  return values instanceof type ? values : type.from(values as Float64Array);
+/** Whether rows are of the kind and type of a column, and have missing values only where it may have them. */
+function isOfType(rows: Column, column: Column): boolean {
+  if (rows.kind === "categories" || column.kind === "categories") return rows.kind === column.kind;
+  if (column.missing === undefined && rows.missing?.includes(1) === true) return false;
+  return rows.kind === column.kind && rows.values.constructor === column.values.constructor;
 }
 
-/** pandas' choice: the narrowest signed type that holds every code. */
-function codesType(categories: number): "int8" | "int16" | "int32" {
-  if (categories <= 0x7f) return "int8";
-  return categories <= 0x7fff ? "int16" : "int32";
+function openArray(
+  writer: HierarchyWriter,
+  { path, type, attributes, of }: ColumnArray,
+  length: number,
+): ArrayStream {
+  if (type === "string") {
+    const texts = writer.streamTexts(path, length, attributes);
+    return { append: (rows) => texts.append(of(rows) as readonly string[]), finish: () => texts.finish() };
+  }
+  const numbers: StreamedArray = writer.streamDataset(path, type, [length], attributes);
+  return { append: (rows) => numbers.append(of(rows) as NumberArray), finish: () => numbers.finish() };
 }

@@ -3,10 +3,11 @@ import { checkChoice, checkNumber, DdscError, wrongType } from "../../base/error
 import type { PublishOptions } from "../../base/publish.js";
 import { writeHdf5 } from "../hdf5/writer/writer.js";
 import type { HierarchyWriter } from "../hierarchy_writer.js";
+import type { StreamedFrame } from "../sources/cell_frame.js";
 import type { Column, Frame } from "../sources/frame.js";
 import { writeZarr } from "../zarr/write.js";
 import { ARRAY, MAPPING, ROOT } from "./encodings.js";
-import { FrameStream, isStreamedFrame, type StreamedFrame } from "./streamed_frame.js";
+import { FrameStream, isStreamedFrame } from "./streamed_frame.js";
 import { checkFrame, checkName, shapeError } from "./write_checks.js";
 import { writeFrame } from "./write_frame.js";
 import {
@@ -174,6 +175,7 @@ function checkKinds(contents: AnnDataStream): void {
     checkKind(`${table}.indexName`, frame.indexName, "text");
     if (!(frame.columns instanceof Map))
       throw wrongType(`${table}.columns`, frame.columns, "a Map of columns by name");
+    for (const [name, column] of frame.columns) checkColumn(`${table}.columns["${name}"]`, column);
   }
   checkKind("matrices", contents.matrices, "object");
   for (const [name, matrix] of Object.entries(contents.matrices)) {
@@ -185,6 +187,14 @@ function checkKinds(contents: AnnDataStream): void {
   const iterable =
     typeof rows === "object" && rows !== null && (Symbol.iterator in rows || Symbol.asyncIterator in rows);
   if (!iterable) throw wrongType("rows", rows, "an iterable of rows by matrix");
+}
+
+function checkColumn(argument: string, column: Column): void {
+  checkKind(argument, column, "object");
+  const kind = checkChoice(`${argument}.kind`, column.kind, ["numbers", "booleans", "strings", "categories"]);
+  const values = column.kind === "categories" ? column.codes : column.values;
+  if (kind === "strings" ? !Array.isArray(values) : !ArrayBuffer.isView(values))
+    throw wrongType(`${argument}, of ${kind}`, values, kind === "strings" ? "an array" : "a typed array");
 }
 
 function checkStreamed(obs: StreamedFrame, added: unknown): void {

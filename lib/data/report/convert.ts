@@ -4,7 +4,7 @@ import { type PartToWrite, partToWrite, pathOf } from "../shards/part.js";
 import { unsOf } from "../shards/part_record.js";
 import { type Shard, shardRows } from "../shards/shard.js";
 import { readBlocks } from "../sources/blocks.js";
-import { framesOf } from "../sources/frames.js";
+import { tablesOf } from "../sources/frames.js";
 import type { CellSource } from "../sources/source.js";
 import { subsetSource } from "../sources/subset.js";
 import { refuseOwnFiles } from "./own_files.js";
@@ -43,9 +43,9 @@ export interface Conversion {
 
 /**
  * Writes all cells of a source, with their metadata, as AnnData where `out` ends in .h5ad or .zarr (a folder, zarr version 2),
- * and otherwise as a folder of Parquet files in the layout of Tahoe-100M. Counts are streamed. Parquet files appear one by one,
+ * and otherwise as a folder of Parquet files in the layout of Tahoe-100M. Counts and the table of cells are streamed. Parquet files appear one by one,
  * each whole; called again after it was stopped in any way, the conversion goes on with the first that is missing. AnnData
- * appears at the end, and its table of cells is held in memory.
+ * appears at the end.
  *
  * Throws `FILE_EXISTS` where `out` holds something that is not to be replaced or another conversion is under way, `ARGUMENT_CONFLICT` where it holds what
  * `source` reads, `FILE_WRITE`, `ARGUMENT_RANGE`, and what reading throws.
@@ -87,7 +87,7 @@ async function writeWhole(
   const { overwrite = false } = options;
   if (!overwrite && (await lstat(out).then(Boolean, () => false))) throw occupied(out, "already exists", "");
   const contents = {
-    ...(await framesOf(source)),
+    ...(await tablesOf(source)),
     matrices: { X: { kind: "csr", type: "float32" } },
     rows: sparseRows(source, options),
     uns: unsOf({}, part),

@@ -6,13 +6,12 @@ import { alone, type Cluster } from "../../cluster/cluster.js";
 import { StoredFrame } from "../anndata/frame.js";
 import { type AnnDataStream, anndataFormat, type StreamedRows, writeAnnData } from "../anndata/write.js";
 import type { RowsGiven, StreamedMatrix } from "../anndata/write_matrices.js";
-import { Hdf5File } from "../hdf5/file.js";
 import type { Hierarchy, StoredArray } from "../hierarchy.js";
 import type { Frame } from "../sources/frame.js";
-import { joinFrames } from "../sources/join_frames.js";
 import { type NumberArray, toFloat64 } from "../sources/number_array.js";
 import type { ChunksJoined } from "./join_chunks.js";
-import { type Part, type PartRecord, readPartRecord } from "./part_record.js";
+import { openPart, type Part, type PartRecord, readPartRecord } from "./part_record.js";
+import { differ, PartsTable } from "./parts_table.js";
 
 /** Options of `joinParts`. */
 export interface JoinPartsOptions {
@@ -45,7 +44,7 @@ const VALUES_AT_ONCE = 1 << 22;
 
 /**
  * Joins the parts that shards of one piece of work wrote (`shard` of `imputeFile`, `embedFile`, `generateFile`, `convertCells`) to the file
- * that the work would have written at once: X, layers and obsm are streamed, tables of cells held. The order of `paths` does not matter.
+ * that the work would have written at once: X, layers, obsm and the table of cells are streamed. The order of `paths` does not matter.
  * Of zarr stores, chunks that are the whole's are linked, not written again; in a cluster ranks share the others.
  *
  * Throws `PART_FORMAT` for a file that is no part, `PARTS_DIFFER` for parts of different work, `PARTS_MISSING` naming what is missing,
@@ -90,7 +89,7 @@ export async function joinParts(
   };
   if (isStores) {
     const { joinStores } = await import("./join_stores.js");
-    const chunks = await joinStores(ordered, { ...tables, rows: [] }, () => obsOf(ordered), {
+    const chunks = await joinStores(ordered, { ...tables, rows: [] }, () => PartsTable.open(ordered), {
       ...{ out, overwrite, signal, cluster },
       onProgress: (share) => onProgress?.(Math.round(share * cells), cells),
     });
@@ -109,7 +108,8 @@ export async function joinParts(
       }
     }
   }
-  const contents = { ...tables, obs: await obsOf(ordered), rows: rows() };
+  using obs = await PartsTable.open(ordered);
+  const contents = { ...tables, obs, rows: rows() };
   await writeAnnData(out, contents, { overwrite });
   return result;
 }
@@ -129,12 +129,6 @@ export async function isPartOf(
   }
 }
 
-async function openPart(path: string): Promise<Hierarchy> {
-  if (anndataFormat(path) !== "zarr") return Hdf5File.open(path);
-  const { ZarrFile } = await import("../zarr/file.js");
-  return ZarrFile.open(path);
-}
-
 async function describe(path: string): Promise<Part> {
   using file = await openPart(path);
   const record = await readPartRecord(file);
@@ -146,22 +140,6 @@ async function describe(path: string): Promise<Part> {
     );
   }
   return { path, record, matrices: await matricesOf(file) };
-}
-
-/** The table of the cells of all parts. */
-async function obsOf(parts: readonly Part[]): Promise<Frame> {
-  const frames: Frame[] = [];
-  let columns: string | undefined;
-  for (const { path, record } of parts) {
-    using file = await openPart(path);
-    const frame = await (await StoredFrame.open(file, "/obs", record.end - record.first, [])).all();
-    const own = [...frame.columns.keys()].sort().join("\n");
-    columns ??= own;
-    if (own !== columns)
-      throw differ(path, parts[0]?.path ?? path, "their tables of cells have different columns");
-    frames.push(frame);
-  }
-  return joinFrames(frames);
 }
 
 /** The matrices over cells, by name. */
@@ -260,11 +238,6 @@ async function checkSame(part: Part, first: Part, genes: Frame): Promise<void> {
 function notTogether(out: string): DdscError {
   const text = `${out}: ranks join zarr stores together, other files one process joins; leave out cluster`;
   return new DdscError("ARGUMENT_CONFLICT", text, { file: out, argument: "cluster" });
-}
-
-function differ(path: string, other: string, why: string): DdscError {
-  const text = `${path} and ${other} are no parts of one whole: ${why}; name the parts of one output`;
-  return new DdscError("PARTS_DIFFER", text, { file: path });
 }
 
 /** All rows of a part, some at a time. */

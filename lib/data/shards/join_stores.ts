@@ -5,7 +5,7 @@ import { type AnnDataStream, checkContents, writeContents } from "../anndata/wri
 import { indexTypeOf } from "../anndata/write_matrices.js";
 import { lengthOf } from "../hierarchy.js";
 import type { NumberType } from "../hierarchy_writer.js";
-import type { Frame } from "../sources/frame.js";
+import type { StreamedFrame } from "../sources/cell_frame.js";
 import { toFloat64 } from "../sources/number_array.js";
 import { ZarrFile } from "../zarr/file.js";
 import type { ZarrWriter } from "../zarr/write.js";
@@ -35,12 +35,12 @@ interface JoinedMatrix {
  * writes tables and metadata and publishes the store once all ranks have written their share of the chunks: see `joinChunks`.
  *
  * @param contents tables and kinds of matrices; its `rows` are not looked at
- * @param obs reads the table of cells: rank 0 alone has it
+ * @param obs opens the table of cells: rank 0 alone has it
  */
 export async function joinStores(
   parts: readonly Part[],
   contents: Omit<AnnDataStream, "obs">,
-  obs: () => Promise<Frame>,
+  obs: () => Promise<StreamedFrame & Disposable>,
   { out, overwrite, signal, cluster, onProgress }: JoinStoresOptions,
 ): Promise<ChunksJoined> {
   const matrices = await planOf(parts, contents);
@@ -63,7 +63,8 @@ export async function joinStores(
     await cluster.barrier();
     return joined;
   }
-  const whole = { ...contents, obs: await obs() };
+  using table = await obs();
+  const whole = { ...contents, obs: table };
   checkContents(out, whole);
   let joined: ChunksJoined = { linked: 0, written: 0, bytesLinked: 0, bytesWritten: 0 };
   await writeZarr(

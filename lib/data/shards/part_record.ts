@@ -1,5 +1,7 @@
+import { anndataFormat } from "../anndata/write.js";
 import type { StreamedMatrix } from "../anndata/write_matrices.js";
 import type { UnstructuredValue } from "../anndata/write_uns.js";
+import { Hdf5File } from "../hdf5/file.js";
 import type { Hierarchy } from "../hierarchy.js";
 import { type Shard, shardBounds } from "./shard.js";
 
@@ -23,6 +25,13 @@ export interface Part {
   readonly path: string;
   readonly record: PartRecord;
   readonly matrices: ReadonlyMap<string, StreamedMatrix>;
+}
+
+/** Opens the file or store of a part. */
+export async function openPart(path: string): Promise<Hierarchy> {
+  if (anndataFormat(path) !== "zarr") return Hdf5File.open(path);
+  const { ZarrFile } = await import("../zarr/file.js");
+  return ZarrFile.open(path);
 }
 
 const PLACE = "ddsc_part";

@@ -1,3 +1,4 @@
+import { withoutRows } from "./cell_frame.js";
 import { CompactRows } from "./compact_rows.js";
 import type { CompactTables, SharedCells } from "./descriptor.js";
 import { FileSource, namesOnly } from "./file_source.js";
@@ -32,6 +33,7 @@ export function openCompactCells(cells: CompactCells): Promise<FileSource> {
             return column === undefined ? [] : [[name, some === undefined ? column : takeRows(column, some)]];
           }),
         ),
+      types: () => withoutRows(metadata),
     },
     genes,
     partBounds: fixedParts(rows.rows),

@@ -3,6 +3,7 @@ import { DdscError } from "../../base/errors.js";
 import { genesOf } from "../genes/gene_names.js";
 import { isTransposed, TRANSPOSED } from "../genes/orientation.js";
 import { fullAddress } from "../io/addresses.js";
+import { cellFrame, foundFrame } from "./cell_frame.js";
 import type { CellBlock, Gene, MetadataColumn, MetadataOptions, OpenOptions } from "./cells.js";
 import { CountFindings, checkedBlock, checkRows } from "./checked_counts.js";
 import type { RawRows } from "./count_matrix.js";
@@ -10,7 +11,7 @@ import type { SourceDescriptor } from "./descriptor.js";
 import { type Frame, frameTable, missingColumn } from "./frame.js";
 import type { PackedStrings } from "./packed_strings.js";
 import { rowRange } from "./parts.js";
-import type { CellSource, SourceContents, SourceFrames } from "./source.js";
+import type { CellSource, SourceContents, SourceTables } from "./source.js";
 import { geneColumnsOf } from "./source_contents.js";
 
 /** So many cells are looked at on opening, to tell counts from transformed values. */
@@ -39,6 +40,8 @@ export interface CellTable {
     columns: readonly string[],
     rows: Int32Array | undefined,
   ): Promise<Frame["columns"]> | Frame["columns"];
+  /** What the columns are, without rows; left out where only values tell, each time those of the rows read: see `foundFrame`. */
+  types?(): Promise<Frame["columns"]> | Frame["columns"];
   /** Lets go of what is kept decoded. */
   forget?(): void;
 }
@@ -50,6 +53,7 @@ export function namesOnly(names: PackedStrings | undefined, first = 0): CellTabl
     columns: [],
     ids: (rows) => Array.from(rows, (row) => names?.at(first + row) ?? `row ${row}`),
     read: () => new Map(),
+    types: () => new Map(),
   };
 }
 
@@ -152,14 +156,21 @@ export class FileSource implements CellSource {
     return frameTable({ index: [], indexName: this.#parts.cells.indexName, columns });
   }
 
-  async frames(): Promise<SourceFrames> {
+  async tables(): Promise<SourceTables> {
     const { cells, genes } = this.#parts;
-    const index = await this.cellIds(rowRange(0, this.cellCount));
-    const columns = await cells.read(
-      cells.columns.map(({ name }) => name),
-      undefined,
-    );
-    return { obs: { index, indexName: cells.indexName, columns }, var: genes };
+    const { cellCount: length } = this;
+    const { indexName } = cells;
+    const names = cells.columns.map(({ name }) => name);
+    const read = async (rows: Int32Array) => ({
+      index: await this.cellIds(rows),
+      columns: await cells.read(names, rows),
+    });
+    const columns = await cells.types?.();
+    const obs =
+      columns === undefined
+        ? await foundFrame(length, indexName, read)
+        : cellFrame({ length, indexName, columns }, read);
+    return { obs, var: genes };
   }
 
   async read(rows: Int32Array, signal?: AbortSignal): Promise<CellBlock> {

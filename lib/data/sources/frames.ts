@@ -1,13 +1,27 @@
+import { foundFrame } from "./cell_frame.js";
 import { type Column, type Frame, tableColumns } from "./frame.js";
 import { rowRange } from "./parts.js";
-import type { CellSource, SourceFrames } from "./source.js";
+import type { CellSource, SourceFrames, SourceTables } from "./source.js";
 
-/** The tables of a source's cells and genes: as typed where the source keeps them, otherwise from its metadata and genes. */
+/**
+ * The tables of a source's cells and genes, rows of cells to be read some at a time: as typed where the source keeps them, otherwise from
+ * its metadata, which are read once to find categories, and genes.
+ */
+export async function tablesOf(source: CellSource): Promise<SourceTables> {
+  if (source.tables !== undefined) return source.tables();
+  const hasColumns = source.metadataColumns.length > 0;
+  const obs = await foundFrame(source.cellCount, "_index", async (rows) => ({
+    index: await source.cellIds(rows),
+    columns: hasColumns ? tableColumns(await source.metadata({ rows })) : new Map(),
+  }));
+  return { obs, var: geneFrame(source) };
+}
+
+/** As `tablesOf`, with the table of cells whole: for sources of a size to be held in memory. */
 export async function framesOf(source: CellSource): Promise<SourceFrames> {
-  if (source.frames !== undefined) return source.frames();
-  const index = await source.cellIds(rowRange(0, source.cellCount));
-  const columns = source.metadataColumns.length === 0 ? new Map() : tableColumns(await source.metadata());
-  return { obs: { index, indexName: "_index", columns }, var: geneFrame(source) };
+  const { obs, var: genes } = await tablesOf(source);
+  const rows = await obs.at(rowRange(0, obs.length));
+  return { obs: { ...rows, indexName: obs.indexName }, var: genes };
 }
 
 /** A table of genes: identifiers and, where a gene has other names, those, one column for each place in its list. */

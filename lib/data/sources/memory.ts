@@ -1,13 +1,14 @@
 import type { Table } from "apache-arrow";
 import { DdscError } from "../../base/errors.js";
 import { duplicateCellNote, uniqueIds } from "../genes/gene_names.js";
+import { heldFrame } from "./cell_frame.js";
 import type { CellBlock, Gene, MetadataColumn, MetadataOptions } from "./cells.js";
 import { CountFindings, checkedBlock, checkRows } from "./checked_counts.js";
 import { lengthsOfRows } from "./count_matrix.js";
 import type { MemoryCells, SourceDescriptor } from "./descriptor.js";
 import { type Column, type Frame, frameColumns, frameTable, selectFrame, textCategories } from "./frame.js";
 import { fixedParts } from "./parts.js";
-import type { CellSource, SourceFrames } from "./source.js";
+import type { CellSource, SourceTables } from "./source.js";
 
 /** Cells held in memory; counts are checked as they are read, as those of a file. */
 export class MemorySource implements CellSource {
@@ -57,8 +58,8 @@ export class MemorySource implements CellSource {
     return frameTable(selectFrame(this.obs, options, this.name));
   }
 
-  async frames(): Promise<SourceFrames> {
-    return { obs: this.obs, var: this.var };
+  async tables(): Promise<SourceTables> {
+    return { obs: heldFrame(this.obs), var: this.var };
   }
 
   async read(rows: Int32Array, signal?: AbortSignal): Promise<CellBlock> {

@@ -1,4 +1,5 @@
 import type { Table } from "apache-arrow";
+import type { CellFrame } from "./cell_frame.js";
 import type { CellBlock, Gene, MeasuredPanels, MetadataColumn, MetadataOptions } from "./cells.js";
 import type { SourceDescriptor } from "./descriptor.js";
 import type { Frame } from "./frame.js";
@@ -8,6 +9,12 @@ export interface SourceFrames {
   /** Table of cells: `index` holds the cell names. */
   readonly obs: Frame;
   /** Table of genes: `index` holds the names as in the file, duplicates included. */
+  readonly var: Frame;
+}
+
+/** The same, of which rows of the table of cells are read some at a time. */
+export interface SourceTables {
+  readonly obs: CellFrame;
   readonly var: Frame;
 }
 
@@ -87,10 +94,10 @@ export interface CellSource extends Disposable {
   metadata(options?: MetadataOptions): Promise<Table>;
   /**
    * The tables of cells and genes with everything that their format can say (ordered categories, whole numbers, columns
-   * of genes), so that they can be written again; whole, so for sources of a size to be held in memory. Sources that have
-   * no more than `metadata` and `genes` say leave it out: see `framesOf`.
+   * of genes), so that they can be written again. Sources that have no more than `metadata` and `genes` say leave it out: see
+   * `framesOf`.
    */
-  frames?(): Promise<SourceFrames>;
+  tables?(): Promise<SourceTables>;
   /**
    * A plain description from which `openSource` opens the same source again, in another thread for example. Throws
    * `SOURCE_NOT_SHAREABLE` where it cannot be opened a second time.

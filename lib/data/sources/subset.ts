@@ -1,12 +1,12 @@
 import type { Table } from "apache-arrow";
+import { cellFrame } from "./cell_frame.js";
 import type { CellBlock, Gene, MeasuredPanels, MetadataColumn, MetadataOptions } from "./cells.js";
 import { checkRows } from "./checked_counts.js";
 import type { SourceDescriptor } from "./descriptor.js";
-import { selectFrame } from "./frame.js";
-import { framesOf } from "./frames.js";
+import { tablesOf } from "./frames.js";
 import { panelsOfRows } from "./panels.js";
 import { fixedParts, partsOfRows } from "./parts.js";
-import { type CellSource, handoverOf, type SourceContents, type SourceFrames } from "./source.js";
+import { type CellSource, handoverOf, type SourceContents, type SourceTables } from "./source.js";
 
 /**
  * Some cells of a source, in the order given, as a source of their own: row 0 of it is `rows[0]` of `source`.
@@ -61,9 +61,11 @@ class SubsetSource implements CellSource {
     return this.#source.metadata({ ...options, rows });
   }
 
-  async frames(): Promise<SourceFrames> {
-    const { obs, var: genes } = await framesOf(this.#source);
-    return { obs: selectFrame(obs, { rows: this.#rows }, this.name), var: genes };
+  async tables(): Promise<SourceTables> {
+    const { obs, var: genes } = await tablesOf(this.#source);
+    const { indexName, columns } = obs;
+    const own = { length: this.cellCount, indexName, columns };
+    return { obs: cellFrame(own, (rows) => obs.at(this.#below(rows))), var: genes };
   }
 
   async read(rows: Int32Array, signal?: AbortSignal): Promise<CellBlock> {

@@ -253,7 +253,8 @@ export class ZarrWriter implements HierarchyWriter {
 
   /** Writes the consolidated metadata; the store is complete only then. */
   async close(): Promise<void> {
-    const metadata = Object.fromEntries(this.#documents);
+    // In one order, whatever was written first; zarr-python sorts keys, too.
+    const metadata = Object.fromEntries([...this.#documents].sort(([a], [b]) => (a < b ? -1 : 1)));
     const consolidated = { metadata, zarr_consolidated_format: 1 };
     await this.#writeBytes(".zmetadata", json(consolidated));
   }

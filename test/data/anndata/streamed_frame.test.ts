@@ -2,9 +2,11 @@ import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import type { StreamedFrame } from "../../../lib/data/anndata/streamed_frame.js";
 import { type AnnDataStream, writeAnnData } from "../../../lib/data/anndata/write.js";
 import { openCells } from "../../../lib/data/open/open_cells.js";
+import type { StreamedFrame } from "../../../lib/data/sources/cell_frame.js";
+import type { Column, FrameRows } from "../../../lib/data/sources/frame.js";
+import { framesOf } from "../../../lib/data/sources/frames.js";
 import { python, runPython } from "../../imputation/python.js";
 import { columnValues, denseAll, failure, temporaryFolder } from "../support.js";
 
@@ -14,22 +16,31 @@ const nameOf = (row: number) => `cell ${"é".repeat(row % 3)}${row}`;
 const depthOf = (row: number) => 1000 + row;
 const labelOf = (row: number) => (row % 3) - 1;
 
+const range = (first: number, end: number) => Array.from({ length: end - first }, (_, i) => first + i);
+/** The columns of these rows. */
+const columnsOf = (rows: readonly number[]) =>
+  new Map<string, Column>([
+    ["depth", { kind: "numbers", values: Int32Array.from(rows, depthOf) }],
+    [
+      "type",
+      {
+        kind: "categories",
+        codes: Int32Array.from(rows, labelOf),
+        categories: { kind: "strings", values: LABELS },
+        ordered: false,
+      },
+    ],
+  ]);
+
 /** A table of so many cells, made some at a time. */
 function table(length: number): StreamedFrame {
-  const range = (first: number, end: number) => Array.from({ length: end - first }, (_, i) => first + i);
   return {
     length,
     indexName: "barcode",
-    columns: new Map([
-      ["depth", { kind: "numbers", type: "int32" }],
-      ["type", { kind: "categories", categories: LABELS }],
-    ]),
+    columns: columnsOf([]),
     rows: (first, end) => ({
       index: range(first, end).map(nameOf),
-      columns: {
-        depth: Int32Array.from(range(first, end), depthOf),
-        type: Int32Array.from(range(first, end), labelOf),
-      },
+      columns: columnsOf(range(first, end)),
     }),
   };
 }
@@ -68,11 +79,11 @@ describe.each(["h5ad", "zarr"])("a table of cells that is made while .%s is writ
     const path = join(temporaryFolder(), `cells.${ending}`);
     await writeAnnData(path, contents(cells, atOnce));
     using source = await openCells(path);
-    const { obs } = (await source.frames?.()) ?? {};
+    const { obs } = await framesOf(source);
     const rows = Array.from({ length: cells }, (_, row) => row);
-    expect(obs?.indexName).toBe("barcode");
-    expect(obs?.index).toEqual(rows.map(nameOf));
-    const type = obs?.columns.get("type");
+    expect(obs.indexName).toBe("barcode");
+    expect(obs.index).toEqual(rows.map(nameOf));
+    const type = obs.columns.get("type");
     expect(await columnValues(source, "depth")).toEqual(rows.map(depthOf));
     expect(type?.kind === "categories" && [...type.codes]).toEqual(rows.map(labelOf));
     expect(type).toMatchObject({ categories: { values: LABELS } });
@@ -86,15 +97,32 @@ describe.each(["h5ad", "zarr"])("a table of cells that is made while .%s is writ
     const path = join(temporaryFolder(), `cells.${ending}`);
     const good = table(6);
     for (const rows of [
-      () => ({ index: ["a"], columns: {} }),
-      (first: number, end: number) => ({ ...good.rows(first, end), columns: {} }),
+      () => ({ index: ["a"], columns: new Map() }),
+      (first: number, end: number) => ({ ...good.rows(first, end), columns: new Map() }),
     ]) {
       const error = await failure(() => writeAnnData(path, contents(6, 2, { ...good, rows })));
       expect(error.code).toBe("DATA_SHAPE");
     }
+    const depths = (column: Column) => (first: number, end: number) => {
+      const { index, columns } = good.rows(first, end) as FrameRows;
+      return { index, columns: new Map([...columns, ["depth", column]]) };
+    };
+    for (const column of [
+      { kind: "numbers", values: new Float32Array(6) },
+      { kind: "booleans", values: new Uint8Array(6) },
+      { kind: "numbers", values: new Int32Array(6), missing: Uint8Array.of(0, 0, 1, 0, 0, 0) },
+    ] as const) {
+      const error = await failure(() =>
+        writeAnnData(path, contents(6, 2, { ...good, rows: depths(column) })),
+      );
+      expect(error.message).toContain('"depth" has rows of another type');
+      expect(error.code).toBe("DATA_SHAPE");
+    }
     const added = { ...contents(6, 2), addedObs: () => new Map() };
     expect((await failure(() => writeAnnData(path, added))).code).toBe("ARGUMENT_CONFLICT");
-    const columns = new Map([["_index", { kind: "numbers", type: "int32" } as const]]);
+    const columns = new Map<string, Column>([["_index", { kind: "numbers", values: new Int32Array(0) }]]);
+    const untyped = { ...good, columns: new Map([["depth", { kind: "numbers", type: "int32" }]]) } as never;
+    expect((await failure(() => writeAnnData(path, contents(6, 2, untyped)))).code).toBe("ARGUMENT_TYPE");
     const named = await failure(() => writeAnnData(path, contents(6, 2, { ...good, columns })));
     expect(named.code).toBe("ARGUMENT_NAME");
   });

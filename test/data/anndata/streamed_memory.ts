@@ -29,6 +29,7 @@ await writeAnnData(path, {
     columns: new Map(),
     rows: (first, end) => ({
       index: Array.from({ length: end - first }, (_, i) => `generated-${first + i}`),
+      columns: new Map(),
     }),
   },
   var: { index: ["Sox2"], indexName: "_index", columns: new Map() },

@@ -6,6 +6,7 @@ import type { DdscError } from "../../../lib/base/errors.js";
 import { processSpace } from "../../../lib/base/processes.js";
 import { openCells } from "../../../lib/data/open/open_cells.js";
 import { convertCells } from "../../../lib/data/report/convert.js";
+import { framesOf } from "../../../lib/data/sources/frames.js";
 import { SimulatedSource } from "../../../lib/data/sources/simulated_source.js";
 import { allIds, columnValues, denseAll, failure, fixture, temporaryFolder } from "../support.js";
 
@@ -140,6 +141,6 @@ it("a conversion to .h5ad keeps columns as typed", async () => {
   expect(await convertCells(source, path)).toMatchObject({ cells: 6, genes: 5, files: 1 });
   using copy = await openCells(path);
   expect(await denseAll(copy)).toEqual(await denseAll(source));
-  expect((await copy.frames?.())?.obs).toEqual((await source.frames?.())?.obs);
+  expect((await framesOf(copy)).obs).toEqual((await framesOf(source)).obs);
   rmSync(path);
 });

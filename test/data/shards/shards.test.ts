@@ -4,10 +4,13 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findParts } from "../../../lib/data/shards/find_parts.js";
+import { unsOf } from "../../../lib/data/shards/part_record.js";
 import { parseShard, partPath, shardBounds } from "../../../lib/data/shards/shard.js";
-import { joinFrames } from "../../../lib/data/sources/join_frames.js";
 import {
+  type Column,
   convertCells,
+  type Frame,
+  framesOf,
   joinParts,
   openCells,
   SimulatedSource,
@@ -117,7 +120,7 @@ describe("parts", () => {
     const rows = Int32Array.from({ length: 250 }, (_, row) => row);
     expect(await joined.read(rows)).toEqual(await expected.read(rows));
     expect(await joined.cellIds(rows)).toEqual(await expected.cellIds(rows));
-    expect(await joined.frames?.()).toEqual(await expected.frames?.());
+    expect(await framesOf(joined)).toEqual(await framesOf(expected));
     await expect(joinParts(parts, out)).rejects.toThrow(code("FILE_EXISTS"));
   });
 
@@ -184,40 +187,107 @@ describe("parts", () => {
   });
 });
 
-describe("tables", () => {
-  it("are joined with united categories, missing values and types", () => {
-    const frame = (
-      index: string[],
-      labels: string[],
-      codes: number[],
-      numbers: Int32Array | Float32Array,
-    ) => ({
-      index,
-      indexName: "cell",
-      columns: new Map([
+describe.each(["h5ad", "zarr"])("tables of parts (%s)", (ending) => {
+  const texts = (values: string[]) => ({ kind: "strings", values }) as const;
+  const numbers = (...values: number[]) => ({ kind: "numbers", values: Float64Array.from(values) }) as const;
+  const categories = (values: string[], codes: number[], ordered: boolean) =>
+    ({ kind: "categories", codes: Int32Array.from(codes), categories: texts(values), ordered }) as const;
+
+  /** Writes the tables as those of parts of one work, and joins them. */
+  async function joined(name: string, tables: readonly Frame["columns"][], cells: readonly number[]) {
+    const out = join(folder, `${name}.${ending}`);
+    const all = cells.reduce((sum, count) => sum + count, 0);
+    const paths: string[] = [];
+    for (const [i, columns] of tables.entries()) {
+      const shard = { index: i + 1, count: tables.length };
+      const { first, end } = shardBounds(all, shard);
+      expect(end - first).toBe(cells[i]);
+      const path = partPath(out, shard);
+      const index = Array.from({ length: end - first }, (_, row) => `cell-${first + row}`);
+      await writeAnnData(path, {
+        obs: { index, indexName: "cell", columns },
+        var: { index: ["g"], indexName: "_index", columns: new Map() },
+        matrices: { X: { kind: "dense", type: "int32" } },
+        rows: [{ X: new Int32Array(end - first) }],
+        uns: unsOf({}, { shard, cells: all, job: "x" }),
+      });
+      paths.push(path);
+    }
+    await joinParts(paths, out);
+    using source = await openCells(out);
+    return (await framesOf(source)).obs;
+  }
+
+  it("are joined with united categories, missing values and types", async () => {
+    const obs = await joined(
+      "united",
+      [
+        new Map<string, Column>([
+          ["type", categories(["T"], [0], true)],
+          ["same", categories(["a", "b"], [1], true)],
+          ["n", { kind: "numbers", values: Int32Array.of(1) }],
+          ["whole", { kind: "numbers", values: BigInt64Array.of(2n ** 60n) }],
+          ["masked", { kind: "booleans", values: Uint8Array.of(1) }],
+          ["mixed", numbers(0.5)],
+          ["part", categories(["x"], [-1], false)],
+          ["text", texts(["s"])],
+        ]),
+        new Map<string, Column>([
+          ["type", categories(["B", "T"], [1, -1], true)],
+          ["same", categories(["a", "b"], [0, -1], true)],
+          ["n", { kind: "numbers", values: Float32Array.of(0.5, 2) }],
+          ["whole", { kind: "numbers", values: BigInt64Array.of(1n, -1n) }],
+          ["masked", { kind: "booleans", values: Uint8Array.of(0, 1), missing: Uint8Array.of(1, 0) }],
+          ["mixed", texts(["t", ""])],
+          ["part", texts(["y", "x"])],
+          ["text", texts(["", "u"])],
+        ]),
+      ],
+      [1, 2],
+    );
+    expect(obs.index).toEqual(["cell-0", "cell-1", "cell-2"]);
+    expect(obs.indexName).toBe("cell");
+    expect(obs.columns).toEqual(
+      new Map<string, Column>([
+        ["type", categories(["T", "B"], [0, 0, -1], false)],
+        ["same", categories(["a", "b"], [1, 0, -1], true)],
+        ["n", numbers(1, 0.5, 2)],
+        ["whole", { kind: "numbers", values: BigInt64Array.of(2n ** 60n, 1n, -1n) }],
+        ["masked", { kind: "booleans", values: Uint8Array.of(1, 0, 1), missing: Uint8Array.of(0, 1, 0) }],
+        ["mixed", texts(["0.5", "t", ""])],
+        ["part", categories(["x", "y"], [-1, 1, 0], false)],
+        ["text", texts(["s", "", "u"])],
+      ]),
+    );
+  });
+
+  it("have rows in order where those written at once are of several parts", async () => {
+    const count = 40_000;
+    const table = (first: number): Frame["columns"] => {
+      const rows = Array.from({ length: count }, (_, i) => first + i);
+      return new Map<string, Column>([
+        ["n", { kind: "numbers", values: Int32Array.from(rows) }],
+        // Other categories in other orders.
         [
           "type",
-          {
-            kind: "categories",
-            codes: Int32Array.from(codes),
-            categories: { kind: "strings", values: labels },
-            ordered: true,
-          } as const,
+          categories(
+            first === 0 ? ["a", "b", "c"] : ["c", "a"],
+            rows.map((row) => row % 2),
+            false,
+          ),
         ],
-        ["n", { kind: "numbers", values: numbers } as const],
-      ]),
-    });
-    const joined = joinFrames([
-      frame(["a", "b"], ["T", "B"], [0, -1], Int32Array.of(1, 2)),
-      frame(["c"], ["B", "NK"], [1], Float32Array.of(0.5)),
-    ]);
-    expect(joined.index).toEqual(["a", "b", "c"]);
-    expect(joined.columns.get("type")).toEqual({
-      kind: "categories",
-      codes: Int32Array.of(0, -1, 2),
-      categories: { kind: "strings", values: ["T", "B", "NK"] },
-      ordered: false,
-    });
-    expect(joined.columns.get("n")).toEqual({ kind: "numbers", values: Float64Array.of(1, 2, 0.5) });
+      ]);
+    };
+    const obs = await joined("rows", [table(0), table(count)], [count, count]);
+    const rows = Array.from({ length: 2 * count }, (_, row) => row);
+    expect(obs.index.join()).toBe(rows.map((row) => `cell-${row}`).join());
+    expect(obs.columns.get("n")).toEqual({ kind: "numbers", values: Int32Array.from(rows) });
+    const codes = rows.map((row) => (row < count ? row % 2 : [2, 0][row % 2]!));
+    expect(obs.columns.get("type")).toEqual(categories(["a", "b", "c"], codes, false));
+  });
+
+  it("with other columns are refused", async () => {
+    const one = (name: string): Frame["columns"] => new Map<string, Column>([[name, numbers(1)]]);
+    await expect(joined("differ", [one("a"), one("b")], [1, 1])).rejects.toThrow(code("PARTS_DIFFER"));
   });
 });
