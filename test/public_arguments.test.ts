@@ -110,6 +110,7 @@ const completing = {
 const countSampling = {
   sampler: { kind: "parallel", steps: 2 },
   guidance: 1,
+  evidenceGuidance: 1,
   seed: 0,
   weights: "weights",
   maxRows: 100,

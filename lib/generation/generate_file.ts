@@ -124,7 +124,14 @@ async function write(
   };
   const settings = {
     ...uns,
-    asked: JSON.stringify([options.sampler, options.guidance, options.conditions, options.depth, [...genes]]),
+    asked: JSON.stringify([
+      options.sampler,
+      options.guidance,
+      options.evidenceGuidance,
+      options.conditions,
+      options.depth,
+      [...genes],
+    ]),
   };
   const written = await partToWrite({
     out,

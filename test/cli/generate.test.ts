@@ -61,7 +61,10 @@ describe("ddsc generate with a model of counts", () => {
     expect(plain.json()).toMatchObject({ cells: 12, genes: 24 });
     expect(plain.stdout).toMatch(/12 cells x 24 genes, [\d.]+% zeros, \d+ counts a cell/);
     const set = ["--set", "cell_type=type-1", "--depth", "80", "--guidance", "2", "--guidance-ramp"];
-    expect(await generate("set.zarr", "--cells", "5", ...set, "--sampler", "remasking")).toMatchObject({
+    const evidence = ["--evidence-guidance", "1.3"];
+    expect(
+      await generate("set.zarr", "--cells", "5", ...set, ...evidence, "--sampler", "remasking"),
+    ).toMatchObject({
       code: 0,
     });
     using source = await openCells(join(folder, "set.zarr"));

@@ -19,7 +19,18 @@ export async function generateCounts(options: GenerateOptions, context: CommandC
   const shard = shardOf(options);
   using like = options.like === undefined ? undefined : await openData(options.like, options);
   using model = await openModel(options, output);
-  const { skipUnknown, depth, guidance, guidanceRamp, seed, batch, batchTokens, out, overwrite } = options;
+  const {
+    skipUnknown,
+    depth,
+    guidance,
+    guidanceRamp,
+    evidenceGuidance,
+    seed,
+    batch,
+    batchTokens,
+    out,
+    overwrite,
+  } = options;
   const genes = listed && findListedGenes(listed, { vocabulary: model.vocabulary, skipUnknown, output }).ids;
   using progress = new CellProgress(output, options.cells);
   const made = await generateFile({
@@ -30,6 +41,7 @@ export async function generateCounts(options: GenerateOptions, context: CommandC
     overwrite,
     sampler,
     guidance: guidanceRamp ? { gamma: guidance, ramp: "linear" } : guidance,
+    evidenceGuidance,
     seed,
     signal,
     onProgress: (cells, of) => progress.update(cells, of),

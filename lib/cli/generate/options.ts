@@ -18,6 +18,7 @@ export const GENERATE_OPTIONS = [
   ...SAMPLING_OPTIONS,
   "guidance",
   "guidanceRamp",
+  "evidenceGuidance",
   "eta",
   "shard",
   "overwrite",
@@ -29,7 +30,7 @@ export const GENERATE_REQUIRED = ["model", "out"] as const;
 /** Those that belong to one kind of model. */
 export const GENERATE_KINDS: KindOptions = {
   ranks: ["data", "temperature"],
-  counts: ["set", "like", "depth", "guidance", "guidanceRamp", "eta", "shard"],
+  counts: ["set", "like", "depth", "guidance", "guidanceRamp", "evidenceGuidance", "eta", "shard"],
 };
 
 export type GenerateOptions = OptionValues<

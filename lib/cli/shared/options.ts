@@ -210,6 +210,10 @@ export const OPTIONS = {
     },
   ),
   guidanceRamp: flag("counts: let guidance grow from 1 at the first step to --guidance at the last"),
+  evidenceGuidance: real(
+    "counts: how much the counts drawn so far decide the next ones; 1 as learnt, more: cells differ more from each other",
+    { min: 0, max: 10, default: 1 },
+  ),
   eta: real("counts: how often the remasking sampler hides drawn genes again", {
     min: 0,
     max: 1,

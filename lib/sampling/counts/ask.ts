@@ -1,7 +1,7 @@
 import type { ToldConditions } from "../../conditions/cell_conditions.js";
 import { baseOf, rowsAsked, runsOf } from "../../counts/ask_model.js";
 import { networkRows, type ToldCells } from "../../counts/network_rows.js";
-import type { GeneLists } from "../../native/counts.js";
+import type { CountRows, GeneLists } from "../../native/counts.js";
 import type { CountSamplingModel } from "./model.js";
 import type { CheckedCountSampling } from "./options.js";
 import type { CountState } from "./state.js";
@@ -45,25 +45,34 @@ export async function drawCounts(
   }
 }
 
-/** One run of the network, or two where conditions are to guide: a count of each asked place. */
+/** A run of the network, or more where conditions or evidence are to guide: a count of each asked place. */
 async function drawPart(
   model: CountSamplingModel,
   state: CountState,
   asked: readonly AskedCell[],
   told: ToldCells,
-  { seed, step, gamma, weights, signal }: DrawStep,
+  { seed, step, gamma, evidenceGuidance, weights, signal }: DrawStep,
 ): Promise<Int32Array> {
   const cells = asked.map(({ cell }) => cell);
-  const { batch, hide } = state.view(cells);
   const { panels } = state;
-  const chosen = await rowsAsked(model, { batch, panels, hide, ask: genesAt(state, asked), seed, step });
+  const given = { panels, ask: genesAt(state, asked), seed, step };
+  const chosen = await rowsAsked(model, { ...given, ...state.view(cells) });
+  const blind =
+    evidenceGuidance === 1 ? undefined : await rowsAsked(model, { ...given, ...state.hiddenView(cells) });
   const own = toldOf(told, cells, state.cells.length);
-  const predict = (conditions: ToldConditions) =>
+  const run = (rows: CountRows, conditions: ToldConditions) =>
     model.native.predictCounts(
-      networkRows(chosen, baseOf(model), { ...conditions, total: own.total }),
+      networkRows(rows, baseOf(model), { ...conditions, total: own.total }),
       { weights },
       signal,
     );
+  const predict = async (conditions: ToldConditions) => {
+    const prediction = await run(chosen, conditions);
+    if (blind === undefined) return prediction;
+    using without = await run(blind, conditions);
+    await prediction.guide(without, evidenceGuidance);
+    return prediction;
+  };
   using prediction = await predict(gamma === 0 ? nothingTold(own) : own);
   if (gamma !== 0 && gamma !== 1) {
     using without = await predict(nothingTold(own));

@@ -37,6 +37,11 @@ export interface CountSamplingOptions {
   readonly sampler?: CountSamplerConfig;
   /** Default 1. A number is a gamma without a ramp. */
   readonly guidance?: number | GuidanceConfig;
+  /**
+   * Network logits and tilts are those of a cell of which nothing is visible + so much of what the visible genes add, drawn ones
+   * too: 1, the default, is the model as it is; above 1, cells differ more from each other. 0..10
+   */
+  readonly evidenceGuidance?: number;
   /** Whole number below 2^53; with a cell's global index it names the cell's random numbers. Default 0. */
   readonly seed?: number;
   /** The trained weights or their moving average; default the model's `inferenceWeights`. */
@@ -51,6 +56,7 @@ export interface CountSamplingOptions {
 export interface CheckedCountSampling {
   readonly sampler: CountSamplerConfig;
   readonly guidance: GuidanceConfig;
+  readonly evidenceGuidance: number;
   readonly seed: number;
   readonly weights: "weights" | "ema";
   readonly maxRows: number;
@@ -69,6 +75,7 @@ export function checkCountSampling(
   return {
     sampler: checkSampler(options.sampler ?? DEFAULT_SAMPLER),
     guidance: checkGuidance(options.guidance ?? 1),
+    evidenceGuidance: checkNumber("evidenceGuidance", options.evidenceGuidance ?? 1, { min: 0, max: 10 }),
     seed: checkNumber("seed", options.seed ?? 0, { min: 0, max: Number.MAX_SAFE_INTEGER, integer: true }),
     weights: checkChoice("weights", options.weights ?? inferenceWeights, ["weights", "ema"]),
     maxRows: checkNumber("maxRows", options.maxRows ?? 32_768, { min: 1, max: 2 ** 31 - 1, integer: true }),

@@ -134,14 +134,28 @@ export class CountState {
       }
     }
     return {
-      batch: {
-        offsets,
-        genes,
-        counts,
-        cells: Float64Array.from(cells, (cell) => this.cells[cell] ?? 0),
-        panels: Int32Array.from(cells, (cell) => this.#panelOf[cell] ?? 0),
-      },
+      batch: { offsets, genes, counts, ...this.#named(cells) },
       hide: { offsets: hiddenOffsets, genes: hidden },
+    };
+  }
+
+  /** The same cells with nothing visible. */
+  hiddenView(cells: readonly number[]): { readonly batch: CountCells; readonly hide: GeneLists } {
+    const offsets = new Int32Array(cells.length + 1);
+    for (const [i, cell] of cells.entries()) offsets[i + 1] = (offsets[i] ?? 0) + this.panel(cell).length;
+    const genes = new Int32Array(offsets.at(-1) ?? 0);
+    for (const [i, cell] of cells.entries()) genes.set(this.panel(cell), offsets[i]);
+    const none = new Int32Array(0);
+    return {
+      batch: { offsets: new Int32Array(offsets.length), genes: none, counts: none, ...this.#named(cells) },
+      hide: { offsets, genes },
+    };
+  }
+
+  #named(cells: readonly number[]): Pick<CountCells, "cells" | "panels"> {
+    return {
+      cells: Float64Array.from(cells, (cell) => this.cells[cell] ?? 0),
+      panels: Int32Array.from(cells, (cell) => this.#panelOf[cell] ?? 0),
     };
   }
 

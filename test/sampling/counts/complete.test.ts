@@ -270,6 +270,29 @@ describe("completing cells", () => {
     expect(await run({ gamma: 3, ramp: "linear" })).not.toEqual(guided);
   });
 
+  it("is guided by what is visible: not at all at 0, as learnt at 1, otherwise at more", async () => {
+    const run = (count: number, evidenceGuidance?: number, steps = 4) =>
+      completeCells(
+        model,
+        // The depth stays: it is what is visible in all that tells it.
+        { ...cellsWith([{ 4: count, 6: 32 - count }, {}]), total: new Float32Array(2).fill(90) },
+        {
+          sampler: { kind: "parallel", steps },
+          ...(evidenceGuidance === undefined ? {} : { evidenceGuidance }),
+        },
+      );
+    const drawn = ({ genes, counts }: CompletedCells) =>
+      [...counts.entries()].filter(([i]) => genes[i] !== 4 && genes[i] !== 6).map(([i, n]) => [genes[i], n]);
+    expect(drawn(await run(3, 0))).toEqual(drawn(await run(30, 0)));
+    expect(drawn(await run(3))).not.toEqual(drawn(await run(30)));
+    const plain = await run(3);
+    expect(await run(3, 1)).toEqual(plain);
+    expect(await run(3, 1.5)).not.toEqual(plain);
+    // Of a cell that shows nothing there is nothing to be guided by.
+    const last = ({ offsets, counts }: CompletedCells) => [...counts.subarray(offsets[1], offsets[2])];
+    expect(last(await run(3, 5, 1))).toEqual(last(await run(3, 1, 1)));
+  });
+
   it("keeps to a total that it is told", async () => {
     // Weights of 0: the network adds nothing to the base.
     using plain = await randomCountModel(GENES, 30, { scale: 0 });
@@ -298,6 +321,7 @@ describe("completing cells", () => {
     await refused({ total: new Float32Array(2) }).toThrow(/ARGUMENT_LENGTH/);
     await refused({}, { sampler: { kind: "analytic", steps: 3 } }).toThrow(/SAMPLER_UNKNOWN.*remasking/);
     await refused({}, { sampler: { kind: "ancestral", steps: 0 } }).toThrow(/ARGUMENT_RANGE.*sampler.steps/);
+    await refused({}, { evidenceGuidance: -1 }).toThrow(/ARGUMENT_RANGE.*evidenceGuidance/);
     await refused({}, { guidance: 2 }).toThrow(/MODEL_CONFIG.*--condition/);
     await refused({}, { signal: AbortSignal.abort(new Error("enough")) }).toThrow("enough");
   });
