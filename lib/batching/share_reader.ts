@@ -2,16 +2,14 @@ import { setImmediate } from "node:timers/promises";
 import { readsAhead } from "../base/reads_ahead.js";
 import type { CellSelector } from "../data/select/selection.js";
 import type { CellBlock } from "../data/sources/cells.js";
-import { joinRows, rowRange } from "../data/sources/parts.js";
+import { joinRows } from "../data/sources/parts.js";
 import type { CellSource } from "../data/sources/source.js";
 import { HeldMemory } from "../native/tokens.js";
 import { type CutWindow, cellsByNumber, cutByNumber, shareOfWindow } from "./cut_window.js";
 import type { PlanOptions, ReadingOrder } from "./plan.js";
 import type { Share } from "./share.js";
 import { CellWindow } from "./window.js";
-
-/** Cells read at a time, of a rank's own. */
-const SLICE_CELLS = 1024;
+import { readSlice, slicesOf, WindowFill } from "./window_pieces.js";
 
 /** What a reader needs to know. */
 export interface ReaderOptions extends Required<PlanOptions> {
@@ -81,22 +79,19 @@ export class ShareReader {
 
   /** The window that begins at a place of an epoch; undefined where the source does not tell the stored counts of its cells. */
   async plan(epoch: number, start: number): Promise<PlannedWindow | undefined> {
-    const { windowCells, windowCounts } = this.#options;
     const pieces: { readonly rows: Int32Array; readonly stored: Int32Array }[] = [];
-    let cells = 0;
-    let counts = 0;
+    const fill = new WindowFill(this.#options);
     let end = start;
-    for (; end < this.#order.count(epoch) && counts < windowCounts; end++) {
+    for (; end < this.#order.count(epoch); end++) {
       const span = this.#order.piece(epoch, end);
-      if (cells > 0 && cells + span.end - span.first > windowCells) break;
+      if (!fill.takes(span)) break;
       await setImmediate();
       this.#signal.throwIfAborted();
-      const rows = this.#selector.takesAll ? rowRange(span.first, span.end) : await this.#selector.rows(span);
+      const rows = await this.#selector.rows(span);
       const stored = this.#source.storedCounts?.(rows);
       if (stored === undefined) return undefined;
       pieces.push({ rows, stored });
-      cells += rows.length;
-      for (const count of stored) counts += count;
+      fill.add(stored);
     }
     pieces.sort((a, b) => (a.rows[0] ?? 0) - (b.rows[0] ?? 0));
     return {
@@ -118,8 +113,9 @@ export class ShareReader {
     const wanted = held.map((place) => rows[place] ?? 0);
     const memory = new HeldMemory();
     const blocks: CellBlock[] = [];
+    const read = (slice: Int32Array) => readSlice(this.#source, slice, this.#signal);
     try {
-      for await (const block of readsAhead(slicesOf(wanted), (slice) => this.#readSlice(slice))) {
+      for await (const block of readsAhead(slicesOf(wanted), read)) {
         if (block.owned === true) memory.hold(block.columns, block.counts);
         blocks.push(block);
       }
@@ -129,15 +125,4 @@ export class ShareReader {
     }
     return { window: new CellWindow(start, end, blocks, [memory], held), own };
   }
-
-  async #readSlice(rows: Int32Array): Promise<CellBlock> {
-    await setImmediate();
-    this.#signal.throwIfAborted();
-    return this.#source.read(rows, this.#signal);
-  }
-}
-
-function* slicesOf(rows: Int32Array): Generator<Int32Array, void, undefined> {
-  for (let first = 0; first < rows.length; first += SLICE_CELLS)
-    yield rows.subarray(first, first + SLICE_CELLS);
 }

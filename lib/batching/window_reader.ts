@@ -1,7 +1,6 @@
-import { setImmediate } from "node:timers/promises";
 import type { CellSelector } from "../data/select/selection.js";
 import type { CellBlock } from "../data/sources/cells.js";
-import { joinRows, rowRange } from "../data/sources/parts.js";
+import { joinRows } from "../data/sources/parts.js";
 import type { CellSource } from "../data/sources/source.js";
 import { HeldMemory } from "../native/tokens.js";
 import type { CutWindow } from "./cut_window.js";
@@ -9,9 +8,7 @@ import type { ReadingOrder } from "./plan.js";
 import { PIECES_AT_ONCE } from "./read_ahead.js";
 import { type PlannedWindow, type ReaderOptions, ShareReader } from "./share_reader.js";
 import { CellWindow } from "./window.js";
-
-/** Cells read at a time: between two reads other work may run. */
-const SLICE_CELLS = 1024;
+import { readSlice, slicesOf, WindowFill } from "./window_pieces.js";
 
 /** A piece of an epoch that is being read. */
 interface Piece {
@@ -123,22 +120,18 @@ export class WindowReader {
   }
 
   async #readAll(epoch: number, start: number): Promise<CellWindow> {
-    const { windowCells, windowCounts } = this.#options;
     const blocks: CellBlock[] = [];
     const memory: HeldMemory[] = [];
-    let cells = 0;
-    let counts = 0;
+    const fill = new WindowFill(this.#options);
     let end = start;
     try {
-      for (; end < this.#order.count(epoch) && counts < windowCounts; end++) {
-        const span = this.#order.piece(epoch, end);
-        if (cells > 0 && cells + span.end - span.first > windowCells) break;
+      for (; end < this.#order.count(epoch); end++) {
+        if (!fill.takes(this.#order.piece(epoch, end))) break;
         const piece = this.#piece(epoch, end);
         memory.push(piece.memory);
         for (const block of await piece.blocks) {
           blocks.push(block);
-          cells += block.rows.length;
-          for (const stored of this.#storedCounts(block)) counts += stored;
+          fill.add(this.#storedCounts(block));
         }
       }
     } catch (error) {
@@ -186,13 +179,10 @@ export class WindowReader {
 
   /** Reads a piece, and takes charge of the memory of blocks that are `owned`. */
   async #readPiece(epoch: number, place: number, memory: HeldMemory): Promise<CellBlock[]> {
-    const span = this.#order.piece(epoch, place);
-    const rows = this.#selector.takesAll ? rowRange(span.first, span.end) : await this.#selector.rows(span);
+    const rows = await this.#selector.rows(this.#order.piece(epoch, place));
     const blocks: CellBlock[] = [];
-    for (let first = 0; first < rows.length; first += SLICE_CELLS) {
-      await setImmediate();
-      this.#signal.throwIfAborted();
-      const block = await this.#source.read(rows.subarray(first, first + SLICE_CELLS), this.#signal);
+    for (const slice of slicesOf(rows)) {
+      const block = await readSlice(this.#source, slice, this.#signal);
       if (block.owned === true) memory.hold(block.columns, block.counts);
       blocks.push(block);
     }

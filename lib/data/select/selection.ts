@@ -51,11 +51,6 @@ export class CellSelector {
     return new CellSelector(source, selection, split && (await heldOutTest(source, split.heldOut)));
   }
 
-  /** Whether every cell belongs to the selection. */
-  get takesAll(): boolean {
-    return this.#rows === undefined && this.#where === undefined && this.#heldOut === undefined;
-  }
-
   /** The rows of a span that belong to the selection, ascending. */
   async rows(span: RowSpan): Promise<Int32Array> {
     let rows = this.#rows === undefined ? rowRange(span.first, span.end) : rowsWithin(this.#rows, span);

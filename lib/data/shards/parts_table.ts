@@ -3,7 +3,7 @@ import { StoredFrame } from "../anndata/frame.js";
 import type { Hierarchy } from "../hierarchy.js";
 import type { StreamedFrame } from "../sources/cell_frame.js";
 import type { Column, FrameRows } from "../sources/frame.js";
-import { fitting, joinColumn, joinRows } from "../sources/join_frames.js";
+import { fitting, joinColumn, stackRows } from "../sources/join_frames.js";
 import { rowRange } from "../sources/parts.js";
 import { openPart, type Part } from "./part_record.js";
 
@@ -66,7 +66,7 @@ export class PartsTable implements StreamedFrame, Disposable {
       pieces.push(this.#fitted({ index: await frame.ids(rows), columns }));
       row = stop;
     }
-    return joinRows(pieces);
+    return stackRows(pieces);
   }
 
   /** Closes the part that is open. */

@@ -93,7 +93,7 @@ export function everyText(column: Exclude<Column, CategoricalColumn>): Categoric
 }
 
 /** Rows of a table one below the other; their columns are of the same kinds and types. */
-export function joinRows(pieces: readonly FrameRows[]): FrameRows {
+export function stackRows(pieces: readonly FrameRows[]): FrameRows {
   const [first] = pieces;
   if (first === undefined || pieces.length === 1) return first ?? { index: [], columns: new Map() };
   const columnsOf = (name: string) => pieces.flatMap(({ columns }) => columns.get(name) ?? []);
