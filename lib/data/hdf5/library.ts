@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { DdscError } from "../../base/errors.js";
 import { isDamagedLocalHeap, spoilDamagedHeaps } from "./heaps.js";
+import { makeInstance } from "./instance.js";
 import { Hdf5MemoryBound } from "./memory.js";
 import type { H5Module } from "./types.js";
 
@@ -69,12 +70,12 @@ function requireAddressSpace(): void {
  */
 export function loadHdf5(): Promise<Hdf5Library> {
   requireAddressSpace();
-  library ??= loadModule().then((module) => {
+  library ??= makeInstance().then(({ module, memory }) => {
     const { FS } = module as unknown as { FS: ModuleFileSystem };
     watchReads(FS);
     return {
       module,
-      memory: new Hdf5MemoryBound(module),
+      memory: new Hdf5MemoryBound(memory),
       opens: new GuardedOpens(FS),
       takeDiagnostics: captureDiagnostics(FS),
     };
@@ -115,38 +116,6 @@ export class GuardedOpens {
     this.#refused = undefined;
     return refused;
   }
-}
-
-/**
- * Imported at first use: the module is megabytes of code that many commands never need. It binds
- * `console.error` while loading and later complains there about memory and text it cannot decode, which are
- * errors of their own here; so it gets a `console.error` that goes quiet once it is loaded.
- */
-async function loadModule(): Promise<H5Module> {
-  const { error } = console;
-  let loaded = false;
-  console.error = (...parts: unknown[]) => {
-    if (!loaded) error.apply(console, parts);
-  };
-  try {
-    const { ready } = await ownInstance();
-    return await ready;
-  } finally {
-    loaded = true;
-    console.error = error;
-  }
-}
-
-/** An instance that nobody else in the process gets, so that what is done to it changes no other reader of HDF5. */
-async function ownInstance(): Promise<typeof import("h5wasm/node")> {
-  let url: string;
-  try {
-    url = `${import.meta.resolve("h5wasm/node")}?ddsc`;
-  } catch {
-    // A bundle may hold the library instead.
-    return import("h5wasm/node");
-  }
-  return import(url);
 }
 
 function watchReads(files: ModuleFileSystem): void {

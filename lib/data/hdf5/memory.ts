@@ -1,10 +1,4 @@
-import type { H5Module } from "./types.js";
-
-/** `WebAssembly.Memory`, of which Node's types know nothing. */
-interface Memory {
-  readonly buffer: ArrayBuffer;
-  grow(pages: number): number;
-}
+import type { WebAssemblyMemory } from "./instance.js";
 
 const PAGE_BYTES = 65_536;
 /** What the library may take for a file of no size: pieces of data, chunks, the metadata of open objects. */
@@ -20,8 +14,7 @@ const BYTES_A_FILE_BYTE = 16;
 export class Hdf5MemoryBound {
   #limit = BASE_BYTES;
 
-  constructor(module: H5Module) {
-    const memory = memoryOf(module);
+  constructor(memory: WebAssemblyMemory) {
     const grow = memory.grow.bind(memory);
     memory.grow = (pages) => {
       if (memory.buffer.byteLength + pages * PAGE_BYTES > this.#limit) {
@@ -35,26 +28,4 @@ export class Hdf5MemoryBound {
   admit(fileBytes: number): void {
     this.#limit = Math.max(this.#limit, BASE_BYTES + BYTES_A_FILE_BYTE * fileBytes);
   }
-}
-
-/**
- * The module's memory, which it keeps to itself: an allocation that cannot be met asks it to grow, which is caught here. All
- * memories' `grow` is another for as long as that takes, in which nothing else runs.
- */
-function memoryOf(module: H5Module): Memory {
-  const { prototype } = (globalThis as unknown as { WebAssembly: { Memory: { prototype: Memory } } })
-    .WebAssembly.Memory;
-  const { grow } = prototype;
-  let memory: Memory | undefined;
-  prototype.grow = function (this: Memory) {
-    memory = this;
-    throw new RangeError("not now");
-  };
-  try {
-    module._free(module._malloc(module.HEAPU8.length));
-  } finally {
-    prototype.grow = grow;
-  }
-  if (memory === undefined) throw new Error("the HDF5 library did not ask for memory");
-  return memory;
 }
