@@ -1,10 +1,11 @@
 // npx tsx bench/false_signal.ts: what denoising puts into data in which there is nothing. Wilcoxon's test at a false discovery rate of
 // 5% between two simulated types, half of whose genes do not differ; and correlations of genes whose counts were shuffled apart from
-// each other. Of counts, of a model of counts trained on these cells and of kNN smoothing (20 neighbours): log1p of values scaled to
-// equal sums of the cells.
+// each other. Of counts, of a model of counts trained on these cells, of kNN smoothing (20 neighbours), and of counts that are shrunk to
+// what is expected of a gene at the cell's depth, so that nothing is learnt of types: log1p of values scaled to equal sums of the cells.
 import { parseArgs } from "node:util";
 import { tokenizeRows } from "../lib/batching/index.js";
 import { tableLines } from "../lib/cli/shared/output.js";
+import { ratePosterior } from "../lib/counts/posterior.js";
 import { MemorySource } from "../lib/data/sources/memory.js";
 import { rowRange } from "../lib/data/sources/parts.js";
 import { NeighbourMeans } from "../lib/evaluation/counts/baselines/neighbours.js";
@@ -61,6 +62,7 @@ async function methodsOf(counts: Dense): Promise<Record<string, Dense>> {
   }
   return {
     counts,
+    "shrunk, nothing learnt": { ...counts, values: shrunk(counts, model) },
     "denoised by ddsc": { ...counts, values: denoised },
     "kNN smoothing": { ...counts, values: await smoothed(source, model) },
   };
@@ -85,6 +87,18 @@ function sourceOf({ cells, genes, values }: Dense): MemorySource {
     counts: Float32Array.from(expressed, (i) => values[i] ?? 0),
     metadata: {},
     notes: [],
+  });
+}
+
+/** Posterior mean of each count by the negative binomial of its gene at the cell's total. */
+function shrunk(counts: Dense, { base, vocabulary }: Denoiser): Float64Array {
+  if (base === undefined) throw new Error("the model was not trained");
+  const totals = totalsOf(counts);
+  const first = vocabulary.size - counts.genes;
+  return counts.values.map((count, i) => {
+    const gene = first + (i % counts.genes);
+    const mean = (totals[Math.floor(i / counts.genes)] ?? 0) * (base.share[gene] ?? 0);
+    return ratePosterior(mean, mean + mean ** 2 / (base.size[gene] ?? 1), count).mean;
   });
 }
 

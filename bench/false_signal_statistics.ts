@@ -17,8 +17,9 @@ export interface NullStudy {
 }
 
 /**
- * Two types of cells: half of the genes differ between them (log fold change normal, deviation 0.7), half do not. A third of the latter
- * vary together along a programme that has nothing to do with types. Depth is log-normal, counts negative binomial.
+ * Two types of cells: half of the genes differ between them (log fold change normal, deviation 0.7, its mean such that the types
+ * have equal totals: else genes that do not differ would, once values are scaled to equal sums), half do not. A third of the latter vary
+ * together along a programme that has nothing to do with types. Depth is log-normal, counts negative binomial.
  */
 export function nullStudy(cells: number, genes: number, seed: number): NullStudy {
   const stream = (name: number, cell: number) => new RandomStream(seed, Purpose.simulate, name, cell);
@@ -30,6 +31,12 @@ export function nullStudy(cells: number, genes: number, seed: number): NullStudy
     const base = Math.exp(-0.5 + draws.normal());
     return { base, fold: 0.7 * draws.normal(), loading: gene % 6 === 1 ? 0.8 * draws.normal() : 0 };
   });
+  const excess = (mean: number) =>
+    ofGene.reduce(
+      (sum, { base, fold }, gene) => sum + (differs[gene] ?? 0) * base * Math.sinh((fold - mean) / 2),
+      0,
+    );
+  const meanFold = rootOf(excess, -5, 5);
   for (let cell = 0; cell < cells; cell++) {
     const draws = stream(0, cell);
     const type = draws.uniform() < 0.5 ? 1 : 0;
@@ -37,7 +44,7 @@ export function nullStudy(cells: number, genes: number, seed: number): NullStudy
     const depth = Math.exp(0.4 * draws.normal());
     types[cell] = type;
     for (const [gene, { base, fold, loading }] of ofGene.entries()) {
-      const shift = (differs[gene] === 1 ? fold * (type - 0.5) : 0) + loading * programme;
+      const shift = (differs[gene] === 1 ? (fold - meanFold) * (type - 0.5) : 0) + loading * programme;
       // Gamma of shape 4 by four exponentials: variance of counts mean + mean^2 / 4.
       let gamma = 0;
       for (let i = 0; i < 4; i++) gamma -= Math.log(1 - draws.uniform()) / 4;
@@ -45,6 +52,16 @@ export function nullStudy(cells: number, genes: number, seed: number): NullStudy
     }
   }
   return { counts: { cells, genes, values }, types, differs };
+}
+
+/** Where a falling function is 0, by halving. */
+function rootOf(falling: (x: number) => number, low: number, high: number): number {
+  for (let i = 0; i < 60; i++) {
+    const middle = (low + high) / 2;
+    if (falling(middle) > 0) low = middle;
+    else high = middle;
+  }
+  return (low + high) / 2;
 }
 
 function poisson(mean: number, draws: RandomStream): number {
