@@ -20,6 +20,8 @@ const STANDS_STILL = 1e-14;
 const MOST_ROUNDS = 10_000;
 const SMALLEST_SIZE = 0.01;
 const LARGEST_SIZE = 100;
+/** Genes whose sums are added up over processes at a time: of a thousand of them some 100 MB. */
+const GENES_AT_ONCE = 4096;
 /** What every gene's count is thought to be more than it was. */
 const PSEUDO_COUNT = 0.5;
 /** Variance of depth is taken to be this at least. */
@@ -72,6 +74,35 @@ export class DepthStatistics {
       sums.total += total;
       sums.squaredTotal += total * total;
       sums.cells++;
+    }
+  }
+
+  /**
+   * Adds up what several processes counted of cells of their own, the panels the same: from then on each has the statistics of all
+   * cells. The same bits as of one process that counted them all, as long as sums are whole numbers below 2^53.
+   *
+   * @param sum of a list of as many numbers on each process, such as `Cluster.sum`
+   */
+  async addUp(sum: (values: readonly number[]) => Promise<readonly number[]>): Promise<void> {
+    for (const [panel, genes] of this.#panels.entries()) {
+      const own = this.#sums.get(panel);
+      const { cells = 0, total = 0, squaredTotal = 0 } = own ?? {};
+      const [allCells = 0, allTotal = 0, allSquared = 0] = await sum([cells, total, squaredTotal]);
+      // A panel that no process has met is none, here as there.
+      if (allCells === 0) continue;
+      const sums = this.#sumsOf(panel);
+      sums.cells = allCells;
+      sums.total = allTotal;
+      sums.squaredTotal = allSquared;
+      for (let first = 0; first < genes.length; first += GENES_AT_ONCE) {
+        const some = [...genes.subarray(first, first + GENES_AT_ONCE)].flatMap((gene) => [
+          3 * gene,
+          3 * gene + 1,
+          3 * gene + 2,
+        ]);
+        const added = await sum(some.map((at) => sums.ofGenes[at] ?? 0));
+        for (const [i, at] of some.entries()) sums.ofGenes[at] = added[i] ?? 0;
+      }
     }
   }
 

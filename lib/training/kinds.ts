@@ -1,5 +1,6 @@
 import { takeTurn } from "../base/turns.js";
 import { type RaggedBatch, streamCells } from "../batching/index.js";
+import { alone, type Cluster } from "../cluster/cluster.js";
 import { CellConditions } from "../conditions/cell_conditions.js";
 import { CellSummary } from "../counts/cell_summary.js";
 import { DepthSample } from "../counts/depth_sample.js";
@@ -12,6 +13,7 @@ import { SPECIAL_GENES } from "../tokenizer/ragged_batch.js";
 import { CountTask } from "./count_task.js";
 import type { TrainedModel, TrainerSettings } from "./options.js";
 import { RankTask } from "./rank_task.js";
+import { rowsOfShare } from "./ranks/share.js";
 import { type RunCells, selectionOf } from "./run_data.js";
 import type { TrainingTask } from "./task.js";
 import { tokensOfSome } from "./validation_cells.js";
@@ -27,27 +29,33 @@ export function kindOf({ config, tokenizer }: Pick<ModelDescription, "config" | 
 /** Options of `trainingTask`. */
 export interface TaskOptions extends Pick<TrainerSettings, "queries" | "maxLength" | "seed"> {
   readonly data: RunCells;
+  /** The processes that train together: each counts the base of its own part of the cells. */
+  readonly cluster: Cluster;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * How a model is trained on a source. A model of counts without a base gets that of the run's training cells, all of which are
- * read for it. Throws the errors of data and tokenizer, `CONDITION_*`.
+ * read for it, each by one process of a cluster. Throws the errors of data and tokenizer, `CONDITION_*`.
  */
 export async function trainingTask(
   model: Denoiser,
   source: CellSource,
   tokenizer: CellTokenizer,
-  { queries, maxLength, seed, data, signal }: TaskOptions,
+  { queries, maxLength, seed, data, cluster, signal }: TaskOptions,
 ): Promise<TrainingTask> {
   if (queries === null) return new RankTask(model);
   const conditions = await CellConditions.read(source, model.conditions);
   const { panels } = tokenizer.map(source);
   const selection = selectionOf(data, "train");
-  const cells = streamCells(source, tokenizer, { selection, ...(signal === undefined ? {} : { signal }) });
   if (model.base === undefined) {
     const some = () => tokensOfSome(source, tokenizer, { selection, cells: SUMMARY_CELLS, seed });
-    await learnBase(model, { cells: batchesOf(cells), some, panels, conditions, seed, signal });
+    const own = cluster.world === 1 ? {} : { rows: rowsOfShare(source, cluster) };
+    const cells = streamCells(source, tokenizer, {
+      selection: { ...selection, ...own },
+      ...(signal === undefined ? {} : { signal }),
+    });
+    await learnBase(model, { cells: batchesOf(cells), cluster, some, panels, conditions, seed, signal });
   }
   return new CountTask({ model, conditions, panels, maxLength, queries });
 }
@@ -66,19 +74,27 @@ export async function batchTask(
   const panels = [Int32Array.from(genes)];
   const conditions = CellConditions.none(model.conditions);
   if (model.base === undefined)
-    await learnBase(model, { cells: [batch], some: async () => batch, panels, conditions, seed: 0 });
+    await learnBase(model, {
+      cells: [batch],
+      cluster: alone,
+      some: async () => batch,
+      panels,
+      conditions,
+      seed: 0,
+    });
   return new CountTask({ model, conditions, panels, maxLength, queries });
 }
 
 /**
  * Counts the base of a model over its training cells, learns from some of them how cells are summed up, notes how deep these are, and
- * tells the model. A
- * summary that the model has from the weights it goes on from stays: they were learnt with its components.
+ * tells the model. A summary that the model has from the weights it goes on from stays: they were learnt with its components.
  */
 async function learnBase(
   model: Denoiser,
   options: {
+    /** Of this process alone. */
     readonly cells: Iterable<RaggedBatch> | AsyncIterable<RaggedBatch>;
+    readonly cluster: Cluster;
     readonly some: () => Promise<RaggedBatch>;
     readonly panels: readonly Int32Array[];
     readonly conditions: CellConditions;
@@ -86,12 +102,13 @@ async function learnBase(
     readonly signal?: AbortSignal | undefined;
   },
 ): Promise<void> {
-  const { cells, some, panels, conditions, seed, signal } = options;
+  const { cells, cluster, some, panels, conditions, seed, signal } = options;
   const statistics = new DepthStatistics(model.config.geneVocabSize, panels);
   for await (const batch of cells) {
     await takeTurn(signal);
     statistics.add(batch);
   }
+  if (cluster.world > 1) await statistics.addUp((values) => cluster.sum(values));
   const base = statistics.base();
   const width = model.config.counts?.state ?? 0;
   const sample = await some();

@@ -197,6 +197,7 @@ export class Trainer {
     const task = await trainingTask(this.model, source, tokenizer, {
       ...this.settings,
       data: beginning.data,
+      cluster: this.#cluster,
       signal,
     });
     const validator = await this.#validator(task, source, tokenizer, beginning.data);

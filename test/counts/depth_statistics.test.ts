@@ -4,6 +4,7 @@ import { RandomStream } from "../../lib/base/random.js";
 import { concatenateBatches, splitBatch } from "../../lib/batching/index.js";
 import { CountBase, DepthStatistics, thinCounts } from "../../lib/counts/index.js";
 import type { RaggedBatch } from "../../lib/tokenizer/ragged_batch.js";
+import { ranksInProcess } from "../cluster/in_process.js";
 import { largestDifference, readFixture } from "./reference.js";
 
 /** Cells of [gene id, count], zeros left out; cls first. */
@@ -108,6 +109,31 @@ describe("statistics of depth", () => {
     expect(base.size[33]).toBe(100);
     expect([...base.share.slice(0, 3)]).toEqual([0, 0, 0]);
     expect([...base.size.slice(0, 3)]).toEqual([1, 1, 1]);
+  });
+
+  it("of cells that several processes count are those of one, to the last bit", async () => {
+    const { genes, cells, panel } = fixtureBatch("counts");
+    // Panels of all genes, of the first half, and of which no cell is.
+    const half = panel.slice(0, panel.length / 2);
+    const panels = [panel, half, panel.slice(1)];
+    const numbers = cells.map((_, cell) => (cell % 3 === 0 ? 1 : 0));
+    const own = cells.map((cell, i) =>
+      numbers[i] === 1 ? cell.filter(([gene]) => half.includes(gene)) : cell,
+    );
+    const one = new DepthStatistics(genes + 3, panels);
+    one.add(batchOf(own, numbers));
+    const bases = await Promise.all(
+      ranksInProcess(3).map(async (cluster) => {
+        // The last of them has no cell.
+        const isOwn = (_: unknown, cell: number) => cluster.rank === (cell % 5 < 2 ? 0 : 1);
+        const statistics = new DepthStatistics(genes + 3, panels);
+        statistics.add(batchOf(own.filter(isOwn), numbers.filter(isOwn)));
+        await statistics.addUp((values) => cluster.sum(values));
+        expect(statistics.cells).toBe(cells.length);
+        return statistics.base();
+      }),
+    );
+    for (const base of bases) expect(base).toEqual(one.base());
   });
 
   it("say that there is nothing to count", () => {

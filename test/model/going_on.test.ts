@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { alone } from "../../lib/cluster/cluster.js";
 import { learnConditions } from "../../lib/conditions/learn.js";
 import { simulateCells } from "../../lib/data/sources/simulate.js";
 import type { CellSource } from "../../lib/data/sources/source.js";
@@ -49,7 +50,7 @@ async function startOf(model: Denoiser, source: CellSource): Promise<number> {
   const { settings } = new Trainer(model, TRAINING);
   const { tokenizer } = model;
   const data = { where: null, heldOut: null };
-  const task = await trainingTask(model, source, tokenizer, { ...settings, data });
+  const task = await trainingTask(model, source, tokenizer, { ...settings, data, cluster: alone });
   const { limit, seed } = settings;
   const validator = await Validator.create(model, task, source, tokenizer, {
     selection: {},

@@ -1,3 +1,4 @@
+import { alone } from "../../lib/cluster/cluster.js";
 import { CellConditions } from "../../lib/conditions/cell_conditions.js";
 import type { MemorySource } from "../../lib/data/sources/memory.js";
 import { Denoiser, type DenoiserOptions } from "../../lib/model/denoiser.js";
@@ -23,9 +24,9 @@ export const heldOut = { kind: "fraction", fraction: 0.2, seed: 11 } as const;
 const data = { where: null, heldOut };
 
 /** Gives a model the base and the summary of a source's training cells. */
-export async function learnBase(model: Denoiser, source: MemorySource): Promise<void> {
+export async function learnBase(model: Denoiser, source: MemorySource, cluster = alone): Promise<void> {
   const settings = trainerSettings({}, { maxLength: model.tokenizer.maxLength, ofCounts: true, hidden: 128 });
-  await trainingTask(model, source, model.tokenizer, { ...settings, data });
+  await trainingTask(model, source, model.tokenizer, { ...settings, data, cluster });
 }
 
 /** The training of a model with a base, as its trainer does it. */

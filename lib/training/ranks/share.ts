@@ -1,5 +1,7 @@
 import { cellsBetween, countValid } from "../../batching/collate.js";
 import { type CellRange, cellLengths, cutShare, type RaggedBatch, type Share } from "../../batching/index.js";
+import { rowRange } from "../../data/sources/parts.js";
+import type { CellSource } from "../../data/sources/source.js";
 
 /** Cells of a batch that a rank computes. */
 export interface SharedCells extends CellRange {
@@ -28,6 +30,16 @@ export function shareOf(batch: RaggedBatch, share: Share): SharedCells {
   if (share.world === 1) return { first: 0, last: count, batch };
   const { first, last } = cutShare(cellLengths(batch), share);
   return { first, last, batch: cellsBetween(batch, first, last) };
+}
+
+/** A rank's rows of a source that is read through once: neighbouring parts, about as many cells for each rank. */
+export function rowsOfShare({ partBounds }: Pick<CellSource, "partBounds">, share: Share): Int32Array {
+  const lengths = Float64Array.from(
+    { length: Math.max(0, partBounds.length - 1) },
+    (_, part) => (partBounds[part + 1] ?? 0) - (partBounds[part] ?? 0),
+  );
+  const { first, last } = cutShare(lengths, share);
+  return rowRange(partBounds[first] ?? 0, partBounds[last] ?? 0);
 }
 
 /** A rank's shares of batches that it has whole, and what the others have of them. */
