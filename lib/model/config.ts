@@ -66,7 +66,13 @@ export function modelConfig(options: {
     ...shape,
     ...countDefaults,
     ...options.changes,
-    counts: { state: STATE_WIDTH, conditions, summary: STATE_WIDTH + SUMMARY_EXTRAS, learntSizes: true },
+    counts: {
+      state: STATE_WIDTH,
+      conditions,
+      summary: STATE_WIDTH + SUMMARY_EXTRAS,
+      learntSizes: true,
+      sizesByState: true,
+    },
   });
 }
 
@@ -108,7 +114,10 @@ export function checkConfig(config: DenoiserConfig): DenoiserConfig {
   return checked;
 }
 
-function checkCounts({ state, conditions, summary, learntSizes }: CountShape): CountShape {
+function checkCounts(shape: CountShape): CountShape {
+  const { state, conditions, summary, learntSizes } = shape;
+  // Models that were saved before it was there have none.
+  const { sizesByState = false }: Partial<CountShape> = shape;
   return {
     state: checkNumber("counts.state", state, { min: 1, max: 1024, integer: true }),
     conditions: conditions.map((labels) =>
@@ -116,6 +125,7 @@ function checkCounts({ state, conditions, summary, learntSizes }: CountShape): C
     ),
     summary: checkNumber("counts.summary", summary, { min: 0, max: 4096, integer: true }),
     learntSizes: checkSwitch("counts.learntSizes", learntSizes),
+    sizesByState: checkSwitch("counts.sizesByState", sizesByState),
   };
 }
 

@@ -44,8 +44,14 @@ export interface ModelMatch {
 
 type Matched = Pick<ModelDescription, "config" | "tokenizer" | "conditions">;
 
+const SIZE_FACTOR = "size_factor.weight";
 /** Parameters that have a row a gene id. */
-const GENE_TABLES: ReadonlySet<string> = new Set(["cond_embed.embedding", "factor.weight", "log_size"]);
+const GENE_TABLES: ReadonlySet<string> = new Set([
+  "cond_embed.embedding",
+  "factor.weight",
+  "log_size",
+  SIZE_FACTOR,
+]);
 const CONDITION = /^conditions\.(\d+)\.(.+)$/;
 
 /**
@@ -60,6 +66,8 @@ export function matchModels(saved: Matched, own: Matched, from: string): ModelMa
   const conditions = matchConditions(saved.conditions, own.conditions);
   return {
     sourceOf: (name) => {
+      // A model without it says what one says whose factors are 0, as they start.
+      if (name === SIZE_FACTOR && saved.config.counts?.sizesByState !== true) return undefined;
       if (GENE_TABLES.has(name)) return { name, rows: genes.rows };
       const [, place, rest] = CONDITION.exec(name) ?? [];
       if (place === undefined) return { name };

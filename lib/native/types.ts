@@ -36,6 +36,8 @@ export interface CountShape {
   readonly summary: number;
   /** Whether the genes' sizes are learnt on from those that were counted. */
   readonly learntSizes: boolean;
+  /** Whether a cell's state moves them, too; needs `learntSizes`. */
+  readonly sizesByState: boolean;
 }
 
 /** One named parameter inside the flat buffers. */

@@ -90,7 +90,10 @@ export interface QuerySettings {
   readonly mostlyHidden: number;
   /** Share of the cells that are told their whole total, 0..1; the others estimate it from what is visible. Default 0.25. */
   readonly totalGiven: number;
-  /** Factor on the learning rate of the cell's state: the genes' factors and sizes, and what reads the summary; default 3. */
+  /**
+   * Factor on the learning rate of the cell's state: the genes' factors and sizes, and what reads the summary; default 3.
+   * How the state moves sizes is learnt at a tenth of that.
+   */
   readonly stateRate: number;
   /** Chance that a condition of a cell is left out, so that the model knows cells without it, too; 0..1, default 0.2. */
   readonly conditionDrop: number;

@@ -62,6 +62,7 @@ DenoiserConfig denoiserConfig(const Field& value) {
     c.state = counts["state"].integer();
     c.summary = counts["summary"].integer();
     c.learntSizes = counts["learntSizes"].boolean();
+    c.sizesByState = counts["sizesByState"].boolean();
     for (const std::int32_t labels : counts["conditions"].int32s()) c.conditions.push_back(labels);
   }
   return c;

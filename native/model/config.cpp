@@ -25,6 +25,8 @@ void check(const DenoiserConfig& c) {
   good(c.summary == 0 || (c.ofCounts() && c.summary >= c.state && c.summary <= 4096),
        "summary must be 0, or at least state and at most 4,096 in a model of counts");
   good(c.ofCounts() || !c.learntSizes, "a model of ranks has no sizes");
+  good(c.learntSizes || !c.sizesByState,
+       "sizes that the state moves are learnt: sizesByState needs learntSizes");
   good(!c.ofCounts() || !c.rotary, "a model of counts has no rotary embedding: its genes have no order");
   good(c.dropout >= 0 && c.dropout < 1, "dropout must be at least 0 and below 1");
 }

@@ -20,9 +20,10 @@ struct DenoiserConfig {
   std::int64_t state = 0;  // width of a cell's state; 0: a model of ranks, which has none
   // Of a model of counts.
   std::vector<std::int64_t> conditions;  // how many labels each has; 0: it is a number
-  std::int64_t summary = 0;  // numbers that sum up a cell's visible genes, the first `state` of which its
-                             // state begins with; 0: none
-  bool learntSizes = false;  // whether sizes of genes are learnt on from those counted
+  std::int64_t summary = 0;   // numbers that sum up a cell's visible genes, the first `state` of which its
+                              // state begins with; 0: none
+  bool learntSizes = false;   // whether sizes of genes are learnt on from those counted
+  bool sizesByState = false;  // whether a cell's state moves them, too
 
   bool ofCounts() const { return state > 0; }
   std::int64_t values() const { return vocabSize - 3; }

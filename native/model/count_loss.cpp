@@ -35,7 +35,7 @@ StagedLoss Model::stageCounts(Workspace& memory, const CountLossInput& input, bo
     staged.rowCell.insert(staged.rowCell.end(), static_cast<std::size_t>(end - first),
                           static_cast<std::int32_t>(cell));
   }
-  const QueryGenes asked(input.rows.queryGenes());
+  const QueryGenes asked(input.rows.queryGenes(), config().sizesByState);
   CountLoss& loss = staged.countLoss;
   staged.askedGenes = memory.upload(asked.genes);
   loss.base =
@@ -59,6 +59,7 @@ Model::LossResults Model::countLoss(const StagedLoss& staged, const DenoiserActi
   const bool learnsSizes = train && config().learntSizes;
   CountTable table = countTables_.table(staged.askedGenes, learnsSizes, workspace_);
   if (config().learntSizes) table.logSize = parameters_.vector(names.logSize, staged.source);
+  table.rowLogSize = activations.state.logSize;
   loss.base.middle = table.middle;
   loss.base.sizes = table.sizes;
   loss.base.table = table.table;
@@ -73,6 +74,7 @@ Model::LossResults Model::countLoss(const StagedLoss& staged, const DenoiserActi
   }
   if (learnsSizes) {
     loss.logSize = table.logSize;
+    loss.rowLogSize = table.rowLogSize;
     loss.dlogSize = workspace_.span<float>(queries);
   }
   backend_->run(table);
@@ -86,7 +88,7 @@ Model::LossResults Model::countLoss(const StagedLoss& staged, const DenoiserActi
                                             {dsizes.data, config().geneVocabSize, 1, 1, DType::f32},
                                             {}});
   }
-  return {loss.loss, {}, loss.logProbability, {}, {loss.dlogits, loss.dtilt}};
+  return {loss.loss, {}, loss.logProbability, {}, {loss.dlogits, loss.dtilt, loss.dlogSize}};
 }
 
 }  // namespace ddsc

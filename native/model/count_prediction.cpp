@@ -22,15 +22,18 @@ CountPrediction::CountPrediction(std::shared_ptr<Model> model, const CountRows& 
     : model_(std::move(model)),
       ragged_(HostRagged(rows.batch), rows.queryRows()),
       genes_(rows.queryGenes()),
-      asked_(genes_),
+      asked_(genes_, model_->config().sizesByState),
       depth_(rows.depth) {
-  const std::int64_t floats = queries() * (vocabSize() + 1) + rows.batch.cells() * model_->config().state;
+  const std::int64_t floats = queries() * width() + rows.batch.cells() * model_->config().state;
   if (floats > 0) memory_ = Buffer(model_->backend(), static_cast<std::size_t>(floats) * sizeof(float));
+  if (model_->config().sizesByState) return;
   const std::size_t doubles = asked_.genes.size() * static_cast<std::size_t>(model_->config().values() + 1);
   if (doubles > 0) tableMemory_ = Buffer(model_->backend(), doubles * sizeof(double));
 }
 
 std::int64_t CountPrediction::vocabSize() const { return model_->config().vocabSize; }
+
+std::int64_t CountPrediction::width() const { return vocabSize() + (model_->config().sizesByState ? 2 : 1); }
 
 Matrix CountPrediction::logitsView() const {
   return {memory_.as<float>(), queries(), vocabSize(), vocabSize(), DType::f32};
@@ -40,9 +43,14 @@ Span<float> CountPrediction::tiltView() const {
   return {memory_.as<float>() + queries() * vocabSize(), queries()};
 }
 
+Span<float> CountPrediction::logSizeView() const {
+  if (!model_->config().sizesByState) return {};
+  return {memory_.as<float>() + queries() * (vocabSize() + 1), queries()};
+}
+
 Matrix CountPrediction::stateView() const {
   const std::int64_t width = model_->config().state, cells = static_cast<std::int64_t>(depth_.size());
-  return {memory_.as<float>() + queries() * (vocabSize() + 1), cells, width, width, DType::f32};
+  return {memory_.as<float>() + queries() * this->width(), cells, width, width, DType::f32};
 }
 
 std::vector<float> CountPrediction::logits() const {
@@ -60,9 +68,18 @@ std::vector<float> CountPrediction::state() const {
 CountTable CountPrediction::table() const {
   const auto genes = static_cast<std::int64_t>(asked_.genes.size());
   CountTable table = model_->countTables_.shared();
+  if (model_->config().sizesByState) return table;
   double* memory = tableMemory_.as<double>();
   table.sizes = {memory, genes};
   table.table = {memory + genes, genes * model_->config().values()};
+  return table;
+}
+
+CountTable CountPrediction::movedTable() const {
+  Workspace& w = model_->workspace_;
+  CountTable table = model_->countTables_.table(w.upload(genes_), false, w);
+  table.rowLogSize = logSizeView();
+  model_->backend().run(table);
   return table;
 }
 
@@ -71,7 +88,8 @@ CountBase CountPrediction::base() const {
   DenoiserInput in;
   in.counts.queryGenes = w.upload(genes_);
   in.counts.queryCells = ragged_.upload(w);
-  return model_->countTables_.base(table(), in, w.upload(asked_.place), w.upload(depth_), tiltView());
+  const CountTable of = model_->config().sizesByState ? movedTable() : table();
+  return model_->countTables_.base(of, in, w.upload(asked_.place), w.upload(depth_), tiltView());
 }
 
 CountPrediction::Statistics CountPrediction::statistics(const std::vector<std::int32_t>& target,
@@ -116,9 +134,9 @@ void CountPrediction::guide(const CountPrediction& null, float gamma) {
   require(null.model_ == model_ && null.genes_ == genes_, "BATCH_INVALID",
           "guidance needs two predictions of one model for the same queries");
   if (queries() == 0) return;
-  // Logits and tilts stand one after the other.
+  // Logits, tilts and log sizes stand one after the other.
   const auto floats = [](const CountPrediction& prediction) {
-    const std::int64_t width = prediction.vocabSize() + 1;
+    const std::int64_t width = prediction.width();
     return Matrix{prediction.memory_.as<float>(), prediction.queries(), width, width, DType::f32};
   };
   model_->backend().run(Guide{floats(null), gamma, floats(*this)});
@@ -155,18 +173,25 @@ std::shared_ptr<CountPrediction> Model::predictCounts(const CountRows& rows, Wei
   DenoiserInput in = prepareCounts(rows, config(), parameters_.layout(), false, workspace_);
   in.cancelled = cancelled_;
   parameters_.prepare(source);
+  const bool moves = config().sizesByState;
   CountTable table = prediction->table();
-  table.genes = workspace_.upload(prediction->asked_.genes);
-  if (config().learntSizes) table.logSize = parameters_.vector(parameters_.layout().logSize, source);
+  if (!moves) {
+    table.genes = workspace_.upload(prediction->asked_.genes);
+    if (config().learntSizes) table.logSize = parameters_.vector(parameters_.layout().logSize, source);
+  }
   backend_->runAsOne([&] {
     const DenoiserActivations a = denoiser_.forward(parameters_, source, in, Keep::nothing, workspace_);
     backend_->run(Convert{a.state.z, prediction->stateView()});
     if (prediction->queries() == 0) return;
-    backend_->run(table);
+    if (!moves) backend_->run(table);
     backend_->run(Convert{a.logits, prediction->logitsView()});
     const std::int64_t queries = prediction->queries();
-    backend_->run(Convert{{a.state.tilt.data, 1, queries, queries, DType::f32},
-                          {prediction->tiltView().data, 1, queries, queries, DType::f32}});
+    const auto copied = [&](Span<const float> from, Span<float> to) {
+      backend_->run(
+          Convert{{from.data, 1, queries, queries, DType::f32}, {to.data, 1, queries, queries, DType::f32}});
+    };
+    copied(a.state.tilt, prediction->tiltView());
+    if (moves) copied(a.state.logSize, prediction->logSizeView());
   });
   return prediction;
 }

@@ -9,8 +9,8 @@ namespace ddsc {
 
 class Model;
 
-/// Logits and tilts of the queries of some cells, in the backend's memory, and what samplers and evaluation
-/// ask of them.
+/// Logits, tilts and moved sizes of the queries of some cells, in the backend's memory, and what samplers and
+/// evaluation ask of them.
 class CountPrediction {
  public:
   CountPrediction(std::shared_ptr<Model> model, const CountRows& rows);
@@ -34,8 +34,8 @@ class CountPrediction {
   /// `target`: [queries] values, or empty.
   Statistics statistics(const std::vector<std::int32_t>& target, bool logProbabilities) const;
 
-  /// Classifier-free guidance: logits and tilts become those of `null` + gamma (these - those of `null`).
-  /// `null` is of the same queries without conditions.
+  /// Classifier-free guidance: logits, tilts and moved log sizes become those of `null` + gamma (these -
+  /// those of `null`). `null` is of the same queries without conditions.
   void guide(const CountPrediction& null, float gamma);
 
   struct Draw {
@@ -48,9 +48,17 @@ class CountPrediction {
   friend class Model;
   Matrix logitsView() const;
   Span<float> tiltView() const;
+  /// Logarithms of sizes that the cells' states have moved, before the clamp; empty where they move none.
+  Span<float> logSizeView() const;
   Matrix stateView() const;
+  /// Floats of a query: logits, tilt and, where there is one, log size.
+  std::int64_t width() const;
   /// The table of the queries' genes, in memory of its own: the sizes are those of when the network ran.
+  /// Where states move sizes it is empty, and `movedTable` is asked.
   CountTable table() const;
+  /// The table of the queries where states move sizes: made in the model's workspace for each use, by the
+  /// sizes as guidance left them.
+  CountTable movedTable() const;
   /// The base of the queries; what else it reads is in the model's workspace.
   CountBase base() const;
 

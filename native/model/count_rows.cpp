@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <string>
 
 #include "core/errors.h"
@@ -253,7 +254,12 @@ void CountTables::set(const std::vector<double>& share, const std::vector<double
   low_ = {bounds, values + 1};
 }
 
-QueryGenes::QueryGenes(const std::vector<std::int32_t>& ofQueries) : genes(ofQueries) {
+QueryGenes::QueryGenes(const std::vector<std::int32_t>& ofQueries, bool each) : genes(ofQueries) {
+  if (each) {
+    place.resize(genes.size());
+    std::iota(place.begin(), place.end(), 0);
+    return;
+  }
   std::sort(genes.begin(), genes.end());
   genes.erase(std::unique(genes.begin(), genes.end()), genes.end());
   for (const std::int32_t gene : ofQueries)

@@ -33,11 +33,12 @@ void check(const CountRows& rows, const DenoiserConfig& config);
 DenoiserInput prepareCounts(const CountRows& rows, const DenoiserConfig& config,
                             const ParameterLayout& layout, bool train, Workspace& workspace);
 
-/// The distinct genes of queries, ascending, and the place of each query's gene among them.
+/// What a table of queries has a row for, and the place of each query's row: the distinct genes of the
+/// queries, ascending, or where sizes differ between cells (`each`) every query's gene.
 struct QueryGenes {
   std::vector<std::int32_t> genes, place;
 
-  explicit QueryGenes(const std::vector<std::int32_t>& ofQueries);
+  QueryGenes(const std::vector<std::int32_t>& ofQueries, bool each);
 };
 
 /// The part of the base that is the same for all cells, in the backend's memory.

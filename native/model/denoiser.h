@@ -68,13 +68,14 @@ struct BlockActivations {
 };
 
 /// What a cell's state takes: z = cell_state(layer norm of the cls row) + dropout(u + mlp(summary)), u the
-/// summary's first numbers; and each query's tilt factor[gene] . z.
+/// summary's first numbers; each query's tilt factor[gene] . z; and, where the state moves sizes, its log
+/// size over the counted one, log_size[gene] + size_factor[gene] . z.
 struct StateActivations {
   Matrix cls, normed, z;                  // [cells, D], [cells, D], [cells, state], float
   Matrix ofCls;                           // [cells, state]: z without the summary's part
   Matrix preactivation, hidden, summary;  // [cells, D], [cells, D], [cells, state] of the summary's part
   Span<float> mean, rstd;
-  Span<float> tilt;  // [queries]
+  Span<float> tilt, logSize;  // [queries]
 };
 
 /// Everything a backward pass needs of the forward pass.
@@ -94,10 +95,10 @@ struct DenoiserActivations {
 };
 
 /// The gradients that a loss gives: of the logits in the compute type and, in a model of counts, of the
-/// tilts.
+/// tilts and, where the state moves them, of the logarithms of sizes.
 struct LossGradients {
   Matrix dlogits;
-  Span<const float> dtilt;
+  Span<const float> dtilt = {}, dlogSize = {};
 };
 
 /// The network: rank + gene embedding, DiT blocks with adaLN modulation and rotary attention, head (Peebles &
@@ -139,7 +140,7 @@ class Denoiser {
              DenoiserActivations& a, Workspace& workspace);
   /// Adds to the gradient [selected, D] of what leaves the last block.
   void stateBackward(const ParameterStore& parameters, const DenoiserInput& input,
-                     const DenoiserActivations& a, Span<const float> dtilt, const Matrix& dlast,
+                     const DenoiserActivations& a, const LossGradients& loss, const Matrix& dlast,
                      Workspace& workspace);
   bool isLast(std::size_t block) const { return block + 1 == static_cast<std::size_t>(config_.blocks); }
   /// The rows of a block that ask: all, but in the last block of a model of counts those selected.

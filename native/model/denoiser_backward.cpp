@@ -49,7 +49,7 @@ void Denoiser::backward(const ParameterStore& p, const DenoiserInput& input, con
   if (config_.ofCounts()) {
     dx = w.matrix(selected, d, DType::f32);
     backend_->run(ScatterRows{dhead, input.counts.queries, dx});
-    stateBackward(p, input, a, loss.dtilt, dx, w);
+    stateBackward(p, input, a, loss, dx, w);
   }
 
   for (std::size_t i = a.blocks.size(); i-- > 0;) {

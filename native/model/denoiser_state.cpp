@@ -1,6 +1,6 @@
 // A cell's state, in float32: what the cls row says after the last block, and what sums up the visible genes,
 // zeros included, which have no row: z = cell_state(layer norm(cls)) + dropout(u + mlp(summary)). It tilts
-// the base of each gene by exp(factor[gene] . z).
+// the base of each gene by exp(factor[gene] . z), and may move its size by exp(size_factor[gene] . z).
 #include <algorithm>
 
 #include "model/denoiser.h"
@@ -59,10 +59,14 @@ void Denoiser::state(const ParameterStore& p, WeightSource source, const Denoise
                      summaryDropout(input, config_), s.z});
   }
   backend_->run(Tilt{p.master(names.factor, source), s.z, counts.queryGenes, counts.queryCells.cell, s.tilt});
+  if (!config_.sizesByState) return;
+  s.logSize = w.span<float>(counts.queries.size);
+  backend_->run(Tilt{p.master(names.sizeFactor, source), s.z, counts.queryGenes, counts.queryCells.cell,
+                     s.logSize, p.vector(names.logSize, source)});
 }
 
 void Denoiser::stateBackward(const ParameterStore& p, const DenoiserInput& input,
-                             const DenoiserActivations& a, Span<const float> dtilt, const Matrix& dlast,
+                             const DenoiserActivations& a, const LossGradients& loss, const Matrix& dlast,
                              Workspace& w) {
   const ParameterLayout& names = p.layout();
   const CountInput& counts = input.counts;
@@ -70,8 +74,16 @@ void Denoiser::stateBackward(const ParameterStore& p, const DenoiserInput& input
   const std::int64_t cells = input.cells.cells(), d = config_.hidden;
   const Matrix dz = w.matrix(cells, config_.state, DType::f32);
   const Matrix dnormed = w.matrix(cells, d, DType::f32), dcls = w.matrix(cells, d, DType::f32);
-  backend_->run(TiltGradient{dtilt, p.master(names.factor, WeightSource::weights), s.z, counts.queryGenes,
-                             counts.queryCells, counts.byQueryGene, p.gradient(names.factor), dz});
+  const auto tilts = [&](Span<const float> gradient, const Parameter& factor, const Matrix& dstate) {
+    backend_->run(TiltGradient{gradient, p.master(factor, WeightSource::weights), s.z, counts.queryGenes,
+                               counts.queryCells, counts.byQueryGene, p.gradient(factor), dstate});
+  };
+  tilts(loss.dtilt, names.factor, dz);
+  if (config_.sizesByState) {
+    const Matrix ofSizes = w.matrix(cells, config_.state, DType::f32);
+    tilts(loss.dlogSize, names.sizeFactor, ofSizes);
+    backend_->run(AddRows{ofSizes, counts.clsCells.cell, dz});
+  }
   const LinearBackward linear{*backend_, p, true};
   // The norm has neither gain nor modulation and the summary no gate: their gradients are not wanted.
   const Matrix unused = w.matrix(2 * cells + 1, std::max(d, config_.state), DType::f32);

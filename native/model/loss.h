@@ -79,7 +79,7 @@ struct StagedLoss {
   DenoiserInput denoiser;
   DiffusionLoss loss;  // what it reads, of ranks or of counts; logits and results come later
   CountLoss countLoss;
-  Span<const std::int32_t> askedGenes;  // of counts: distinct
+  Span<const std::int32_t> askedGenes;  // of counts: see QueryGenes
   Grouping byToken, byGene;             // for training
   InputSlot* slot = nullptr;            // where Model::stage put it; none: in the call's own memory
   std::shared_ptr<void> hold;           // of the slot

@@ -124,8 +124,11 @@ MemoryPlan planMemory(const DenoiserConfig& config, DType compute, const Workloa
     if (training) {
       train(*model, workload, input);
     } else {
-      for (int call = 0; call < 2; ++call)
-        results = model->predictCounts(input.rows, WeightSource::weights)->bytes();
+      for (int call = 0; call < 2; ++call) {
+        const auto prediction = model->predictCounts(input.rows, WeightSource::weights);
+        prediction->draw(0, 0);
+        results = prediction->bytes();
+      }
     }
   } else {
     LossInput input = batchOf(workload.batch, config);

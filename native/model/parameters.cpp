@@ -10,6 +10,9 @@ namespace ddsc {
 
 namespace {
 constexpr std::int64_t kAlignment = 16;  // floats: one 64-byte line
+/// Rate of what moves sizes over the rest of the state's: at the state's own it learns cells by heart where
+/// there are few.
+constexpr double kSizesRate = 0.1;
 }  // namespace
 
 class Placer {
@@ -137,6 +140,9 @@ void ParameterLayout::placeCounts(const DenoiserConfig& c, Placer& placer) {
   }
   placer.align();
   stateEnd = placer.end();
+  if (c.sizesByState) sizeFactor = placer.matrix("size_factor.weight", c.geneVocabSize, c.state, Start::zero);
+  placer.align();
+  sizesEnd = placer.end();
   for (std::size_t i = 0; i < c.conditions.size(); ++i)
     if (c.conditions[i] == 0) numbers.push_back(numberMap(placer, "conditions." + std::to_string(i), cond));
 
@@ -177,6 +183,8 @@ std::vector<const Parameter*> ParameterLayout::all() const {
   if (!summaryIn.name.empty())
     list.insert(list.end(), {&summaryIn, &summaryInBias, &summaryOut, &summaryOutBias});
   for (const Parameter& table : labelTables) list.push_back(&table);
+  // Last, so that a model without it starts with the same weights.
+  if (!sizeFactor.name.empty()) list.push_back(&sizeFactor);
   return list;
 }
 
@@ -269,7 +277,8 @@ ParameterStore::PendingUpdate ParameterStore::start(const UpdateOptions& o) {
   };
   update(0, layout_.stateBegin, o.learningRate);
   update(layout_.stateBegin, layout_.stateEnd, o.learningRate * o.stateRate);
-  update(layout_.stateEnd, layout_.size, o.learningRate);
+  update(layout_.stateEnd, layout_.sizesEnd, o.learningRate * o.stateRate * kSizesRate);
+  update(layout_.sizesEnd, layout_.size, o.learningRate);
   emaCopyStale_ = true;
   ++version_;
 

@@ -68,8 +68,10 @@ struct ParameterLayout {
   Parameter factor, cellState, cellStateBias;
   Parameter summaryIn, summaryInBias, summaryOut, summaryOutBias;  // where there is a summary
   Parameter logSize;                                               // where sizes are learnt
-  // The floats of the state: factors, sizes, summary. They learn at a rate of their own.
-  std::int64_t stateBegin = 0, stateEnd = 0;
+  Parameter sizeFactor;                                            // where the state moves them
+  // The floats of the state: factors, genes' sizes, summary; behind them what moves sizes. They learn at
+  // rates of their own.
+  std::int64_t stateBegin = 0, stateEnd = 0, sizesEnd = 0;
 
   /// Every named parameter once, in the order of the published state dict.
   std::vector<const Parameter*> all() const;

@@ -165,7 +165,7 @@ Cost cost(const CountTable& op) {
   const double each = op.slope ? 62 : 52, genes = static_cast<double>(op.genes.size);
   return {each * genes * static_cast<double>(op.middle.size),
           bytesOf(op.middle, op.fixed, op.genes, op.sizes, op.table, op.slope) +
-              genes * (sizeof(double) + (op.logSize ? sizeof(float) : 0))};
+              genes * (sizeof(double) + (op.logSize || op.rowLogSize ? sizeof(float) : 0))};
 }
 
 // Base and sum 4, maximum 1, exponential of the distance 2, sum 1.
@@ -174,7 +174,7 @@ constexpr double kCountSoftmax = 8;
 Cost cost(const CountLoss& op) {
   // Of the gradient 1, of the expectation 3, of the sizes' 6.
   const double each = kCountSoftmax + (op.dlogits ? 1 : 0) + (op.dtilt ? 3 : 0) + (op.dlogSize ? 6 : 0);
-  const double ofSizes = op.dlogSize ? bytesOf(op.dlogSize) + bytesOf(op.base.gene) : 0;  // a logSize a row
+  const double ofSizes = op.dlogSize ? 2 * bytesOf(op.dlogSize) : 0;  // a logSize a row
   return {perValue(op.base, each), baseBytes(op.base, static_cast<bool>(op.dlogSize)) + ofSizes +
                                        bytesOf(op.logits, op.target, op.weight, op.loss, op.logProbability) +
                                        bytesOf(op.dlogits, op.dtilt)};
@@ -197,8 +197,8 @@ Cost cost(const DrawCounts& op) {
 
 Cost cost(const Tilt& op) {
   const double rows = static_cast<double>(op.gene.size), width = static_cast<double>(op.factor.cols);
-  return {2 * rows * width,
-          tableBytes(op.factor, rows) + tableBytes(op.state, rows) + bytesOf(op.gene, op.cell, op.tilt)};
+  return {2 * rows * width, tableBytes(op.factor, rows) + tableBytes(op.state, rows) +
+                                bytesOf(op.gene, op.cell, op.tilt) + (op.start ? rows * sizeof(float) : 0)};
 }
 
 Cost cost(const Guide& op) { return {3 * elements(op.y), 3 * bytesOf(op.y)}; }

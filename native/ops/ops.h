@@ -300,17 +300,19 @@ struct DrawTokens {
 /// Largest logarithm of a learnt size over a counted one, both ways.
 inline constexpr float kMostLogSize = 5;
 
-/// Of the genes asked about in a pass, the parts of their negative binomials that no mean changes: with the
-/// size r = size[gene] * exp(clamp(logSize[gene], -5, 5)) and psi the derivative of lgamma,
+/// Of the genes asked about in a pass, or of each query where its cell moves the size, the parts of their
+/// negative binomials that no mean changes: with the size r = size[gene] * exp(clamp(logSize[gene], -5, 5))
+/// and psi the derivative of lgamma,
 ///   table[i, k] = lgamma(middle[k] + r) - lgamma(r) - lgamma(middle[k] + 1) + logWidth[k],
 ///   slope[i, k] = d table[i, k] / d log r = r (psi(middle[k] + r) - psi(r)).
 /// In float64, for r from 1e-300 to 1e30; the error is some 1e-15 of lgamma(middle + r) and of fixed.
 struct CountTable {
-  Span<const double> middle, fixed;  // [values] ascending; logWidth[k] - lgamma(middle[k] + 1)
-  Span<const double> size;           // [genes], as counted
-  Span<const float> logSize;         // [genes] before the clamp, or empty: sizes as counted
-  Span<const std::int32_t> genes;    // [n]
-  Span<double> sizes, table, slope;  // [n] r; [n, values]; [n, values] or empty
+  Span<const double> middle, fixed;   // [values] ascending; logWidth[k] - lgamma(middle[k] + 1)
+  Span<const double> size;            // [genes], as counted
+  Span<const float> logSize;          // [genes] before the clamp, or empty: sizes as counted
+  Span<const std::int32_t> genes;     // [n]
+  Span<double> sizes, table, slope;   // [n] r; [n, values]; [n, values] or empty
+  Span<const float> rowLogSize = {};  // [n] in place of logSize, or empty
   bool operator==(const CountTable&) const = default;
 };
 
@@ -324,7 +326,7 @@ struct CountBase {
   Span<const double> share;                    // [genes]
   Span<const double> depth;                    // [cells]
   Span<const double> sizes, table, slope;      // [n]; [n, values]; [n, values] or empty: for dlogSize alone
-  Span<const std::int32_t> gene, cell, place;  // [rows], cells ascending; the gene's place among the n
+  Span<const std::int32_t> gene, cell, place;  // [rows], cells ascending; the row's place among the n
   Span<const float> tilt;                      // [rows], before the clamp
   bool operator==(const CountBase&) const = default;
 };
@@ -339,7 +341,7 @@ inline constexpr float kMostTilt = 6;
 ///   dtilt = gradientScale * weight * -r / (r + m) * (middle[target] - E_p[middle]), 0 where the tilt or the
 ///   mean is clamped,
 ///   dlogSize = gradientScale * weight * -(D[target] - E_p[D]), D[k] = slope[place, k] - r middle[k] / (r +
-///   m) (what is the same for all k cancels), 0 where the gene's logSize is clamped.
+///   m) (what is the same for all k cancels), 0 where the logSize is clamped.
 /// Neither p nor the base is stored. Log-probabilities keep their relative accuracy near 0: what is not the
 /// largest term is summed by itself (log1p).
 struct CountLoss {
@@ -349,11 +351,12 @@ struct CountLoss {
   Span<const std::int32_t> target;  // [rows] value, 0 .. values - 1
   Span<const float> weight;         // [rows]
   float gradientScale = 1;
-  Span<float> loss, logProbability;  // [rows]
-  Matrix dlogits;                    // [rows, V] T, or empty
-  Span<float> dtilt;                 // [rows], with dlogits
-  Span<const float> logSize;         // [genes] as CountTable read it; with dlogSize
-  Span<float> dlogSize;              // [rows], with dlogits and base.slope, or empty
+  Span<float> loss, logProbability;   // [rows]
+  Matrix dlogits;                     // [rows, V] T, or empty
+  Span<float> dtilt;                  // [rows], with dlogits
+  Span<const float> logSize;          // [genes] as CountTable read it; with dlogSize
+  Span<float> dlogSize;               // [rows], with dlogits and base.slope, or empty
+  Span<const float> rowLogSize = {};  // [rows] in place of logSize, as CountTable read it, or empty
   bool operator==(const CountLoss&) const = default;
 };
 
@@ -385,12 +388,13 @@ struct DrawCounts {
   bool operator==(const DrawCounts&) const = default;
 };
 
-/// tilt[i] = factor[gene[i]] . state[cell[i]].
+/// tilt[i] = start[gene[i]] + factor[gene[i]] . state[cell[i]].
 struct Tilt {
   ConstMatrix factor;                   // [genes, width] float
   ConstMatrix state;                    // [cells, width] float
   Span<const std::int32_t> gene, cell;  // [rows]
   Span<float> tilt;                     // [rows]
+  Span<const float> start = {};         // [genes], or empty: 0
   bool operator==(const Tilt&) const = default;
 };
 

@@ -47,7 +47,7 @@ function configOf(fixture: Fixture): DenoiserConfig {
     dropout: number("dropout"),
     timeConditioning: true,
     rotary: false,
-    counts: { state: number("state"), conditions: [], summary: 0, learntSizes: false },
+    counts: { state: number("state"), conditions: [], summary: 0, learntSizes: false, sizesByState: false },
   };
 }
 

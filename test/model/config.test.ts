@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { checkConfig, modelConfig, presets } from "../../lib/model/config.js";
+import type { CountShape } from "../../lib/native/types.js";
 
 const nano = modelConfig({ preset: "nano", values: 51, geneVocabSize: 100 });
 
@@ -37,6 +38,19 @@ describe("model shapes", () => {
     [{ rotary: "yes" as unknown as boolean }, /ARGUMENT_TYPE.*rotary/],
   ])("refuses %o", (change, message) => {
     expect(() => checkConfig({ ...nano, ...change })).toThrow(message);
+  });
+
+  it("lets a cell's state move sizes in new models of counts, and not in those saved before it could", () => {
+    const config = modelConfig({ preset: "nano", values: 177, geneVocabSize: 10, conditions: [] });
+    const counts = config.counts as CountShape;
+    expect(counts).toMatchObject({ learntSizes: true, sizesByState: true });
+    const { sizesByState: _, ...before } = counts;
+    expect(checkConfig({ ...config, counts: before as CountShape }).counts).toMatchObject({
+      learntSizes: true,
+      sizesByState: false,
+    });
+    const spoilt = { ...counts, sizesByState: 1 as unknown as boolean };
+    expect(() => checkConfig({ ...config, counts: spoilt })).toThrow(/ARGUMENT_TYPE.*counts.sizesByState/);
   });
 
   it("refuses a preset it does not have, naming those it has", () => {

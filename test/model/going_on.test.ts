@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -109,7 +109,7 @@ describe("a model that goes on from one of other genes and conditions", () => {
   it("has every known gene's rows bit for bit, whatever their order and names, and starts the others fresh", async () => {
     using model = await Denoiser.create({ ...options, weights: folder });
     using fresh = await Denoiser.create(options);
-    for (const name of ["cond_embed.embedding", "factor.weight", "log_size"]) {
+    for (const name of ["cond_embed.embedding", "factor.weight", "log_size", "size_factor.weight"]) {
       for (const kind of ["weights", "ema"] as const) {
         const [own, theirs, new_] = await Promise.all([
           model.readParameter(name, kind),
@@ -159,11 +159,28 @@ describe("a model that goes on from one of other genes and conditions", () => {
   it("has all other parameters as they are", async () => {
     using model = await Denoiser.create({ ...options, weights: folder });
     const others = old.parameters.filter(
-      ({ name }) => !/^(conditions|cond_embed|factor|log_size)/.test(name),
+      ({ name }) => !/^(conditions|cond_embed|factor|log_size|size_factor)/.test(name),
     );
     expect(others.length).toBeGreaterThan(20);
     for (const { name } of others)
       expect(await model.readParameter(name), name).toEqual(await old.readParameter(name));
+  });
+
+  it("starts factors of sizes at 0 where the saved model's state moves none", async () => {
+    const older = join(root, "older");
+    await cp(folder, older, { recursive: true });
+    const file = join(older, "config.json");
+    const config = JSON.parse(await readFile(file, "utf8")) as {
+      model: { counts: { sizesByState?: boolean } };
+    };
+    expect(config.model.counts.sizesByState).toBe(true);
+    delete config.model.counts.sizesByState;
+    await writeFile(file, JSON.stringify(config));
+    using model = await Denoiser.create(options);
+    await model.loadWeights(older);
+    expect((await model.readParameter("size_factor.weight")).every((value) => value === 0)).toBe(true);
+    await model.loadWeights(folder);
+    expect((await model.readParameter("size_factor.weight")).some((value) => value !== 0)).toBe(true);
   });
 
   it("sums up cells as before, by gene, and keeps that when it is saved before it is trained", async () => {

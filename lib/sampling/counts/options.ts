@@ -23,7 +23,7 @@ export type CountSamplerConfig =
 /** The kinds of `CountSamplerConfig`. */
 export const COUNT_SAMPLER_KINDS = ["first-hitting", "parallel", "ancestral", "remasking"] as const;
 
-/** Classifier-free guidance: network logits and tilts are those without conditions + gamma times what conditions add. */
+/** Classifier-free guidance: network logits, tilts and log sizes are those without conditions + gamma times what conditions add. */
 export interface GuidanceConfig {
   /** 1: the model as it is; 0: without conditions; above 1: more typical of them. 0..100 */
   readonly gamma: number;
@@ -38,7 +38,7 @@ export interface CountSamplingOptions {
   /** Default 1. A number is a gamma without a ramp. */
   readonly guidance?: number | GuidanceConfig;
   /**
-   * Network logits and tilts are those of a cell of which nothing is visible + so much of what the visible genes add, drawn ones
+   * Network logits, tilts and log sizes are those of a cell of which nothing is visible + so much of what the visible genes add, drawn ones
    * too: 1, the default, is the model as it is; above 1, cells differ more from each other. 0..10
    */
   readonly evidenceGuidance?: number;

@@ -64,7 +64,7 @@ void lossOfRow(const CountLoss& op, std::int64_t row, const CountRow& memory) {
     op.dtilt[row] = static_cast<float>(scale * base.perTilt * (moment / sums.total()));
   }
   if (op.dlogSize) {
-    const bool moves = movesSize(op.logSize[op.base.gene[row]]);
+    const bool moves = movesSize(op.rowLogSize ? op.rowLogSize[row] : op.logSize[op.base.gene[row]]);
     op.dlogSize[row] =
         moves ? static_cast<float>(scale * sizeMoment(op.base, row, target, base.perSize, sums, memory)) : 0;
   }

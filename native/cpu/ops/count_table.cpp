@@ -56,22 +56,23 @@ void fillRow(const TableRow& memory, double size) {
 void run(Context& context, const CountTable& op) {
   const std::int64_t values = op.middle.size;
   const auto bytes = static_cast<std::size_t>(values) * sizeof(double);
-  parallelChunks(context, op.genes.size, kGenesPerTask,
-                 [&](std::int64_t first, std::int64_t last, int worker) {
-                   const TableRow memory(context.scratch.worker(worker, TableRow::bytes(values)), op);
-                   for (std::int64_t i = first; i < last; ++i) {
-                     const std::int64_t gene = op.genes[i];
-                     const double size = learntSize(op.size[gene], op.logSize ? op.logSize[gene] : 0);
-                     op.sizes[i] = size;
-                     if (op.slope) {
-                       fillRow<true>(memory, size);
-                       __builtin_memcpy(op.slope.data + i * values, memory.slope, bytes);
-                     } else {
-                       fillRow<false>(memory, size);
-                     }
-                     __builtin_memcpy(op.table.data + i * values, memory.table, bytes);
-                   }
-                 });
+  parallelChunks(
+      context, op.genes.size, kGenesPerTask, [&](std::int64_t first, std::int64_t last, int worker) {
+        const TableRow memory(context.scratch.worker(worker, TableRow::bytes(values)), op);
+        for (std::int64_t i = first; i < last; ++i) {
+          const std::int64_t gene = op.genes[i];
+          const float logSize = op.rowLogSize ? op.rowLogSize[i] : op.logSize ? op.logSize[gene] : 0;
+          const double size = learntSize(op.size[gene], logSize);
+          op.sizes[i] = size;
+          if (op.slope) {
+            fillRow<true>(memory, size);
+            __builtin_memcpy(op.slope.data + i * values, memory.slope, bytes);
+          } else {
+            fillRow<false>(memory, size);
+          }
+          __builtin_memcpy(op.table.data + i * values, memory.table, bytes);
+        }
+      });
 }
 
 }  // namespace ddsc::cpu::DDSC_ISA

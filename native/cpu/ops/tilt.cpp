@@ -49,7 +49,7 @@ void run(Context& context, const Tilt& op) {
       eachVector(op.factor.cols, [&](std::int64_t i, auto lanes) {
         product = fma(load(factor + i, lanes), load(state + i, lanes), product);
       });
-      op.tilt[row] = sum(product);
+      op.tilt[row] = op.start ? op.start[op.gene[row]] + sum(product) : sum(product);
     }
   });
 }

@@ -10,7 +10,7 @@ namespace {
 struct LossInput {
   CountInput counts;
   Global<const std::int32_t> targets;
-  Global<const float> weight, logSize;
+  Global<const float> weight, logSize, rowLogSize;
   double gradientScale;
 };
 
@@ -63,7 +63,8 @@ countLossOfRows(LossInput in, LossOutput out, Rows<T> dlogits) {
     const double moment = sumOverValues(row, sums, [&](std::int64_t value) {
       return (slope[value] - ofTarget) - (row.middle[value] - middle) * per;
     });
-    const bool moves = movesSize(in.logSize[in.counts.gene[index]]);
+    const bool moves =
+        movesSize(in.rowLogSize.data != nullptr ? in.rowLogSize[index] : in.logSize[in.counts.gene[index]]);
     if (laneIndex() == 0)
       out.dlogSize[index] = moves ? static_cast<float>(scale * (moment / sums.total())) : 0.0f;
   }
@@ -74,8 +75,12 @@ countLossOfRows(LossInput in, LossOutput out, Rows<T> dlogits) {
 }  // namespace
 
 void run(Context& context, const CountLoss& op) {
-  const LossInput input{countInput(op.logits, op.firstValue, op.base), globalOf(op.target),
-                        globalOf(op.weight), globalOf(op.logSize), static_cast<double>(op.gradientScale)};
+  const LossInput input{countInput(op.logits, op.firstValue, op.base),
+                        globalOf(op.target),
+                        globalOf(op.weight),
+                        globalOf(op.logSize),
+                        globalOf(op.rowLogSize),
+                        static_cast<double>(op.gradientScale)};
   const LossOutput output{globalOf(op.loss), globalOf(op.logProbability), globalOf(op.dtilt),
                           globalOf(op.dlogSize)};
   withElementType(op.dlogits.type, [&](auto element) {

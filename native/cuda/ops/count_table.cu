@@ -10,7 +10,7 @@ namespace {
 
 struct TableInput {
   Global<const double> middle, fixed, size;
-  Global<const float> logSize;
+  Global<const float> logSize, rowLogSize;
   Global<const std::int32_t> genes;
 };
 
@@ -22,7 +22,10 @@ DDSC_KERNEL(kRowThreads) countTableOfGenes(TableInput in, TableOutput out) {
   const std::int64_t index = rowOfWarp();
   if (index >= in.genes.size) return;
   const std::int64_t gene = in.genes[index], values = in.middle.size;
-  const double size = learntSize(in.size[gene], in.logSize.data != nullptr ? in.logSize[gene] : 0.0f);
+  const float logSize = in.rowLogSize.data != nullptr ? in.rowLogSize[index]
+                        : in.logSize.data != nullptr  ? in.logSize[gene]
+                                                      : 0.0f;
+  const double size = learntSize(in.size[gene], logSize);
   if (laneIndex() == 0) out.sizes[index] = size;
   const SizeRow<double> row(size);
   for (std::int64_t value = laneIndex(); value < values; value += kWarpSize) {
@@ -38,7 +41,7 @@ DDSC_KERNEL(kRowThreads) countTableOfGenes(TableInput in, TableOutput out) {
 void run(Context& context, const CountTable& op) {
   launch<countTableOfGenes>(context.stream, "countTable", warpPerRow(op.genes.size),
                             TableInput{globalOf(op.middle), globalOf(op.fixed), globalOf(op.size),
-                                       globalOf(op.logSize), globalOf(op.genes)},
+                                       globalOf(op.logSize), globalOf(op.rowLogSize), globalOf(op.genes)},
                             TableOutput{globalOf(op.sizes), globalOf(op.table), globalOf(op.slope)});
 }
 

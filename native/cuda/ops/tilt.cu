@@ -9,7 +9,7 @@ namespace {
 
 DDSC_KERNEL(kRowThreads)
 tiltRows(Rows<const float> factor, Rows<const float> state, Global<const std::int32_t> gene,
-         Global<const std::int32_t> cell, Global<float> tilt) {
+         Global<const std::int32_t> cell, Global<const float> start, Global<float> tilt) {
   const std::int64_t row = rowOfWarp();
   if (row >= tilt.size) return;
   const Global<const float> left = factor[gene[row]], right = state[cell[row]];
@@ -17,7 +17,7 @@ tiltRows(Rows<const float> factor, Rows<const float> state, Global<const std::in
   for (std::int64_t col = laneIndex(); col < factor.cols; col += kWarpSize)
     sum = fusedMultiplyAdd(left[col], right[col], sum);
   sum = warpSum(sum);
-  if (laneIndex() == 0) tilt[row] = sum;
+  if (laneIndex() == 0) tilt[row] = start.data != nullptr ? start[gene[row]] + sum : sum;
 }
 
 DDSC_KERNEL(kRowThreads)
@@ -60,7 +60,8 @@ addFactors(Global<const float> dtilt, Rows<const float> state, Global<const std:
 
 void run(Context& context, const Tilt& op) {
   launch<tiltRows>(context.stream, "tilt", warpPerRow(op.tilt.size), rowsOf<float>(op.factor),
-                   rowsOf<float>(op.state), globalOf(op.gene), globalOf(op.cell), globalOf(op.tilt));
+                   rowsOf<float>(op.state), globalOf(op.gene), globalOf(op.cell), globalOf(op.start),
+                   globalOf(op.tilt));
 }
 
 void run(Context& context, const TiltGradient& op) {

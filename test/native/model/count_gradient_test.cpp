@@ -94,6 +94,15 @@ DDSC_TEST(
   checkSlopes(plainCountConfig());
 }
 
+DDSC_TEST(
+    "the gradient along a direction, and by single weights, is the slope of the loss of a count model whose "
+    "sizes are learnt by gene alone") {
+  if (onGpu()) skip("for the CPU: the ops are those of the others");
+  DenoiserConfig config = plainCountConfig();
+  config.learntSizes = true;
+  checkSlopes(config);
+}
+
 enum class Way { accumulate, staged };
 
 std::vector<float> gradientBy(Way way, DenoiserConfig config, DType type, Activations activations) {

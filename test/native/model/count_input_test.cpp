@@ -171,6 +171,7 @@ DDSC_TEST("a shape that no model of counts has is refused") {
   refused([](DenoiserConfig& c) { c.summary = 7; }, "summary must be 0");
   refused([](DenoiserConfig& c) { c.summary = 4097; }, "summary must be 0");
   refused([](DenoiserConfig& c) { c.rotary = true; }, "no rotary embedding");
+  refused([](DenoiserConfig& c) { c.learntSizes = false; }, "sizesByState needs learntSizes");
   DenoiserConfig ranks = smallConfig();
   ranks.learntSizes = true;
   checkRefused([&] { ddsc::check(ranks); }, "MODEL_CONFIG", "no sizes");

@@ -61,7 +61,7 @@ DenoiserConfig countConfig() {
   DenoiserConfig c = plainCountConfig();
   c.conditions = {3, 0, 5, 0};
   c.summary = 12;
-  c.learntSizes = true;
+  c.learntSizes = c.sizesByState = true;
   return c;
 }
 

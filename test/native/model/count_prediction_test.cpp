@@ -98,6 +98,47 @@ DDSC_TEST("the moving average has sizes of its own") {
         "sizes of the weights were used");
 }
 
+/// What is added to each of a parameter's weights.
+void addTo(Model& model, const Parameter& parameter, float by) {
+  std::vector<float> weights = buffer(model, "weights");
+  for (std::int64_t i = 0; i < parameter.size(); ++i)
+    weights[static_cast<std::size_t>(parameter.offset + i)] += by;
+  write(model, "weights", weights);
+}
+
+DDSC_TEST("the state moves sizes: spread changes, logits and tilts stay") {
+  const DenoiserConfig config = countConfig();
+  const auto model = countModel(config);
+  const CountLossInput input = countInput(unlikeCells(), config);
+  const auto before = model->predictCounts(input.rows, WeightSource::weights);
+  const CountPrediction::Statistics then = before->statistics(input.answers, true);
+  addTo(*model, model->parameters().layout().sizeFactor, 0.5f);
+  const auto after = model->predictCounts(input.rows, WeightSource::weights);
+  checkSameBits(after->logits(), before->logits());
+  checkSameBits(after->tilt(), before->tilt());
+  check(relativeError(after->statistics(input.answers, true).logProbabilities, then.logProbabilities) > 0.01,
+        "the sizes were not moved");
+  checkSameBits(before->statistics(input.answers, true).logProbabilities, then.logProbabilities);
+}
+
+DDSC_TEST("guidance moves sizes with the rest: by 0 to those without conditions, by 1 nowhere") {
+  const DenoiserConfig config = countConfig();
+  const auto model = countModel(config);
+  const CountLossInput input = countInput(unlikeCells(), config);
+  CountLossInput without = input;
+  std::fill(without.rows.labels.begin(), without.rows.labels.end(), 0);
+  const auto null = model->predictCounts(without.rows, WeightSource::weights);
+  const std::vector<float> expected = null->statistics(input.answers, true).logProbabilities;
+  const auto guided = model->predictCounts(input.rows, WeightSource::weights);
+  const std::vector<float> own = guided->statistics(input.answers, true).logProbabilities;
+  check(relativeError(own, expected) > 1e-3, "labels say nothing");
+  guided->guide(*null, 0);
+  checkRelative(guided->statistics(input.answers, true).logProbabilities, expected, 1e-5);
+  const auto same = model->predictCounts(input.rows, WeightSource::weights);
+  same->guide(*null, 1);
+  checkRelative(same->statistics(input.answers, true).logProbabilities, own, 1e-5);
+}
+
 DDSC_TEST("draws of counts are named by seed, step, cell and row alone") {
   const DenoiserConfig config = countConfig();
   const auto model = countModel(config);

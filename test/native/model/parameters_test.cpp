@@ -77,7 +77,7 @@ DDSC_TEST(
   DenoiserConfig ranks = config;
   ranks.state = ranks.summary = 0;
   ranks.conditions.clear();
-  ranks.learntSizes = false;
+  ranks.learntSizes = ranks.sizesByState = false;
   Model ofCounts(backendUnderTest(1), config, DType::f32, true),
       ofRanks(backendUnderTest(1), ranks, DType::f32, true);
   for (Model* model : {&ofCounts, &ofRanks}) model->parameters().initialise(5);
@@ -85,6 +85,55 @@ DDSC_TEST(
   checkSameBits(
       std::vector<float>(counts.begin(), counts.begin() + static_cast<std::ptrdiff_t>(expected.size())),
       expected);
+}
+
+DDSC_TEST("a count model whose state moves no sizes starts with the weights of one whose state does") {
+  const DenoiserConfig with = countConfig();
+  DenoiserConfig without = with;
+  without.sizesByState = false;
+  Model moving(backendUnderTest(1), with, DType::f32, true),
+      still(backendUnderTest(1), without, DType::f32, true);
+  for (Model* model : {&moving, &still}) model->parameters().initialise(5);
+  const std::vector<float> expected = buffer(still, "weights"), weights = buffer(moving, "weights");
+  const ParameterLayout layout(with);
+  const ParameterLayout before(without);
+  const auto all = layout.all(), theirs = before.all();
+  checkEqual(all.size(), theirs.size() + 1);
+  check(all.back()->name == "size_factor.weight", "another parameter came last");
+  const auto of = [](const std::vector<float>& values, std::int64_t offset, std::int64_t size) {
+    return std::vector<float>(values.begin() + offset, values.begin() + offset + size);
+  };
+  for (std::size_t i = 0; i < theirs.size(); ++i) {
+    check(theirs[i]->name == all[i]->name, "another order");
+    checkSameBits(of(weights, all[i]->offset, all[i]->size()),
+                  of(expected, theirs[i]->offset, all[i]->size()));
+  }
+  for (const float value : of(weights, all.back()->offset, all.back()->size())) checkEqual(value, 0.0f);
+}
+
+DDSC_TEST(
+    "the state learns at its own rate, what moves sizes at a tenth of that, all else at the network's") {
+  for (const bool moves : {false, true}) {
+    DenoiserConfig config = countConfig();
+    config.sizesByState = moves;
+    Model model(backendUnderTest(1), config, DType::f32, true);
+    model.parameters().initialise(5);
+    const std::vector<float> before = buffer(model, "weights");
+    const std::vector<float> ones(before.size(), 1);
+    model.parameters().write("gradient", 0, {ones.data(), static_cast<std::int64_t>(ones.size())});
+    // Adam's first step is the rate itself, whatever the gradient.
+    model.parameters().update({0.01, 0.9, 0.999, 1e-12, 0, 0.9, 0, 1, 3});
+    const std::vector<float> after = buffer(model, "weights");
+    for (const Parameter* p : model.parameters().layout().all()) {
+      const bool ofState = p->name.starts_with("factor") || p->name.starts_with("cell_state") ||
+                           p->name.starts_with("summary") || p->name == "log_size";
+      const double rate = p->name == "size_factor.weight" ? 0.003 : ofState ? 0.03 : 0.01;
+      for (std::int64_t i = p->offset; i < p->offset + p->size(); ++i) {
+        const auto at = static_cast<std::size_t>(i);
+        checkClose(static_cast<double>(before[at]) - static_cast<double>(after[at]), rate, 1e-6);
+      }
+    }
+  }
 }
 
 DDSC_TEST("no two parameters of a count model share a place") {

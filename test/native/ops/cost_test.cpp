@@ -133,6 +133,8 @@ DDSC_TEST("a table of counts is written once, its slopes where they are wanted")
   op.slope = all;
   op.logSize = {logSize.view().as<float>(), 100};
   checkClose(cost(op).bytes, bytes + 8 * 20 * 177 + 4 * 20, 0);
+  op.rowLogSize = op.logSize.part(0, 20);
+  checkClose(cost(op).bytes, bytes + 8 * 20 * 177 + 4 * 20, 0);
 }
 
 DDSC_TEST("no more of an embedding table is read than there are tokens") {

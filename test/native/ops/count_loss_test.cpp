@@ -9,7 +9,9 @@ struct Results {
   Tensor loss, logProbability, dlogits, dtilt, dlogSize;
 };
 
-Results lossesOf(Backend& backend, CountRows& p, DType type, float gradientScale = 1) {
+/// `rowLogSize`: logarithms of sizes by row, in place of the genes' own.
+Results lossesOf(Backend& backend, CountRows& p, DType type, float gradientScale = 1,
+                 const std::vector<float>& rowLogSize = {}) {
   Results r{Tensor(1, p.rows()), Tensor(1, p.rows()), Tensor(p.rows(), p.logits.cols(), type, 2),
             Tensor(1, p.rows()), Tensor(1, p.rows())};
   r.dlogits.fill(3);
@@ -24,7 +26,8 @@ Results lossesOf(Backend& backend, CountRows& p, DType type, float gradientScale
                         .dlogits = r.dlogits.view(),
                         .dtilt = r.dtilt.span(),
                         .logSize = {p.logSize.data(), static_cast<std::int64_t>(p.logSize.size())},
-                        .dlogSize = r.dlogSize.span()});
+                        .dlogSize = r.dlogSize.span(),
+                        .rowLogSize = {rowLogSize.data(), static_cast<std::int64_t>(rowLogSize.size())}});
   r.dlogits.checkGaps();
   return r;
 }
@@ -161,6 +164,22 @@ const PerInstructionSet sizeClamps("a clamped logarithm of a size has no gradien
                                      }
                                    },
                                    {DType::f32});
+
+const PerInstructionSet rowClamps(
+    "where rows have logarithms of sizes of their own, these say which sizes are clamped",
+    [](Backend& backend, DType) {
+      CountRows p({40}, 1);
+      const Results genes = lossesOf(backend, p, DType::f32);
+      std::vector<float> own;
+      for (std::int64_t row = 0; row < p.rows(); ++row) own.push_back(static_cast<float>(p.logSizeOf(row)));
+      checkSameBits(lossesOf(backend, p, DType::f32, 1, own).dlogSize.values(), genes.dlogSize.values());
+      std::fill(own.begin(), own.end(), 5.001f);
+      own[3] = 5;
+      p.logSize.assign(p.logSize.size(), 0);
+      const Results rows = lossesOf(backend, p, DType::f32, 1, own);
+      for (std::int64_t row = 0; row < p.rows(); ++row) checkEqual(rows.dlogSize.at(0, row) == 0, row != 3);
+    },
+    {DType::f32});
 
 /// One row of a gene of this mean and size, with logits of 0.
 CountRows untrained(double mean, double size, std::int32_t target) {

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "cpu/cpu_backend.h"
 #include "test/native/instruction_sets.h"
 #include "test/native/ops/count_rows.h"
@@ -135,6 +137,32 @@ const PerInstructionSet learnt(
       for (std::size_t i = 0; i < genes.size(); ++i) checkClose(t.sizes[i] / expected[i], 1, 4e-16);
       const Table counted = tableOf(backend, counts, t.sizes, {}, upTo(genes.size()));
       check(counted.table == t.table && counted.slope == t.slope, "a learnt size has another table");
+    },
+    {DType::f32});
+
+const PerInstructionSet ofRows(
+    "rows with logarithms of sizes of their own have the tables of genes with these",
+    [](Backend& backend, DType) {
+      const CountValues counts;
+      const std::vector<double> size = {0.3, 7.5, 100};
+      const std::vector<std::int32_t> genes = {2, 0, 0, 1, 2, 0};
+      const std::vector<float> own = {-5, 0.5f, -2, 7, 0, -1000}, unread(3, 1);
+      std::vector<double> sizeOfRow;
+      for (const std::int32_t gene : genes) sizeOfRow.push_back(size[static_cast<std::size_t>(gene)]);
+      const Table expected = tableOf(backend, counts, sizeOfRow, own, upTo(genes.size()));
+      Table t = expected;
+      for (std::vector<double>* all : {&t.sizes, &t.table, &t.slope}) std::fill(all->begin(), all->end(), -1);
+      backend.run(CountTable{.middle = counts.middle(),
+                             .fixed = counts.fixed(),
+                             .size = {size.data(), 3},
+                             .logSize = {unread.data(), 3},
+                             .genes = {genes.data(), 6},
+                             .sizes = spanOf(t.sizes),
+                             .table = spanOf(t.table),
+                             .slope = spanOf(t.slope),
+                             .rowLogSize = {own.data(), 6}});
+      check(t.sizes == expected.sizes && t.table == expected.table && t.slope == expected.slope,
+            "other tables");
     },
     {DType::f32});
 

@@ -76,6 +76,24 @@ const PerInstructionSet tilts("a tilt is the product of its gene's factor and it
                               },
                               {DType::f32});
 
+const PerInstructionSet starts(
+    "a tilt that starts somewhere is its gene's start plus what it is without",
+    [](Backend& backend, DType) {
+      for (const auto& lengths : kLengths) {
+        Problem p(lengths, 32);
+        const std::vector<float> start = randomValues(8, Problem::kGenes);
+        Tensor tilt(1, p.rows()), started(1, p.rows());
+        Tilt op{p.factor.view(), p.state.view(), p.genes(), p.cells.view().cell, tilt.span()};
+        backend.run(op);
+        op.tilt = started.span();
+        op.start = {start.data(), Problem::kGenes};
+        backend.run(op);
+        for (std::int64_t row = 0; row < p.rows(); ++row)
+          checkEqual(started.at(0, row), start[static_cast<std::size_t>(p.genes()[row])] + tilt.at(0, row));
+      }
+    },
+    {DType::f32});
+
 struct Gradients {
   Tensor dfactor, dstate;
 };
