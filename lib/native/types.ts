@@ -185,6 +185,8 @@ export interface NativeUpdateOptions {
   readonly step: number;
   /** Factor on the learning rate of a model of counts' state: factors, sizes and what reads the summary. Default 1. */
   readonly stateRate?: number;
+  /** Factor on that, of the factors by which the state moves sizes. Default 1. */
+  readonly sizesRate?: number;
 }
 
 export interface NativeStatistics {

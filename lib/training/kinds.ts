@@ -16,10 +16,7 @@ import { RankTask } from "./rank_task.js";
 import { rowsOfShare } from "./ranks/share.js";
 import { type RunCells, selectionOf } from "./run_data.js";
 import type { TrainingTask } from "./task.js";
-import { tokensOfSome } from "./validation_cells.js";
-
-/** Training cells that cells are learnt to be summed up from, and of which depths are kept, at most. */
-const SUMMARY_CELLS = 3000;
+import { SUMMARY_CELLS, tokensOfSome } from "./validation_cells.js";
 
 /** What a model's settings depend on. */
 export function kindOf({ config, tokenizer }: Pick<ModelDescription, "config" | "tokenizer">): TrainedModel {

@@ -92,7 +92,8 @@ export interface QuerySettings {
   readonly totalGiven: number;
   /**
    * Factor on the learning rate of the cell's state: the genes' factors and sizes, and what reads the summary; default 3.
-   * How the state moves sizes is learnt at a tenth of that.
+   * How the state moves sizes is learnt at that rate from 3,000 training cells on, and with fewer at less in proportion: at the
+   * whole rate it learns few cells by heart.
    */
   readonly stateRate: number;
   /** Chance that a condition of a cell is left out, so that the model knows cells without it, too; 0..1, default 0.2. */

@@ -4,6 +4,7 @@ import type { Denoiser } from "../model/denoiser.js";
 import type { NativeLoss } from "../native/types.js";
 import type { TrainerSettings } from "./options.js";
 import type { StepInput } from "./task.js";
+import { SUMMARY_CELLS } from "./validation_cells.js";
 
 /** What one optimizer step gave. */
 export interface StepOutcome {
@@ -109,8 +110,9 @@ export async function trainStep(
     const { beta1, beta2, epsilon, weightDecay, clip: maxNorm } = settings;
     const emaDecay = Math.min(settings.ema, (1 + step) / (10 + step));
     const stateRate = settings.queries?.stateRate ?? 1;
-    const adamw = { learningRate, beta1, beta2, epsilon, weightDecay, emaDecay, maxNorm, step, stateRate };
-    const { gradientNorm, applied } = await native.update(adamw);
+    const adamw = { learningRate, beta1, beta2, epsilon, weightDecay, emaDecay, maxNorm, step };
+    const rates = { stateRate, sizesRate: sizesRateOf(model) };
+    const { gradientNorm, applied } = await native.update({ ...adamw, ...rates });
     if (!applied) throw notFinite("gradient norm", gradientNorm, step);
     return {
       loss,
@@ -125,6 +127,11 @@ export async function trainStep(
     await native.clearGradient().catch(() => undefined);
     throw error;
   }
+}
+
+/** Of the training cells, some are kept for their depths: how many of those that would be kept of many there are. */
+function sizesRateOf({ depths }: Pick<Denoiser, "depths">): number {
+  return depths === undefined ? 1 : Math.min(1, depths.depth.length / SUMMARY_CELLS);
 }
 
 function notFinite(what: string, value: number, step: number): DdscError {

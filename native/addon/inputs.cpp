@@ -150,7 +150,7 @@ Prediction::DrawOptions drawOptions(const Field& value) {
 }
 
 ParameterStore::UpdateOptions updateOptions(const Field& value) {
-  const Field stateRate = value["stateRate"];
+  const Field stateRate = value["stateRate"], sizesRate = value["sizesRate"];
   return {value["learningRate"].number(),
           value["beta1"].number(),
           value["beta2"].number(),
@@ -159,7 +159,8 @@ ParameterStore::UpdateOptions updateOptions(const Field& value) {
           value["emaDecay"].number(),
           value["maxNorm"].number(),
           value["step"].integer(),
-          stateRate.missing() ? 1.0 : stateRate.number()};
+          stateRate.missing() ? 1.0 : stateRate.number(),
+          sizesRate.missing() ? 1.0 : sizesRate.number()};
 }
 
 Activations activations(const Field& recompute) {

@@ -10,9 +10,6 @@ namespace ddsc {
 
 namespace {
 constexpr std::int64_t kAlignment = 16;  // floats: one 64-byte line
-/// Rate of what moves sizes over the rest of the state's: at the state's own it learns cells by heart where
-/// there are few.
-constexpr double kSizesRate = 0.1;
 }  // namespace
 
 class Placer {
@@ -277,7 +274,7 @@ ParameterStore::PendingUpdate ParameterStore::start(const UpdateOptions& o) {
   };
   update(0, layout_.stateBegin, o.learningRate);
   update(layout_.stateBegin, layout_.stateEnd, o.learningRate * o.stateRate);
-  update(layout_.stateEnd, layout_.sizesEnd, o.learningRate * o.stateRate * kSizesRate);
+  update(layout_.stateEnd, layout_.sizesEnd, o.learningRate * o.stateRate * o.sizesRate);
   update(layout_.sizesEnd, layout_.size, o.learningRate);
   emaCopyStale_ = true;
   ++version_;

@@ -105,6 +105,7 @@ class ParameterStore {
     double learningRate, beta1, beta2, epsilon, weightDecay, emaDecay, maxNorm;
     std::int64_t step;
     double stateRate = 1;  // factor on the learning rate of the state, in a model of counts
+    double sizesRate = 1;  // factor on that, of what moves sizes
   };
   struct UpdateResult {
     double gradientNorm;

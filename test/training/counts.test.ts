@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { learnConditions } from "../../lib/conditions/learn.js";
 import { ConcatenatedSource } from "../../lib/data/sources/concatenate.js";
 import { MemorySource } from "../../lib/data/sources/memory.js";
@@ -79,6 +79,18 @@ function evenAndOdd(name: string, genes: readonly string[], change = (count: num
 }
 
 describe("a training on counts", () => {
+  it("learns slowly how the state moves sizes where cells are few", async () => {
+    using model = await smallCountModel();
+    const updates = vi.spyOn(model.native, "update");
+    await runAll(new Trainer(model, smallOptions), { steps: 1 });
+    const kept = model.depths!.depth.length;
+    expect(kept).toBeGreaterThan(100);
+    expect(kept).toBeLessThan(160);
+    expect(updates.mock.calls.map(([{ stateRate, sizesRate }]) => [stateRate, sizesRate])).toEqual([
+      [3, kept / 3000],
+    ]);
+  });
+
   it("begins at the negative binomial of each gene and falls below it on held-out cells", async () => {
     using model = await smallCountModel();
     const trainer = new Trainer(model, {

@@ -112,7 +112,7 @@ DDSC_TEST("a count model whose state moves no sizes starts with the weights of o
 }
 
 DDSC_TEST(
-    "the state learns at its own rate, what moves sizes at a tenth of that, all else at the network's") {
+    "the state learns at its own rate, what moves sizes at a part of that, all else at the network's") {
   for (const bool moves : {false, true}) {
     DenoiserConfig config = countConfig();
     config.sizesByState = moves;
@@ -122,7 +122,7 @@ DDSC_TEST(
     const std::vector<float> ones(before.size(), 1);
     model.parameters().write("gradient", 0, {ones.data(), static_cast<std::int64_t>(ones.size())});
     // Adam's first step is the rate itself, whatever the gradient.
-    model.parameters().update({0.01, 0.9, 0.999, 1e-12, 0, 0.9, 0, 1, 3});
+    model.parameters().update({0.01, 0.9, 0.999, 1e-12, 0, 0.9, 0, 1, 3, 0.1});
     const std::vector<float> after = buffer(model, "weights");
     for (const Parameter* p : model.parameters().layout().all()) {
       const bool ofState = p->name.starts_with("factor") || p->name.starts_with("cell_state") ||
