@@ -111,8 +111,7 @@ DDSC_TEST("a count model whose state moves no sizes starts with the weights of o
   for (const float value : of(weights, all.back()->offset, all.back()->size())) checkEqual(value, 0.0f);
 }
 
-DDSC_TEST(
-    "the state learns at its own rate, what moves sizes at a part of that, all else at the network's") {
+DDSC_TEST("the state learns at its own rate, what moves sizes at a part of that, all else at the network's") {
   for (const bool moves : {false, true}) {
     DenoiserConfig config = countConfig();
     config.sizesByState = moves;
