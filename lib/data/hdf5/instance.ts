@@ -1,4 +1,8 @@
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
+import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import type { H5Module } from "./types.js";
 
@@ -58,7 +62,7 @@ const COMPILE = `
  * The library complains on stderr about memory and text that it cannot decode, which are errors of their own here: that is dropped.
  */
 export async function makeInstance(): Promise<Hdf5Instance> {
-  const url = new URL("hdf5_util.js", import.meta.resolve("h5wasm/node")).href;
+  const url = programUrl();
   const [program, { default: make }] = await Promise.all([
     compileInThread(url),
     import(url) as Promise<{ default: MakeInstance }>,
@@ -82,6 +86,18 @@ export async function makeInstance(): Promise<Hdf5Instance> {
       resolve({ module, memory });
     }, reject);
   });
+}
+
+/** Address of the module beneath h5wasm's classes, which its package does not export by name. */
+function programUrl(): string {
+  const name = "hdf5_util.js";
+  // Where a loader runs this as CommonJS there is no import.meta.resolve, and h5wasm is for import alone.
+  if (typeof import.meta.resolve === "function")
+    return new URL(name, import.meta.resolve("h5wasm/node")).href;
+  const folders = createRequire(import.meta.url).resolve.paths("h5wasm") ?? [];
+  const found = folders.map((folder) => join(folder, "h5wasm", "dist", "node", name)).find(existsSync);
+  if (found === undefined) throw new Error("h5wasm is not installed beside ddsc");
+  return pathToFileURL(found).href;
 }
 
 /** `WebAssembly.Module` of the library at this address. */
