@@ -19,6 +19,9 @@ export interface WantedConditions {
   readonly numbers: readonly (number | undefined)[];
 }
 
+/** Training cells of which depths are kept, and from which it is learnt how cells are summed up, at most. */
+export const SAMPLE_CELLS = 3000;
+
 /** Where a number is asked for, so many cells of the nearest numbers are drawn from. */
 const NEAREST = 50;
 

@@ -3,7 +3,7 @@ import { type RaggedBatch, streamCells } from "../batching/index.js";
 import { alone, type Cluster } from "../cluster/cluster.js";
 import { CellConditions } from "../conditions/cell_conditions.js";
 import { CellSummary } from "../counts/cell_summary.js";
-import { DepthSample } from "../counts/depth_sample.js";
+import { DepthSample, SAMPLE_CELLS } from "../counts/depth_sample.js";
 import { DepthStatistics } from "../counts/depth_statistics.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { Denoiser } from "../model/denoiser.js";
@@ -16,7 +16,7 @@ import { RankTask } from "./rank_task.js";
 import { rowsOfShare } from "./ranks/share.js";
 import { type RunCells, selectionOf } from "./run_data.js";
 import type { TrainingTask } from "./task.js";
-import { SUMMARY_CELLS, tokensOfSome } from "./validation_cells.js";
+import { tokensOfSome } from "./validation_cells.js";
 
 /** What a model's settings depend on. */
 export function kindOf({ config, tokenizer }: Pick<ModelDescription, "config" | "tokenizer">): TrainedModel {
@@ -46,7 +46,7 @@ export async function trainingTask(
   const { panels } = tokenizer.map(source);
   const selection = selectionOf(data, "train");
   if (model.base === undefined) {
-    const some = () => tokensOfSome(source, tokenizer, { selection, cells: SUMMARY_CELLS, seed });
+    const some = () => tokensOfSome(source, tokenizer, { selection, cells: SAMPLE_CELLS, seed });
     const own = cluster.world === 1 ? {} : { rows: rowsOfShare(source, cluster) };
     const cells = streamCells(source, tokenizer, {
       selection: { ...selection, ...own },

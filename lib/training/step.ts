@@ -1,10 +1,10 @@
 import { DdscError } from "../base/errors.js";
 import { alone, type Cluster } from "../cluster/cluster.js";
+import { SAMPLE_CELLS } from "../counts/depth_sample.js";
 import type { Denoiser } from "../model/denoiser.js";
 import type { NativeLoss } from "../native/types.js";
 import type { TrainerSettings } from "./options.js";
 import type { StepInput } from "./task.js";
-import { SUMMARY_CELLS } from "./validation_cells.js";
 
 /** What one optimizer step gave. */
 export interface StepOutcome {
@@ -129,9 +129,12 @@ export async function trainStep(
   }
 }
 
-/** Of the training cells, some are kept for their depths: how many of those that would be kept of many there are. */
+/**
+ * How fast what moves sizes learns, beside the rest of the state: the fewer training cells there are than a full sample of depths has,
+ * the slower, for few cells are learnt by heart.
+ */
 function sizesRateOf({ depths }: Pick<Denoiser, "depths">): number {
-  return depths === undefined ? 1 : Math.min(1, depths.depth.length / SUMMARY_CELLS);
+  return depths === undefined ? 1 : Math.min(1, depths.depth.length / SAMPLE_CELLS);
 }
 
 function notFinite(what: string, value: number, step: number): DdscError {

@@ -7,8 +7,6 @@ import type { CellSource } from "../data/sources/source.js";
 import { chooseWithoutReplacement } from "../tokenizer/choose.js";
 import type { CellTokenizer } from "../tokenizer/index.js";
 
-/** Training cells that cells are learnt to be summed up from, and of which depths are kept, at most. */
-export const SUMMARY_CELLS = 3000;
 /** Rows of a span, at most. */
 const SPAN_CELLS = 1024;
 /** Validation cells come from so many places of the data, where it has that many. */

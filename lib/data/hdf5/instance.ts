@@ -57,7 +57,7 @@ const COMPILE = `
 /**
  * An instance that nobody else in the process gets, so that what is done to it changes no other reader of HDF5. Imported at
  * first use: it is megabytes of code that many commands never need. They are decoded and compiled in a thread, beside which they
- * are parsed here: all of it at once would stop the event loop for 70 to 100 ms.
+ * are parsed here: all of it at once would stop the event loop for some 80 ms.
  *
  * The library complains on stderr about memory and text that it cannot decode, which are errors of their own here: that is dropped.
  */
