@@ -2,9 +2,10 @@
 # Everything there is to know about a GPU, with one command on a machine that has CUDA 12 or newer, CMake, a C++
 # compiler and Python with PyTorch; Node is not needed:
 #
-#   bench/gpu.sh [--build-only] [--no-sanitizer] [--seconds S] [--python PYTHON]
+#   bench/gpu.sh [--build-only | --no-build] [--no-sanitizer] [--seconds S] [--python PYTHON]
 #
-# Builds the tests and the benchmark for the GPUs that are here (build-gpu/), runs the op and model tests on the
+# Builds the tests and the benchmark for the GPUs that are here (build-gpu/; --no-build: as they were built before, perhaps
+# elsewhere with DDSC_CUDA_ARCHITECTURES), runs the op and model tests on the
 # device, runs them again under compute-sanitizer (memcheck, racecheck, initcheck), and with plain products by cuBLASLt
 # where that is found, measures products, attention and whole steps beside PyTorch, and ends with one short table. Exit
 # code 0 where all tests passed.
@@ -12,10 +13,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 usage() { sed -n '5s/^# *//p' "$0"; }
-build_only=false sanitizer=true seconds=0.5 python=${DDSC_TORCH_PYTHON:-python3}
+build_only=false build=true sanitizer=true seconds=0.5 python=${DDSC_TORCH_PYTHON:-python3}
 while (($# > 0)); do
   case $1 in
     --build-only) build_only=true ;;
+    --no-build) build=false ;;
     --no-sanitizer) sanitizer=false ;;
     --seconds | --python)
       (($# > 1)) || { echo "$1 needs a value" >&2; exit 2; }
@@ -29,16 +31,21 @@ while (($# > 0)); do
 done
 
 need() { command -v "$1" > /dev/null || { echo "$1 is missing: $2" >&2; exit 1; }; }
-need cmake "install CMake 3.20 or newer"
-[[ -n ${CUDACXX:-} ]] || need nvcc "install the CUDA toolkit and put its bin folder in PATH, or set CUDACXX"
+if $build; then
+  need cmake "install CMake 3.20 or newer"
+  [[ -n ${CUDACXX:-} ]] || need nvcc "install the CUDA toolkit and put its bin folder in PATH, or set CUDACXX"
+fi
 $build_only || need nvidia-smi "this machine has no NVIDIA driver; --build-only builds without one"
 
 # Ours, but where it is said otherwise.
 export DDSC_GEMM=own
 
-build=build-gpu
-cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=Release --log-level=WARNING
-cmake --build "$build" --parallel "${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}" --target ddsc_gpu_tests ddsc_gpu_bench
+folder=build-gpu
+if $build; then
+  cmake -S . -B "$folder" -DCMAKE_BUILD_TYPE=Release --log-level=WARNING \
+    ${DDSC_CUDA_ARCHITECTURES:+"-DDDSC_CUDA_ARCHITECTURES=$DDSC_CUDA_ARCHITECTURES"}
+  cmake --build "$folder" --parallel "${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}" --target ddsc_gpu_tests ddsc_gpu_bench
+fi
 if $build_only; then exit 0; fi
 
 work=$(mktemp -d)
@@ -56,7 +63,7 @@ check() {
   summary+=("$(printf '%-12s %-7s %s' "$name" "$outcome" "$(grep -E '^[0-9]+ passed' "$log" | tail -n 1)")")
 }
 
-tests=$build/ddsc_gpu_tests
+tests=$folder/ddsc_gpu_tests
 check tests "$tests"
 if $sanitizer; then
   tool=$(command -v compute-sanitizer || true)
@@ -83,12 +90,12 @@ else
 fi
 
 echo "== benchmark"
-"$build/ddsc_gpu_bench" --json --seconds "$seconds" | tee "$work/ours.jsonl"
+"$folder/ddsc_gpu_bench" --json --seconds "$seconds" | tee "$work/ours.jsonl"
 : > "$work/cublaslt.jsonl"
 if $library; then
   echo "== benchmark, plain products by cuBLASLt"
-  for part in linear "tiny 64" "small 64"; do
-    DDSC_GEMM=cublaslt "$build/ddsc_gpu_bench" --json --seconds "$seconds" --filter "$part"
+  for part in linear "tiny 64" "tiny of counts" "small 64" "small of counts"; do
+    DDSC_GEMM=cublaslt "$folder/ddsc_gpu_bench" --json --seconds "$seconds" --filter "$part"
   done | tee "$work/cublaslt.jsonl"
 fi
 echo

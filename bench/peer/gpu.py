@@ -16,6 +16,7 @@ import torch
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from count_model import CountDenoiser, log_probs
 from model import Denoiser
 
 FIRST_RANK, VOCABULARY, GENES = 2, 54, 20000
@@ -64,8 +65,11 @@ def linear(what, seconds):
 
 
 def attention(name, seconds):
-    cells, length, heads, width = map(int, re.findall(r"\d+", name))
-    q, k, v, dout = (random(cells, heads, length, width).requires_grad_(i < 3) for i in range(4))
+    cells, length, *keys, heads, width = map(int, re.findall(r"\d+", name))
+    q, dout = (random(cells, heads, length, width) for _ in range(2))
+    k, v = (random(cells, heads, *(keys or [length]), width) for _ in range(2))
+    for input in (q, k, v):
+        input.requires_grad_()
     with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
         with torch.no_grad():
             yield name + ", forward", milliseconds(lambda: F.scaled_dot_product_attention(q, k, v), seconds)
@@ -129,6 +133,56 @@ def steps(preset, compiled, seconds):
     yield name + "sampling step", milliseconds(sample, seconds)
 
 
+def count_steps(preset, compiled, seconds):
+    """The steps of a model of counts: 64 cells of 512 rows that are attended to and 512 queries."""
+    width, blocks, heads = PRESETS[preset]
+    torch.manual_seed(0)
+    torch._dynamo.reset()
+    values, keys = 177, 512
+    model = CountDenoiser(
+        values=values, genes=GENES, width=width, blocks=blocks, heads=heads, condition_width=128, dropout=0.1,
+        state=32, summary=34,
+    ).cuda()
+    network, likelihood = (torch.compile(f) if compiled else f for f in (model, log_probs))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4, weight_decay=0.0, fused=True)
+    tokens = torch.randint(3, 8, (64, 1024), device="cuda")
+    tokens[:, keys:] = values + 2
+    genes = torch.randint(3, GENES, (64, 1024), device="cuda")
+    answers = torch.randint(0, 4, (64, keys, 1), device="cuda")
+    told = torch.tensor([5.0, 7.3, 5.0, 8.0], device="cuda")[:, None].repeat(1, 64)
+    summary = torch.full((64, 34), 0.5, device="cuda")
+    mean = torch.full((64, keys), 3000 / GENES, device="cuda")
+    middle = torch.arange(values, device="cuda", dtype=torch.float64)
+    fixed = -torch.lgamma(middle + 1)
+    averages = [p.detach().clone() for p in model.parameters()]
+
+    def predicted():
+        with torch.autocast("cuda", dtype=torch.bfloat16):
+            logits, tilt, log_size = network(tokens, genes, told, summary, keys)
+        return likelihood(logits, tilt, log_size, mean, middle, fixed)
+
+    def train():
+        loss = -predicted().gather(-1, answers).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        with torch.no_grad():
+            torch._foreach_lerp_(averages, list(model.parameters()), 1e-4)
+        loss.item()
+
+    @torch.no_grad()
+    def sample():
+        weights = predicted().exp()
+        (weights / torch.empty_like(weights).exponential_()).argmax(-1).cpu()
+
+    model.train()
+    name = f"{preset} of counts 64 x 1024, "
+    yield name + "train step", milliseconds(train, seconds)
+    model.eval()
+    yield name + "prediction and draws", milliseconds(sample, seconds)
+
+
 def peers(names, seconds):
     """(name, "eager" or "compiled", milliseconds) of all that ours measured."""
     for what in LINEAR:
@@ -139,11 +193,12 @@ def peers(names, seconds):
         for part, time in attention(name, seconds):
             yield part, "eager", time
     for preset in PRESETS:
-        if any(name.startswith(f"{preset} 64 x 1024,") for name in names):
-            for kind in ("eager", "compiled"):
-                for name, time in steps(preset, kind == "compiled", seconds):
-                    yield name, kind, time
-                torch.cuda.empty_cache()
+        for prefix, measure in ((f"{preset} 64", steps), (f"{preset} of counts 64", count_steps)):
+            if any(name.startswith(prefix) for name in names):
+                for kind in ("eager", "compiled"):
+                    for name, time in measure(preset, kind == "compiled", seconds):
+                        yield name, kind, time
+                    torch.cuda.empty_cache()
 
 
 def rows_of(path):

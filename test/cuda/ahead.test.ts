@@ -6,10 +6,10 @@ import type { NativeLoss, NativeLossInput } from "../../lib/native/types.js";
 import { RankTask } from "../../lib/training/rank_task.js";
 import { Trainer } from "../../lib/training/trainer.js";
 import { smallModel, smallOptions, smallSource, weightsOf } from "../training/small_run.js";
-import { emulated } from "./emulated.js";
+import { gpuUnderTest } from "./gpu.js";
 
-// This process computes on the emulated GPU, and beside it on the CPU of the same addon.
-Object.assign(process.env, emulated());
+// This process computes on the GPU under test, and beside it on the CPU of the same addon.
+Object.assign(process.env, gpuUnderTest());
 
 const source = smallSource();
 

@@ -2,7 +2,8 @@ import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { emulated, ROOT } from "./emulated.js";
+import { ROOT } from "./emulated.js";
+import { gpuUnderTest } from "./gpu.js";
 
 const FIXTURES = join(ROOT, "test/fixtures");
 const files = readdirSync(FIXTURES)
@@ -16,13 +17,13 @@ interface Report {
   }[];
 }
 
-describe("every fixture of the reference is reproduced on the emulated GPU", () => {
+describe("every fixture of the reference is reproduced on the GPU", () => {
   it.each(["fp32", "bf16"])("in %s", (dtype) => {
     const words = ["scripts/parity.ts", ...files, "--dtype", dtype, "--device", "cuda", "--json"];
     const { stdout, stderr } = spawnSync(process.execPath, ["--import", "tsx", ...words], {
       cwd: ROOT,
       encoding: "utf8",
-      env: { ...process.env, ...emulated() },
+      env: { ...process.env, ...gpuUnderTest() },
     });
     expect(stderr).toBe("");
     const report = JSON.parse(stdout) as Report;

@@ -5,9 +5,11 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ended, start, writeStudy } from "../cli/program.js";
 import { emulated, ROOT } from "./emulated.js";
+import { gpuUnderTest, isReal } from "./gpu.js";
 
-/** Runs `ddsc` on an emulated GPU of these properties. */
-const onGpu = (gpu: string, ...words: readonly string[]) => ended(start(words, emulated(gpu)));
+/** Runs `ddsc` on the GPU under test, or on an emulated one of these properties. */
+const onGpu = (gpu: string, ...words: readonly string[]) =>
+  ended(start(words, gpu === "" ? gpuUnderTest() : emulated(gpu)));
 
 const REASONS = [
   ["no-driver", "no NVIDIA driver is installed"],
@@ -28,7 +30,7 @@ afterAll(() => rm(folder, { recursive: true }));
 /** A command that computes, but for a device it does not get. */
 const computing = (device: string) => ["demo", "--short", "--device", device] as const;
 
-describe("where there is no GPU to be had", () => {
+describe.skipIf(isReal)("where there is no GPU to be had", () => {
   it.each(REASONS)("%s: an explicit device is refused with the reason", async (gpu, reason) => {
     for (const device of ["cuda", "cuda:0"]) {
       const { code, stderr } = await onGpu(gpu, ...computing(device));
@@ -71,7 +73,7 @@ describe("a GPU's number", () => {
 });
 
 describe("a library for products", () => {
-  const withGemm = (DDSC_GEMM: string) => ended(start(computing("cuda"), { ...emulated(), DDSC_GEMM }));
+  const withGemm = (DDSC_GEMM: string) => ended(start(computing("cuda"), { ...gpuUnderTest(), DDSC_GEMM }));
 
   it("that is asked for and cannot be had is an error with the reason and the remedy", async () => {
     const { code, stderr } = await withGemm("cublaslt");
@@ -90,7 +92,7 @@ describe("a library for products", () => {
   });
 });
 
-describe("a GPU with too little memory", () => {
+describe.skipIf(isReal)("a GPU with too little memory", () => {
   it("is found out before a training starts", async () => {
     const out = join(folder, "run");
     const training = [
@@ -118,7 +120,7 @@ describe("a GPU with too little memory", () => {
   });
 });
 
-describe("a GPU that fails", () => {
+describe.skipIf(isReal)("a GPU that fails", () => {
   const script = `
     import { Denoiser, GeneVocabulary } from "./lib/index.ts";
     const vocabulary = GeneVocabulary.fromIds(["A", "B", "C"]);

@@ -1,7 +1,8 @@
 // Whole steps in bf16 on 64 cells of 1,024 tokens: training (masking, forward, loss with mean matching,
 // backward, clipping, AdamW with moving average, the next batch made ready meanwhile), a forward pass for all
-// tokens, and a sampling step (forward for the masked half, and draws). Operations: 6 a weight of the blocks
-// and token in training, 2 in a forward pass, and attention's.
+// tokens, and a sampling step (forward for the masked half, and draws). Of a model of counts, where half of a
+// cell's rows are queries and all attend to the other half: training, and a prediction with draws of all
+// queries. Operations: 6 a weight of the blocks and token in training, 2 in a forward pass, and attention's.
 #include <cmath>
 #include <memory>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "bench/native/cuda/device.h"
 #include "cuda/cuda_backend.h"
 #include "model/model.h"
+#include "ops/count_values.h"
 
 namespace ddsc::bench {
 namespace {
@@ -100,10 +102,91 @@ void measurePreset(const Context& context, const Preset& preset) {
       "sampling step");
 }
 
+CountLossInput countBatch(const DenoiserConfig& config) {
+  CountLossInput input;
+  CountRows& rows = input.rows;
+  CellBatch& cells = rows.batch;
+  constexpr std::int64_t kKeys = kLength / 2;
+  cells.offsets.push_back(0);
+  for (std::int64_t cell = 0; cell < kCells; ++cell) {
+    for (std::int64_t i = 0; i < kLength; ++i) {
+      const bool isQuery = i >= kKeys;
+      cells.tokens.push_back(i == 0    ? 0
+                             : isQuery ? config.maskToken()
+                                       : kFirstValue + 1 + static_cast<std::int32_t>(i % 5));
+      cells.genes.push_back(static_cast<std::int32_t>(i == 0 ? 0 : 3 + (cell * 631 + i * 17) % (kGenes - 3)));
+      if (isQuery) input.answers.push_back(static_cast<std::int32_t>(i % 4));
+    }
+    cells.offsets.push_back(static_cast<std::int32_t>(cells.tokens.size()));
+    cells.cellIndex.push_back(static_cast<std::uint64_t>(cell));
+  }
+  rows.keys.assign(kCells, kKeys);
+  rows.hidden.assign(kCells, kGenes / 2);
+  rows.measured.assign(kCells, kGenes);
+  rows.visibleTotal.assign(kCells, 1500);
+  rows.visibleShare.assign(kCells, 0.5f);
+  rows.total.assign(kCells, 3000);
+  rows.depth.assign(kCells, 3000);
+  rows.summary.assign(static_cast<std::size_t>(kCells * config.summary), 0.5f);
+  input.weight.assign(input.answers.size(), 1);
+  return input;
+}
+
+void measureCounts(const Context& context, const Preset& preset) {
+  DenoiserConfig config;
+  config.vocabSize = CountValues().values() + 3;
+  config.geneVocabSize = kGenes;
+  config.hidden = preset.hidden;
+  config.blocks = preset.blocks;
+  config.heads = preset.heads;
+  config.timeConditioning = true;
+  config.rotary = false;
+  config.state = 32;
+  config.summary = 34;
+  config.learntSizes = config.sizesByState = true;
+  const auto model = std::make_shared<Model>(cuda::makeCudaBackend(0), config, DType::bf16, true);
+  model->parameters().initialise(1);
+  model->setBase(std::vector<double>(kGenes, 1.0 / kGenes), std::vector<double>(kGenes, 2.0));
+  Backend& backend = model->backend();
+  constexpr std::int64_t queries = kCells * kLength / 2;
+  const double rows = kCells * kLength, hidden = static_cast<double>(preset.hidden),
+               blocks = static_cast<double>(preset.blocks);
+  // A key row's keys and values, a row's query and attention, and the MLP; of the last block what is asked
+  // about alone.
+  const double forwardFlops = rows * (2 * 12 * hidden * hidden * blocks + 2 * blocks * hidden * kLength) -
+                              queries * (2 * 2 * hidden * hidden * blocks) + queries * 2 * hidden * 180;
+
+  const CountLossInput input = countBatch(config);
+  StagedLoss staged = model->stage(input);
+  std::int64_t step = 0;
+  measureOnDevice(
+      context, backend, 3 * forwardFlops,
+      [&] {
+        ++step;
+        PendingLoss loss =
+            model->start(std::move(staged), 1.0 / queries, {1, static_cast<std::uint64_t>(step)});
+        ParameterStore::PendingUpdate update =
+            model->parameters().start({3e-4, 0.9, 0.999, 1e-8, 0, 0.9999, 1.0, step});
+        staged = model->stage(input);
+        loss.finish();
+        update.finish();
+      },
+      "train step");
+  measureOnDevice(
+      context, backend, forwardFlops,
+      [&] {
+        model->predictCounts(input.rows, WeightSource::weights)->draw(1, static_cast<std::uint64_t>(++step));
+      },
+      "prediction and draws");
+}
+
 const bool registered = [] {
-  for (const Preset& preset : presets)
-    const Registration registration(std::string(preset.name) + " 64 x 1024",
-                                    [&preset](const Context& context) { measurePreset(context, preset); });
+  for (const Preset& preset : presets) {
+    const Registration ranks(std::string(preset.name) + " 64 x 1024",
+                             [&preset](const Context& context) { measurePreset(context, preset); });
+    const Registration counts(std::string(preset.name) + " of counts 64 x 1024",
+                              [&preset](const Context& context) { measureCounts(context, preset); });
+  }
   return true;
 }();
 
