@@ -23,20 +23,27 @@ struct RunningSoftmax {
   float maximum[2] = {-INFINITY, -INFINITY};  // of the scores so far, in base-2 units
   float total[2] = {0, 0};                    // this lane's share of the sums of exponentials
 
-  /// Scores become exponentials relative to the new maxima; `shrink` is what earlier sums are to be
-  /// multiplied by.
+  /// Scores, times `scale` above 0, become exponentials relative to the new maxima; `shrink` is what earlier
+  /// sums are to be multiplied by.
   template <int kColumns>
   DDSC_DEVICE void take(WarpSums<kColumns>& scores, float scale, int firstKey, int keys, float (&shrink)[2]) {
     const int pair = laneIndex() % 4 * 2;
+    if (firstKey + kColumns > keys) {
+#pragma unroll
+      for (int i = 0; i < kColumns / 8; ++i) {
+#pragma unroll
+        for (int j = 0; j < 4; ++j)
+          if (firstKey + 8 * i + pair + j % 2 >= keys) scores[i][j] = -INFINITY;
+      }
+    }
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      float highest = maximum[half];
+      float highest = scores[0][2 * half];
 #pragma unroll
       for (int i = 0; i < kColumns / 8; ++i) {
 #pragma unroll
         for (int j = 0; j < 2; ++j) {
-          float& score = scores[i][2 * half + j];
-          score = firstKey + 8 * i + pair + j < keys ? score * scale : -INFINITY;
+          const float score = scores[i][2 * half + j];
           highest = score > highest ? score : highest;
         }
       }
@@ -45,6 +52,8 @@ struct RunningSoftmax {
         const float other = shuffleXor(highest, mask);
         highest = other > highest ? other : highest;
       }
+      highest *= scale;
+      highest = maximum[half] > highest ? maximum[half] : highest;
       shrink[half] = exponential2(maximum[half] - highest);
       maximum[half] = highest;
       total[half] *= shrink[half];
@@ -53,7 +62,7 @@ struct RunningSoftmax {
 #pragma unroll
         for (int j = 0; j < 2; ++j) {
           float& score = scores[i][2 * half + j];
-          score = exponential2(score - highest);
+          score = exponential2(fusedMultiplyAdd(score, scale, -highest));
           total[half] += score;
         }
       }

@@ -80,8 +80,11 @@ Limits measureLimits(Context& context, int multiprocessors) {
     launch<chainBf16>(context.stream, "limits", shape, out, static_cast<int>(rounds));
   });
   constexpr std::int64_t kLeastBytes = std::int64_t{1} << 20, kMostBytes = std::int64_t{256} << 20;
+  std::int64_t filled = 0;  // so many bytes are values
   const double copied = amountPerSecond(context.stream, kLeastBytes, kMostBytes, [&](std::int64_t bytes) {
     auto* memory = context.scratch.take<std::byte>(2 * bytes);
+    if (bytes > filled) context.stream.fillZero(memory, static_cast<std::size_t>(bytes));
+    filled = bytes;
     context.stream.copyOnDevice(memory + bytes, memory, static_cast<std::size_t>(bytes));
   });
   const double each = 2.0 * kChains;

@@ -104,7 +104,7 @@ template <bool a, bool b>
 using ProductOfFloat = Product<Operand<float, a>, Operand<float, b>>;
 
 template <bool aligned, bool a, bool b, class Epilogue>
-DDSC_KERNEL(ProductBf16::kThreads)
+DDSC_KERNEL(ProductBf16::kThreads, ProductBf16::kBlocks)
 multiplyBf16(ProductOfBf16<a, b> product, Epilogue epilogue) {
   ProductBf16::run<aligned>(product, epilogue, false, NoRowSums{});
 }
@@ -114,7 +114,7 @@ multiplyFloat(ProductOfFloat<a, b> product, Epilogue epilogue) {
   ProductFloat::run(product, epilogue, false, NoRowSums{});
 }
 template <bool aligned>
-DDSC_KERNEL(ProductBf16::kThreads)
+DDSC_KERNEL(ProductBf16::kThreads, ProductBf16::kBlocks)
 weightGradientBf16(ProductOfBf16<false, false> product, WeightGradientEpilogue epilogue) {
   ProductBf16::run<aligned>(product, epilogue, epilogue.dbias.data != nullptr, BiasSums{epilogue});
 }
@@ -136,8 +136,8 @@ DDSC_KERNEL(256) addSplits(Rows<float> to, const float* shares, int splits) {
 
 template <class Tile, class P>
 LaunchShape shapeOf(const P& product, std::int64_t splits) {
-  return {.x = ceilDivide(product.a.count, Tile::kRows),
-          .y = ceilDivide(product.b.count, Tile::kCols),
+  return {.x = ceilDivide(product.b.count, Tile::kCols),
+          .y = ceilDivide(product.a.count, Tile::kRows),
           .z = splits,
           .threads = Tile::kThreads,
           .sharedBytes = Tile::kSharedBytes};

@@ -37,7 +37,9 @@ struct TilePlace {
   DDSC_DEVICE static TilePlace of(const P& product, int tileRows, int tileCols) {
     const Index block = blockIndex();
     const std::int64_t first = block.z * product.stepsPerSplit;
-    return {static_cast<std::int64_t>(block.x) * tileRows, static_cast<std::int64_t>(block.y) * tileCols,
+    // Neighbouring blocks make the tiles of one row of C: what they read of A, the larger side, is in the
+    // cache.
+    return {static_cast<std::int64_t>(block.y) * tileRows, static_cast<std::int64_t>(block.x) * tileCols,
             first, least(first + product.stepsPerSplit, product.steps), block.z};
   }
 };

@@ -1,5 +1,5 @@
 #pragma once
-// The bf16 product on the matrix units: tiles of 128 x 128, eight warps of 64 x 32, 32 steps at a time
+// The bf16 product on the matrix units: a block's tile, its warps' parts of it, and some steps at a time
 // through a ring of shared memory that asynchronous copies fill ahead (as CUTLASS does for sm_80). Chunks of
 // eight elements are permuted within a tile so that neither the copies nor ldmatrix meet a bank twice.
 
@@ -7,11 +7,13 @@
 
 namespace ddsc::cuda {
 
-struct ProductBf16 {
-  static constexpr int kRows = 128, kCols = 128, kSteps = 32, kStages = 4, kThreads = 256;
-  static constexpr int kWarpRows = 64, kWarpCols = 32;
-  static constexpr int kOperand = 128 * kSteps;  // elements of an operand's tile
-  static constexpr int kStage = 2 * kOperand;
+template <int rows, int cols, int steps, int stages, int warpRows, int warpCols>
+struct ProductTile {
+  static constexpr int kRows = rows, kCols = cols, kSteps = steps, kStages = stages;
+  static constexpr int kWarpRows = warpRows, kWarpCols = warpCols, kWarpsAcross = rows / warpRows;
+  static constexpr int kThreads = kWarpsAcross * (cols / warpCols) * kWarpSize;
+  static constexpr int kOperandA = rows * steps, kOperandB = cols * steps;  // elements of a tile of each
+  static constexpr int kStage = kOperandA + kOperandB;
   using Finished = FinishedTile<kRows, kCols>;
   static constexpr std::size_t kRing = static_cast<std::size_t>(kStages) * kStage * sizeof(bf16);
   static constexpr std::size_t kFinished = static_cast<std::size_t>(Finished::kFloats) * sizeof(float);
@@ -19,31 +21,33 @@ struct ProductBf16 {
 
   static constexpr int kChunk = 8;  // elements of a 16-byte copy
 
-  /// Place of a chunk in an operand's tile: [128][4 chunks] where steps are contiguous, else [32][16 chunks].
-  template <bool stepsContiguous>
+  /// Place of a chunk in an operand's tile of `extent` rows: [extent][chunks of steps] where steps are
+  /// contiguous, else [steps][chunks of extent].
+  template <int extent, bool stepsContiguous>
   DDSC_DEVICE static int place(int line, int chunk) {
-    return stepsContiguous ? line * kSteps + ((chunk ^ (line >> 1 & 3)) * kChunk)
-                           : line * 128 + ((chunk ^ (line & 7)) * kChunk);
+    constexpr int kLine = stepsContiguous ? kSteps : extent;
+    return line * kLine + ((chunk ^ (kLine == 32 ? line >> 1 & 3 : line & 7)) * kChunk);
   }
 
   /// Begins to bring 128 by 32 elements of an operand from (first, step); what lies outside becomes 0.
   /// Operands that are not aligned come element by element, done when the call returns.
-  template <bool aligned, bool stepsContiguous>
+  template <int extent, bool aligned, bool stepsContiguous>
   DDSC_DEVICE static void fetch(Shared<bf16> tile, const Operand<bf16, stepsContiguous>& operand,
                                 std::int64_t first, std::int64_t step, std::int64_t endStep) {
-    constexpr int kChunks = stepsContiguous ? kSteps / kChunk : 128 / kChunk;
+    constexpr int kChunks = (stepsContiguous ? kSteps : extent) / kChunk;
+    // Along memory (a row of the operand's matrix) and within the row.
+    const auto firstRow = static_cast<int>(stepsContiguous ? first : step);
+    const auto firstCol = static_cast<int>(stepsContiguous ? step : first);
+    const auto endRow = static_cast<int>(stepsContiguous ? operand.count : endStep);
+    const auto endCol = static_cast<int>(stepsContiguous ? endStep : operand.count);
 #pragma unroll
-    for (int i = 0; i < kOperand / kChunk / kThreads; ++i) {
+    for (int i = 0; i < extent * kSteps / kChunk / kThreads; ++i) {
       const int index = threadIndex() + i * kThreads;
       const int line = index / kChunks, chunk = index % kChunks;
-      // Along memory (a row of the operand's matrix) and within the row.
-      const std::int64_t row = stepsContiguous ? first + line : step + line;
-      const std::int64_t col = (stepsContiguous ? step : first) + chunk * kChunk;
-      const std::int64_t endRow = stepsContiguous ? operand.count : endStep;
-      const std::int64_t endCol = stepsContiguous ? endStep : operand.count;
-      const int valid =
-          row >= endRow || col >= endCol ? 0 : static_cast<int>(least(endCol - col, std::int64_t{kChunk}));
-      const int to = place<stepsContiguous>(line, chunk);
+      const int row = firstRow + line, col = firstCol + chunk * kChunk;
+      const int left = least(endCol - col, kChunk);
+      const int valid = row >= endRow || left < 0 ? 0 : left;
+      const int to = place<extent, stepsContiguous>(line, chunk);
       const Global<const bf16> from =
           valid > 0 ? operand.rows[row] : Global<const bf16>{operand.rows.data, 0};
       if constexpr (aligned) {
@@ -59,10 +63,10 @@ struct ProductBf16 {
   DDSC_DEVICE static void loadA(std::uint32_t (&fragment)[4], Shared<bf16> tile, int first, int step) {
     const int lane = laneIndex();
     if constexpr (stepsContiguous) {
-      loadMatrix4(fragment, tile + place<true>(first + lane % 16, step / kChunk + lane / 16));
+      loadMatrix4(fragment, tile + place<rows, true>(first + lane % 16, step / kChunk + lane / 16));
     } else {
-      loadMatrix4Transposed(fragment, tile + place<false>(step + lane / 16 * 8 + lane % 8,
-                                                          (first + lane / 8 % 2 * 8) / kChunk));
+      loadMatrix4Transposed(fragment, tile + place<rows, false>(step + lane / 16 * 8 + lane % 8,
+                                                                (first + lane / 8 % 2 * 8) / kChunk));
     }
   }
 
@@ -72,10 +76,10 @@ struct ProductBf16 {
     const int lane = laneIndex();
     if constexpr (stepsContiguous) {
       loadMatrix4(fragment,
-                  tile + place<true>(first + lane / 16 * 8 + lane % 8, step / kChunk + lane / 8 % 2));
+                  tile + place<cols, true>(first + lane / 16 * 8 + lane % 8, step / kChunk + lane / 8 % 2));
     } else {
-      loadMatrix4Transposed(fragment, tile + place<false>(step + lane / 8 % 2 * 8 + lane % 8,
-                                                          (first + lane / 16 * 8) / kChunk));
+      loadMatrix4Transposed(fragment, tile + place<cols, false>(step + lane / 8 % 2 * 8 + lane % 8,
+                                                                (first + lane / 16 * 8) / kChunk));
     }
   }
 
@@ -90,14 +94,15 @@ struct ProductBf16 {
       const std::int64_t step = at.firstStep + static_cast<std::int64_t>(tile) * kSteps;
       if (step < at.endStep) {
         const Shared<bf16> stage = ring + tile % kStages * kStage;
-        fetch<aligned>(stage, product.a, at.row, step, at.endStep);
-        fetch<aligned>(stage + kOperand, product.b, at.col, step, at.endStep);
+        fetch<rows, aligned>(stage, product.a, at.row, step, at.endStep);
+        fetch<cols, aligned>(stage + kOperandA, product.b, at.col, step, at.endStep);
       }
       commitCopies();
     };
 
     constexpr int kRowFragments = kWarpRows / 16, kColFragments = kWarpCols / 8;
-    const int warpRow = warpIndex() % 2 * kWarpRows, warpCol = warpIndex() / 2 * kWarpCols;
+    const int warpRow = warpIndex() % kWarpsAcross * kWarpRows,
+              warpCol = warpIndex() / kWarpsAcross * kWarpCols;
     const bool sumsHere = sumRows && at.col == 0 && warpCol == 0;
     constexpr std::uint32_t kOnes = 0x3F803F80u;
     float sums[kRowFragments][kColFragments][4] = {};
@@ -109,7 +114,7 @@ struct ProductBf16 {
       waitForCopies<kStages - 2>();
       syncBlock();  // this tile is here, and nobody reads the one before it
       fetchStage(tile + kStages - 1);
-      const Shared<bf16> tileA = ring + tile % kStages * kStage, tileB = tileA + kOperand;
+      const Shared<bf16> tileA = ring + tile % kStages * kStage, tileB = tileA + kOperandA;
 #pragma unroll
       for (int step = 0; step < kSteps; step += 16) {
         std::uint32_t a[kRowFragments][4], b[kColFragments / 2][4];
@@ -146,8 +151,13 @@ struct ProductBf16 {
       }
     }
     syncBlock();
-    Finished::hand<kThreads>(finished, at, product, epilogue);
+    Finished::template hand<kThreads>(finished, at, product, epilogue);
   }
+};
+
+/// Measured on an H200 beside other shapes (docs/gpu.md); two blocks to a multiprocessor.
+struct ProductBf16 : ProductTile<128, 128, 32, 4, 64, 64> {
+  static constexpr int kBlocks = 2;
 };
 
 }  // namespace ddsc::cuda
