@@ -105,8 +105,10 @@ struct ProductTile {
               warpCol = warpIndex() / kWarpsAcross * kWarpCols;
     const bool sumsHere = sumRows && at.col == 0 && warpCol == 0;
     constexpr std::uint32_t kOnes = 0x3F803F80u;
-    float sums[kRowFragments][kColFragments][4] = {};
-    float aSums[kRowFragments][4] = {};
+    constexpr auto kDown = static_cast<std::size_t>(kRowFragments),
+                   kAcross = static_cast<std::size_t>(kColFragments);
+    float sums[kDown][kAcross][4] = {};
+    float aSums[kDown][4] = {};
 
     const auto tiles = static_cast<int>((at.endStep - at.firstStep + kSteps - 1) / kSteps);
     for (int tile = 0; tile < kStages - 1; ++tile) fetchStage(tile);
@@ -117,7 +119,7 @@ struct ProductTile {
       const Shared<bf16> tileA = ring + tile % kStages * kStage, tileB = tileA + kOperandA;
 #pragma unroll
       for (int step = 0; step < kSteps; step += 16) {
-        std::uint32_t a[kRowFragments][4], b[kColFragments / 2][4];
+        std::uint32_t a[kDown][4], b[kAcross / 2][4];
 #pragma unroll
         for (int i = 0; i < kRowFragments; ++i) loadA<contiguousA>(a[i], tileA, warpRow + 16 * i, step);
 #pragma unroll
