@@ -2,23 +2,24 @@
 # Everything there is to know about a GPU, with one command on a machine that has CUDA 12 or newer, CMake, a C++
 # compiler and Python with PyTorch; Node is not needed:
 #
-#   bench/gpu.sh [--build-only | --no-build] [--no-sanitizer] [--seconds S] [--python PYTHON]
+#   bench/gpu.sh [--build-only | --no-build] [--no-sanitizer] [--no-compile] [--seconds S] [--python PYTHON]
 #
 # Builds the tests and the benchmark for the GPUs that are here (build-gpu/; --no-build: as they were built before, perhaps
 # elsewhere with DDSC_CUDA_ARCHITECTURES), runs the op and model tests on the
 # device, runs them again under compute-sanitizer (memcheck, racecheck, initcheck), and with plain products by cuBLASLt
-# where that is found, measures products, attention and whole steps beside PyTorch, and ends with one short table. Exit
-# code 0 where all tests passed.
+# where that is found, measures products, attention and whole steps beside PyTorch (--no-compile: only as written, since
+# compiling its models takes minutes), and ends with one short table. Exit code 0 where all tests passed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 usage() { sed -n '5s/^# *//p' "$0"; }
-build_only=false build=true sanitizer=true seconds=0.5 python=${DDSC_TORCH_PYTHON:-python3}
+build_only=false build=true sanitizer=true peer=() seconds=0.5 python=${DDSC_TORCH_PYTHON:-python3}
 while (($# > 0)); do
   case $1 in
     --build-only) build_only=true ;;
     --no-build) build=false ;;
     --no-sanitizer) sanitizer=false ;;
+    --no-compile) peer=(--no-compile) ;;
     --seconds | --python)
       (($# > 1)) || { echo "$1 needs a value" >&2; exit 2; }
       printf -v "${1#--}" '%s' "$2"
@@ -103,7 +104,8 @@ echo "== $(nvidia-smi --query-gpu=name,driver_version,clocks.max.sm,power.limit 
 echo "== commit $(git rev-parse --short HEAD 2> /dev/null || echo unknown), $(date -u +%Y-%m-%d)"
 printf '%s\n' "${summary[@]}"
 if "$python" -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' 2> /dev/null; then
-  "$python" bench/peer/gpu.py --ours "$work/ours.jsonl" --cublaslt "$work/cublaslt.jsonl" --seconds "$seconds"
+  "$python" bench/peer/gpu.py --ours "$work/ours.jsonl" --cublaslt "$work/cublaslt.jsonl" --seconds "$seconds" \
+    "${peer[@]}"
 else
   echo "$python has no PyTorch with CUDA: name one that has with --python"
 fi

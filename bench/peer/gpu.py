@@ -1,6 +1,6 @@
 """Measures PyTorch on the GPU beside `ddsc_gpu_bench --json`, whose lines are read from --ours, and prints one table.
 
-    python bench/peer/gpu.py --ours ours.jsonl [--cublaslt cublaslt.jsonl] [--seconds 0.5]
+    python bench/peer/gpu.py --ours ours.jsonl [--cublaslt cublaslt.jsonl] [--seconds 0.5] [--no-compile]
 
 --cublaslt names such lines that were measured with DDSC_GEMM=cublaslt, for a column beside ours.
 Everything is bf16. Products are cuBLAS's, attention is PyTorch's flash attention (without rotary positions, which ours
@@ -183,7 +183,7 @@ def count_steps(preset, compiled, seconds):
     yield name + "prediction and draws", milliseconds(sample, seconds)
 
 
-def peers(names, seconds):
+def peers(names, seconds, kinds):
     """(name, "eager" or "compiled", milliseconds) of all that ours measured."""
     for what in LINEAR:
         if any(name.startswith(f"linear {what},") for name in names):
@@ -195,7 +195,7 @@ def peers(names, seconds):
     for preset in PRESETS:
         for prefix, measure in ((f"{preset} 64", steps), (f"{preset} of counts 64", count_steps)):
             if any(name.startswith(prefix) for name in names):
-                for kind in ("eager", "compiled"):
+                for kind in kinds:
                     for name, time in measure(preset, kind == "compiled", seconds):
                         yield name, kind, time
                     torch.cuda.empty_cache()
@@ -214,11 +214,13 @@ def main():
     options.add_argument("--ours", required=True)
     options.add_argument("--cublaslt")
     options.add_argument("--seconds", type=float, default=0.5)
+    options.add_argument("--no-compile", action="store_true")
     given = options.parse_args()
+    kinds = ("eager",) if given.no_compile else ("eager", "compiled")
     torch.backends.cuda.matmul.allow_tf32 = True
     ours, served = rows_of(given.ours), rows_of(given.cublaslt)
     theirs = {}
-    for name, kind, time in peers(list(ours), given.seconds):
+    for name, kind, time in peers(list(ours), given.seconds, kinds):
         theirs.setdefault(name, {})[kind] = time
 
     print(f"PyTorch {torch.__version__}, CUDA {torch.version.cuda}, {torch.cuda.get_device_name()}; milliseconds")
