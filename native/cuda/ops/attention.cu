@@ -77,8 +77,14 @@ struct RunningSoftmax {
   }
 };
 
+/// Blocks that a multiprocessor is to hold: as many as their registers allow.
 template <int kDim>
-DDSC_KERNEL(kAttentionThreads)
+inline constexpr int kBlocks = kDim == 32   ? 4
+                               : kDim == 64 ? 3
+                                            : 2;
+
+template <int kDim>
+DDSC_KERNEL(kAttentionThreads, kBlocks<kDim>)
 attend(PackedHeads heads, Sides sides, int headDim, float scale, View<bf16> out, Rows<float> logSumExp) {
   const HeadPlace at = HeadPlace::of(sides.own, kQueries);
   if (at.first >= at.length) return;
