@@ -13,18 +13,12 @@ from model import Block, Head, Table, TimeEmbedding
 class CountBlock(Block):
     """A block without rotary positions, whose rows attend to the first `keys` alone."""
 
-    def forward(self, x, condition, keys):
-        b, n, d = x.shape
-        shift1, scale1, gate1, shift2, scale2, gate2 = self.adaLN_modulation(condition)[:, None].chunk(6, 2)
-        h = self.norm1(x) * (1 + scale1) + shift1
+    def attend(self, h, keys):
+        b, _, d = h.shape
         heads = lambda rows, parts: rows.view(b, -1, parts, self.heads, d // self.heads).transpose(1, 3).unbind(2)
         (q,) = heads(F.linear(h, self.attn_qkv.weight[:d]), 1)
         k, v = heads(F.linear(h[:, :keys], self.attn_qkv.weight[d:]), 2)
-        h = F.scaled_dot_product_attention(q, k, v)
-        h = self.attn_out(h.transpose(1, 2).reshape(b, n, d))
-        x = x + gate1 * F.dropout(h, self.dropout, self.training)
-        h = self.mlp(self.norm2(x) * (1 + scale2) + shift2)
-        return x + gate2 * F.dropout(h, self.dropout, self.training)
+        return F.scaled_dot_product_attention(q, k, v)
 
 
 class CountDenoiser(nn.Module):

@@ -78,6 +78,24 @@ def attention(name, seconds):
         yield name + ", backward", milliseconds(backward, seconds)
 
 
+def training(model, loss_of_step):
+    """A whole optimizer step: the loss, backward, clipping, AdamW and the moving average."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4, weight_decay=0.0, fused=True)
+    averages = [p.detach().clone() for p in model.parameters()]
+
+    def step():
+        loss = loss_of_step()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        with torch.no_grad():
+            torch._foreach_lerp_(averages, list(model.parameters()), 1e-4)
+        loss.item()
+
+    return step
+
+
 def steps(preset, compiled, seconds):
     width, blocks, heads = PRESETS[preset]
     torch.manual_seed(0)
@@ -86,32 +104,23 @@ def steps(preset, compiled, seconds):
         vocabulary=VOCABULARY, genes=GENES, width=width, blocks=blocks, heads=heads, condition_width=128, dropout=0.1
     ).cuda()
     network = torch.compile(model) if compiled else model
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4, weight_decay=0.0, fused=True)
     clean = torch.randint(FIRST_RANK, MASK, (64, 1024), device="cuda")
     genes = torch.randint(3, GENES, (64, 1024), device="cuda")
     still = torch.zeros(64, device="cuda")
     ranks = torch.arange(FIRST_RANK, MASK, dtype=torch.float32, device="cuda")
     times = ((torch.arange(64, device="cuda") + 0.5) / 64)[:, None]
-    averages = [p.detach().clone() for p in model.parameters()]
 
     def logits(tokens):
         with torch.autocast("cuda", dtype=torch.bfloat16):
             return network(tokens, still, genes)
 
-    def train():
+    def loss_of_step():
         masked = torch.rand(clean.shape, device="cuda") < times
         out = logits(torch.where(masked, MASK, clean)).float()
         loss = -out[..., :MASK].log_softmax(-1).gather(-1, clean[..., None])[..., 0]
         mean = (out[..., FIRST_RANK:MASK].softmax(-1) * ranks).sum(-1)
         loss = loss + (mean - clean).abs() / (len(ranks) - 1)
-        loss = (loss * masked / times).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        with torch.no_grad():
-            torch._foreach_lerp_(averages, list(model.parameters()), 1e-4)
-        loss.item()
+        return (loss * masked / times).mean()
 
     half = torch.where(torch.arange(1024, device="cuda") % 2 == 0, MASK, clean)
 
@@ -127,7 +136,7 @@ def steps(preset, compiled, seconds):
 
     model.train()
     name = f"{preset} 64 x 1024, "
-    yield name + "train step", milliseconds(train, seconds)
+    yield name + "train step", milliseconds(training(model, loss_of_step), seconds)
     model.eval()
     yield name + "forward", milliseconds(forward, seconds)
     yield name + "sampling step", milliseconds(sample, seconds)
@@ -141,35 +150,26 @@ def count_steps(preset, compiled, seconds):
     values, keys = 177, 512
     model = CountDenoiser(
         values=values, genes=GENES, width=width, blocks=blocks, heads=heads, condition_width=128, dropout=0.1,
-        state=32, summary=34,
+        state=32, summary=35,
     ).cuda()
     network, likelihood = (torch.compile(f) if compiled else f for f in (model, log_probs))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4, weight_decay=0.0, fused=True)
     tokens = torch.randint(3, 8, (64, 1024), device="cuda")
     tokens[:, keys:] = values + 2
     genes = torch.randint(3, GENES, (64, 1024), device="cuda")
     answers = torch.randint(0, 4, (64, keys, 1), device="cuda")
     told = torch.tensor([5.0, 7.3, 5.0, 8.0], device="cuda")[:, None].repeat(1, 64)
-    summary = torch.full((64, 34), 0.5, device="cuda")
+    summary = torch.full((64, 35), 0.5, device="cuda")
     mean = torch.full((64, keys), 3000 / GENES, device="cuda")
     middle = torch.arange(values, device="cuda", dtype=torch.float64)
     fixed = -torch.lgamma(middle + 1)
-    averages = [p.detach().clone() for p in model.parameters()]
 
     def predicted():
         with torch.autocast("cuda", dtype=torch.bfloat16):
             logits, tilt, log_size = network(tokens, genes, told, summary, keys)
         return likelihood(logits, tilt, log_size, mean, middle, fixed)
 
-    def train():
-        loss = -predicted().gather(-1, answers).mean()
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        with torch.no_grad():
-            torch._foreach_lerp_(averages, list(model.parameters()), 1e-4)
-        loss.item()
+    def loss_of_step():
+        return -predicted().gather(-1, answers).mean()
 
     @torch.no_grad()
     def sample():
@@ -178,7 +178,7 @@ def count_steps(preset, compiled, seconds):
 
     model.train()
     name = f"{preset} of counts 64 x 1024, "
-    yield name + "train step", milliseconds(train, seconds)
+    yield name + "train step", milliseconds(training(model, loss_of_step), seconds)
     model.eval()
     yield name + "prediction and draws", milliseconds(sample, seconds)
 

@@ -63,15 +63,19 @@ class Block(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU("tanh"), nn.Linear(4 * width, width))
         self.adaLN_modulation = nn.Linear(condition_width, 6 * width)
 
-    def forward(self, x, condition, cosine, sine):
-        b, n, d = x.shape
-        shift1, scale1, gate1, shift2, scale2, gate2 = self.adaLN_modulation(condition)[:, None].chunk(6, 2)
-        h = self.norm1(x) * (1 + scale1) + shift1
+    def attend(self, h, cosine, sine):
+        """[B, L, D] -> attention's result [B, H, L, D / H]."""
+        b, n, d = h.shape
         q, k, v = self.attn_qkv(h).view(b, n, 3, self.heads, d // self.heads).unbind(2)
         cosine, sine = cosine.to(q.dtype), sine.to(q.dtype)
         q, k = rotate(q, cosine, sine), rotate(k, cosine, sine)
-        h = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
-        h = self.attn_out(h.transpose(1, 2).reshape(b, n, d))
+        return F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
+
+    def forward(self, x, condition, *where):
+        """`where`: what `attend` is told besides."""
+        shift1, scale1, gate1, shift2, scale2, gate2 = self.adaLN_modulation(condition)[:, None].chunk(6, 2)
+        h = self.attend(self.norm1(x) * (1 + scale1) + shift1, *where)
+        h = self.attn_out(h.transpose(1, 2).reshape(x.shape))
         x = x + gate1 * F.dropout(h, self.dropout, self.training)
         h = self.mlp(self.norm2(x) * (1 + scale2) + shift2)
         return x + gate2 * F.dropout(h, self.dropout, self.training)

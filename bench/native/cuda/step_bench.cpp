@@ -50,6 +50,25 @@ LossInput batch(const DenoiserConfig& config) {
   return input;
 }
 
+/// The training step that gives `staged`, over and over: `next` is the batch that is made ready meanwhile.
+template <class Next>
+void measureTraining(const Context& context, Model& model, double flops, double scale, const Next& next) {
+  StagedLoss staged = model.stage(next(0));
+  std::int64_t step = 0;
+  measureOnDevice(
+      context, model.backend(), flops,
+      [&] {
+        ++step;
+        PendingLoss loss = model.start(std::move(staged), scale, {1, static_cast<std::uint64_t>(step)});
+        ParameterStore::PendingUpdate update =
+            model.parameters().start({3e-4, 0.9, 0.999, 1e-8, 0, 0.9999, 1.0, step});
+        staged = model.stage(next(static_cast<std::uint64_t>(step)));
+        loss.finish();
+        update.finish();
+      },
+      "train step");
+}
+
 void measurePreset(const Context& context, const Preset& preset) {
   DenoiserConfig config;
   config.geneVocabSize = kGenes;
@@ -65,21 +84,10 @@ void measurePreset(const Context& context, const Preset& preset) {
       tokens * (2 * (12 * hidden * hidden * blocks + hidden * 54) + 4 * blocks * hidden * kLength);
 
   LossInput input = batch(config);
-  StagedLoss staged = model->stage(input);
-  std::int64_t step = 0;
-  measureOnDevice(
-      context, backend, 3 * forwardFlops,
-      [&] {
-        ++step;
-        PendingLoss loss = model->start(std::move(staged), 1 / tokens, {1, static_cast<std::uint64_t>(step)});
-        ParameterStore::PendingUpdate update =
-            model->parameters().start({3e-4, 0.9, 0.999, 1e-8, 0, 0.9999, 1.0, step});
-        input.masking.step = static_cast<std::uint64_t>(step);
-        staged = model->stage(input);
-        loss.finish();
-        update.finish();
-      },
-      "train step");
+  measureTraining(context, *model, 3 * forwardFlops, 1 / tokens, [&](std::uint64_t step) -> const LossInput& {
+    input.masking.step = step;
+    return input;
+  });
 
   CellBatch clean = input.batch;
   std::vector<std::int32_t> every(clean.tokens.size());
@@ -142,41 +150,25 @@ void measureCounts(const Context& context, const Preset& preset) {
   config.timeConditioning = true;
   config.rotary = false;
   config.state = 32;
-  config.summary = 34;
+  config.summary = 35;
   config.learntSizes = config.sizesByState = true;
   const auto model = std::make_shared<Model>(cuda::makeCudaBackend(0), config, DType::bf16, true);
   model->parameters().initialise(1);
   model->setBase(std::vector<double>(kGenes, 1.0 / kGenes), std::vector<double>(kGenes, 2.0));
-  Backend& backend = model->backend();
   constexpr std::int64_t queries = kCells * kLength / 2;
   const double rows = kCells * kLength, hidden = static_cast<double>(preset.hidden),
                blocks = static_cast<double>(preset.blocks);
-  // A key row's keys and values, a row's query and attention, and the MLP; of the last block what is asked
-  // about alone.
+  // Half of the rows are attended to, the others need neither key nor value.
   const double forwardFlops = rows * (2 * 12 * hidden * hidden * blocks + 2 * blocks * hidden * kLength) -
                               queries * (2 * 2 * hidden * hidden * blocks) + queries * 2 * hidden * 180;
 
   const CountLossInput input = countBatch(config);
-  StagedLoss staged = model->stage(input);
-  std::int64_t step = 0;
+  measureTraining(context, *model, 3 * forwardFlops, 1.0 / queries,
+                  [&](std::uint64_t) -> const CountLossInput& { return input; });
+  std::uint64_t step = 0;
   measureOnDevice(
-      context, backend, 3 * forwardFlops,
-      [&] {
-        ++step;
-        PendingLoss loss =
-            model->start(std::move(staged), 1.0 / queries, {1, static_cast<std::uint64_t>(step)});
-        ParameterStore::PendingUpdate update =
-            model->parameters().start({3e-4, 0.9, 0.999, 1e-8, 0, 0.9999, 1.0, step});
-        staged = model->stage(input);
-        loss.finish();
-        update.finish();
-      },
-      "train step");
-  measureOnDevice(
-      context, backend, forwardFlops,
-      [&] {
-        model->predictCounts(input.rows, WeightSource::weights)->draw(1, static_cast<std::uint64_t>(++step));
-      },
+      context, model->backend(), forwardFlops,
+      [&] { model->predictCounts(input.rows, WeightSource::weights)->draw(1, ++step); },
       "prediction and draws");
 }
 

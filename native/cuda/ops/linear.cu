@@ -136,8 +136,7 @@ DDSC_KERNEL(256) addSplits(Rows<float> to, const float* shares, int splits) {
 
 template <class Tile, class P>
 LaunchShape shapeOf(const P& product, std::int64_t splits) {
-  return {.x = ceilDivide(product.b.count, Tile::kCols),
-          .y = ceilDivide(product.a.count, Tile::kRows),
+  return {.x = ceilDivide(product.a.count, Tile::kRows) * ceilDivide(product.b.count, Tile::kCols),
           .z = splits,
           .threads = Tile::kThreads,
           .sharedBytes = Tile::kSharedBytes};

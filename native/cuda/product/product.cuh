@@ -39,8 +39,10 @@ struct TilePlace {
     const std::int64_t first = block.z * product.stepsPerSplit;
     // Neighbouring blocks make the tiles of one row of C: what they read of A, the larger side, is in the
     // cache.
-    return {static_cast<std::int64_t>(block.y) * tileRows, static_cast<std::int64_t>(block.x) * tileCols,
-            first, least(first + product.stepsPerSplit, product.steps), block.z};
+    const int across = static_cast<int>((product.b.count + tileCols - 1) / tileCols);
+    const int row = block.x / across, col = block.x % across;
+    return {static_cast<std::int64_t>(row) * tileRows, static_cast<std::int64_t>(col) * tileCols, first,
+            least(first + product.stepsPerSplit, product.steps), block.z};
   }
 };
 

@@ -157,7 +157,7 @@ struct ProductTile {
   }
 };
 
-/// Measured on an H200 beside other shapes (docs/gpu.md); two blocks to a multiprocessor.
+/// Two blocks to a multiprocessor, each with the registers for the largest part that a warp can take.
 struct ProductBf16 : ProductTile<128, 128, 32, 4, 64, 64> {
   static constexpr int kBlocks = 2;
 };

@@ -38,6 +38,7 @@ class MirrorBackend final : public EveryOp<MirrorBackend> {
 
   std::string describe() const override { return device_->describe(); }
   int threads() const override { return device_->threads(); }
+  DeviceKind kind() const override { return device_->kind(); }
   Limits measureLimits() override { return device_->measureLimits(); }
   void* allocate(std::size_t bytes) override { return std::malloc(bytes > 0 ? bytes : 1); }
   void release(void* memory) noexcept override { std::free(memory); }
