@@ -182,8 +182,13 @@ describe("CMake and Ninja where the system has none", () => {
     placePackage();
     const path = placePrograms({ "g++": "" });
     const npm = join(dirname(realpathSync(process.execPath)), "../lib/node_modules/npm/bin/npm-cli.js");
-    const { npm_execpath = npm, npm_config_cache } = process.env;
-    const env = { npm_execpath, ...(npm_config_cache === undefined ? {} : { npm_config_cache }) };
+    // Besides, how npm reaches its registry from here.
+    const network = Object.entries(process.env).filter(([name]) =>
+      /^(npm_config_(cache|registry|cafile)|https?_proxy|no_proxy|NODE_EXTRA_CA_CERTS|SSL_CERT_FILE)$/i.test(
+        name,
+      ),
+    );
+    const env = { npm_execpath: process.env.npm_execpath ?? npm, ...Object.fromEntries(network) };
     const found = builtWith(path, env);
     expect(found).toMatchObject({
       cmake: expect.stringMatching(/^cmake version 4\./),
