@@ -58,12 +58,13 @@ function buildHere(targets) {
   return "build-native";
 }
 
-/** Runs the conformance tests of a build; `launcher` is a command that starts it. */
+/** Runs the conformance tests of a build, one a processor at a time; `launcher` is a command that starts it. */
 function conformance(
   directory,
   { program = "ddsc_conformance", options = [], environment = {}, launcher = [] } = {},
 ) {
-  const [command, ...rest] = [...launcher, join(root, directory, program), ...options];
+  const jobs = ["--jobs", String(availableParallelism())];
+  const [command, ...rest] = [...launcher, join(root, directory, program), ...jobs, ...options];
   run(command, rest, environment);
 }
 

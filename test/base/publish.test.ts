@@ -1,18 +1,19 @@
 import { fork, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { processSpace } from "../../lib/base/processes.js";
 import { writeAtomically, writeFileAtomic, writeFolderAtomically } from "../../lib/base/publish.js";
 import { temporaryFor, temporaryName } from "../../lib/base/temporary.js";
 import { failure, temporaryFolder } from "../data/support.js";
+import { nodeProgram } from "../node_program.js";
 
 /** Processes that write to one path at the same time, each its own number; what each said in the end. */
 async function writeAtOnce(kind: string, path: string, overwrite: boolean): Promise<string[]> {
-  const child = fileURLToPath(new URL("publish_child.ts", import.meta.url));
+  const words = await nodeProgram(new URL("publish_child.ts", import.meta.url));
+  const [program = "", options] = [words.at(-1), words.slice(0, -1)];
   const children = [1, 2, 3, 4].map((number) =>
-    fork(child, [kind, path, String(number), String(overwrite)], { execArgv: ["--import", "tsx"] }),
+    fork(program, [kind, path, String(number), String(overwrite)], { execArgv: options }),
   );
   const said = children.map(
     (each) =>

@@ -1,5 +1,4 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
-import { readdirSync, statSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,6 +9,7 @@ import type { CellBlock } from "../../lib/data/sources/cells.js";
 import { MemorySource } from "../../lib/data/sources/memory.js";
 import { simulateCells } from "../../lib/data/sources/simulate.js";
 import type { SimulateOptions } from "../../lib/data/sources/simulation.js";
+import { isBuilt } from "../node_program.js";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -22,18 +22,8 @@ export interface Ended {
   json(): Record<string, never>;
 }
 
-/** When the newest source changed, or when the build was made (0: there is none), milliseconds. */
-function changedAt(path: string): number {
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (found === undefined) return 0;
-  if (!found.isDirectory()) return found.mtimeMs;
-  return Math.max(0, ...readdirSync(path).map((name) => changedAt(join(path, name))));
-}
-
 /** The built program starts three times as fast; the sources stand in where it is missing or older than they. */
-const built = "dist/cli/main.js";
-export const isBuilt = changedAt(join(ROOT, built)) > changedAt(join(ROOT, "lib"));
-const program = isBuilt ? [built] : ["--import", "tsx", "lib/cli/main.ts"];
+const program = isBuilt ? ["dist/cli/main.js"] : ["--import", "tsx", "lib/cli/main.ts"];
 
 /** What Node runs for `ddsc` with these words. */
 export function command(words: readonly string[]): string[] {

@@ -1,7 +1,8 @@
 import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ddsc, type Ended, ended, isBuilt, start, trainRanks, writeStudy } from "./program.js";
+import { isBuilt } from "../node_program.js";
+import { ddsc, type Ended, ended, start, trainRanks, writeStudy } from "./program.js";
 
 let folder: string;
 let data: string;

@@ -7,9 +7,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { NativeCommunicator } from "../../lib/native/communicator.js";
 import { NativeDenoiser, nativeDevices } from "../../lib/native/denoiser.js";
 import { emulated, ROOT } from "../cuda/emulated.js";
+import { nodeProgram } from "../node_program.js";
 import { type Ended, ended, LAUNCHERS, mpirun } from "./mpirun.js";
 
-const child = fileURLToPath(new URL("train_child.ts", import.meta.url));
+const child = await nodeProgram(new URL("train_child.ts", import.meta.url));
 const source = fileURLToPath(new URL("nccl_stand_in.cpp", import.meta.url));
 const root = mkdtempSync(join(tmpdir(), "ddsc-nccl-"));
 const library = join(root, "libnccl-stand-in.so");
@@ -28,7 +29,7 @@ function train(
   onLine?: (line: string) => void,
 ): Promise<Ended> {
   const all = { ...emulated(), DDSC_NCCL_LIBRARY: library, ...env };
-  return ended(mpirun(launcher, ranks, ["--import", "tsx", child, ...words], all), onLine);
+  return ended(mpirun(launcher, ranks, [...child, ...words], all), onLine);
 }
 
 interface Line {

@@ -1,13 +1,13 @@
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Purpose, RandomStream } from "../../lib/base/random.js";
 import { emulated } from "../cuda/emulated.js";
+import { nodeProgram } from "../node_program.js";
 import { type Ended, ended, LAUNCHERS, type Launcher, mpirun, titleOf } from "./mpirun.js";
 
-const child = fileURLToPath(new URL("train_child.ts", import.meta.url));
+const child = await nodeProgram(new URL("train_child.ts", import.meta.url));
 /** How long survivors may take to end, milliseconds. */
 const END = 30_000;
 
@@ -36,7 +36,7 @@ function train(
   words: readonly string[],
   onLine?: (line: string) => void,
 ): Promise<Ended> {
-  return ended(mpirun(launcher, ranks, ["--import", "tsx", child, ...words]), onLine);
+  return ended(mpirun(launcher, ranks, [...child, ...words]), onLine);
 }
 
 /** Why a rank failed. */
@@ -182,9 +182,7 @@ describe.each(LAUNCHERS.map((launcher) => ({ launcher, title: titleOf(launcher) 
         const runs: Line[][] = [];
         for (const ranks of [1, 2]) {
           const folder = join(root, `${launcher.name}-gpu-${ranks}`);
-          const run = await ended(
-            mpirun(launcher, ranks, ["--import", "tsx", child, folder, "4"], emulated()),
-          );
+          const run = await ended(mpirun(launcher, ranks, [...child, folder, "4"], emulated()));
           expect(run.code, run.stderr).toBe(0);
           runs.push(stepsOf(run));
         }

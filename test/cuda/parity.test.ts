@@ -2,9 +2,11 @@ import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { nodeProgram } from "../node_program.js";
 import { ROOT } from "./emulated.js";
 import { gpuUnderTest } from "./gpu.js";
 
+const program = await nodeProgram(join(ROOT, "scripts/parity.ts"));
 const FIXTURES = join(ROOT, "test/fixtures");
 const files = readdirSync(FIXTURES)
   .filter((name) => name.endsWith(".safetensors"))
@@ -19,8 +21,8 @@ interface Report {
 
 describe("every fixture of the reference is reproduced on the GPU", () => {
   it.each(["fp32", "bf16"])("in %s", (dtype) => {
-    const words = ["scripts/parity.ts", ...files, "--dtype", dtype, "--device", "cuda", "--json"];
-    const { stdout, stderr } = spawnSync(process.execPath, ["--import", "tsx", ...words], {
+    const words = [...program, ...files, "--dtype", dtype, "--device", "cuda", "--json"];
+    const { stdout, stderr } = spawnSync(process.execPath, words, {
       cwd: ROOT,
       encoding: "utf8",
       env: { ...process.env, ...gpuUnderTest() },

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ended, start, writeStudy } from "../cli/program.js";
+import { nodeProgramOf } from "../node_program.js";
 import { emulated, ROOT } from "./emulated.js";
 import { gpuUnderTest, isReal } from "./gpu.js";
 
@@ -136,19 +137,19 @@ describe.skipIf(isReal)("a GPU that fails", () => {
     for (let call = 0; call < 2000 && first === "done"; call++) first = await read();
     const outcomes = [first, await read(), await codeOf(() => make("cuda")), await codeOf(() => make("cpu"))];
     console.log(outcomes.join(" "));`;
-  const run = (gpu: string, program = script) =>
-    spawnSync(process.execPath, ["--import", "tsx", "--input-type=module", "--eval", program], {
+  const run = async (gpu: string, program = script) =>
+    spawnSync(process.execPath, await nodeProgramOf(program), {
       cwd: ROOT,
       encoding: "utf8",
       env: { ...process.env, ...emulated(gpu) },
     });
 
-  it("is not used again by the process, which goes on with the CPU", () => {
-    expect(run("fails-at=1000").stdout).toBe("CUDA_FAILED CUDA_DEVICE_LOST CUDA_DEVICE_LOST done\n");
+  it("is not used again by the process, which goes on with the CPU", async () => {
+    expect((await run("fails-at=1000")).stdout).toBe("CUDA_FAILED CUDA_DEVICE_LOST CUDA_DEVICE_LOST done\n");
   });
 
-  it("is a GPU that worked before", () => {
-    expect(run("").stdout).toBe("done done done done\n");
+  it("is a GPU that worked before", async () => {
+    expect((await run("")).stdout).toBe("done done done done\n");
   });
 
   const training = `
@@ -172,8 +173,8 @@ describe.skipIf(isReal)("a GPU that fails", () => {
   // A step is some 180 pieces of work, the copies of two batches among them.
   it.each([60, 150, 290, 350, 431])(
     "ends a training at its piece of work %i, with batches ahead",
-    (piece) => {
-      const { stdout, stderr, status } = run(`fails-at=${piece}`, training);
+    async (piece) => {
+      const { stdout, stderr, status } = await run(`fails-at=${piece}`, training);
       expect({ stderr, status }).toEqual({ stderr: "", status: 0 });
       const [first, steps, done, again] = stdout.trim().split(" ");
       expect({ first, again }).toEqual({ first: "CUDA_FAILED", again: "CUDA_DEVICE_LOST" });

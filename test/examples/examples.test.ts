@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openCells } from "../../lib/data/open/open_cells.js";
 import { Denoiser } from "../../lib/model/index.js";
-import { type Ended, ended, isBuilt, writeStudy } from "../cli/program.js";
+import { type Ended, ended, writeStudy } from "../cli/program.js";
+import { isBuilt } from "../node_program.js";
 
 const ROOT = join(import.meta.dirname, "../..");
 

@@ -3,7 +3,8 @@ import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ended, isBuilt } from "../cli/program.js";
+import { ended } from "../cli/program.js";
+import { isBuilt } from "../node_program.js";
 
 const ROOT = join(import.meta.dirname, "../..");
 const NOTEBOOK = join(ROOT, "examples/notebook.ipynb");

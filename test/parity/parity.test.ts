@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { nativeDevices } from "../../lib/native/denoiser.js";
+import { nodeProgram } from "../node_program.js";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const FIXTURES = join(ROOT, "test/fixtures");
@@ -12,9 +13,11 @@ const files = readdirSync(FIXTURES)
   .filter((name) => name.endsWith(".safetensors") || name === "ranks.json")
   .map((name) => join(FIXTURES, name));
 
+const program = await nodeProgram(join(ROOT, "scripts/parity.ts"));
+
 /** Runs `npm run parity -- ...` without npm. */
 function parity(words: readonly string[], env: NodeJS.ProcessEnv = {}) {
-  return spawnSync(process.execPath, ["--import", "tsx", "scripts/parity.ts", ...words], {
+  return spawnSync(process.execPath, [...program, ...words], {
     cwd: ROOT,
     encoding: "utf8",
     env: { ...process.env, ...env },

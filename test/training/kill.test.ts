@@ -3,11 +3,11 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Purpose, RandomStream } from "../../lib/base/random.js";
+import { nodeProgram } from "../node_program.js";
 
-const program = fileURLToPath(new URL("run_child.ts", import.meta.url));
+const program = await nodeProgram(new URL("run_child.ts", import.meta.url));
 const STEPS = 24;
 const KILLS = { ranks: 6, counts: 3 } as const;
 
@@ -25,7 +25,7 @@ async function run(
   values: keyof typeof KILLS,
   kill?: { lines: number; delay: number },
 ): Promise<boolean> {
-  const child = spawn(process.execPath, ["--import", "tsx", program, folder, String(STEPS), values], {
+  const child = spawn(process.execPath, [...program, folder, String(STEPS), values], {
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";

@@ -2,14 +2,14 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { appendFile, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type RunsPage, watchRuns } from "../../lib/watch/index.js";
+import { nodeProgram } from "../node_program.js";
 import { barriersOf, misdeedsOf, noBrowser, startBrowser } from "./browser.js";
 import { line, lines, writeRun } from "./runs.js";
 
-const trainer = fileURLToPath(new URL("../training/run_child.ts", import.meta.url));
+const trainer = await nodeProgram(new URL("../training/run_child.ts", import.meta.url));
 /** More than a test waits for. */
 const ENDLESS = 100_000;
 
@@ -99,7 +99,7 @@ describe.skipIf(noBrowser !== undefined)("the page of ddsc watch, in a real brow
     await open();
     await expect.poll(() => page.locator("#notice").innerText()).toContain("no run yet");
     const train = () => {
-      const words = ["--import", "tsx", trainer, join(folder, "run"), String(ENDLESS), "ranks"];
+      const words = [...trainer, join(folder, "run"), String(ENDLESS), "ranks"];
       child = spawn(process.execPath, words, { stdio: "ignore" });
     };
     train();

@@ -1,6 +1,5 @@
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { type AnnDataStream, writeAnnData } from "../../../lib/data/anndata/write.js";
 import { openCells } from "../../../lib/data/open/open_cells.js";
@@ -8,6 +7,7 @@ import type { StreamedFrame } from "../../../lib/data/sources/cell_frame.js";
 import type { Column, FrameRows } from "../../../lib/data/sources/frame.js";
 import { framesOf } from "../../../lib/data/sources/frames.js";
 import { python, runPython } from "../../imputation/python.js";
+import { nodeProgram } from "../../node_program.js";
 import { columnValues, denseAll, failure, temporaryFolder } from "../support.js";
 
 const GENES = ["Sox2", "Pax6", "Actb"];
@@ -136,11 +136,11 @@ it.skipIf(python === undefined)("h5py reads names that were streamed", async () 
   expect(runPython(program, path)).toEqual([[0, 1, 2, 39_999].map(nameOf), depthOf(39_999), "barcode"]);
 });
 
-it("memory does not grow with the number of cells", () => {
-  const child = fileURLToPath(new URL("streamed_memory.ts", import.meta.url));
+it("memory does not grow with the number of cells", async () => {
+  const child = await nodeProgram(new URL("streamed_memory.ts", import.meta.url));
   const grown = [200_000, 2_000_000].map((cells) => {
     const path = join(temporaryFolder(), "cells.h5ad");
-    const words = ["--expose-gc", "--max-old-space-size=100", "--import", "tsx", child];
+    const words = ["--expose-gc", "--max-old-space-size=100", ...child];
     const { status, stdout, stderr } = spawnSync(process.execPath, [...words, path, String(cells)], {
       encoding: "utf8",
     });

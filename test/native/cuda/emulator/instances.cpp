@@ -1,5 +1,12 @@
 #include "test/native/cuda/emulator/instances.h"
 
+#include <sys/mman.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <stdexcept>
+#include <system_error>
+
 namespace ddsc::cuda::emulator {
 namespace {
 
@@ -16,9 +23,22 @@ std::string kernelIn(std::string_view function) {
   return std::string(name.substr(0, name.find(';')));
 }
 
+/// The next of the flags, all false, in memory that forked processes share; it lasts as long as the process.
+bool& nextFlag() {
+  constexpr std::size_t kFlags = 4096;
+  static std::size_t taken = 0;
+  static bool* const flags = [] {
+    void* memory = mmap(nullptr, kFlags, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) throw std::system_error(errno, std::generic_category(), "mmap");
+    return static_cast<bool*>(memory);
+  }();
+  if (taken == kFlags) throw std::length_error("more kernels than flags");
+  return flags[taken++];
+}
+
 }  // namespace
 
-KernelInstance::KernelInstance(std::string_view function) : name(kernelIn(function)) {
+KernelInstance::KernelInstance(std::string_view function) : name(kernelIn(function)), ran(nextFlag()) {
   list().push_back(this);
 }
 

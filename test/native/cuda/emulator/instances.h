@@ -14,7 +14,8 @@ struct KernelInstance {
   KernelInstance& operator=(const KernelInstance&) = delete;
 
   std::string name;
-  bool ran = false;  // a grid of it, to the end
+  bool&
+      ran;  // a grid of it, to the end; shared with processes that are forked, of which each runs some tests
 };
 
 /// All of the program, in no particular order.
