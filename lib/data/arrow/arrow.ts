@@ -1,28 +1,17 @@
 import { DataType, type Field } from "apache-arrow";
 import { joinCells } from "../../native/data.js";
-import type { Content } from "../io/content.js";
 import { namedErrors } from "../io/inflate.js";
 import type { RandomAccess } from "../io/random_access.js";
-import { openRandomAccess } from "../io/random_access_open.js";
 import type { MetadataColumn, OpenOptions } from "../sources/cells.js";
 import type { RawRows } from "../sources/count_matrix.js";
 import { type FileParts, FileSource } from "../sources/file_source.js";
-import type { CellFormat } from "../sources/format.js";
 import { PartRowReader } from "../sources/part_rows.js";
 import { PartTable } from "../sources/part_table.js";
 import { WideRows, wideLayout } from "../tables/wide_rows.js";
 import { readTokenGenes } from "../tahoe/genes.js";
-import {
-  EXPRESSION_NAMES,
-  idColumn,
-  isCompanion,
-  TOKEN_NAMES,
-  unknownToken,
-  wideFormatError,
-} from "../tahoe/layout.js";
+import { EXPRESSION_NAMES, idColumn, TOKEN_NAMES, unknownToken, wideFormatError } from "../tahoe/layout.js";
 import { ArrowColumns, type BatchRows, toFloat32, toInt32 } from "./columns.js";
 import { ArrowFile } from "./file.js";
-import { FILE_MAGIC } from "./messages.js";
 import { arrowKind, listElement } from "./types.js";
 
 /** Batches with more values or rows than these are read in several parts. */
@@ -31,23 +20,6 @@ const PART_VALUES = 2 ** 22;
 const PART_ROWS = 2 ** 16;
 /** Columns read at the same time. */
 const AT_ONCE = 32;
-
-/** A stream begins with a mark and the length of its schema, a number below 2^24 that is a multiple of eight. */
-const STREAM_MARK = Buffer.from([0xff, 0xff, 0xff, 0xff]);
-
-/** Cells in Arrow IPC, file or stream: lists of gene tokens and expressions, or a column a gene. */
-export const arrow: CellFormat = {
-  name: "Arrow IPC",
-  matches: (content: Content) => content.kind === "file" && isArrow(content.head),
-  open: async (path, options) => openArrow(await openRandomAccess(path), options),
-  isCompanion,
-};
-
-/** Whether a file that begins so is an Arrow file or stream. */
-export function isArrow(head: Buffer): boolean {
-  if (head.toString("latin1", 0, 6) === FILE_MAGIC) return true;
-  return head.length >= 8 && head.subarray(0, 4).equals(STREAM_MARK) && head.readUInt32LE(4) < 2 ** 24;
-}
 
 /**
  * Opens an Arrow file or stream of cells; `file` is closed with the source. Throws `DATA_FORMAT` where no column holds

@@ -7,13 +7,13 @@ import { type Codec, inflate, namedErrors } from "../io/inflate.js";
 import type { RandomAccess } from "../io/random_access.js";
 import { codecOf } from "./codecs.js";
 import { type ColumnPlace, columnPlaces } from "./column_places.js";
+import { FILE_MAGIC } from "./magic.js";
 import {
   type ArrowMessage,
   type BatchHeader,
   DictionaryBatch,
   damaged,
   decoded,
-  FILE_MAGIC,
   readFooter,
   readMessage,
 } from "./messages.js";

@@ -11,6 +11,7 @@ import { DdscError } from "../../base/errors.js";
 import { corrupt, type RandomAccess } from "../io/random_access.js";
 import { CheckedBytes } from "./checked_bytes.js";
 import { codecOf } from "./codecs.js";
+import { FILE_MAGIC } from "./magic.js";
 
 export { BatchHeader, DictionaryBatch };
 
@@ -30,7 +31,6 @@ export interface ArrowFooter {
   readonly batches: readonly number[];
 }
 
-export const FILE_MAGIC = "ARROW1";
 /** In front of lengths since version 0.15 of the format. */
 const CONTINUATION = 0xffffffff;
 /** Read with each header's length, in the hope that it holds the header. */

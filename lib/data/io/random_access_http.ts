@@ -5,7 +5,6 @@ import { type ProgressWatch, Transient } from "./http_request.js";
 import { allHttpOptions, busyError, type HttpOptions, repeat, watched } from "./http_tries.js";
 import { checkRange, closedError, type RandomAccess } from "./random_access.js";
 import { isS3 } from "./s3/address.js";
-import { s3Place } from "./s3/place.js";
 
 /** What is known of the file after the first answer. */
 interface Identity {
@@ -68,7 +67,7 @@ export class HttpFile implements RandomAccess {
    */
   static async open(url: string, options: HttpOptions = {}): Promise<HttpFile> {
     const all = allHttpOptions(options);
-    const place = isS3(url) ? s3Place(url) : webPlace(url);
+    const place = isS3(url) ? (await import("./s3/place.js")).s3Place(url) : webPlace(url);
     const { identity, head } = await repeat(place.name, all, undefined, async () => {
       const answer = await request(place, 0, HEAD_BYTES, undefined, all, undefined);
       const { status, total, body } = answer;

@@ -6,7 +6,6 @@ import { describeContent, isUrl, readContent } from "../io/content.js";
 import { mapFewAtOnce } from "../io/few_at_once.js";
 import { expandGlob, isGlob } from "../io/glob.js";
 import { isS3 } from "../io/s3/address.js";
-import { expandS3 } from "../io/s3/pattern.js";
 import type { OpenOptions } from "../sources/cells.js";
 import type { CellFormat } from "../sources/format.js";
 import { formats } from "./formats.js";
@@ -27,7 +26,7 @@ type Folder = Extract<Content, { kind: "folder" }>;
  * is itself, whatever its characters. Throws `DATA_NOT_FOUND`.
  */
 export async function expandPath(path: string): Promise<string[]> {
-  const paths = isS3(path) ? await expandS3(path) : await expandLocal(path);
+  const paths = await (isS3(path) ? expandBucket(path) : expandLocal(path));
   if (paths.length === 0) {
     const what = isS3(path) ? "no object of the bucket" : "no file";
     throw new DdscError(
@@ -40,6 +39,11 @@ export async function expandPath(path: string): Promise<string[]> {
   const cells = paths.filter((name) => !isCompanion(basename(name)));
   // A pattern for nothing else means them: opening says what they are.
   return cells.length > 0 ? cells : paths;
+}
+
+async function expandBucket(pattern: string): Promise<string[]> {
+  const { expandS3 } = await import("../io/s3/pattern.js");
+  return expandS3(pattern);
 }
 
 async function expandLocal(path: string): Promise<string[]> {

@@ -1,9 +1,9 @@
 import { h5ad, zarrStore } from "../anndata/formats.js";
-import { arrow } from "../arrow/arrow.js";
+import { arrow } from "../arrow/format.js";
 import { parquet } from "../parquet/parquet.js";
 import type { CellFormat } from "../sources/format.js";
 import { tenxH5 } from "../tenx/h5.js";
-import { delimited } from "../text/delimited.js";
+import { delimited } from "../text/format.js";
 import { matrixMarket } from "../text/matrix_market.js";
 import { remote } from "./remote.js";
 

@@ -1,5 +1,5 @@
 import { DdscError } from "../../base/errors.js";
-import { isArrow, openArrow } from "../arrow/arrow.js";
+import { isArrow, openArrow } from "../arrow/format.js";
 import { openRandomAccess } from "../io/random_access_open.js";
 import { openParquet } from "../parquet/parquet.js";
 import type { CellFormat } from "../sources/format.js";

@@ -1,4 +1,4 @@
-import { DataType, type Table, Vector } from "apache-arrow";
+import type { Table, Vector } from "apache-arrow";
 import { DdscError } from "../../base/errors.js";
 import { didYouMean } from "../../base/suggest.js";
 import type { MetadataColumn } from "../sources/cells.js";
@@ -204,15 +204,14 @@ function test(column: ColumnName, table: Table, passes: (value: Value) => boolea
   const truths = new Uint8Array(vector.length);
   let start = 0;
   for (const chunk of vector.data) {
-    const part = new Vector([chunk]);
-    if (DataType.isDictionary(chunk.type) && chunk.dictionary !== undefined) {
+    if (chunk.dictionary !== undefined) {
       const words = Uint8Array.from(chunk.dictionary, (word: unknown) => truthOf(word, passes));
       const codes: ArrayLike<number> = chunk.values;
       for (let i = 0; i < chunk.length; i++) {
         truths[start + i] = chunk.getValid(i) ? (words[codes[i] ?? 0] ?? UNKNOWN) : UNKNOWN;
       }
     } else {
-      for (let i = 0; i < chunk.length; i++) truths[start + i] = truthOf(part.get(i), passes);
+      for (let i = 0; i < chunk.length; i++) truths[start + i] = truthOf(vector.get(start + i), passes);
     }
     start += chunk.length;
   }

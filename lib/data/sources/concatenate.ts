@@ -1,11 +1,12 @@
-import { Table } from "apache-arrow";
+import type { Table } from "apache-arrow";
 import { DdscError } from "../../base/errors.js";
 import { upperBound } from "../../base/search.js";
 import { uniteGenes } from "../genes/gene_union.js";
+import { arrowTable } from "../tables/arrow_table.js";
 import type { CellBlock, Gene, MeasuredPanels, MetadataColumn, MetadataOptions } from "./cells.js";
 import { checkRows } from "./checked_counts.js";
 import type { SourceDescriptor } from "./descriptor.js";
-import { columnOf, frameTable, missingColumn } from "./frame.js";
+import { columnOf, missingColumn } from "./frame.js";
 import { joinPanels } from "./panels.js";
 import { rowRange } from "./parts.js";
 import { type CellSource, handoverOf, type SourceContents } from "./source.js";
@@ -90,7 +91,7 @@ export class ConcatenatedSource implements CellSource {
       if (column === undefined) throw missingColumn(this.name, name, names);
       return { ...column, values: new Array<unknown>(rows.length).fill(null) };
     });
-    if (wanted.length === 0) return new Table({});
+    if (wanted.length === 0) return arrowTable(new Map());
     for (const { source, rows: own, places } of this.#shares(rows)) {
       const below = this.#sources[source];
       const known = new Set(below?.metadataColumns.map(({ name }) => name));
@@ -105,8 +106,7 @@ export class ConcatenatedSource implements CellSource {
         }
       }
     }
-    const columns = new Map(wanted.map(({ name, kind, values }) => [name, columnOf(kind, values)]));
-    return frameTable({ index: [], indexName: "_index", columns });
+    return arrowTable(new Map(wanted.map(({ name, kind, values }) => [name, columnOf(kind, values)])));
   }
 
   async read(rows: Int32Array, signal?: AbortSignal): Promise<CellBlock> {

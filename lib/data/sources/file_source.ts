@@ -3,12 +3,13 @@ import { DdscError } from "../../base/errors.js";
 import { genesOf } from "../genes/gene_names.js";
 import { isTransposed, TRANSPOSED } from "../genes/orientation.js";
 import { fullAddress } from "../io/addresses.js";
+import { arrowTable } from "../tables/arrow_table.js";
 import { cellFrame, foundFrame } from "./cell_frame.js";
 import type { CellBlock, Gene, MetadataColumn, MetadataOptions, OpenOptions } from "./cells.js";
 import { CountFindings, checkedBlock, checkRows } from "./checked_counts.js";
 import type { RawRows } from "./count_matrix.js";
 import type { SourceDescriptor } from "./descriptor.js";
-import { type Frame, frameTable, missingColumn } from "./frame.js";
+import { type Frame, missingColumn } from "./frame.js";
 import type { PackedStrings } from "./packed_strings.js";
 import { rowRange } from "./parts.js";
 import type { CellSource, SourceContents, SourceTables } from "./source.js";
@@ -152,8 +153,7 @@ export class FileSource implements CellSource {
     const known = this.metadataColumns.map(({ name }) => name);
     const names = options.columns ?? known;
     for (const name of names) if (!known.includes(name)) throw missingColumn(this.name, name, known);
-    const columns = await this.#parts.cells.read(names, options.rows);
-    return frameTable({ index: [], indexName: this.#parts.cells.indexName, columns });
+    return arrowTable(await this.#parts.cells.read(names, options.rows));
   }
 
   async tables(): Promise<SourceTables> {

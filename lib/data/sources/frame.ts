@@ -1,19 +1,6 @@
-import {
-  Bool,
-  DataType,
-  Dictionary,
-  Float64,
-  Int32,
-  makeData,
-  makeVector,
-  Table,
-  Utf8,
-  Vector,
-  vectorFromArray,
-} from "apache-arrow";
 import { DdscError } from "../../base/errors.js";
 import type { MetadataColumn, MetadataOptions } from "./cells.js";
-import { type NumberArray, sameType, toFloat64 } from "./number_array.js";
+import { type NumberArray, sameType } from "./number_array.js";
 
 /** A column of cell or gene metadata, as typed in its file. `missing` is 1 where there is no value. */
 export type Column =
@@ -104,60 +91,6 @@ function takeNumbers(values: NumberArray, rows: Int32Array): NumberArray {
   return result;
 }
 
-/** Arrow's validity bits (1 = there is a value) of a mask of missing values. */
-function validity(
-  length: number,
-  isMissing: (row: number) => boolean,
-): { nullBitmap: Uint8Array; nullCount: number } {
-  const nullBitmap = new Uint8Array(Math.ceil(length / 64) * 8);
-  let nullCount = 0;
-  for (let row = 0; row < length; row++) {
-    if (isMissing(row)) nullCount++;
-    else nullBitmap[row >> 3] = (nullBitmap[row >> 3] ?? 0) | (1 << (row & 7));
-  }
-  return { nullBitmap, nullCount };
-}
-
-function textValues(column: Column): (string | null)[] {
-  return Array.from({ length: columnLength(column) }, (_, row) => columnText(column, row) ?? null);
-}
-
-function arrowVector(column: Column): Vector {
-  switch (column.kind) {
-    case "categories": {
-      const { codes } = column;
-      const dictionary = vectorFromArray(textValues(column.categories), new Utf8());
-      const valid = validity(codes.length, (row) => (codes[row] ?? -1) < 0);
-      const type = new Dictionary(new Utf8(), new Int32());
-      return new Vector([makeData({ type, length: codes.length, data: codes, dictionary, ...valid })]);
-    }
-    case "strings":
-      return vectorFromArray(textValues(column), new Utf8());
-    case "booleans": {
-      const values = Array.from(column.values, (value, row) =>
-        column.missing?.[row] === 1 ? null : value === 1,
-      );
-      return vectorFromArray(values, new Bool());
-    }
-    case "numbers": {
-      const { values, missing } = column;
-      if (missing === undefined) return makeVector(values);
-      const filled = Array.from(toFloat64(values), (value, row) => (missing[row] === 1 ? null : value));
-      return vectorFromArray(filled, new Float64());
-    }
-  }
-}
-
-/**
- * The columns as an Arrow table, one row a name of the index: categories as dictionaries of text, numbers with
- * missing values as float64. A frame without columns gives a table without columns (and so without rows).
- */
-export function frameTable(frame: Frame): Table {
-  const vectors: Record<string, Vector> = {};
-  for (const [name, column] of frame.columns) vectors[name] = arrowVector(column);
-  return new Table(vectors);
-}
-
 /** What the columns of a frame hold, as `CellSource.metadataColumns` tells it. */
 export function frameColumns(frame: Frame): MetadataColumn[] {
   return Array.from(frame.columns, ([name, column]) => ({ name, kind: columnKind(column) }));
@@ -193,22 +126,6 @@ export function missingColumn(name: string, column: string, known: readonly stri
     file: name,
     argument: "columns",
   });
-}
-
-/** The columns of an Arrow table as `CellSource.metadata` gives it: dictionaries and text, numbers, booleans. */
-export function tableColumns(table: Table): Map<string, Column> {
-  return new Map(
-    table.schema.fields.map(({ name, type }) => {
-      const values: unknown[] = [...(table.getChild(name) ?? [])];
-      const kind: MetadataColumn["kind"] =
-        DataType.isInt(type) || DataType.isFloat(type)
-          ? "number"
-          : DataType.isBool(type)
-            ? "boolean"
-            : "text";
-      return [name, columnOf(kind, values)];
-    }),
-  );
 }
 
 /** A column of these values; null and undefined are missing. */

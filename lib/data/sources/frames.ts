@@ -1,5 +1,5 @@
 import { foundFrame } from "./cell_frame.js";
-import { type Column, type Frame, tableColumns } from "./frame.js";
+import type { Column, Frame } from "./frame.js";
 import { rowRange } from "./parts.js";
 import type { CellSource, SourceFrames, SourceTables } from "./source.js";
 
@@ -12,9 +12,14 @@ export async function tablesOf(source: CellSource): Promise<SourceTables> {
   const hasColumns = source.metadataColumns.length > 0;
   const obs = await foundFrame(source.cellCount, "_index", async (rows) => ({
     index: await source.cellIds(rows),
-    columns: hasColumns ? tableColumns(await source.metadata({ rows })) : new Map(),
+    columns: hasColumns ? await columnsOf(source, rows) : new Map(),
   }));
   return { obs, var: geneFrame(source) };
+}
+
+async function columnsOf(source: CellSource, rows: Int32Array): Promise<Map<string, Column>> {
+  const { tableColumns } = await import("../tables/frame_table.js");
+  return tableColumns(await source.metadata({ rows }));
 }
 
 /** As `tablesOf`, with the table of cells whole: for sources of a size to be held in memory. */

@@ -1,12 +1,13 @@
 import type { Table } from "apache-arrow";
 import { DdscError } from "../../base/errors.js";
 import { duplicateCellNote, uniqueIds } from "../genes/gene_names.js";
+import { arrowTable } from "../tables/arrow_table.js";
 import { heldFrame } from "./cell_frame.js";
 import type { CellBlock, Gene, MetadataColumn, MetadataOptions } from "./cells.js";
 import { CountFindings, checkedBlock, checkRows } from "./checked_counts.js";
 import { lengthsOfRows } from "./count_matrix.js";
 import type { MemoryCells, SourceDescriptor } from "./descriptor.js";
-import { type Column, type Frame, frameColumns, frameTable, selectFrame, textCategories } from "./frame.js";
+import { type Column, type Frame, frameColumns, selectFrame, textCategories } from "./frame.js";
 import { fixedParts } from "./parts.js";
 import type { CellSource, SourceTables } from "./source.js";
 
@@ -55,7 +56,7 @@ export class MemorySource implements CellSource {
 
   async metadata(options: MetadataOptions = {}): Promise<Table> {
     if (options.rows !== undefined) checkRows(options.rows, this.cellCount, this.name);
-    return frameTable(selectFrame(this.obs, options, this.name));
+    return arrowTable(selectFrame(this.obs, options, this.name).columns);
   }
 
   async tables(): Promise<SourceTables> {

@@ -1,9 +1,10 @@
 import type { Table } from "apache-arrow";
 import { isTurnOver, takeTurn } from "../../base/turns.js";
+import { arrowTable } from "../tables/arrow_table.js";
 import type { CellBlock, Gene, MetadataColumn, MetadataOptions } from "./cells.js";
 import { checkRows } from "./checked_counts.js";
 import type { SourceDescriptor } from "./descriptor.js";
-import { type Column, type Frame, frameTable, selectFrame, textCategories } from "./frame.js";
+import { type Column, type Frame, selectFrame, textCategories } from "./frame.js";
 import { fixedParts, rowRange } from "./parts.js";
 import type { SimulateOptions, SimulationTruth } from "./simulation.js";
 import {
@@ -79,7 +80,7 @@ export class SimulatedSource implements CellSource {
     ]);
     const frame: Frame = { index: types, indexName: "_index", columns };
     const { columns: wanted } = options;
-    return frameTable(selectFrame(frame, wanted === undefined ? {} : { columns: wanted }, this.name));
+    return arrowTable(selectFrame(frame, wanted === undefined ? {} : { columns: wanted }, this.name).columns);
   }
 
   async read(rows: Int32Array, signal?: AbortSignal): Promise<CellBlock> {

@@ -1,32 +1,16 @@
 import { DdscError } from "../../base/errors.js";
-import { textHead, textPieces } from "../io/gzip_pieces.js";
+import { textPieces } from "../io/gzip_pieces.js";
 import type { OpenOptions } from "../sources/cells.js";
 import { openCompactCells } from "../sources/compact_source.js";
 import type { FileSource } from "../sources/file_source.js";
-import type { CellFormat } from "../sources/format.js";
 import { findLayout, PROBED_RECORDS } from "../tables/table_layout.js";
-import { findDelimiter, forEachRecord } from "./delimited_records.js";
+import { forEachRecord } from "./delimited_records.js";
 import { ownText } from "./delimited_rows.js";
 import { type DelimitedTable, readTable } from "./delimited_table.js";
+import { findDelimiter } from "./delimiter.js";
 
 /** Fields looked at to tell what columns hold, but for those of one line. */
 const MOST_PROBED = 1 << 20;
-
-/** Tables of text: cells by genes or genes by cells, a header first, delimited by comma, tab, semicolon or bar; also gzipped. */
-export const delimited: CellFormat = {
-  name: "tables of text (CSV, TSV)",
-  matches: (content) => content.kind === "file" && looksLikeTable(textHead(content.head)),
-  isDoubtful: true,
-  open: openDelimited,
-};
-
-/** Text with a delimiter in its first line that is not the start of another format. */
-function looksLikeTable(head: Buffer): boolean {
-  if (head.length === 0 || head.some((byte) => byte < 32 && byte !== 9 && byte !== 10 && byte !== 13))
-    return false;
-  const text = head.toString("latin1");
-  return !["{", "[", "<", "%"].includes(text.trimStart()[0] ?? "") && findDelimiter(text) !== undefined;
-}
 
 /**
  * Opens a table of text, cells by genes or genes by cells (`options.transpose`, or told by the names), and reads it once: see

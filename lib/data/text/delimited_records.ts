@@ -7,8 +7,6 @@ import { MAX_EMPTY_LINES } from "./lines.js";
 const MAX_CHARACTERS = 1 << 25;
 /** The same for one with quotes, which takes the parser more time and memory. */
 const MAX_QUOTED_CHARACTERS = 1 << 24;
-/** Delimiters that are looked for. */
-const DELIMITERS = ["\t", ",", ";", "|"];
 
 /** A record of a table: a line, or several where a quoted field goes over them. */
 export interface DelimitedRecord {
@@ -159,20 +157,4 @@ function newlines(text: string, start: number, end: number): number {
   let count = 0;
   for (let at = text.indexOf("\n", start); at !== -1 && at < end; at = text.indexOf("\n", at + 1)) count++;
   return count;
-}
-
-/**
- * The delimiter of a text, told from its beginning: the one that occurs most often in the first line (which need not be
- * whole), outside double quotes. Undefined for text without any.
- */
-export function findDelimiter(head: string): string | undefined {
-  const counts = new Map(DELIMITERS.map((delimiter) => [delimiter, 0]));
-  let quoted = false;
-  for (const character of head) {
-    if (character === "\n" && !quoted) break;
-    if (character === '"') quoted = !quoted;
-    else if (!quoted && counts.has(character)) counts.set(character, (counts.get(character) ?? 0) + 1);
-  }
-  const [most] = [...counts].sort((a, b) => b[1] - a[1]);
-  return most === undefined || most[1] === 0 ? undefined : most[0];
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { arrow } from "../../../lib/data/arrow/arrow.js";
+import { arrow } from "../../../lib/data/arrow/format.js";
 import { parquet } from "../../../lib/data/parquet/parquet.js";
 import type { OpenOptions } from "../../../lib/data/sources/cells.js";
 import type { CellSource } from "../../../lib/data/sources/source.js";

@@ -1,11 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { PackedStrings } from "../../../lib/data/sources/packed_strings.js";
-import {
-  type DelimitedRecord,
-  findDelimiter,
-  forEachRecord,
-} from "../../../lib/data/text/delimited_records.js";
+import { type DelimitedRecord, forEachRecord } from "../../../lib/data/text/delimited_records.js";
+import { findDelimiter } from "../../../lib/data/text/delimiter.js";
 import { parseNumber } from "../../../lib/data/text/numbers.js";
 
 /** The records of a text that comes in pieces of some bytes. */

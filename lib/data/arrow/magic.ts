@@ -1,0 +1,2 @@
+/** How a file begins, and ends. */
+export const FILE_MAGIC = "ARROW1";
