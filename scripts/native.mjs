@@ -102,6 +102,7 @@ const commands = {
     );
     const environment = { UBSAN_OPTIONS: "print_stacktrace=1" };
     conformance("build-asan", { environment });
+    // Whole models on the emulator take minutes each there; their kernels run in the tests of each op, and on the CPU they all run.
     const long = [
       "along a direction",
       "for any number of threads",
@@ -110,6 +111,15 @@ const commands = {
       "rounded once (cuda, float)",
       "batches given ahead give the bits",
       "any number of cells",
+      "training run on counts",
+      "batch of counts that is staged",
+      "what is said of a query",
+      "losses of a cell of counts",
+      "what the negative binomials",
+      "says the same after the weights",
+      "moving average predicts counts",
+      "draws of counts are named",
+      "a count model in bf16",
     ];
     const options = long.flatMap((text) => ["--except", text]);
     conformance("build-asan", { program: "ddsc_emulated", options, environment });

@@ -7,7 +7,7 @@ const waiting: (() => void)[] = [];
 /** When the turn under way began, as `performance.now()` counts. */
 let began = 0;
 
-/** One waiter alone goes on in a round of the event loop, however many there are. */
+/** One waiter alone goes on in a round of the event loop, however many there are. Called in a round's last phase, after its timers and files. */
 function wakeOne(): void {
   began = performance.now();
   waiting.shift()?.();
@@ -34,7 +34,8 @@ export async function takeTurn(signal?: AbortSignal): Promise<void> {
   if (isTurnOver()) {
     await new Promise<void>((resolve) => {
       waiting.push(resolve);
-      if (waiting.length === 1) setImmediate(wakeOne);
+      // Twice: from a file's callback the first follows at once, before any timer.
+      if (waiting.length === 1) setImmediate(() => setImmediate(wakeOne));
     });
   }
   signal?.throwIfAborted();

@@ -10,7 +10,7 @@ import { describeType, elementKind, numberArray } from "./types.js";
 /** Bytes read in one call where nothing asks for more at once: some milliseconds. */
 const USUAL_BYTES = 1 << 18;
 /** Strings are fetched this many at a time, numbers in pieces of this many bytes. */
-const STRINGS_AT_ONCE = 16_384;
+const STRINGS_AT_ONCE = 1024;
 const BYTES_AT_ONCE = 1 << 25;
 
 /** A dataset of an HDF5 file. */

@@ -2,6 +2,7 @@ import { statSync } from "node:fs";
 import type { Metadata } from "h5wasm";
 import { DdscError } from "../../base/errors.js";
 import { requireRegularFile } from "../../base/regular_files.js";
+import { takeTurn } from "../../base/turns.js";
 import { unreadable } from "../io/content.js";
 import { type Hdf5Library, innermostCause, loadHdf5 } from "./library.js";
 import { fixedStrings, type H5Module } from "./types.js";
@@ -35,6 +36,7 @@ export class Hdf5Handle {
   /** Opens `path`. Throws `DATA_TRUNCATED`, `DATA_CORRUPT`, `DATA_NOT_FOUND`, `DATA_UNREADABLE` or `ADDRESS_SPACE_LIMIT`. */
   static async open(path: string): Promise<Hdf5Handle> {
     const library = await loadHdf5();
+    await takeTurn();
     const size = sizeOf(path);
     library.memory.admit(size);
     library.takeDiagnostics();
@@ -100,11 +102,10 @@ export class Hdf5Handle {
     if (!metadata.vlen) return fixedStrings(this.bytes(path, bytes, fill), metadata.size, count);
     return this.#withMemory(path, bytes, fill, (module, pointer) => {
       const pointers = new Uint32Array(module.HEAPU8.slice(pointer, pointer + bytes).buffer);
-      const decoder = new TextDecoder();
-      const strings = Array.from(pointers, (address) => {
-        if (address === 0) return "";
-        return decoder.decode(module.HEAPU8.slice(address, module.HEAPU8.indexOf(0, address)));
-      });
+      const memory = Buffer.from(module.HEAPU8.buffer, module.HEAPU8.byteOffset, module.HEAPU8.byteLength);
+      const strings = Array.from(pointers, (address) =>
+        address === 0 ? "" : memory.toString("utf8", address, memory.indexOf(0, address)),
+      );
       reclaim(module, BigInt(pointer));
       return strings;
     });

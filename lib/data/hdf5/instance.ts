@@ -1,9 +1,10 @@
+import { on } from "node:events";
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { setImmediate } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
+import { takeTurn } from "../../base/turns.js";
 import type { H5Module } from "./types.js";
 
 /** What of WebAssembly is used here, of which Node's types know nothing. */
@@ -32,15 +33,28 @@ type MakeInstance = (options: {
 export interface Hdf5Instance {
   readonly module: H5Module;
   readonly memory: WebAssemblyMemory;
+  /** Whether the library's JavaScript was parsed here without the program that it holds as text, which takes a tenth of the time. */
+  readonly isProgramApart: boolean;
 }
 
 /**
- * A thread that makes an instance of its own and posts the compiled program, which the library gives to nobody: in that thread
+ * A thread that posts the library's JavaScript without the program that it holds as text, undefined where it does not look as it is
+ * known to; then makes an instance of its own and posts the compiled program, which the library gives to nobody: in that thread
  * `WebAssembly.instantiate` is another one. Starting the instance has those functions compiled that a start needs; V8 shares them
  * among the threads of a process. As text, since a file of its own would have to be found wherever this one runs from.
  */
-const COMPILE = `
+const PREPARE = `
+  import { readFileSync } from "node:fs";
   import { parentPort, workerData } from "node:worker_threads";
+  const text = readFileSync(new URL(workerData), "utf8");
+  const start = text.indexOf("binaryDecode('") + 14;
+  const end = text.lastIndexOf("')}function ");
+  const isKnown = start >= 14 && end > start && text.length - (end - start) < 500_000;
+  parentPort.postMessage(
+    isKnown
+      ? (text.slice(0, start) + text.slice(end)).replaceAll("import.meta.url", JSON.stringify(workerData))
+      : undefined,
+  );
   const { instantiate } = WebAssembly;
   let program;
   WebAssembly.instantiate = async (bytes, imports) => {
@@ -56,34 +70,34 @@ const COMPILE = `
 
 /**
  * An instance that nobody else in the process gets, so that what is done to it changes no other reader of HDF5. Imported at
- * first use: it is megabytes of code that many commands never need. They are decoded and compiled in a thread, beside which they
- * are parsed here: all of it at once would stop the event loop for some 80 ms.
+ * first use: it is megabytes that many commands never need. They are read, parsed, decoded and compiled in a thread; here only the
+ * library's JavaScript is, for all of it would stop the event loop for 100 ms.
  *
  * The library complains on stderr about memory and text that it cannot decode, which are errors of their own here: that is dropped.
  */
 export async function makeInstance(): Promise<Hdf5Instance> {
-  const url = programUrl();
-  const [program, { default: make }] = await Promise.all([
-    compileInThread(url),
-    import(url) as Promise<{ default: MakeInstance }>,
-  ]);
-  await setImmediate();
+  const { program, make, isProgramApart } = await prepareInThread(programUrl());
+  await takeTurn();
+  await takeTurn();
   return new Promise((resolve, reject) => {
     let memory: WebAssemblyMemory | undefined;
     make({
       noInitialRun: true,
       printErr: () => undefined,
       instantiateWasm(imports, done) {
-        WebAssembly.instantiate(program, imports).then((instance) => {
-          ({ memory } = instance.exports);
-          done(instance, program);
-        }, reject);
+        takeTurn()
+          .then(() => WebAssembly.instantiate(program, imports))
+          .then((instance) => {
+            ({ memory } = instance.exports);
+            done(instance, program);
+          })
+          .catch(reject);
         return {};
       },
     }).then(async (module) => {
       if (memory === undefined) throw new Error("h5wasm did not ask to be instantiated");
-      await setImmediate();
-      resolve({ module, memory });
+      await takeTurn();
+      resolve({ module, memory, isProgramApart });
     }, reject);
   });
 }
@@ -100,19 +114,31 @@ function programUrl(): string {
   return pathToFileURL(found).href;
 }
 
-/** `WebAssembly.Module` of the library at this address. */
-async function compileInThread(url: string): Promise<object> {
-  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(COMPILE)}`), {
+/** `WebAssembly.Module` of the library at this address, and what makes an instance of it. */
+async function prepareInThread(
+  url: string,
+): Promise<{ program: object; make: MakeInstance; isProgramApart: boolean }> {
+  const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(PREPARE)}`), {
     workerData: url,
     execArgv: [],
   });
+  const ended = new Promise<never>((_, reject) => {
+    worker.once("error", reject);
+    worker.once("exit", (code) => reject(new Error(`the thread that prepares h5wasm ended with ${code}`)));
+  });
+  const posted = on(worker, "message")[Symbol.asyncIterator]();
+  const next = async <T>(): Promise<T> => (await Promise.race([posted.next(), ended])).value[0] as T;
   try {
-    return await new Promise((resolve, reject) => {
-      worker.once("message", resolve);
-      worker.once("error", reject);
-      worker.once("exit", (code) => reject(new Error(`the thread that compiles h5wasm ended with ${code}`)));
-    });
+    const code = await next<string | undefined>();
+    const isProgramApart = code !== undefined;
+    const address = isProgramApart ? `data:text/javascript,${encodeURIComponent(code)}` : url;
+    const [{ default: make }, program] = await Promise.all([
+      import(address) as Promise<{ default: MakeInstance }>,
+      next<object>(),
+    ]);
+    return { program, make, isProgramApart };
   } finally {
+    ended.catch(() => undefined);
     await worker.terminate();
   }
 }
