@@ -59,7 +59,8 @@ function conformance() {
         ["--filter", "(neon,"],
         ["--filter", "dispatch_test"],
       ];
-  for (const filter of filters) runArm64(join(root, "build-arm64/ddsc_conformance"), filter);
+  const program = join(root, "build-arm64/ddsc_conformance");
+  for (const filter of filters) runArm64(program, [...filter, "--jobs", jobs]);
 }
 
 /** A Node of this version for arm64. */
