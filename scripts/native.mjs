@@ -12,7 +12,7 @@ import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { argv, env, exit } from "node:process";
 import { fileURLToPath } from "node:url";
-import { buildTools } from "./build_tools.mjs";
+import { buildTools, TEST_JOBS } from "./build_tools.mjs";
 import { checkIsaSymbols } from "./check_isa_symbols.mjs";
 import { checkPlantedFaults } from "./check_planted_faults.mjs";
 
@@ -58,13 +58,13 @@ function buildHere(targets) {
   return "build-native";
 }
 
-/** Runs the conformance tests of a build, one a processor at a time; `launcher` is a command that starts it. */
+/** Runs the conformance tests of a build, side by side; `launcher` is a command that starts it. */
 function conformance(
   directory,
   { program = "ddsc_conformance", options = [], environment = {}, launcher = [] } = {},
 ) {
-  const jobs = ["--jobs", String(availableParallelism())];
-  const [command, ...rest] = [...launcher, join(root, directory, program), ...jobs, ...options];
+  const words = [join(root, directory, program), "--jobs", TEST_JOBS, ...options];
+  const [command, ...rest] = [...launcher, ...words];
   run(command, rest, environment);
 }
 

@@ -10,7 +10,7 @@ import { availableParallelism } from "node:os";
 import { dirname, join } from "node:path";
 import { arch, argv, env, execPath, exit, versions } from "node:process";
 import { fileURLToPath } from "node:url";
-import { buildTools } from "./build_tools.mjs";
+import { buildTools, TEST_JOBS } from "./build_tools.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const isNative = arch === "arm64";
@@ -60,7 +60,7 @@ function conformance() {
         ["--filter", "dispatch_test"],
       ];
   const program = join(root, "build-arm64/ddsc_conformance");
-  for (const filter of filters) runArm64(program, [...filter, "--jobs", jobs]);
+  for (const filter of filters) runArm64(program, [...filter, "--jobs", TEST_JOBS]);
 }
 
 /** A Node of this version for arm64. */

@@ -32,19 +32,8 @@ afterAll(() => rm(folder, { recursive: true }));
 /** The command that trains on any file. */
 async function train(data: string) {
   const out = join(folder, data.replace(/\W+/g, "-"));
-  const words = [
-    "--preset",
-    "nano",
-    "--steps",
-    "20",
-    "--batch",
-    "8",
-    "--max-length",
-    "64",
-    "--validation-cells",
-    "32",
-  ];
-  const trained = await ddsc("train", "--data", data, ...words, "--out", out, "--json");
+  const size = "--preset nano --steps 20 --batch 8 --max-length 64 --validation-cells 32".split(" ");
+  const trained = await ddsc("train", "--data", data, ...size, "--out", out, "--json");
   expect(trained.stderr).not.toContain("ddsc: ");
   expect(trained.code).toBe(0);
   const losses = readFileSync(join(out, "metrics.jsonl"), "utf8")

@@ -102,10 +102,11 @@ export class Hdf5Handle {
     if (!metadata.vlen) return fixedStrings(this.bytes(path, bytes, fill), metadata.size, count);
     return this.#withMemory(path, bytes, fill, (module, pointer) => {
       const pointers = new Uint32Array(module.HEAPU8.slice(pointer, pointer + bytes).buffer);
-      const memory = Buffer.from(module.HEAPU8.buffer, module.HEAPU8.byteOffset, module.HEAPU8.byteLength);
-      const strings = Array.from(pointers, (address) =>
-        address === 0 ? "" : memory.toString("utf8", address, memory.indexOf(0, address)),
-      );
+      const decoder = new TextDecoder();
+      const strings = Array.from(pointers, (address) => {
+        if (address === 0) return "";
+        return decoder.decode(module.HEAPU8.subarray(address, module.HEAPU8.indexOf(0, address)));
+      });
       reclaim(module, BigInt(pointer));
       return strings;
     });

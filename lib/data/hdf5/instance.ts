@@ -33,7 +33,7 @@ type MakeInstance = (options: {
 export interface Hdf5Instance {
   readonly module: H5Module;
   readonly memory: WebAssemblyMemory;
-  /** Whether the library's JavaScript was parsed here without the program that it holds as text, which takes a tenth of the time. */
+  /** Whether the library's JavaScript was parsed here without the program that it holds as text, which takes a fifth of the time. */
   readonly isProgramApart: boolean;
 }
 
@@ -71,7 +71,7 @@ const PREPARE = `
 /**
  * An instance that nobody else in the process gets, so that what is done to it changes no other reader of HDF5. Imported at
  * first use: it is megabytes that many commands never need. They are read, parsed, decoded and compiled in a thread; here only the
- * library's JavaScript is, for all of it would stop the event loop for 100 ms.
+ * library's JavaScript is, for all of it would stop the event loop for some 80 ms.
  *
  * The library complains on stderr about memory and text that it cannot decode, which are errors of their own here: that is dropped.
  */
@@ -122,12 +122,12 @@ async function prepareInThread(
     workerData: url,
     execArgv: [],
   });
-  const ended = new Promise<never>((_, reject) => {
-    worker.once("error", reject);
-    worker.once("exit", (code) => reject(new Error(`the thread that prepares h5wasm ended with ${code}`)));
-  });
-  const posted = on(worker, "message")[Symbol.asyncIterator]();
-  const next = async <T>(): Promise<T> => (await Promise.race([posted.next(), ended])).value[0] as T;
+  const posted = on(worker, "message", { close: ["exit"] });
+  const next = async <T>(): Promise<T> => {
+    const { done, value } = await posted.next();
+    if (done === true) throw new Error("the thread that prepares h5wasm has ended");
+    return value[0] as T;
+  };
   try {
     const code = await next<string | undefined>();
     const isProgramApart = code !== undefined;
@@ -138,7 +138,6 @@ async function prepareInThread(
     ]);
     return { program, make, isProgramApart };
   } finally {
-    ended.catch(() => undefined);
     await worker.terminate();
   }
 }
