@@ -1,13 +1,20 @@
 import { describe, expect, it } from "vitest";
 import {
   type CellSource,
+  compareFiles,
   DdscError,
   Denoiser,
   type DenoiserOptions,
+  embedFile,
+  evaluateFile,
   GeneVocabulary,
+  generateFile,
+  imputeFile,
   openCells,
+  reportFile,
   Trainer,
   type TrainerOptions,
+  trainFile,
 } from "../lib/index.js";
 
 /** As a program without types passes it. */
@@ -55,6 +62,22 @@ describe("options that there are not are refused with the nearest there is", () 
     const options = untyped<DenoiserOptions>({ vocabulary, dropout: 0.1 });
     await expect(Denoiser.create(options)).rejects.toThrow(
       'ARGUMENT_NAME_UNKNOWN: options of a denoiser have no "dropout"; they are vocabulary,',
+    );
+  });
+
+  it.each(
+    Object.entries({
+      trainFile,
+      evaluateFile,
+      generateFile,
+      compareFiles,
+      imputeFile,
+      embedFile,
+      reportFile,
+    } as Record<string, (options: never) => Promise<unknown>>),
+  )("of %s", async (name, task) => {
+    await expect(task(untyped<never>({ model: "runs/a", seeed: 1, overwrit: true }))).rejects.toThrow(
+      `ARGUMENT_NAME_UNKNOWN: options of ${name} have no "`,
     );
   });
 });

@@ -15,7 +15,8 @@ struct Shape {
 };
 
 // The presets' layers: tiny on 4 cells of 1024 tokens, small on 2, half of them masked; in the last block
-// only masked tokens go on. Then the conditioning, and nano on 64 cells of 96 tokens.
+// only masked tokens go on. Then the conditioning, nano on 64 cells of 96 tokens, and on 64 whole cells in
+// counts.
 const std::vector<Shape> shapes = {{"tiny qkv", 4096, 512, 1536},
                                    {"tiny attention out", 4096, 512, 512},
                                    {"tiny mlp in", 4096, 512, 2048, Activation::geluTanh},
@@ -29,7 +30,11 @@ const std::vector<Shape> shapes = {{"tiny qkv", 4096, 512, 1536},
                                    {"small mlp out", 2048, 3072, 768},
                                    {"small head", 1024, 768, 54},
                                    {"conditioning", 4, 128, 3072},
-                                   {"nano qkv", 6144, 128, 384}};
+                                   {"nano qkv", 6144, 128, 384},
+                                   {"counts mlp in", 14336, 128, 512, Activation::geluTanh},
+                                   {"counts mlp out", 14336, 512, 128},
+                                   {"counts attention out", 14336, 128, 128},
+                                   {"counts head", 10240, 128, 205}};
 
 void measureShape(const Context& context, const Shape& shape, DType type) {
   const auto backend = cpu::makeCpuBackend("", context.settings().threads);

@@ -1,5 +1,5 @@
 import { checkOptions } from "../base/arguments.js";
-import { checkNumber, DdscError } from "../base/errors.js";
+import { checkNumber, checkOptionNames, DdscError } from "../base/errors.js";
 import { packageVersion } from "../base/version.js";
 import type { Condition } from "../conditions/condition.js";
 import { type AnnDataStream, type StreamedRows, writeAnnData } from "../data/anndata/write.js";
@@ -62,6 +62,28 @@ export interface Generation {
 
 const DEFAULT_CELLS = 100;
 
+const OPTION_NAMES: Readonly<Record<keyof GenerateFileOptions, true>> = {
+  model: true,
+  out: true,
+  cells: true,
+  shard: true,
+  like: true,
+  modelName: true,
+  overwrite: true,
+  onProgress: true,
+  conditions: true,
+  depth: true,
+  genes: true,
+  batch: true,
+  sampler: true,
+  guidance: true,
+  evidenceGuidance: true,
+  seed: true,
+  weights: true,
+  maxRows: true,
+  signal: true,
+};
+
 /**
  * Generates whole cells and writes them as AnnData: X are integer counts, compressed rows; obs has the conditions that the model was
  * told and `depth`, the total counts that it was told; uns/ddsc says how they were made. See `generateCells`. Memory does not grow with the
@@ -70,6 +92,7 @@ const DEFAULT_CELLS = 100;
  * Throws as `generateCells` and `cellsLike`, `FILE_EXISTS`, `FILE_WRITE`, `ARGUMENT_CONFLICT`; rejects with the signal's reason when aborted.
  */
 export async function generateFile(options: GenerateFileOptions): Promise<Generation> {
+  checkOptionNames("options of generateFile", options, OPTION_NAMES);
   checkOptions(options, {
     modelName: "text",
     overwrite: "switch",

@@ -1,5 +1,5 @@
 import { checkKind } from "../base/arguments.js";
-import { checkChoice } from "../base/errors.js";
+import { checkChoice, checkOptionNames } from "../base/errors.js";
 import { packageVersion } from "../base/version.js";
 import { FOLDS } from "../counts/folds.js";
 import { type AnnDataStream, type StreamedRows, writeAnnData } from "../data/anndata/write.js";
@@ -9,7 +9,7 @@ import type { Column } from "../data/sources/frame.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { Denoiser } from "../model/denoiser.js";
 import { embedCells } from "./embed_cells.js";
-import { type FileJobOptions, withFileJob } from "./file_job.js";
+import { FILE_JOB_NAMES, type FileJobOptions, withFileJob } from "./file_job.js";
 import { stateCoordinates } from "./state_coordinates.js";
 
 /** Options of `embedFile`. */
@@ -38,6 +38,12 @@ export interface Embedding {
   readonly notes: readonly string[];
 }
 
+const OPTION_NAMES: Readonly<Record<keyof EmbedFileOptions, true>> = {
+  ...FILE_JOB_NAMES,
+  nll: true,
+  conditions: true,
+};
+
 /**
  * Writes cells with their states as AnnData: X and the tables as they are, and
  *
@@ -49,6 +55,7 @@ export interface Embedding {
  * Memory does not grow with the number of cells. What is written appears whole or not at all. Throws as `imputeFile`.
  */
 export async function embedFile(options: EmbedFileOptions): Promise<Embedding> {
+  checkOptionNames("options of embedFile", options, OPTION_NAMES);
   return withFileJob(options, async ({ source, model, part, rows, cellCount, tables, names }) => {
     const {
       nll = false,

@@ -43,6 +43,21 @@ export interface FileJobOptions {
   readonly onProgress?: (cells: number, of: number) => void;
 }
 
+/** The names of these options. */
+export const FILE_JOB_NAMES: Readonly<Record<keyof FileJobOptions, true>> = {
+  model: true,
+  data: true,
+  modelName: true,
+  out: true,
+  shard: true,
+  where: true,
+  allowFractional: true,
+  overwrite: true,
+  maxRows: true,
+  signal: true,
+  onProgress: true,
+};
+
 /** A job of a file, ready to be done. */
 export interface FileJob {
   readonly source: CellSource;

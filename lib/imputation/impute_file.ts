@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { checkOptions } from "../base/arguments.js";
-import { checkChoice, checkNumber, DdscError, wrongType } from "../base/errors.js";
+import { checkChoice, checkNumber, checkOptionNames, DdscError, wrongType } from "../base/errors.js";
 import { packageVersion } from "../base/version.js";
 import { FOLDS } from "../counts/folds.js";
 import { type AnnDataStream, type StreamedRows, writeAnnData } from "../data/anndata/write.js";
@@ -11,7 +11,7 @@ import type { CellSource } from "../data/sources/source.js";
 import type { Denoiser } from "../model/denoiser.js";
 import { findGenes } from "../sampling/find_genes.js";
 import { denoiseCells } from "./denoise_cells.js";
-import { type FileJobOptions, withFileJob } from "./file_job.js";
+import { FILE_JOB_NAMES, type FileJobOptions, withFileJob } from "./file_job.js";
 import { countRows, IMPUTED_LAYERS, type ImputedLayer, layerRows } from "./layers.js";
 
 /** Options of `imputeFile`. */
@@ -51,6 +51,15 @@ export interface Imputation {
 /** Default of `least`. */
 const LEAST = 0.01;
 
+const OPTION_NAMES: Readonly<Record<keyof ImputeFileOptions, true>> = {
+  ...FILE_JOB_NAMES,
+  layers: true,
+  genes: true,
+  least: true,
+  replaceX: true,
+  conditions: true,
+};
+
 /**
  * Writes cells with their denoised counts as AnnData: X and the tables as they are, and as sparse layers of predicted genes
  *
@@ -65,6 +74,7 @@ const LEAST = 0.01;
  * `FILE_EXISTS`, `FILE_WRITE`, `DATA_*`, `ARGUMENT_*`; rejects with the signal's reason when aborted.
  */
 export async function imputeFile(options: ImputeFileOptions): Promise<Imputation> {
+  checkOptionNames("options of imputeFile", options, OPTION_NAMES);
   checkOptions(options, { replaceX: "switch" });
   const { replaceX = false, conditions = "own", allowFractional = false, signal, onProgress } = options;
   const { overwrite = false } = options;

@@ -1,5 +1,5 @@
 import { checkKind, checkOptions } from "../base/arguments.js";
-import { checkNumber } from "../base/errors.js";
+import { checkNumber, checkOptionNames } from "../base/errors.js";
 import type { CellSource } from "../data/sources/source.js";
 import { Opened } from "../model/opened.js";
 import type { DType } from "../native/types.js";
@@ -48,6 +48,23 @@ export interface Report extends WrittenReport {
   readonly notes: readonly string[];
 }
 
+const OPTION_NAMES: Readonly<Record<keyof ReportFileOptions, true>> = {
+  model: true,
+  out: true,
+  data: true,
+  cells: true,
+  by: true,
+  png: true,
+  gif: true,
+  tensorboard: true,
+  seed: true,
+  device: true,
+  dtype: true,
+  overwrite: true,
+  signal: true,
+  onProgress: true,
+};
+
 /**
  * Writes a report of a run: one HTML file that needs nothing else, made from what the run and its model know, on cells that it was not
  * trained on. docs/report.md says what is in it and how to read it. A part that cannot be made (no training data at hand, a model of
@@ -58,6 +75,7 @@ export interface Report extends WrittenReport {
  * reason when aborted.
  */
 export async function reportFile(options: ReportFileOptions): Promise<Report> {
+  checkOptionNames("options of reportFile", options, OPTION_NAMES);
   checkOptions(options, {
     by: "text",
     png: "text",

@@ -1,5 +1,5 @@
 import { checkOptions } from "../base/arguments.js";
-import { checkNumber, DdscError } from "../base/errors.js";
+import { checkNumber, checkOptionNames, DdscError } from "../base/errors.js";
 import { CELLS_RANGE, FEW_CELLS } from "../comparison/compare_cells.js";
 import type { CellSource } from "../data/sources/source.js";
 import { Opened } from "../model/opened.js";
@@ -42,6 +42,20 @@ export interface Comparison extends FileComparison {
 const CELLS = 2000;
 const TRAINING_CELLS = 10_000;
 
+const OPTION_NAMES: Readonly<Record<keyof CompareFilesOptions, true>> = {
+  generated: true,
+  real: true,
+  model: true,
+  train: true,
+  by: true,
+  where: true,
+  cells: true,
+  trainingCells: true,
+  seed: true,
+  allowFractional: true,
+  signal: true,
+};
+
 /**
  * Compares generated cells with real ones: can they be told apart, and by what? Genes are matched by identifier. See `compareCells`;
  * `renderComparison` makes a table of the result, and Deno's notebooks show it as tables and figures.
@@ -50,6 +64,7 @@ const TRAINING_CELLS = 10_000;
  * with the signal's reason when aborted.
  */
 export async function compareFiles(options: CompareFilesOptions): Promise<Comparison> {
+  checkOptionNames("options of compareFiles", options, OPTION_NAMES);
   checkOptions(options, {
     model: "text",
     by: "text",

@@ -1,5 +1,5 @@
 import { checkKind, checkOptions } from "../base/arguments.js";
-import { checkNumber } from "../base/errors.js";
+import { checkNumber, checkOptionNames } from "../base/errors.js";
 import type { Cluster } from "../cluster/cluster.js";
 import type { CellSource } from "../data/sources/source.js";
 import { DEFAULT_RATIOS } from "../evaluation/index.js";
@@ -63,6 +63,25 @@ const THIN = 0.1;
 const HELD_OUT_CELLS = 1000;
 const TRAINING_CELLS = 10_000;
 
+const OPTION_NAMES: Readonly<Record<keyof EvaluateFileOptions, true>> = {
+  model: true,
+  data: true,
+  where: true,
+  by: true,
+  ratios: true,
+  seed: true,
+  thin: true,
+  openProblems: true,
+  heldOutCells: true,
+  trainingCells: true,
+  allowFractional: true,
+  maxRows: true,
+  device: true,
+  dtype: true,
+  cluster: true,
+  signal: true,
+};
+
 /**
  * Scores a run's model on cells that it was not trained on, beside baselines of the run's training cells: `kind` says whether it is
  * of counts (`evaluateCounts`) or of ranks (`evaluate`). docs/evaluation.md defines the scores; `renderCountTable` and
@@ -72,6 +91,7 @@ const TRAINING_CELLS = 10_000;
  * `DATA_*`, `CHECKPOINT_*`, `ARGUMENT_*`; rejects with the signal's reason when aborted.
  */
 export async function evaluateFile(options: EvaluateFileOptions): Promise<Evaluation> {
+  checkOptionNames("options of evaluateFile", options, OPTION_NAMES);
   checkOptions(options, {
     where: "text",
     by: "text",

@@ -1,5 +1,5 @@
 import { checkKind, checkOptions } from "../base/arguments.js";
-import { checkChoice, checkNumber, DdscError } from "../base/errors.js";
+import { checkChoice, checkNumber, checkOptionNames, DdscError } from "../base/errors.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { PresetName } from "../model/config.js";
 import type { DenoiserOptions } from "../model/denoiser.js";
@@ -66,6 +66,23 @@ const OF_MODEL = {
 
 const DEFAULT_STEPS = 1000;
 
+const OPTION_NAMES: Readonly<Record<keyof TrainFileOptions, true>> = {
+  data: true,
+  out: true,
+  steps: true,
+  values: true,
+  conditions: true,
+  preset: true,
+  device: true,
+  where: true,
+  seed: true,
+  training: true,
+  model: true,
+  overwrite: true,
+  signal: true,
+  onStep: true,
+};
+
 /**
  * Trains a model on cells and saves it as a run, as `ddsc train` does: one call for `learnConditions`, `GeneVocabulary`,
  * `Denoiser.create` and `Trainer.fit`. The run can be stopped in any way and gone on with (`Trainer.resume`).
@@ -75,6 +92,7 @@ const DEFAULT_STEPS = 1000;
  * `learnConditions`, `Denoiser.create` and `Trainer.fit`.
  */
 export async function trainFile(options: TrainFileOptions): Promise<Training> {
+  checkOptionNames("options of trainFile", options, OPTION_NAMES);
   checkOptions(options, {
     conditions: "texts",
     where: "text",

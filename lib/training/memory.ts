@@ -76,11 +76,10 @@ async function largestOfAll(
 ): Promise<Required<BatchShape>> {
   const { limit, lengthBuckets, maxLength, queries } = settings;
   const evidence = await sampledLengths(source, tokenizer, maxLength);
-  // Of counts, each cell's hidden zeros come on top, and the other half of its rows is evidence.
-  const lengths = queries === null ? evidence : evidence.map((length) => length + queries.zeros);
-  const maskedShare = queries === null ? 1 : shareAsked(evidence, queries);
+  const { lengths, maskedShare } =
+    queries === null ? { lengths: evidence, maskedShare: 1 } : rowsOfCounts(evidence, queries);
   const count = lengths.length;
-  const longest = lengths.at(-1) ?? maxLength;
+  const longest = evidence.length === 0 ? maxLength : (evidence.at(-1) ?? 0) + (queries?.zeros ?? 0);
   const mean = count === 0 ? maxLength : lengths.reduce((sum, length) => sum + length, 0) / count;
   // All that there is, where that is less than a batch.
   const most = Math.max(longest, Math.ceil(mean * source.cellCount));
@@ -110,13 +109,28 @@ async function sampledLengths(
     .sort();
 }
 
-/** Share of the rows of cells of counts that are queries, on average. */
-function shareAsked(
+/** Shares of a cell's genes that may be hidden, evenly spaced in chance, that rows are counted for. */
+const HIDDEN_SHARES = 8;
+
+/**
+ * Rows of cells of counts whose expressed genes and cls make `evidence` rows, ascending: what is visible, the hidden expressed genes
+ * and zeros that are asked about. As many are hidden as in training, so there are several lengths a cell. And the share of queries.
+ */
+function rowsOfCounts(
   evidence: Int32Array,
-  { zeros, mostlyHidden }: Pick<QuerySettings, "zeros" | "mostlyHidden">,
-): number {
-  const mean = evidence.reduce((sum, length) => sum + length, 0) / Math.max(1, evidence.length);
-  // The mean share hidden is the integral of 1 - (1 - u)^p.
-  const hidden = mostlyHidden / (mostlyHidden + 1);
-  return (zeros + Math.max(0, mean - 1) * hidden) / (zeros + Math.max(1, mean));
+  { zeros, expressed, mostlyHidden }: QuerySettings,
+): { lengths: Int32Array; maskedShare: number } {
+  const lengths = new Int32Array(evidence.length * HIDDEN_SHARES);
+  let rows = 0;
+  let asked = 0;
+  for (const [cell, length] of evidence.entries()) {
+    for (let share = 0; share < HIDDEN_SHARES; share++) {
+      const hidden = (length - 1) * (1 - (1 - (share + 0.5) / HIDDEN_SHARES) ** mostlyHidden);
+      const queries = zeros + Math.min(hidden, expressed);
+      lengths[cell * HIDDEN_SHARES + share] = Math.ceil(length - hidden + queries);
+      rows += length - hidden + queries;
+      asked += queries;
+    }
+  }
+  return { lengths: lengths.sort(), maskedShare: rows === 0 ? zeros / (zeros + 1) : asked / rows };
 }

@@ -334,10 +334,15 @@ struct CountBase {
 /// Steepest tilt of a base, both ways.
 inline constexpr float kMostTilt = 6;
 
+/// Gradients of logits of a CountLoss that are nearer to 0 are 0: far too small to move a weight, but floats
+/// that are not normal and products that end so cost processors a hundred cycles each, in the layers that
+/// read them, too.
+inline constexpr double kLeastGradient = 0x1p-100;
+
 /// Losses of queries and their gradient in one pass: with x = logits of the values + base (float64) and p =
 /// softmax(x) over the values alone (columns firstValue .. firstValue + values - 1),
 ///   logProbability = log p(target),  loss = -weight * logProbability,
-///   dlogits = gradientScale * weight * (p - 1[target]), 0 in all other columns,
+///   dlogits = gradientScale * weight * (p - 1[target]), 0 in all other columns and below kLeastGradient,
 ///   dtilt = gradientScale * weight * -r / (r + m) * (middle[target] - E_p[middle]), 0 where the tilt or the
 ///   mean is clamped,
 ///   dlogSize = gradientScale * weight * -(D[target] - E_p[D]), D[k] = slope[place, k] - r middle[k] / (r +

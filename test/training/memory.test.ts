@@ -2,8 +2,12 @@ import { describe, expect, it } from "vitest";
 import { cellLengths } from "../../lib/batching/collate.js";
 import { BatchLoader, tokenizeRows } from "../../lib/batching/index.js";
 import { Denoiser } from "../../lib/model/denoiser.js";
+import type { NativeCountLossInput } from "../../lib/native/types.js";
 import { GeneVocabulary } from "../../lib/tokenizer/index.js";
+import { batchTask } from "../../lib/training/kinds.js";
 import { estimateTrainingMemory, largestBatch } from "../../lib/training/memory.js";
+import { trainerSettings } from "../../lib/training/options.js";
+import { learnBase, smallCountModel } from "./small_counts.js";
 import { smallModel, smallSource } from "./small_run.js";
 
 const source = smallSource();
@@ -54,6 +58,33 @@ describe("estimateTrainingMemory", () => {
         expect(value?.batch.tokens.length).toBeLessThanOrEqual(expected.tokens);
       }
     }
+  });
+
+  it("is not exceeded by a step on counts, nor much too large where few expressed genes are asked about", async () => {
+    using model = await smallCountModel();
+    await learnBase(model, source);
+    const settings = trainerSettings(
+      { queries: { zeros: 4, expressed: 3 } },
+      { maxLength: model.tokenizer.maxLength, ofCounts: true, hidden: 32 },
+    );
+    const expected = await largestBatch(source, model.tokenizer, {
+      ...settings,
+      limit: { kind: "cells", cells: 40 },
+    });
+    const rows = Int32Array.from({ length: 40 }, (_, cell) => 4 * cell);
+    const { batch } = await tokenizeRows(source, model.tokenizer, rows);
+    const task = await batchTask(model, batch, settings);
+    const [tokens, longest]: [number[], number[]] = [[], []];
+    for (let step = 1; step <= 50; step++) {
+      const { tokens: all, inputs } = await task.stepInput([batch], { seed: 1, step });
+      tokens.push(all);
+      for (const { rows } of inputs as readonly NativeCountLossInput[])
+        for (let cell = 0; cell < 40; cell++) longest.push(rows.offsets[cell + 1]! - rows.offsets[cell]!);
+    }
+    expect(Math.max(...tokens)).toBeLessThanOrEqual(expected.tokens);
+    expect(Math.max(...longest)).toBeLessThanOrEqual(expected.longest);
+    const mean = tokens.reduce((sum, one) => sum + one, 0) / tokens.length;
+    expect(expected.tokens).toBeLessThan(1.4 * mean);
   });
 
   it("never expects more than all cells of the data", async () => {

@@ -118,6 +118,14 @@ export const OPTIONS = {
       defaultText: "64",
     },
   ),
+  expressed: whole(
+    "counts: hidden genes with a count that a cell is asked about in a step; they stand for all",
+    {
+      min: 1,
+      max: 2 ** 20,
+      defaultText: "64",
+    },
+  ),
   thinning: real("counts: half of the cells lose up to this share of their molecules, as if sequenced less", {
     min: 0,
     max: 0.99,

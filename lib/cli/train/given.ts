@@ -40,6 +40,7 @@ const OPTIMISER = [
   "ema",
   "patience",
   "zeros",
+  "expressed",
   "thinning",
   "mostlyHidden",
   "conditionDrop",
@@ -93,7 +94,7 @@ export function conditionNames({ condition, values }: TrainOptions): string[] {
 }
 
 /** Options that belong to one kind of model. */
-const OF_COUNTS = ["zeros", "thinning", "mostlyHidden", "conditionDrop"] as const;
+const OF_COUNTS = ["zeros", "expressed", "thinning", "mostlyHidden", "conditionDrop"] as const;
 const OF_RANKS = ["timeConditioning", "includeUnexpressed"] as const;
 
 /** What a new model is to be; which vocabulary and weights it starts from is the caller's. */
@@ -170,9 +171,10 @@ export function trainerOptions(options: TrainOptions, { given }: CommandContext)
 }
 
 function querySettings(options: TrainOptions): Partial<QuerySettings> {
-  const { zeros, thinning, mostlyHidden, conditionDrop } = options;
+  const { zeros, expressed, thinning, mostlyHidden, conditionDrop } = options;
   return {
     ...(zeros === undefined ? {} : { zeros }),
+    ...(expressed === undefined ? {} : { expressed }),
     ...(thinning === undefined ? {} : { thinning }),
     ...(mostlyHidden === undefined ? {} : { mostlyHidden }),
     ...(conditionDrop === undefined ? {} : { conditionDrop }),

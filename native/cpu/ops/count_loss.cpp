@@ -17,12 +17,14 @@ void writeGradient(const CountLoss& op, std::int64_t row, double scale, const Co
                    const CountRow& memory) {
   const std::int64_t values = op.base.middle.size, target = op.target[row];
   const std::int64_t first = op.firstValue, end = first + values;
-  const D perExponential = allOf(scale / sums.total());
+  const D perExponential = allOf(scale / sums.total()), least = allOf(kLeastGradient), none = allOf(0.0);
   eachDoubles(memory.padded, [&](std::int64_t i) {
-    storeDoubles(memory.single + i, loadDoubles(memory.e + i) * perExponential);
+    const D share = loadDoubles(memory.e + i) * perExponential;
+    storeDoubles(memory.single + i, ifLess(share, least, none, share));
   });
   // The target's is what the others hold, so that it stays exact for a good prediction.
-  memory.single[target] = static_cast<float>(-scale * sums.othersOf(target, memory.e[target]));
+  const double others = scale * sums.othersOf(target, memory.e[target]);
+  memory.single[target] = others < kLeastGradient ? 0 : static_cast<float>(-others);
   T* gradient = op.dlogits.row<T>(row);
   fillWithZeros(gradient, first);
   eachVector(values, [&](std::int64_t i, auto lanes) {

@@ -29,6 +29,7 @@ DDSC_DEVICE void writeGradient(const CountRow& row, const CountSums& sums, std::
       const double e = row.exponential(value, sums);
       // The target's is what the others hold, so that it stays exact for a good prediction.
       g = value == target ? -scale * sums.othersOf(value, e) : perExponential * e;
+      if (g < kLeastGradient && g > -kLeastGradient) g = 0;
     }
     gradient[token] = fromFloat<T>(static_cast<float>(g));
   }
