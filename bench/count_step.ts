@@ -1,9 +1,10 @@
 /**
- * npm run bench:counts -- [--data FILE | --genes N --depth N] [--batch N] [--repeats N] [--preset NAME] [--dtype fp32|bf16]
+ * npm run bench:counts -- [--data FILE | --genes N --depth N] [--batch N] [--expressed N] [--repeats N] [--preset NAME] [--dtype fp32|bf16]
  *
  * What does it cost to train on whole cells in counts? In turns in one run, the same network and machine:
  *   a step of the count model, and one of the rank model on as many tokens (rows) a cell: seconds, and their ratio;
  *   cells a second of the count model, and of a model that has every measured gene as a token: their ratio.
+ * --expressed: how many of a cell's hidden genes that have a count are asked about at most; default as in training.
  */
 import { parseArgs } from "node:util";
 import { checkChoice } from "../lib/base/errors.js";
@@ -22,8 +23,8 @@ import { orUsage, wholeOption } from "./options.js";
 import { median, secondsOf } from "./statistics.js";
 import { trainStep } from "./subjects.js";
 
-const { data, genes, depth, batch, repeats, preset, dtype } = orUsage(
-  "usage: npm run bench:counts -- [--data FILE | --genes N --depth N] [--batch N] [--repeats N] [--preset NAME] [--dtype fp32|bf16]",
+const { data, genes, depth, batch, expressed, repeats, preset, dtype } = orUsage(
+  "usage: npm run bench:counts -- [--data FILE | --genes N --depth N] [--batch N] [--expressed N] [--repeats N] [--preset NAME] [--dtype fp32|bf16]",
   () => {
     const { values } = parseArgs({
       options: {
@@ -31,6 +32,7 @@ const { data, genes, depth, batch, repeats, preset, dtype } = orUsage(
         genes: { type: "string", default: "1767" },
         depth: { type: "string", default: "800" },
         batch: { type: "string", default: "64" },
+        expressed: { type: "string" },
         repeats: { type: "string", default: "7" },
         preset: { type: "string", default: "nano" },
         dtype: { type: "string", default: "fp32" },
@@ -41,6 +43,7 @@ const { data, genes, depth, batch, repeats, preset, dtype } = orUsage(
       genes: wholeOption("--genes", values.genes, 4),
       depth: wholeOption("--depth", values.depth),
       batch: wholeOption("--batch", values.batch),
+      expressed: values.expressed === undefined ? undefined : wholeOption("--expressed", values.expressed),
       repeats: wholeOption("--repeats", values.repeats),
       preset: checkChoice("--preset", values.preset, presetNames),
       dtype: checkChoice("--dtype", values.dtype, ["fp32", "bf16"]),
@@ -63,7 +66,7 @@ const { batch: cells } = await tokenizeRows(
   model.tokenizer,
   rowRange(0, Math.min(batch, source.cellCount)),
 );
-const settings = trainerSettings({}, kindOf(model));
+const settings = trainerSettings(expressed === undefined ? {} : { queries: { expressed } }, kindOf(model));
 const task = await batchTask(model, cells, settings);
 let number = 0;
 let rows = 0;
@@ -101,9 +104,9 @@ for (let i = 0; i < repeats; i++) {
 const ofCounts = median(seconds.counts);
 const ofRanks = median(seconds.ranks);
 const ofWhole = median(seconds.whole);
-const expressed = (cells.genes.length - count) / count;
+const expressedGenes = (cells.genes.length - count) / count;
 console.log(
-  `${source.name}, ${preset}, ${dtype} on ${model.device}: ${count} cells of ${geneCount} genes, ${expressed.toFixed(0)} expressed; ` +
+  `${source.name}, ${preset}, ${dtype} on ${model.device}: ${count} cells of ${geneCount} genes, ${expressedGenes.toFixed(0)} expressed; ` +
     `${(rows / count).toFixed(0)} rows a cell`,
 );
 console.log(

@@ -76,7 +76,7 @@ export interface TrainerOptions {
 export interface QuerySettings {
   /** Hidden genes with a count of 0 that are asked about, a cell, at most; weighted to stand for all. Default 64. */
   readonly zeros: number;
-  /** Hidden genes with a count above 0 that are asked about, a cell, at most; weighted to stand for all. Default 64. */
+  /** Hidden genes with a count above 0 that are asked about, a cell, at most; weighted to stand for all. Default 256. */
   readonly expressed: number;
   /**
    * Augmentation: half of the cells lose a part of their molecules, evenly drawn from 0 to this share, before anything is hidden:
@@ -220,7 +220,7 @@ const NANO_RATE = 2e-3;
 const NANO_WIDTH = 128;
 const QUERY_DEFAULTS: QuerySettings = {
   zeros: 64,
-  expressed: 64,
+  expressed: 256,
   thinning: 0,
   mostlyHidden: 2,
   totalGiven: 0.25,
