@@ -34,7 +34,7 @@ const std::vector<Shape> shapes = {{"tiny qkv", 4096, 512, 1536},
                                    {"counts mlp in", 14336, 128, 512, Activation::geluTanh},
                                    {"counts mlp out", 14336, 512, 128},
                                    {"counts attention out", 14336, 128, 128},
-                                   {"counts head", 10240, 128, 205}};
+                                   {"counts head", 10240, 128, 180}};
 
 void measureShape(const Context& context, const Shape& shape, DType type) {
   const auto backend = cpu::makeCpuBackend("", context.settings().threads);

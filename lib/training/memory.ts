@@ -127,8 +127,9 @@ function rowsOfCounts(
     for (let share = 0; share < HIDDEN_SHARES; share++) {
       const hidden = (length - 1) * (1 - (1 - (share + 0.5) / HIDDEN_SHARES) ** mostlyHidden);
       const queries = zeros + Math.min(hidden, expressed);
-      lengths[cell * HIDDEN_SHARES + share] = Math.ceil(length - hidden + queries);
-      rows += length - hidden + queries;
+      const all = length - hidden + queries;
+      lengths[cell * HIDDEN_SHARES + share] = Math.ceil(all);
+      rows += all;
       asked += queries;
     }
   }
