@@ -53,8 +53,9 @@ struct Blocking {
     // With one chunk no unfinished tile is kept, and the block of C may be as wide as it likes.
     std::int64_t colTiles = chunks == 1 ? colPanels : least(mostColTiles, colPanels);
     std::int64_t rowTiles = least(mostRowTiles, rowPanels);
-    // Enough tasks to keep all threads busy to the end.
-    const std::int64_t wanted = threads == 1 ? 1 : 4 * threads;
+    // Enough tasks to keep all threads busy to the end; fewer where each packs both operands for itself.
+    const std::int64_t tasksPerThread = product.packing == Packing::shared ? 4 : 2;
+    const std::int64_t wanted = threads == 1 ? 1 : tasksPerThread * threads;
     while (ceilDivide(rowPanels, rowTiles) * ceilDivide(colPanels, colTiles) < wanted &&
            rowTiles * colTiles > 8) {
       if (rowTiles * kTileRows > colTiles * kTileCols || colTiles == 1) {
