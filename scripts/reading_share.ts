@@ -10,7 +10,11 @@ import { CellTokenizer, CountTokens, GeneVocabulary } from "../lib/tokenizer/ind
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
-  options: { worlds: { type: "string", default: "1,2,8,64" }, batch: { type: "string", default: "256" } },
+  options: {
+    worlds: { type: "string", default: "1,2,8,64" },
+    batch: { type: "string", default: "256" },
+    lanes: { type: "string", default: "1" },
+  },
 });
 
 /** Bytes that this process has read from files. */
@@ -34,7 +38,8 @@ for (const file of positionals) {
     const [bytes, time] = [bytesRead(), process.cpuUsage()];
     let cells = 0;
     const limit = { kind: "cells", cells: Number(values.batch) } as const;
-    const options = { limit, seed: 3, epochs: 1, worker: false, share: { rank: 0, world } };
+    const lanes = Number(values.lanes);
+    const options = { limit, lanes, seed: 3, epochs: 1, worker: false, share: { rank: 0, world } };
     for await (const { batch } of new BatchLoader(source, tokenizer, options)) cells += batch.cells.length;
     const { user, system } = process.cpuUsage(time);
     const figures = [

@@ -104,7 +104,15 @@ export class BatchLoader implements AsyncIterableIterator<LoadedBatch, void, voi
     this.#position = start;
     const rows = checkRows(source, options.rows ?? options.selection?.rows);
     const selection = { ...options.selection, ...(rows === undefined ? {} : { rows }) };
-    this.#options = { ...checkPlanOptions(options), selection, start, epochs, share: { rank, world } };
+    const plan = checkPlanOptions(options);
+    if (plan.lanes > 1 && plan.lanes < world) {
+      throw new DdscError(
+        "ARGUMENT_RANGE",
+        `expected at least ${world} for lanes but received ${plan.lanes}: of ${world} ranks each reads lanes of its own; use fewer ranks`,
+        { argument: "lanes" },
+      );
+    }
+    this.#options = { ...plan, selection, start, epochs, share: { rank, world } };
     if (this.#signal?.aborted === true) this.#onAbort();
     else this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
   }

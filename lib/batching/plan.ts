@@ -1,8 +1,11 @@
 import { checkOptions } from "../base/arguments.js";
-import { checkNumber } from "../base/errors.js";
+import { checkNumber, DdscError } from "../base/errors.js";
 import { Purpose, RandomStream } from "../base/random.js";
 import type { RowSpan } from "../data/sources/parts.js";
 import { type BatchLimit, checkLimit } from "./limit.js";
+
+/** Cells that are shuffled together, unless something else is said. */
+export const WINDOW_CELLS = 8192;
 
 /** How cells are ordered and cut into batches. */
 export interface PlanOptions {
@@ -24,17 +27,29 @@ export interface PlanOptions {
    * its own `index` from 0, and every cell of an epoch goes to exactly one of them. Default all cells.
    */
   readonly shard?: { readonly index: number; readonly count: number };
+  /**
+   * Number of lanes that the source's parts are divided into, each with parts of its own: every batch has its share of cells of each
+   * lane. Of several ranks each then reads whole lanes and nothing else, with the same batches for any number of ranks up to that
+   * of lanes. For batches of so many cells alone. Default 1: a window is of any parts.
+   */
+  readonly lanes?: number;
 }
 
-/** Throws `ARGUMENT_RANGE` for options out of range; returns them with defaults filled in. */
+/**
+ * Throws `ARGUMENT_RANGE` for options out of range, `ARGUMENT_CONFLICT` for lanes beside what goes without; returns them with defaults
+ * filled in.
+ */
 export function checkPlanOptions(options: PlanOptions): Required<PlanOptions> {
   checkOptions(options, { lengthBuckets: "switch", shard: "object" });
   const range = { min: 1, max: 2 ** 31 - 1, integer: true };
-  const { limit, shard = { index: 0, count: 1 } } = options;
-  const windowCells = checkNumber("windowCells", options.windowCells ?? 8192, range);
+  const { limit, shard = { index: 0, count: 1 }, lanes = 1 } = options;
+  const windowCells = checkNumber("windowCells", options.windowCells ?? WINDOW_CELLS, range);
   const count = checkNumber("shard.count", shard.count, { ...range, max: 2 ** 20 });
+  checkNumber("lanes", lanes, { ...range, max: 2 ** 16 });
+  if (lanes > 1) requireLanes(options);
   return {
     limit: checkLimit(limit),
+    lanes,
     seed: checkNumber("seed", options.seed, { min: 0, max: Number.MAX_SAFE_INTEGER, integer: true }),
     lengthBuckets: options.lengthBuckets ?? false,
     windowCells: limit.kind === "cells" ? Math.max(windowCells, 2 * limit.cells) : windowCells,
@@ -44,6 +59,22 @@ export function checkPlanOptions(options: PlanOptions): Required<PlanOptions> {
       count,
     },
   };
+}
+
+/** Throws `ARGUMENT_CONFLICT` where batches are not told by numbers of cells. */
+function requireLanes({ limit, lengthBuckets, shard }: PlanOptions): void {
+  const other =
+    limit.kind === "tokens"
+      ? "batches of so many tokens"
+      : lengthBuckets === true
+        ? "lengthBuckets"
+        : shard !== undefined && shard.count > 1
+          ? "shard"
+          : undefined;
+  if (other === undefined) return;
+  throw new DdscError("ARGUMENT_CONFLICT", `lanes and ${other} exclude each other; leave one of them out`, {
+    argument: "lanes",
+  });
 }
 
 /**
@@ -102,7 +133,7 @@ export class ReadingOrder {
 }
 
 /** Cuts parts that are longer than `most` rows. */
-function cutParts(
+export function cutParts(
   partBounds: Float64Array,
   most: number,
 ): { readonly bounds: Float64Array; readonly firstPiece: Int32Array } {

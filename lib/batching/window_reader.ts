@@ -4,6 +4,7 @@ import { joinRows } from "../data/sources/parts.js";
 import type { CellSource } from "../data/sources/source.js";
 import { HeldMemory } from "../native/tokens.js";
 import type { CutWindow } from "./cut_window.js";
+import { LaneReader } from "./lane_reader.js";
 import type { ReadingOrder } from "./plan.js";
 import { PIECES_AT_ONCE } from "./read_ahead.js";
 import { type PlannedWindow, type ReaderOptions, ShareReader } from "./share_reader.js";
@@ -43,7 +44,8 @@ export interface WindowRead extends ReadCells {
 }
 
 /**
- * Reads windows: pieces of the order until there are cells or counts enough; of a rank, where it is known which, only its own cells.
+ * Reads windows: pieces of the order until there are cells or counts enough, or what lanes give; of a rank, where it is known which,
+ * only its own cells.
  * Data that fits in one window is read once for all epochs, whole by every rank, whose share is another one in each epoch.
  */
 export class WindowReader {
@@ -53,6 +55,7 @@ export class WindowReader {
   readonly #options: ReaderOptions;
   readonly #signal: AbortSignal;
   readonly #shareReader: ShareReader | undefined;
+  readonly #laneReader: LaneReader | undefined;
   /** Pieces that were begun and belong to no window yet, in the order of the epoch. */
   #begun: Piece[] = [];
   /** A window that holds a whole epoch, and so every other. */
@@ -71,6 +74,7 @@ export class WindowReader {
     this.#options = options;
     this.#signal = signal;
     this.#shareReader = ShareReader.of(source, selector, order, options, signal);
+    this.#laneReader = LaneReader.of(source, selector, options, signal);
   }
 
   /** What each cell of a whole window costs, by place. */
@@ -92,14 +96,14 @@ export class WindowReader {
         const read = await (ahead ?? this.#read(epoch, place.window));
         ahead = undefined;
         window = read.window;
-        const isLast = window.end >= this.#order.count(epoch);
+        const isLast = window.end >= (this.#laneReader?.order.windows ?? this.#order.count(epoch));
         const following = isLast ? { epoch: epoch + 1, window: 0 } : { epoch, window: window.end };
-        if (following.epoch < epochs && this.#whole === undefined) {
+        if (following.epoch < epochs && !this.#keeps) {
           ahead = this.#read(following.epoch, following.window);
           ahead.catch(() => undefined); // thrown in its turn
         }
         yield { ...read, epoch, isLast, following };
-        if (this.#whole === undefined) window.free();
+        if (!this.#keeps) window.free();
         place = following;
       }
     } finally {
@@ -110,8 +114,14 @@ export class WindowReader {
     }
   }
 
+  /** Whether the window at hand is that of every epoch. */
+  get #keeps(): boolean {
+    return this.#whole !== undefined || this.#laneReader?.keeps === true;
+  }
+
   /** The window that begins at a place of an epoch; one at a time. */
   async #read(epoch: number, start: number): Promise<ReadCells> {
+    if (this.#laneReader !== undefined) return this.#laneReader.read(epoch, start);
     if (this.#whole !== undefined && start === 0) return { window: this.#whole };
     const shared = this.#shareReader;
     const plan = await shared?.plan(epoch, start);

@@ -50,17 +50,34 @@ export async function estimateTrainingMemory(
   return { ...memory, batch };
 }
 
+/** What the size of batches depends on. */
+type BatchSettings = Pick<TrainerSettings, "limit" | "lengthBuckets" | "lanes" | "maxLength" | "queries">;
+
 /** The largest batch to expect of a source; of the share of a rank, where there are several. */
 export async function largestBatch(
   source: CellSource,
   tokenizer: CellTokenizer,
-  settings: Pick<TrainerSettings, "limit" | "lengthBuckets" | "maxLength" | "queries">,
+  settings: BatchSettings,
   world = 1,
 ): Promise<Required<BatchShape>> {
-  const whole = await largestOfAll(source, tokenizer, settings);
+  const { limit, lanes, maxLength, queries } = settings;
+  const evidence = await sampledLengths(source, tokenizer, maxLength);
+  const { lengths, maskedShare } =
+    queries === null ? { lengths: evidence, maskedShare: 1 } : rowsOfCounts(evidence, queries);
+  const longest = evidence.length === 0 ? maxLength : (evidence.at(-1) ?? 0) + (queries?.zeros ?? 0);
+  const expected = { lengths, longest, maskedShare, cellCount: source.cellCount };
+  if (limit.kind === "cells" && lanes > 1 && world > 1) {
+    // A rank has whole lanes, of each its share of a batch to within a cell; at worst those of the longest cells.
+    const most = Math.ceil(lanes / world);
+    const share = most / lanes;
+    const cells = Math.min(limit.cells, Math.ceil(limit.cells * share) + most);
+    const own = lengths.slice(lengths.length - Math.ceil(lengths.length * share));
+    return largestOf({ ...expected, lengths: own }, { ...settings, limit: { kind: "cells", cells } });
+  }
+  const whole = largestOf(expected, settings);
   if (world === 1) return whole;
   // Ranks have as many tokens each, to within a cell.
-  const { cells, tokens, longest, maskedShare } = whole;
+  const { cells, tokens } = whole;
   return {
     cells: Math.min(cells, Math.ceil(cells / world) + 1),
     tokens: Math.min(tokens, Math.ceil(tokens / world) + longest),
@@ -69,27 +86,28 @@ export async function largestBatch(
   };
 }
 
-async function largestOfAll(
-  source: CellSource,
-  tokenizer: CellTokenizer,
-  settings: Pick<TrainerSettings, "limit" | "lengthBuckets" | "maxLength" | "queries">,
-): Promise<Required<BatchShape>> {
-  const { limit, lengthBuckets, maxLength, queries } = settings;
-  const evidence = await sampledLengths(source, tokenizer, maxLength);
-  const { lengths, maskedShare } =
-    queries === null ? { lengths: evidence, maskedShare: 1 } : rowsOfCounts(evidence, queries);
+/** The largest batch to expect of cells of some lengths, ascending. */
+function largestOf(
+  of: {
+    readonly lengths: Int32Array;
+    readonly longest: number;
+    readonly maskedShare: number;
+    readonly cellCount: number;
+  },
+  { limit, lengthBuckets, maxLength }: BatchSettings,
+): Required<BatchShape> {
+  const { lengths, longest, maskedShare, cellCount } = of;
   const count = lengths.length;
-  const longest = evidence.length === 0 ? maxLength : (evidence.at(-1) ?? 0) + (queries?.zeros ?? 0);
   const mean = count === 0 ? maxLength : lengths.reduce((sum, length) => sum + length, 0) / count;
   // All that there is, where that is less than a batch.
-  const most = Math.max(longest, Math.ceil(mean * source.cellCount));
+  const most = Math.max(longest, Math.ceil(mean * cellCount));
   if (limit.kind === "tokens") {
     const tokens = Math.max(longest, Math.min(limit.tokens, most));
     // Where lengths are alike within a batch, one of short cells has the most of them.
     const usual = lengthBuckets ? (lengths[Math.floor(count / 100)] ?? mean) : mean;
     return { cells: Math.ceil(tokens / usual), tokens, longest, maskedShare };
   }
-  const cells = Math.max(1, Math.min(limit.cells, source.cellCount));
+  const cells = Math.max(1, Math.min(limit.cells, cellCount));
   const variance = lengths.reduce((sum, length) => sum + (length - mean) ** 2, 0) / Math.max(1, count);
   // Four standard deviations above the mean of a sum of that many cells.
   const likely = lengthBuckets ? cells * longest : Math.ceil(mean * cells + 4 * Math.sqrt(variance * cells));

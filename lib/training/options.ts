@@ -1,6 +1,7 @@
 import { checkOptions } from "../base/arguments.js";
 import { checkNumber, checkOptionNames, DdscError } from "../base/errors.js";
 import { type BatchLimit, checkLimit } from "../batching/limit.js";
+import { checkPlanOptions } from "../batching/plan.js";
 import { BATCHES_AHEAD } from "../batching/read_ahead.js";
 import type { Cluster } from "../cluster/cluster.js";
 import { type LearningRateOption, resolveSchedule } from "./learning_rate.js";
@@ -50,6 +51,12 @@ export interface TrainerOptions {
   readonly maxLength?: number;
   /** Whether cells of similar length share a batch, which evens out the time of steps; default false. */
   readonly lengthBuckets?: boolean;
+  /**
+   * Lanes that the data's parts (files, row groups, chunks) are divided into for reading: every batch has its share of cells of each,
+   * and each of several processes reads its own lanes alone. A multiple of their number; not with `batchTokens` or `lengthBuckets`.
+   * Default 1: batches are of any parts.
+   */
+  readonly lanes?: number;
   /** Batches made ahead of time; default 4. */
   readonly prefetch?: number;
   /** Whether a thread of its own reads and tokenizes; default true. The batches are the same. */
@@ -118,6 +125,7 @@ const OPTION_NAMES: Readonly<Record<keyof TrainerOptions, true>> = {
   batchTokens: true,
   maxLength: true,
   lengthBuckets: true,
+  lanes: true,
   prefetch: true,
   worker: true,
   allowFractional: true,
@@ -165,6 +173,7 @@ export interface TrainerSettings {
   readonly limit: BatchLimit;
   readonly maxLength: number;
   readonly lengthBuckets: boolean;
+  readonly lanes: number;
   readonly prefetch: number;
   readonly worker: boolean;
   readonly allowFractional: boolean;
@@ -229,7 +238,7 @@ const QUERY_DEFAULTS: QuerySettings = {
 };
 
 /**
- * Throws `ARGUMENT_RANGE` for a number out of range, `ARGUMENT_CONFLICT` for queries of a model of ranks, `BATCH_SIZE_TWICE` for a batch size in cells and in tokens,
+ * Throws `ARGUMENT_RANGE` for a number out of range, `ARGUMENT_CONFLICT` for queries of a model of ranks and for lanes beside what goes without, `BATCH_SIZE_TWICE` for a batch size in cells and in tokens,
  * `ARGUMENT_NAME_UNKNOWN` for a name that is no option.
  */
 export function trainerSettings(options: TrainerOptions, model: TrainedModel): TrainerSettings {
@@ -252,6 +261,9 @@ export function trainerSettings(options: TrainerOptions, model: TrainedModel): T
     value === undefined ? null : whole(argument, value, 1);
   const positive = { min: Number.MIN_VALUE };
   const below1 = { min: 0, max: 1 - 2 ** -24 };
+  const { lengthBuckets = false, lanes = 1 } = options;
+  const seed = whole("seed", options.seed ?? 0, 0, Number.MAX_SAFE_INTEGER);
+  const plan = checkPlanOptions({ limit: batchLimit(options), lengthBuckets, lanes, seed });
   return {
     learningRate: checkNumber("learningRate", options.learningRate ?? defaults.learningRate, {
       ...positive,
@@ -266,13 +278,14 @@ export function trainerSettings(options: TrainerOptions, model: TrainedModel): T
     accumulation: whole("accumulation", options.accumulation ?? 1, 1, 65_536),
     recompute: options.recompute ?? false,
     ema: checkNumber("ema", options.ema ?? defaults.ema, below1),
-    limit: batchLimit(options),
+    limit: plan.limit,
     maxLength: whole("maxLength", options.maxLength ?? model.maxLength, 2),
-    lengthBuckets: options.lengthBuckets ?? false,
+    lengthBuckets: plan.lengthBuckets,
+    lanes: plan.lanes,
     prefetch: whole("prefetch", options.prefetch ?? BATCHES_AHEAD, 1, 1024),
     worker: options.worker ?? true,
     allowFractional: options.allowFractional ?? false,
-    seed: whole("seed", options.seed ?? 0, 0, Number.MAX_SAFE_INTEGER),
+    seed,
     where: options.where ?? null,
     validation:
       validation === false

@@ -3,10 +3,11 @@ import { DdscError } from "../base/errors.js";
 import { type LearningRateSchedule, resolveSchedule } from "./learning_rate.js";
 import { optionsOf, type TrainerSettings, trainerSettings } from "./options.js";
 
-/** Adds what records of older packages do not say: they hid each share of a cell as often. */
+/** Adds what records of older packages do not say: they had no lanes, and hid each share of a cell as often. */
 export function addFormerDefaults({ settings }: Readonly<Record<string, unknown>>): void {
-  if (!isObject(settings) || !isObject(settings.queries)) return;
-  settings.queries.mostlyHidden ??= 1;
+  if (!isObject(settings)) return;
+  settings.lanes ??= 1;
+  if (isObject(settings.queries)) settings.queries.mostlyHidden ??= 1;
 }
 
 /** What of a training's record, as it was read, is not as a training writes it; undefined: nothing. */

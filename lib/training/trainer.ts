@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { checkKind, checkOptions } from "../base/arguments.js";
 import { checkNumber, DdscError, wrongType } from "../base/errors.js";
 import { BatchLoader } from "../batching/index.js";
+import { requireLaneParts } from "../batching/lane_order.js";
 import { noCells } from "../batching/producer.js";
 import { alone, type Cluster } from "../cluster/cluster.js";
 import type { HeldOut } from "../data/select/selection.js";
@@ -39,6 +40,7 @@ import {
   type TrainerSettings,
   trainerSettings,
 } from "./options.js";
+import { readingNotes } from "./ranks/reading_notes.js";
 import { requireSameModel } from "./ranks/same_model.js";
 import { type RunCells, recordData, requireEnough, requireSameData, selectionOf } from "./run_data.js";
 import { RunFolder } from "./run_folder.js";
@@ -164,7 +166,7 @@ export class Trainer {
    * run and fails before its first step is done leaves none.
    *
    * Throws `TRAIN_NOT_FINITE` and `TRAIN_DIVERGED` (the last good checkpoint stays), `DATA_TOO_FEW` for less than two cells or
-   * genes, `DATA_FRACTIONAL_COUNT` and `DATA_TRANSPOSED` (see `requireRawCounts`), `TRAIN_DATA_CHANGED`, `RUN_EXISTS`, `RUN_LOCKED`, `RUN_CHANGED`,
+   * genes, `ARGUMENT_RANGE` for fewer parts than lanes, `DATA_FRACTIONAL_COUNT` and `DATA_TRANSPOSED` (see `requireRawCounts`), `TRAIN_DATA_CHANGED`, `RUN_EXISTS`, `RUN_LOCKED`, `RUN_CHANGED`,
    * `FILE_EXISTS`, `FILE_WRITE`, `SCHEDULE_NEEDS_STEPS`, `TRAIN_BUSY` while another call runs, and the errors of data and
    * tokenizer; in a cluster as `Cluster`, and `CLUSTER_DIVERGED` where ranks do not have the same weights.
    */
@@ -188,6 +190,8 @@ export class Trainer {
     const { signal } = options;
     const deadline = performance.now() + 1000 * checkNumber("seconds", options.seconds ?? 1e9, { min: 0 });
     requireEnough(source);
+    const { limit, seed, lengthBuckets, lanes } = this.settings;
+    requireLaneParts(source.partBounds, { limit, seed, lengthBuckets, lanes });
     await requireRawCounts(source, this.settings.allowFractional);
     const beginning = await this.#begin(source, options.steps);
     const tokenizer = runTokenizer(this.model.tokenizer, this.settings);
@@ -223,6 +227,7 @@ export class Trainer {
       this.#beginning = beginning;
       const watch = new DivergenceWatch(tokenizer.strategy.values);
       this.#noteBatch(source);
+      this.#notes.push(...readingNotes(source, this.settings, this.#cluster.world));
       const onBegun = async () => {
         if (status === undefined || validator === undefined || status.baselines.length > 0) return;
         const loss = this.model.ofCounts ? this.#untrained : await marginal(validator);
@@ -454,13 +459,14 @@ export class Trainer {
     { data, steps }: Beginning,
     signal?: AbortSignal,
   ): StepsAhead {
-    const { limit, seed, lengthBuckets, prefetch, worker, accumulation } = this.settings;
+    const { limit, seed, lengthBuckets, lanes, prefetch, worker, accumulation } = this.settings;
     const cluster = this.#cluster;
     const loader = new BatchLoader(source, tokenizer, {
       selection: selectionOf(data, "train"),
       limit,
       seed,
       lengthBuckets,
+      lanes,
       prefetch,
       worker,
       share: { rank: cluster.rank, world: cluster.world },

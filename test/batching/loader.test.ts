@@ -315,6 +315,7 @@ describe("the batch loader's worker", () => {
         limit: { kind: "cells", cells: 5 },
         seed: 1,
         lengthBuckets: false,
+        lanes: 1,
         windowCells: 1000,
         windowCounts: 1e6,
         shard: { index: 0, count: 1 },

@@ -1,23 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import {
-  BatchLoader,
-  type BatchLoaderOptions,
-  concatenateBatches,
-  type LoadedBatch,
-} from "../../lib/batching/index.js";
+import { BatchLoader, type BatchLoaderOptions } from "../../lib/batching/index.js";
 import { cutShare } from "../../lib/batching/share.js";
 import { ConcatenatedSource } from "../../lib/data/sources/concatenate.js";
 import { MemorySource } from "../../lib/data/sources/memory.js";
 import type { CellSource } from "../../lib/data/sources/source.js";
 import { subsetSource } from "../../lib/data/sources/subset.js";
-import {
-  addReport,
-  CellTokenizer,
-  CountTokens,
-  emptyReport,
-  GeneVocabulary,
-} from "../../lib/tokenizer/index.js";
+import { ascending, byRank, collect, counted, joined, recorded, tokenizerOf } from "./rank_batches.js";
 import { smallCells, variedSource } from "./small_source.js";
 
 const CELLS = 600;
@@ -32,67 +21,6 @@ const plain: BatchLoaderOptions = {
 function cells(): MemorySource {
   return variedSource(CELLS);
 }
-
-/** The source, and the rows that it is asked for from then on. */
-function recorded<Source extends CellSource>(source: Source): { source: Source; asked: number[] } {
-  const asked: number[] = [];
-  const read = source.read.bind(source);
-  source.read = async (rows, signal) => {
-    asked.push(...rows);
-    return read(rows, signal);
-  };
-  return { source, asked };
-}
-
-function tokenizerOf(source: CellSource, values: "ranks" | "counts" = "ranks"): CellTokenizer {
-  const strategy = values === "counts" ? { strategy: new CountTokens() } : {};
-  return new CellTokenizer({ vocabulary: GeneVocabulary.from(source), maxLength: 12, seed: 4, ...strategy });
-}
-
-async function collect(
-  source: CellSource,
-  options: BatchLoaderOptions,
-  tokenizer = tokenizerOf(source),
-): Promise<LoadedBatch[]> {
-  const batches: LoadedBatch[] = [];
-  await using loader = new BatchLoader(source, tokenizer, options);
-  for await (const loaded of loader) batches.push(loaded);
-  return batches;
-}
-
-/** What each rank gets, and the rows that it read. */
-async function byRank(
-  world: number,
-  options: BatchLoaderOptions,
-  make: () => CellSource = cells,
-  values: "ranks" | "counts" = "ranks",
-): Promise<{ readonly batches: LoadedBatch[]; readonly asked: readonly number[] }[]> {
-  const ranks = Array.from({ length: world }, async (_, rank) => {
-    const { source, asked } = recorded(make());
-    const tokenizer = tokenizerOf(source, values);
-    return { batches: await collect(source, { ...options, share: { rank, world } }, tokenizer), asked };
-  });
-  return Promise.all(ranks);
-}
-
-/** The ranks' shares of each batch put together. */
-function joined(ranks: readonly { readonly batches: readonly LoadedBatch[] }[]): LoadedBatch[] {
-  const [first] = ranks;
-  return first!.batches.map((one, i) => {
-    const report = emptyReport();
-    for (const { batches } of ranks) addReport(report, batches[i]!.report);
-    for (const { batches } of ranks) expect(batches[i]!.next).toEqual(one.next);
-    return { ...one, report, batch: concatenateBatches(ranks.map(({ batches }) => batches[i]!.batch)) };
-  });
-}
-
-const ascending = (rows: readonly number[]) => [...rows].sort((a, b) => a - b);
-const numbers = { cells: 0, tokens: 0, emptyCells: 0, shortenedCells: 0, leftOutGenes: 0 };
-const counted = (loaded: readonly LoadedBatch[]) => {
-  const report = emptyReport();
-  for (const one of loaded) addReport(report, one.report);
-  return Object.fromEntries(Object.keys(numbers).map((name) => [name, report[name as "cells"]]));
-};
 
 describe("ranks that share batches", () => {
   it.each([2, 3, 5])(
@@ -136,7 +64,7 @@ describe("ranks that share batches", () => {
         fc.integer({ min: 1, max: 4 }),
         async (stop, world) => {
           const start = stop === 0 ? undefined : expected[stop - 1]!.next;
-          const rest = joined(await byRank(world, { ...plain, epochs: 2, ...(start && { start }) }));
+          const rest = joined(await byRank(world, { ...plain, epochs: 2, ...(start && { start }) }, cells));
           expect(rest.map(({ batch, next }) => ({ batch, next }))).toEqual(
             expected.slice(stop).map(({ batch, next }) => ({ batch, next })),
           );

@@ -190,6 +190,11 @@ describe("ddsc train says in one line and leaves no run", () => {
     await expectRefused("ranks", ["--data", data, ...words], line);
   });
 
+  it("that there are fewer parts than lanes", async () => {
+    const line = /^ddsc: ARGUMENT_RANGE: expected at most 1 for --lanes but received 4/;
+    await expectRefused("lanes", ["--data", data, "--lanes", "4"], line, 2);
+  });
+
   it.each([
     [["--values", "ranks", "--condition", "cell_type"], "--condition is for models of counts"],
     [["--values", "ranks", "--zeros", "8"], "--zeros is for models of counts"],

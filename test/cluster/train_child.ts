@@ -1,6 +1,6 @@
 /**
  * Begins or resumes the run in the folder given, with the steps given, of ranks, of counts, or of counts of more cells than fit in one
- * window, as one of the processes of a cluster. Rank 0
+ * window, in lanes or not, as one of the processes of a cluster. Rank 0
  * prints each step and what carried the sums, every rank its process id, and leaves why it failed in a file beside the run: launchers that end a job drop what is
  * printed meanwhile. Run by training.test.ts.
  */
@@ -21,8 +21,12 @@ try {
   const begun = await exists(join(folder, "last"));
   await cluster.barrier();
   const made = values === "ranks" ? smallModel : smallCountModel;
-  const many = values === "windows";
-  const options = many ? { ...smallOptions, batchCells: 700, lengthBuckets: false } : smallOptions;
+  const many = values === "windows" || values === "lanes";
+  const options = {
+    ...smallOptions,
+    ...(many ? { batchCells: 700, lengthBuckets: false } : {}),
+    ...(values === "lanes" ? { lanes: 6 } : {}),
+  };
   const trainer = begun
     ? await Trainer.resume(folder, { cluster })
     : new Trainer(await made(), { ...options, folder, cluster });

@@ -1,12 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { cellLengths } from "../../lib/batching/collate.js";
 import { BatchLoader, tokenizeRows } from "../../lib/batching/index.js";
+import { MemorySource } from "../../lib/data/sources/memory.js";
 import { Denoiser } from "../../lib/model/denoiser.js";
 import type { NativeCountLossInput } from "../../lib/native/types.js";
 import { GeneVocabulary } from "../../lib/tokenizer/index.js";
 import { batchTask } from "../../lib/training/kinds.js";
 import { estimateTrainingMemory, largestBatch } from "../../lib/training/memory.js";
 import { trainerSettings } from "../../lib/training/options.js";
+import { smallCells } from "../batching/small_source.js";
 import { learnBase, smallCountModel } from "./small_counts.js";
 import { smallModel, smallSource } from "./small_run.js";
 
@@ -29,6 +31,7 @@ describe("estimateTrainingMemory", () => {
     const expected = await largestBatch(source, description.tokenizer, {
       limit: { kind: "tokens", tokens: 200 },
       lengthBuckets: true,
+      lanes: 1,
       maxLength: 24,
       queries: null,
     });
@@ -43,6 +46,7 @@ describe("estimateTrainingMemory", () => {
       const expected = await largestBatch(source, description.tokenizer, {
         limit,
         lengthBuckets,
+        lanes: 1,
         maxLength: 24,
         queries: null,
       });
@@ -57,6 +61,53 @@ describe("estimateTrainingMemory", () => {
         expect(value?.batch.cells.length).toBeLessThanOrEqual(expected.cells);
         expect(value?.batch.tokens.length).toBeLessThanOrEqual(expected.tokens);
       }
+    }
+  });
+
+  it("is not exceeded by what a rank has of any batch, whatever its lanes hold", async () => {
+    // Cells of the first parts are short, those of the last are long.
+    const rows = Array.from({ length: 640 }, (_, cell) => 2 + Math.floor((20 * cell) / 640));
+    const sorted = new MemorySource(
+      smallCells(
+        rows.map((length) => Array.from({ length }, (_, gene) => [gene, 1 + gene] as const)),
+        24,
+      ),
+    );
+    const partBounds = Float64Array.from({ length: 33 }, (_, part) => 20 * part);
+    const cells = Object.assign(sorted, { partBounds });
+    const { tokenizer } = Denoiser.describe({
+      values: "ranks",
+      vocabulary: GeneVocabulary.from(cells),
+      shape: { hidden: 32, heads: 2, blocks: 4, condDim: 16 },
+      tokenizer: { maxLength: 24 },
+    });
+    const limit = { kind: "cells", cells: 64 } as const;
+    for (const [lanes, world] of [
+      [8, 2],
+      [8, 4],
+      [5, 3],
+    ] as const) {
+      const settings = { limit, lengthBuckets: false, lanes, maxLength: 24, queries: null };
+      const expected = await largestBatch(cells, tokenizer, settings, world);
+      let [most, mostCells] = [0, 0];
+      for (let rank = 0; rank < world; rank++) {
+        const share = { rank, world };
+        await using loader = new BatchLoader(cells, tokenizer, {
+          limit,
+          lanes,
+          share,
+          seed: 3,
+          worker: false,
+          epochs: 2,
+        });
+        for await (const { batch } of loader) {
+          most = Math.max(most, batch.tokens.length);
+          mostCells = Math.max(mostCells, batch.cells.length);
+        }
+      }
+      expect(most).toBeLessThanOrEqual(expected.tokens);
+      expect(mostCells).toBeLessThanOrEqual(expected.cells);
+      expect(expected.cells).toBeLessThanOrEqual(64 * (2 / world) + 3);
     }
   });
 

@@ -20,6 +20,7 @@ describe("trainer options", () => {
       limit: { kind: "cells", cells: 64 },
       maxLength: 1024,
       lengthBuckets: false,
+      lanes: 1,
       prefetch: 4,
       worker: true,
       allowFractional: false,

@@ -140,6 +140,10 @@ export const OPTIONS = {
     max: 1,
     defaultText: "0.2",
   }),
+  lanes: whole(
+    "lanes that the data's parts are divided into: each of several processes reads its own lanes alone; a multiple of their number",
+    { min: 1, max: 2 ** 16, default: 1 },
+  ),
   accumulate: whole("batches a step", { min: 1, max: 4096, default: 1 }),
   recompute: flag(
     "keep less memory: compute activations again in backward (about a quarter slower, same result)",

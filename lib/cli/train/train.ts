@@ -166,6 +166,7 @@ function hooksOf({ output }: CommandContext): TaskHooks {
 
 async function begin(options: TrainOptions, context: CommandContext, cluster: Cluster) {
   checkExclusive(context, "batch", "batchTokens");
+  checkExclusive(context, "lanes", "batchTokens");
   checkExclusive(context, "resume", "overwrite");
   checkExclusive(context, "holdout", "validation");
   if (options.data === undefined) throw new UsageError("train needs --data <FILE>: counts to train on");

@@ -1,0 +1,141 @@
+import { setImmediate } from "node:timers/promises";
+import { readsAhead } from "../base/reads_ahead.js";
+import type { CellSelector } from "../data/select/selection.js";
+import type { CellBlock } from "../data/sources/cells.js";
+import { joinRows, type RowSpan } from "../data/sources/parts.js";
+import type { CellSource } from "../data/sources/source.js";
+import { HeldMemory } from "../native/tokens.js";
+import { emptyReport } from "../tokenizer/report.js";
+import { type CutWindow, cellsByNumber } from "./cut_window.js";
+import { LaneOrder, lanesOf, type Neighbours, spreadLanes } from "./lane_order.js";
+import type { ReaderOptions } from "./share_reader.js";
+import { CellWindow } from "./window.js";
+import { readSlice, slicesOf } from "./window_pieces.js";
+
+/** Which cells a window has: of each lane how many, and which those of the own lanes are. */
+interface LaneCells {
+  readonly counts: readonly number[];
+  /** Ascending, of each own piece. */
+  readonly rows: readonly Int32Array[];
+}
+
+/**
+ * Reads the pieces of a rank's own lanes and no others: lanes are as many for any number of ranks, and every batch has its share of
+ * cells of each lane, so that the batches are the same, too. Of the cells of other lanes nothing is read but what tells which of
+ * them belong to the selection.
+ *
+ * Data of one window are read once for all epochs.
+ */
+export class LaneReader {
+  readonly order: LaneOrder;
+  readonly #source: CellSource;
+  readonly #selector: CellSelector;
+  readonly #signal: AbortSignal;
+  readonly #batchCells: number;
+  readonly #own: Neighbours;
+  #kept: { readonly cells: LaneCells; readonly window: CellWindow } | undefined;
+
+  private constructor(
+    source: CellSource,
+    selector: CellSelector,
+    options: ReaderOptions,
+    signal: AbortSignal,
+    batchCells: number,
+  ) {
+    this.order = new LaneOrder(source.partBounds, options);
+    this.#source = source;
+    this.#selector = selector;
+    this.#signal = signal;
+    this.#batchCells = batchCells;
+    this.#own = lanesOf(options.lanes, options.share);
+  }
+
+  /** Undefined where there are no lanes. Throws as `LaneOrder`. */
+  static of(
+    source: CellSource,
+    selector: CellSelector,
+    options: ReaderOptions,
+    signal: AbortSignal,
+  ): LaneReader | undefined {
+    const batchCells = cellsByNumber(options);
+    if (options.lanes === 1 || batchCells === undefined) return undefined;
+    return new LaneReader(source, selector, options, signal, batchCells);
+  }
+
+  /** Whether windows are used again, and so not to be freed. */
+  get keeps(): boolean {
+    return this.order.windows === 1;
+  }
+
+  /** The own cells of a window, and the batches of those. */
+  async read(
+    epoch: number,
+    window: number,
+  ): Promise<{ readonly window: CellWindow; readonly own: CutWindow }> {
+    const { cells, window: read } = this.#kept ?? (await this.#readNew(epoch, window));
+    return { window: read, own: this.#cut(epoch, window, cells.counts) };
+  }
+
+  async #readNew(epoch: number, window: number) {
+    const cells = await this.#cellsOf(epoch, window);
+    const memory = new HeldMemory();
+    const blocks: CellBlock[] = [];
+    const slices = cells.rows.flatMap((rows) => [...slicesOf(rows)]);
+    try {
+      for await (const block of readsAhead(slices, (rows) => readSlice(this.#source, rows, this.#signal))) {
+        if (block.owned === true) memory.hold(block.columns, block.counts);
+        blocks.push(block);
+      }
+    } catch (error) {
+      memory.free();
+      throw error;
+    }
+    const made = { cells, window: new CellWindow(window, window + 1, blocks, [memory]) };
+    if (this.keeps) this.#kept = made;
+    return made;
+  }
+
+  async #cellsOf(epoch: number, window: number): Promise<LaneCells> {
+    const counts: number[] = [];
+    const rows: Int32Array[] = [];
+    for (let lane = 0; lane < this.order.lanes; lane++) {
+      const found: Int32Array[] = [];
+      for (const span of this.order.pieces(epoch, window, lane)) found.push(await this.#rowsOf(span));
+      counts.push(found.reduce((sum, each) => sum + each.length, 0));
+      if (lane >= this.#own.first && lane < this.#own.end) rows.push(...found);
+    }
+    return { counts, rows };
+  }
+
+  async #rowsOf(span: RowSpan): Promise<Int32Array> {
+    await setImmediate();
+    this.#signal.throwIfAborted();
+    return this.#selector.rows(span);
+  }
+
+  #cut(epoch: number, window: number, counts: readonly number[]): CutWindow {
+    const spread = spreadLanes(counts, this.#batchCells);
+    const batches = spread[0]?.length ?? 0;
+    const bounds = new Int32Array(batches + 1);
+    const lanes: { readonly places: Int32Array; readonly batches: Int32Array; taken: number }[] = [];
+    let before = 0;
+    for (let lane = this.#own.first; lane < this.#own.end; lane++) {
+      const first = before;
+      const places = Int32Array.from({ length: counts[lane] ?? 0 }, (_, cell) => first + cell);
+      before += places.length;
+      this.order.cellOrder(epoch, window, lane).shuffle(places);
+      lanes.push({ places, batches: spread[lane] ?? new Int32Array(batches), taken: 0 });
+    }
+    const picked: Int32Array[] = [];
+    for (let batch = 0; batch < batches; batch++) {
+      bounds[batch + 1] = bounds[batch] ?? 0;
+      for (const lane of lanes) {
+        const cells = lane.places.subarray(lane.taken, lane.taken + (lane.batches[batch] ?? 0));
+        lane.taken += cells.length;
+        picked.push(cells);
+        bounds[batch + 1] = (bounds[batch + 1] ?? 0) + cells.length;
+      }
+    }
+    return { places: joinRows(picked), bounds, left: emptyReport() };
+  }
+}
