@@ -62,6 +62,8 @@ export interface ChooseQueriesInput {
   readonly zeros?: number;
   /** Hidden genes with a count above 0 that are asked about, a cell at most; default Infinity: all. */
   readonly expressed?: number;
+  /** Where a third of those is more than `expressed`, that third is asked about, but no more than so many; default 0. */
+  readonly expressedMost?: number;
   /** Visible genes with a count above 0 that have a row, a cell at most; Infinity for all. */
   readonly evidence: number;
   /**
@@ -161,9 +163,9 @@ export async function chooseQueries(input: ChooseQueriesInput): Promise<CountRow
   checkKind("panels", input.panels, "panels");
   checkKind("share", input.share, "doubles");
   const { batch, panels, share, evidence, hidden, hide, ask, thin, summary } = input;
-  const { zeros = Number.POSITIVE_INFINITY, expressed = Number.POSITIVE_INFINITY } = input;
+  const { zeros = Number.POSITIVE_INFINITY, expressed = Number.POSITIVE_INFINITY, expressedMost = 0 } = input;
   checkStream(input.seed, input.step);
-  for (const [name, limit] of Object.entries({ zeros, expressed, evidence })) {
+  for (const [name, limit] of Object.entries({ zeros, expressed, expressedMost, evidence })) {
     if (limit !== Number.POSITIVE_INFINITY) checkNumber(name, limit, { min: 0, integer: true });
   }
   if (batch.counts === undefined || batch.panels === undefined) throw withoutCounts("counts and panels");
@@ -179,6 +181,7 @@ export async function chooseQueries(input: ChooseQueriesInput): Promise<CountRow
     ...(summary === undefined ? {} : { summary: { ...summary } }),
     zeros,
     expressed,
+    expressedMost,
     evidence,
     seed: input.seed,
     step: input.step,

@@ -5,10 +5,10 @@ import type { BatchLimit } from "../batching/limit.js";
 import { type CellConditions, happens } from "../conditions/cell_conditions.js";
 import { networkRows } from "../counts/network_rows.js";
 import type { Denoiser } from "../model/denoiser.js";
-import { chooseQueries } from "../native/counts.js";
+import { type ChooseQueriesInput, chooseQueries } from "../native/counts.js";
 import type { NativeCountLossInput } from "../native/types.js";
 import { CountTokens } from "../tokenizer/index.js";
-import type { QuerySettings } from "./options.js";
+import { expressedLimits, type QuerySettings } from "./options.js";
 import { type OtherCells, placesOf, sharesOf } from "./ranks/share.js";
 import type { LossInputs, StepInput, TrainingTask } from "./task.js";
 
@@ -27,8 +27,8 @@ export interface CountTaskOptions {
 
 const values = new CountTokens();
 
-/** Hidden zeros that a validation asks about, at most: more than a step, for its noise is not to be averaged away. */
-const VALIDATION_ZEROS = 128;
+/** Hidden genes that a validation asks about, at most: more than a step, for its noise is not to be averaged away. */
+const VALIDATION_LIMITS = { zeros: 128, expressed: 256 };
 
 /**
  * Hides genes of whole cells, and learns to give their counts. Of a cell's measured genes n are hidden, spread over the cells of a
@@ -49,7 +49,8 @@ export class CountTask implements TrainingTask {
     others: readonly OtherCells[] = [],
   ): Promise<StepInput> {
     const { zeros, thinning, mostlyHidden, totalGiven, conditionDrop } = this.#options.queries;
-    const draws = { ...names, zeros, thinning, mostlyHidden, totalGiven, conditionDrop };
+    const limits = { zeros, ...expressedLimits(this.#options.queries) };
+    const draws = { ...names, limits, thinning, mostlyHidden, totalGiven, conditionDrop };
     return { step: names.step, ...(await this.#inputs(batches, draws, others)) };
   }
 
@@ -62,7 +63,7 @@ export class CountTask implements TrainingTask {
     }: { readonly limit: BatchLimit; readonly seed: number; readonly share?: Share },
   ): Promise<LossInputs> {
     const whole = {
-      zeros: VALIDATION_ZEROS,
+      limits: VALIDATION_LIMITS,
       thinning: 0,
       mostlyHidden: 1,
       totalGiven: 0,
@@ -100,7 +101,7 @@ export class CountTask implements TrainingTask {
     uniforms: Float64Array,
     draws: Draws,
   ): Promise<{ readonly input: NativeCountLossInput; readonly constant: number }> {
-    const { model, conditions, panels, maxLength, queries } = this.#options;
+    const { model, conditions, panels, maxLength } = this.#options;
     const { base, summaryInput } = model;
     if (base === undefined) throw noBase();
     const { seed, step } = draws;
@@ -113,8 +114,7 @@ export class CountTask implements TrainingTask {
       panels,
       share: base.share,
       hidden,
-      zeros: draws.zeros,
-      expressed: queries.expressed,
+      ...draws.limits,
       evidence: maxLength - 1,
       ...thinningOf(batch, draws),
       ...(summaryInput === undefined ? {} : { summary: summaryInput }),
@@ -153,8 +153,9 @@ function noBase(): DdscError {
 }
 
 /** What is drawn for a step's cells. */
-interface Draws
-  extends Pick<QuerySettings, "zeros" | "thinning" | "mostlyHidden" | "totalGiven" | "conditionDrop"> {
+interface Draws extends Pick<QuerySettings, "thinning" | "mostlyHidden" | "totalGiven" | "conditionDrop"> {
+  /** How many genes are asked about, a cell. */
+  readonly limits: Pick<ChooseQueriesInput, "zeros" | "expressed" | "expressedMost">;
   readonly seed: number;
   readonly step: number;
 }

@@ -7,7 +7,13 @@ import { type BatchShape, estimateMemory, type MemoryEstimate } from "../model/m
 import type { ModelDescription } from "../model/model_files.js";
 import type { CellTokenizer } from "../tokenizer/index.js";
 import { kindOf } from "./kinds.js";
-import { type QuerySettings, type TrainerOptions, type TrainerSettings, trainerSettings } from "./options.js";
+import {
+  askedExpressed,
+  type QuerySettings,
+  type TrainerOptions,
+  type TrainerSettings,
+  trainerSettings,
+} from "./options.js";
 import { runTokenizer } from "./tokenizer.js";
 
 /** What a training is expected to hold at most, in bytes of the device's memory. */
@@ -136,19 +142,20 @@ const HIDDEN_SHARES = 8;
  */
 function rowsOfCounts(
   evidence: Int32Array,
-  { zeros, expressed, mostlyHidden }: QuerySettings,
+  queries: QuerySettings,
 ): { lengths: Int32Array; maskedShare: number } {
+  const { zeros, mostlyHidden } = queries;
   const lengths = new Int32Array(evidence.length * HIDDEN_SHARES);
   let rows = 0;
   let asked = 0;
   for (const [cell, length] of evidence.entries()) {
     for (let share = 0; share < HIDDEN_SHARES; share++) {
       const hidden = (length - 1) * (1 - (1 - (share + 0.5) / HIDDEN_SHARES) ** mostlyHidden);
-      const queries = zeros + Math.min(hidden, expressed);
-      const all = length - hidden + queries;
+      const questions = zeros + askedExpressed(hidden, queries);
+      const all = length - hidden + questions;
       lengths[cell * HIDDEN_SHARES + share] = Math.ceil(all);
       rows += all;
-      asked += queries;
+      asked += questions;
     }
   }
   return { lengths: lengths.sort(), maskedShare: rows === 0 ? zeros / (zeros + 1) : asked / rows };

@@ -83,8 +83,11 @@ export interface TrainerOptions {
 export interface QuerySettings {
   /** Hidden genes with a count of 0 that are asked about, a cell, at most; weighted to stand for all. Default 64. */
   readonly zeros: number;
-  /** Hidden genes with a count above 0 that are asked about, a cell, at most; weighted to stand for all. Default 256. */
-  readonly expressed: number;
+  /**
+   * Hidden genes with a count above 0 that are asked about, a cell, at most; weighted to stand for all. Default null: 128, or a third of
+   * them where that is more, 256 at most (`askedExpressed`).
+   */
+  readonly expressed: number | null;
   /**
    * Augmentation: half of the cells lose a part of their molecules, evenly drawn from 0 to this share, before anything is hidden:
    * they are cells that were sequenced less. 0..1 (exclusive); default 0.
@@ -229,7 +232,7 @@ const NANO_RATE = 2e-3;
 const NANO_WIDTH = 128;
 const QUERY_DEFAULTS: QuerySettings = {
   zeros: 64,
-  expressed: 256,
+  expressed: null,
   thinning: 0,
   mostlyHidden: 2,
   totalGiven: 0.25,
@@ -327,13 +330,27 @@ function querySettings(
   const most = { min: 1, max: 2 ** 20, integer: true };
   return {
     zeros: checkNumber("queries.zeros", zeros, most),
-    expressed: checkNumber("queries.expressed", expressed, most),
+    expressed: expressed === null ? null : checkNumber("queries.expressed", expressed, most),
     thinning: checkNumber("queries.thinning", thinning, { min: 0, max: 0.99 }),
     mostlyHidden: checkNumber("queries.mostlyHidden", mostlyHidden, { min: 1, max: 10 }),
     totalGiven: checkNumber("queries.totalGiven", totalGiven, { min: 0, max: 1 }),
     stateRate: checkNumber("queries.stateRate", stateRate, { min: 0, max: 1000 }),
     conditionDrop: checkNumber("queries.conditionDrop", conditionDrop, { min: 0, max: 1 }),
   };
+}
+
+/** How many of a cell's hidden genes with a count are asked about in a step: `chooseQueries`' words for `QuerySettings.expressed`. */
+export function expressedLimits({ expressed }: Pick<QuerySettings, "expressed">): {
+  readonly expressed: number;
+  readonly expressedMost: number;
+} {
+  return expressed === null ? { expressed: 128, expressedMost: 256 } : { expressed, expressedMost: 0 };
+}
+
+/** How many of so many that is, as `chooseQueries` has it. */
+export function askedExpressed(hidden: number, queries: Pick<QuerySettings, "expressed">): number {
+  const { expressed, expressedMost } = expressedLimits(queries);
+  return Math.min(hidden, Math.max(expressed, Math.min(hidden / 3, expressedMost)));
 }
 
 /** A schedule as it was asked for, checked as far as the length of the run does not matter. */

@@ -71,6 +71,7 @@ struct Choosing {
       options.ask = {int32s(input["ask"]["offsets"]), int32s(input["ask"]["genes"])};
     options.zeros = most(input["zeros"]);
     options.expressed = most(input["expressed"]);
+    options.expressedMost = most(input["expressedMost"]);
     options.evidence = most(input["evidence"]);
     if (!input["thin"].missing())
       options.keep = borrowed<Napi::Float32Array>(input["thin"], napi_float32_array);

@@ -97,15 +97,20 @@ class Chooser {
     std::size_t most = 0;
     for (const GenePanel& panel : panels_) most = std::max(most, panel.genes.size());
     const std::size_t queries =
-        options_.ask
-            ? options_.ask->genes.size()
-            : std::min(cells * std::min(most, options_.zeros + options_.expressed), std::size_t{1} << 20);
+        options_.ask ? options_.ask->genes.size()
+                     : std::min(cells * std::min(most, options_.zeros + askedOf(most)), std::size_t{1} << 20);
     for (std::vector<std::int32_t>* rows : {&rows_.tokens, &rows_.genes})
       rows->reserve(cells_.genes.size() + queries);
     rows_.answers.reserve(queries);
     rows_.counts.reserve(queries);
     rows_.weight.reserve(queries);
     if (summarizer_) rows_.summary.reserve(cells * summarizer_->width());
+  }
+
+  /// How many of so many hidden expressed genes are asked about.
+  std::size_t askedOf(std::size_t expressed) const {
+    const std::size_t third = std::min((expressed + 2) / 3, options_.expressedMost);
+    return std::min(expressed, std::max(third, options_.expressed));
   }
 
   std::int32_t valueOf(std::int32_t count) const {
@@ -278,10 +283,10 @@ class Chooser {
       }
       hiding_[gene.place] = kVisible;
     }
-    const std::size_t all = keyed_.size();
-    if (all > options_.expressed) {
+    const std::size_t all = keyed_.size(), wanted = askedOf(all);
+    if (all > wanted) {
       for (KeyedPlace& one : keyed_) one.word = panel_->wordOf(query_, one.place);
-      keepSmallest(options_.expressed);
+      keepSmallest(wanted);
     }
     const float weight = static_cast<float>(static_cast<double>(all) / static_cast<double>(keyed_.size()));
     for (const KeyedPlace& one : keyed_) ask(one.place, weight);

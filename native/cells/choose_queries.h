@@ -38,10 +38,11 @@ struct QueryOptions {
   std::span<const std::int32_t> hidden;  // [cells] how many genes to hide
   std::optional<GeneLists> hide;         // which ones, in its place
   std::optional<GeneLists> ask;          // which of these are asked about, with weight 1; none: those chosen
-  std::size_t zeros = 0, expressed = 0;  // hidden genes without and with counts that are asked about at most
-  std::size_t evidence = 0;              // visible genes that have a row at most
-  std::optional<std::span<const float>> keep;  // [cells] chance of every molecule to be kept; none: all are
-  std::optional<SummaryPool> summary;          // none: cells are not summarised
+  std::size_t zeros = 0;                 // hidden genes without counts that are asked about at most
+  std::size_t expressed = 0, expressedMost = 0;  // with counts: see chooseQueries
+  std::size_t evidence = 0;                      // visible genes that have a row at most
+  std::optional<std::span<const float>> keep;    // [cells] chance of every molecule to be kept; none: all are
+  std::optional<SummaryPool> summary;            // none: cells are not summarised
   std::uint64_t seed = 0, step = 0;
 };
 
@@ -69,7 +70,8 @@ struct CountRows {
 ///
 /// With `ask` nothing is chosen: these genes, hidden all of them, are asked about, and a cell may hide none.
 ///
-/// Hidden expressed genes beyond `expressed`: those of the smallest pairs of Purpose::query are asked about.
+/// Of n hidden expressed genes `expressed` are asked about, or a third where that is more, but then at most
+/// `expressedMost`: those of the smallest pairs of Purpose::query.
 /// Hidden genes without counts beyond `zeros`: by descending share they are cut into `zeros` strata of nearly
 /// equal sums of sqrt(share), and one gene of each, all equally likely, is asked about.
 CountRows chooseQueries(const CountCells& cells, std::span<const GenePanel> panels,

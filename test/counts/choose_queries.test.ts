@@ -223,6 +223,25 @@ describe("the choice of queries", () => {
     await fc.assert(property, { numRuns: 100 });
   });
 
+  it("asks about a third of many expressed genes, where that is more and up to a limit", async () => {
+    const counts = Array.from({ length: 400 }, () => 1);
+    const askedOf = async (hidden: number, expressed: number, expressedMost?: number) => {
+      const most = expressedMost === undefined ? {} : { expressedMost };
+      const rows = await chooseQueries(
+        inputOf([counts], { hidden: Int32Array.of(hidden), expressed, ...most }),
+      );
+      const { weight } = cellOf(rows, 0);
+      expect(weight.reduce((sum, each) => sum + each, 0)).toBeCloseTo(hidden, 3);
+      return weight.length;
+    };
+    expect(await askedOf(90, 100, 120)).toBe(90);
+    expect(await askedOf(299, 100, 120)).toBe(100);
+    expect(await askedOf(301, 100, 120)).toBe(101);
+    expect(await askedOf(400, 100, 120)).toBe(120);
+    expect(await askedOf(400, 100)).toBe(100);
+    expect(await askedOf(400, 100, 50)).toBe(100);
+  });
+
   it("asks so that weighted sums are right on average: by far more draws than chance would let differ", async () => {
     const genes = 40;
     const counts = Array.from({ length: genes }, (_, i) => (i % 3 === 0 ? i + 1 : 0));

@@ -42,7 +42,7 @@ describe("trainer options", () => {
       patience: 5,
       queries: {
         zeros: 64,
-        expressed: 256,
+        expressed: null,
         thinning: 0,
         mostlyHidden: 2,
         totalGiven: 0.25,
@@ -56,7 +56,7 @@ describe("trainer options", () => {
     const { queries } = trainerSettings({ queries: { zeros: 8, thinning: 0.5 } }, counts);
     expect(queries).toEqual({
       zeros: 8,
-      expressed: 256,
+      expressed: null,
       thinning: 0.5,
       mostlyHidden: 2,
       totalGiven: 0.25,

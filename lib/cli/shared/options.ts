@@ -123,7 +123,7 @@ export const OPTIONS = {
     {
       min: 1,
       max: 2 ** 20,
-      defaultText: "256",
+      defaultText: "128, or a third where that is more, up to 256",
     },
   ),
   thinning: real("counts: half of the cells lose up to this share of their molecules, as if sequenced less", {

@@ -51,6 +51,7 @@ function trainCommand({ record, model }: ReportSubject, name: string): string {
     ...(tokenizer.includeUnexpressed ? ["--include-unexpressed"] : []),
     ...option("--steps", steps ?? record.state.step),
     ...(limit.kind === "cells" ? option("--batch", limit.cells) : option("--batch-tokens", limit.tokens)),
+    ...(settings.lanes === 1 ? [] : option("--lanes", settings.lanes)),
     ...(settings.accumulation === 1 ? [] : option("--accumulate", settings.accumulation)),
     ...option("--learning-rate", settings.learningRate),
     ...option("--learning-rate-schedule", schedule.kind),
@@ -63,6 +64,7 @@ function trainCommand({ record, model }: ReportSubject, name: string): string {
       ? []
       : [
           ...option("--zeros", queries.zeros),
+          ...(queries.expressed === null ? [] : option("--expressed", queries.expressed)),
           ...option("--thinning", queries.thinning),
           ...option("--mostly-hidden", queries.mostlyHidden),
           ...option("--condition-drop", queries.conditionDrop),
