@@ -1,16 +1,12 @@
-import { setImmediate } from "node:timers/promises";
-import { readsAhead } from "../base/reads_ahead.js";
 import type { CellSelector } from "../data/select/selection.js";
-import type { CellBlock } from "../data/sources/cells.js";
-import { joinRows, type RowSpan } from "../data/sources/parts.js";
+import { joinRows } from "../data/sources/parts.js";
 import type { CellSource } from "../data/sources/source.js";
-import { HeldMemory } from "../native/tokens.js";
 import { emptyReport } from "../tokenizer/report.js";
 import { type CutWindow, cellsByNumber } from "./cut_window.js";
 import { LaneOrder, lanesOf, type Neighbours, spreadLanes } from "./lane_order.js";
 import type { ReaderOptions } from "./share_reader.js";
 import { CellWindow } from "./window.js";
-import { readSlice, slicesOf } from "./window_pieces.js";
+import { readBlocks, selectRows } from "./window_pieces.js";
 
 /** Which cells a window has: of each lane how many, and which those of the own lanes are. */
 interface LaneCells {
@@ -78,18 +74,7 @@ export class LaneReader {
 
   async #readNew(epoch: number, window: number) {
     const cells = await this.#cellsOf(epoch, window);
-    const memory = new HeldMemory();
-    const blocks: CellBlock[] = [];
-    const slices = cells.rows.flatMap((rows) => [...slicesOf(rows)]);
-    try {
-      for await (const block of readsAhead(slices, (rows) => readSlice(this.#source, rows, this.#signal))) {
-        if (block.owned === true) memory.hold(block.columns, block.counts);
-        blocks.push(block);
-      }
-    } catch (error) {
-      memory.free();
-      throw error;
-    }
+    const { blocks, memory } = await readBlocks(this.#source, cells.rows, this.#signal);
     const made = { cells, window: new CellWindow(window, window + 1, blocks, [memory]) };
     if (this.keeps) this.#kept = made;
     return made;
@@ -100,17 +85,12 @@ export class LaneReader {
     const rows: Int32Array[] = [];
     for (let lane = 0; lane < this.order.lanes; lane++) {
       const found: Int32Array[] = [];
-      for (const span of this.order.pieces(epoch, window, lane)) found.push(await this.#rowsOf(span));
+      for (const span of this.order.pieces(epoch, window, lane))
+        found.push(await selectRows(this.#selector, span, this.#signal));
       counts.push(found.reduce((sum, each) => sum + each.length, 0));
       if (lane >= this.#own.first && lane < this.#own.end) rows.push(...found);
     }
     return { counts, rows };
-  }
-
-  async #rowsOf(span: RowSpan): Promise<Int32Array> {
-    await setImmediate();
-    this.#signal.throwIfAborted();
-    return this.#selector.rows(span);
   }
 
   #cut(epoch: number, window: number, counts: readonly number[]): CutWindow {

@@ -1,15 +1,11 @@
-import { setImmediate } from "node:timers/promises";
-import { readsAhead } from "../base/reads_ahead.js";
 import type { CellSelector } from "../data/select/selection.js";
-import type { CellBlock } from "../data/sources/cells.js";
 import { joinRows } from "../data/sources/parts.js";
 import type { CellSource } from "../data/sources/source.js";
-import { HeldMemory } from "../native/tokens.js";
 import { type CutWindow, cellsByNumber, cutByNumber, shareOfWindow } from "./cut_window.js";
 import type { PlanOptions, ReadingOrder } from "./plan.js";
 import type { Share } from "./share.js";
 import { CellWindow } from "./window.js";
-import { readSlice, slicesOf, WindowFill } from "./window_pieces.js";
+import { readBlocks, selectRows, WindowFill } from "./window_pieces.js";
 
 /** What a reader needs to know. */
 export interface ReaderOptions extends Required<PlanOptions> {
@@ -85,9 +81,7 @@ export class ShareReader {
     for (; end < this.#order.count(epoch); end++) {
       const span = this.#order.piece(epoch, end);
       if (!fill.takes(span)) break;
-      await setImmediate();
-      this.#signal.throwIfAborted();
-      const rows = await this.#selector.rows(span);
+      const rows = await selectRows(this.#selector, span, this.#signal);
       const stored = this.#source.storedCounts?.(rows);
       if (stored === undefined) return undefined;
       pieces.push({ rows, stored });
@@ -111,18 +105,7 @@ export class ShareReader {
     const own = shareOfWindow(cut, () => weigh(stored), share);
     const held = own.places.slice().sort();
     const wanted = held.map((place) => rows[place] ?? 0);
-    const memory = new HeldMemory();
-    const blocks: CellBlock[] = [];
-    const read = (slice: Int32Array) => readSlice(this.#source, slice, this.#signal);
-    try {
-      for await (const block of readsAhead(slicesOf(wanted), read)) {
-        if (block.owned === true) memory.hold(block.columns, block.counts);
-        blocks.push(block);
-      }
-    } catch (error) {
-      memory.free();
-      throw error;
-    }
+    const { blocks, memory } = await readBlocks(this.#source, [wanted], this.#signal);
     return { window: new CellWindow(start, end, blocks, [memory], held), own };
   }
 }

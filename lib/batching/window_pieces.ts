@@ -1,7 +1,10 @@
 import { setImmediate } from "node:timers/promises";
+import { readsAhead } from "../base/reads_ahead.js";
+import type { CellSelector } from "../data/select/selection.js";
 import type { CellBlock } from "../data/sources/cells.js";
 import type { RowSpan } from "../data/sources/parts.js";
 import type { CellSource } from "../data/sources/source.js";
+import { HeldMemory } from "../native/tokens.js";
 import type { PlanOptions } from "./plan.js";
 
 /** Cells read at a time: between two reads other work may run. */
@@ -48,4 +51,42 @@ export async function readSlice(
   await setImmediate();
   signal.throwIfAborted();
   return source.read(rows, signal);
+}
+
+/** The rows of a piece that belong to a selection, after a turn of the event loop. */
+export async function selectRows(
+  selector: CellSelector,
+  span: RowSpan,
+  signal: AbortSignal,
+): Promise<Int32Array> {
+  await setImmediate();
+  signal.throwIfAborted();
+  return selector.rows(span);
+}
+
+/** Cells that were read, and the memory of those that are `owned`, the caller's to free. */
+export interface ReadBlocks {
+  readonly blocks: readonly CellBlock[];
+  readonly memory: HeldMemory;
+}
+
+/** Reads lists of rows, some at a time and the next ones ahead. Nothing is held where it throws. */
+export async function readBlocks(
+  source: CellSource,
+  lists: readonly Int32Array[],
+  signal: AbortSignal,
+): Promise<ReadBlocks> {
+  const memory = new HeldMemory();
+  const blocks: CellBlock[] = [];
+  const slices = lists.flatMap((rows) => [...slicesOf(rows)]);
+  try {
+    for await (const block of readsAhead(slices, (slice) => readSlice(source, slice, signal))) {
+      if (block.owned === true) memory.hold(block.columns, block.counts);
+      blocks.push(block);
+    }
+  } catch (error) {
+    memory.free();
+    throw error;
+  }
+  return { blocks, memory };
 }

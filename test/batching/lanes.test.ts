@@ -3,7 +3,16 @@ import { describe, expect, it } from "vitest";
 import { BatchLoader, type BatchLoaderOptions } from "../../lib/batching/index.js";
 import { LaneOrder, lanesOf, spreadLanes } from "../../lib/batching/lane_order.js";
 import { rowRange } from "../../lib/data/sources/parts.js";
-import { ascending, byRank, collect, counted, joined, recorded, tokenizerOf } from "./rank_batches.js";
+import {
+  ascending,
+  byRank,
+  collect,
+  counted,
+  expectToGoOn,
+  joined,
+  recorded,
+  tokenizerOf,
+} from "./rank_batches.js";
 import { variedSource } from "./small_source.js";
 
 const CELLS = 600;
@@ -75,21 +84,7 @@ describe("lanes", () => {
   });
 
   it("go on where any number of other ranks stopped", async () => {
-    const expected = await collect(cells(), { ...plain, epochs: 2 });
-    await fc.assert(
-      fc.asyncProperty(
-        fc.integer({ min: 0, max: expected.length - 1 }),
-        fc.integer({ min: 1, max: 6 }),
-        async (stop, world) => {
-          const start = stop === 0 ? undefined : expected[stop - 1]!.next;
-          const rest = joined(await byRank(world, { ...plain, epochs: 2, ...(start && { start }) }, cells));
-          expect(rest.map(({ batch, next }) => ({ batch, next }))).toEqual(
-            expected.slice(stop).map(({ batch, next }) => ({ batch, next })),
-          );
-        },
-      ),
-      { numRuns: 12 },
-    );
+    await expectToGoOn(cells, plain, { mostRanks: 6, runs: 12 });
   });
 
   it("know the batches of a selection, too, and read data of one window once", async () => {

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { expect } from "vitest";
 import {
   BatchLoader,
@@ -74,3 +75,27 @@ export const counted = (loaded: readonly LoadedBatch[]) => {
   for (const one of loaded) addReport(report, one.report);
   return Object.fromEntries(Object.keys(numbers).map((name) => [name, report[name as "cells"]]));
 };
+
+/** Of ranks, up to so many, that begin anywhere in two epochs: what is left of the batches of one process. */
+export async function expectToGoOn(
+  make: () => CellSource,
+  options: BatchLoaderOptions,
+  { mostRanks, runs }: { readonly mostRanks: number; readonly runs: number },
+): Promise<void> {
+  const epochs = 2;
+  const expected = await collect(make(), { ...options, epochs });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 0, max: expected.length - 1 }),
+      fc.integer({ min: 1, max: mostRanks }),
+      async (stop, world) => {
+        const start = stop === 0 ? undefined : expected[stop - 1]!.next;
+        const rest = joined(await byRank(world, { ...options, epochs, ...(start && { start }) }, make));
+        expect(rest.map(({ batch, next }) => ({ batch, next }))).toEqual(
+          expected.slice(stop).map(({ batch, next }) => ({ batch, next })),
+        );
+      },
+    ),
+    { numRuns: runs },
+  );
+}
