@@ -148,6 +148,7 @@ export type {
   NativeLimits as DeviceLimits,
   NativeNoise as Noise,
   NativeObjective as Objective,
+  OptimizerShare,
   ParameterInfo,
 } from "./native/types.js";
 export * from "./report/index.js";
@@ -166,7 +167,6 @@ export type {
   ValidationOptions,
 } from "./training/options.js";
 export {
-  type OpProfile,
   type ProfiledWork,
   type ProfileOptions,
   profileStep,

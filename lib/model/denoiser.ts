@@ -9,7 +9,13 @@ import { type DiffusionConfig, diffusionFrom, requireCountDiffusion } from "../d
 import type { ChooseQueriesInput } from "../native/counts.js";
 import { NativeDenoiser } from "../native/denoiser.js";
 import { modelParameters } from "../native/parameters.js";
-import type { DenoiserConfig, DType, ParameterBuffer, ParameterInfo } from "../native/types.js";
+import type {
+  DenoiserConfig,
+  DType,
+  OptimizerShare,
+  ParameterBuffer,
+  ParameterInfo,
+} from "../native/types.js";
 import {
   CellTokenizer,
   type CellTokenizerOptions,
@@ -22,6 +28,7 @@ import { type ModelShape, modelConfig, type PresetName } from "./config.js";
 import { chooseDevice } from "./device.js";
 import { writeFolder } from "./folder.js";
 import { type LoadedWeights, matchModels, NOTHING_NEW } from "./going_on.js";
+import { checkedShare } from "./memory.js";
 import {
   exists,
   findModel,
@@ -70,6 +77,11 @@ export interface DenoiserOptions {
   readonly seed?: number;
   /** Whether the model can be trained, which takes five times the memory; default true. */
   readonly trainable?: boolean;
+  /**
+   * Which of AdamW's moments, two fifths of that memory, are held here: of `count` ranks of a cluster, those of the rank `index`. All train
+   * the model together (`TrainerOptions.cluster`), to the same bits. Default all.
+   */
+  readonly optimizerShare?: OptimizerShare | undefined;
   /** Whether time and cost of every op are recorded, for `profileStep`; default false. */
   readonly profile?: boolean;
   /** What to start from instead of fresh weights: see `loadWeights`. */
@@ -89,6 +101,7 @@ const OPTION_NAMES: Readonly<Record<keyof DenoiserOptions, true>> = {
   dtype: true,
   seed: true,
   trainable: true,
+  optimizerShare: true,
   profile: true,
   weights: true,
 };
@@ -98,6 +111,7 @@ const OPTION_KINDS = {
   diffusion: "object",
   tokenizer: "object",
   trainable: "switch",
+  optimizerShare: "object",
   profile: "switch",
   weights: "text",
   conditions: "list",
@@ -113,6 +127,8 @@ export interface LoadOptions {
   readonly weights?: WeightsKind;
   /** Whether the model can be trained on; default false. */
   readonly trainable?: boolean;
+  /** As `DenoiserOptions.optimizerShare`; default all. */
+  readonly optimizerShare?: OptimizerShare | undefined;
   /** Whether time and cost of every op are recorded, for `profileStep`; default false. */
   readonly profile?: boolean;
   /** The vocabulary the caller's data is in; another one in the model is an error. Default: not checked. */
@@ -151,6 +167,7 @@ export class Denoiser implements Disposable {
       readonly trainable: boolean;
       readonly inferenceWeights: WeightsKind;
       readonly profile: boolean;
+      readonly optimizerShare: OptimizerShare | undefined;
     },
   ) {
     this.config = description.config;
@@ -169,6 +186,7 @@ export class Denoiser implements Disposable {
       device: name,
       trainable: this.trainable,
       profile: options.profile,
+      optimizerShare: options.optimizerShare && checkedShare(options.optimizerShare),
     });
   }
 
@@ -231,6 +249,7 @@ export class Denoiser implements Disposable {
       trainable,
       inferenceWeights: trainable ? "ema" : "weights",
       profile: options.profile ?? false,
+      optimizerShare: options.optimizerShare,
     });
     return model.#orDispose(async () => {
       // What the weights do not know starts fresh.
@@ -246,7 +265,7 @@ export class Denoiser implements Disposable {
    */
   static async load(folder: string, options: LoadOptions = {}): Promise<Denoiser> {
     checkKind("folder", folder, "text");
-    checkOptions(options, { trainable: "switch", profile: "switch" });
+    checkOptions(options, { trainable: "switch", profile: "switch", optimizerShare: "object" });
     if (options.weights !== undefined) checkChoice("weights", options.weights, ["weights", "ema"]);
     if (options.vocabulary !== undefined && !(options.vocabulary instanceof GeneVocabulary)) {
       throw wrongType("vocabulary", options.vocabulary, "a GeneVocabulary");
@@ -271,6 +290,7 @@ export class Denoiser implements Disposable {
         trainable,
         inferenceWeights: trainable ? wanted : "weights",
         profile: options.profile ?? false,
+        optimizerShare: options.optimizerShare,
       },
     );
     return model.#orDispose(async () => {

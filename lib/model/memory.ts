@@ -2,7 +2,14 @@ import { freemem, totalmem } from "node:os";
 import { checkKind, checkOptions } from "../base/arguments.js";
 import { checkNumber } from "../base/errors.js";
 import { nativeGpuMemory, nativeMemory } from "../native/denoiser.js";
-import type { DenoiserConfig, DeviceMemory, DType, NativeMemory, NativeWorkload } from "../native/types.js";
+import type {
+  DenoiserConfig,
+  DeviceMemory,
+  DType,
+  NativeMemory,
+  NativeWorkload,
+  OptimizerShare,
+} from "../native/types.js";
 import { groupMemory } from "./control_group.js";
 import { chooseDevice } from "./device.js";
 
@@ -32,6 +39,17 @@ export interface MemoryOptions {
   readonly validation?: boolean;
   /** As `DenoiserOptions.device`; default "auto". */
   readonly device?: string;
+  /** As `DenoiserOptions.optimizerShare`; default all. */
+  readonly optimizerShare?: OptimizerShare | undefined;
+}
+
+/** A share of the optimizer, as it is given. Throws `ARGUMENT_RANGE`, `ARGUMENT_TYPE`. */
+export function checkedShare({ index, count }: OptimizerShare): OptimizerShare {
+  checkNumber("optimizerShare.count", count, { min: 1, max: 2 ** 20, integer: true });
+  return {
+    count,
+    index: checkNumber("optimizerShare.index", index, { min: 0, max: count - 1, integer: true }),
+  };
 }
 
 /** Bytes of the device's memory. */
@@ -58,9 +76,10 @@ export async function estimateMemory(
 
 /** What `NativeDenoiser.reserve` takes. Throws `ARGUMENT_RANGE`. */
 export function workloadOf(options: MemoryOptions): NativeWorkload {
-  checkOptions(options, { recompute: "switch", validation: "switch" });
+  checkOptions(options, { recompute: "switch", validation: "switch", optimizerShare: "object" });
   checkKind("batch", options.batch, "object");
   const { batch, work = "train", recompute = false, accumulation = 1, validation = true } = options;
+  const { optimizerShare } = options;
   const whole = (argument: string, value: number) =>
     checkNumber(argument, value, { min: 1, max: 2 ** 31 - 1, integer: true });
   const cells = whole("batch.cells", batch.cells);
@@ -73,6 +92,7 @@ export function workloadOf(options: MemoryOptions): NativeWorkload {
     recompute,
     severalBatches: whole("accumulation", accumulation) > 1,
     validation,
+    optimizerShare: optimizerShare && checkedShare(optimizerShare),
   };
 }
 

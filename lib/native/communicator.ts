@@ -35,7 +35,7 @@ export interface AddonCommunicator {
   readonly port: number;
   join(job: NativeTcpJob | null): Promise<NativeMembership>;
   gather(message: Uint8Array): Promise<Uint8Array[]>;
-  broadcast(message: Uint8Array): Promise<Uint8Array>;
+  broadcast(message: Uint8Array, root: number): Promise<Uint8Array>;
   findNccl(libraries: readonly string[]): Promise<NativeNccl>;
   newNcclId(): Promise<Uint8Array>;
   joinNccl(device: string, id: Uint8Array, seconds: number): Promise<void>;
@@ -90,9 +90,9 @@ export class NativeCommunicator {
     return callAddon(() => this.handle.gather(message));
   }
 
-  /** What rank 0 gave, 64 MiB at most. Throws as `gather`. */
-  broadcast(message: Uint8Array): Promise<Uint8Array> {
-    return callAddon(() => this.handle.broadcast(message));
+  /** What rank `root` gave, 64 MiB at most. Throws as `gather`. */
+  broadcast(message: Uint8Array, root = 0): Promise<Uint8Array> {
+    return callAddon(() => this.handle.broadcast(message, root));
   }
 
   /** Loads the first of these libraries that is NCCL 2.14 or newer. Throws `CLUSTER_NCCL` with what each lacks. */

@@ -26,6 +26,7 @@ import type {
   NativeStatistics,
   NativeUpdateOptions,
   NativeWorkload,
+  OptimizerShare,
   ParameterBuffer,
   ParameterInfo,
 } from "./types.js";
@@ -167,6 +168,7 @@ export function addonConfig({ counts, ...config }: DenoiserConfig): AddonConfig 
 interface AddonDenoiser {
   readonly parameters: ParameterInfo[];
   readonly bufferSize: number;
+  readonly optimizerShareSize: number;
   readonly device: string;
   initialise(seed: number): Promise<void>;
   read(buffer: ParameterBuffer, offset: number, size: number): Promise<Float32Array>;
@@ -183,7 +185,10 @@ interface AddonDenoiser {
   ): Promise<NativeLoss>;
   evaluate(input: AnyNativeLossInput, cancellation: Cancellation | null): Promise<NativeLoss>;
   sumGradient(communicator: AddonCommunicator): Promise<void>;
-  update(options: NativeUpdateOptions): Promise<{ gradientNorm: number; applied: boolean }>;
+  update(
+    options: NativeUpdateOptions,
+    communicator: AddonCommunicator | null,
+  ): Promise<{ gradientNorm: number; applied: boolean }>;
   predict(
     batch: NativeBatch,
     conditioning: Float32Array,
@@ -295,6 +300,9 @@ export class NativeDenoiser implements Disposable {
   readonly bufferSize: number;
   /** For people: "cpu (avx512, 2 threads)". */
   readonly device: string;
+  /** Which of AdamW's moments are held, and how many floats a share has at most: the first one. */
+  readonly optimizerShare: OptimizerShare;
+  readonly optimizerShareSize: number;
   readonly #native: AddonDenoiser;
   #disposed = false;
 
@@ -308,6 +316,8 @@ export class NativeDenoiser implements Disposable {
     );
     this.parameters = this.#native.parameters;
     this.bufferSize = this.#native.bufferSize;
+    this.optimizerShare = options.optimizerShare ?? { index: 0, count: 1 };
+    this.optimizerShareSize = this.#native.optimizerShareSize;
     this.device = this.#native.device;
   }
 
@@ -400,10 +410,14 @@ export class NativeDenoiser implements Disposable {
 
   /**
    * Clips, one AdamW step, EMA, and clears the gradient. With a gradient norm that is not finite nothing is changed
-   * and `applied` is false.
+   * and `applied` is false. With a share of the moments each rank updates the weights of its share and gets the others' through the
+   * communicator: the same bits as where each has all moments. Throws as `NativeCommunicator.gather`, and `CLUSTER_NCCL`.
    */
-  update(options: NativeUpdateOptions): Promise<{ gradientNorm: number; applied: boolean }> {
-    return this.#run(() => this.#native.update(options));
+  update(
+    options: NativeUpdateOptions,
+    communicator?: NativeCommunicator,
+  ): Promise<{ gradientNorm: number; applied: boolean }> {
+    return this.#run(() => this.#native.update(options, communicator?.handle ?? null));
   }
 
   /**

@@ -250,6 +250,15 @@ export interface NativeObjectiveLoss {
   readonly gradient: Float32Array;
 }
 
+/**
+ * A share of AdamW's moments: of `count` processes that train a model together, that of the one with this number, from 0. All have equal
+ * parts of the flat buffers, but for the last.
+ */
+export interface OptimizerShare {
+  readonly index: number;
+  readonly count: number;
+}
+
 export interface NativeDenoiserOptions {
   readonly config: DenoiserConfig;
   readonly dtype: DType;
@@ -259,6 +268,8 @@ export interface NativeDenoiserOptions {
   readonly trainable: boolean;
   /** Whether time and cost of every op are recorded, for `takeProfile`. Default false, which costs nothing. */
   readonly profile?: boolean;
+  /** Which of AdamW's moments are held; default all. Nothing is read of the others, and what is written of them is let go. */
+  readonly optimizerShare?: OptimizerShare | undefined;
 }
 
 /** The processor. */
@@ -342,6 +353,8 @@ export interface NativeWorkload {
   readonly severalBatches: boolean;
   /** The moving average is evaluated between steps. */
   readonly validation: boolean;
+  /** As `NativeDenoiserOptions.optimizerShare`. */
+  readonly optimizerShare?: OptimizerShare | undefined;
 }
 
 /** Bytes of native memory. */

@@ -40,7 +40,8 @@ export async function beginTraining(
   for (const note of notes) hooks.onNote(note);
   const { weights, ...rest } = asked;
   const options = { ...rest, vocabulary: rest.vocabulary ?? GeneVocabulary.from(source), conditions };
-  const memory = await checkMemory(Denoiser.describe(options), source, training, options.device, hooks);
+  const described = { ...Denoiser.describe(options), optimizerShare: options.optimizerShare };
+  const memory = await checkMemory(described, source, training, options.device, hooks);
   const model = await Denoiser.create(options);
   try {
     const loaded = weights === undefined ? undefined : await model.loadWeights(weights);

@@ -3,11 +3,10 @@ import type { CellSource } from "../data/sources/source.js";
 import { modelConfig, type PresetName } from "../model/config.js";
 import { chooseDevice } from "../model/device.js";
 import { estimateMemory, type MachineMemory, machineMemory } from "../model/memory.js";
-import type { ModelDescription } from "../model/model_files.js";
 import type { DType } from "../native/types.js";
 import { CountTokens, QuantileRanks } from "../tokenizer/index.js";
 import { SPECIAL_GENES } from "../tokenizer/ragged_batch.js";
-import { estimateTrainingMemory, type TrainingMemory } from "../training/memory.js";
+import { estimateTrainingMemory, type TrainedModel, type TrainingMemory } from "../training/memory.js";
 import type { TrainerOptions } from "../training/options.js";
 import type { TaskHooks } from "./hooks.js";
 
@@ -27,7 +26,7 @@ export interface CheckedMemory {
  * the machine (or the process's limit), has, `DEVICE_*`, and the errors of data and tokenizer.
  */
 export async function checkMemory(
-  model: Pick<ModelDescription, "config" | "dtype" | "tokenizer">,
+  model: TrainedModel,
   source: CellSource,
   options: TrainerOptions,
   device: string | undefined,
@@ -41,6 +40,12 @@ export async function checkMemory(
   if (options.recompute !== true && needed.total > machine.available) {
     const recomputed = await estimateTrainingMemory(model, source, { ...options, recompute: true }, device);
     if (recomputed.total <= room) remedies.unshift(`${nameOf("recompute")} (${gibibytes(recomputed.total)})`);
+  }
+  const { rank = 0, world = 1 } = options.cluster ?? {};
+  if (world > 1 && model.optimizerShare === undefined && needed.total > machine.available) {
+    const share = { index: rank, count: world };
+    const shared = await estimateTrainingMemory({ ...model, optimizerShare: share }, source, options, device);
+    if (shared.total <= room) remedies.unshift(`${nameOf("optimizerShare")} (${gibibytes(shared.total)})`);
   }
   const remedy = `try ${remedies.slice(0, -1).join(", ")} or ${remedies.at(-1)}`;
   if (needed.total > room)

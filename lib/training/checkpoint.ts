@@ -1,6 +1,8 @@
 import { join } from "node:path";
+import { alone, type Cluster } from "../cluster/cluster.js";
 import type { Denoiser } from "../model/denoiser.js";
 import { type BufferInFile, readBuffers, writeBuffers } from "../model/weights.js";
+import { momentsOf } from "./ranks/shared_optimizer.js";
 import type { RunFolder } from "./run_folder.js";
 import { type TrainingRecord, writeRecord } from "./state.js";
 
@@ -17,16 +19,29 @@ const MOMENTS = [
  * `last` then names it, `best` too if it is the best so far, and old checkpoints go. Throws `FILE_WRITE` (full disk,
  * read-only folder, ...), with the checkpoints before it as they were.
  */
-export async function saveCheckpoint(run: RunFolder, model: Denoiser, record: TrainingRecord): Promise<void> {
+export async function saveCheckpoint(
+  run: RunFolder,
+  model: Denoiser,
+  record: TrainingRecord,
+  cluster: Cluster = alone,
+): Promise<void> {
   const { step, best } = record.state;
   await run.add(step, async (folder) => {
     await model.writeFiles(folder);
-    await writeBuffers(model.native, join(folder, OPTIMIZER_FILE), MOMENTS);
+    await writeBuffers(momentsOf(cluster, model.native), join(folder, OPTIMIZER_FILE), MOMENTS);
     await writeRecord(folder, record);
   });
   await run.pointTo("last", step);
   if (best !== null) await run.pointTo("best", best.step);
   await run.prune(record.settings.checkpoint.keep, best === null ? [step] : [step, best.step]);
+}
+
+/** What the other ranks do while rank 0 saves: give it their shares of the moments, where they hold shares. Throws as `Cluster`. */
+export async function helpToSave(cluster: Cluster, { native }: Pick<Denoiser, "native">): Promise<void> {
+  if (native.optimizerShare.count === 1) return;
+  const { parameters, read } = momentsOf(cluster, native);
+  for (const { buffer } of MOMENTS)
+    for (const { offset, size } of parameters) await read(buffer, offset, size);
 }
 
 /** Reads the optimizer's moments of a checkpoint into a model; see `readBuffers` for errors. */

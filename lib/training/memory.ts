@@ -5,6 +5,7 @@ import { spreadRows } from "../data/sources/parts.js";
 import type { CellSource } from "../data/sources/source.js";
 import { type BatchShape, estimateMemory, type MemoryEstimate } from "../model/memory.js";
 import type { ModelDescription } from "../model/model_files.js";
+import type { OptimizerShare } from "../native/types.js";
 import type { CellTokenizer } from "../tokenizer/index.js";
 import { kindOf } from "./kinds.js";
 import {
@@ -22,6 +23,11 @@ export interface TrainingMemory extends MemoryEstimate {
   readonly batch: Required<BatchShape>;
 }
 
+/** A model as far as the memory of its training goes, and the share of the optimizer that is held here: see `DenoiserOptions`. */
+export type TrainedModel = Pick<ModelDescription, "config" | "dtype" | "tokenizer"> & {
+  readonly optimizerShare?: OptimizerShare | undefined;
+};
+
 /** Cells that are looked at: so many runs of neighbouring rows, evenly spread. */
 const RUNS = 8;
 const RUN_ROWS = 32;
@@ -34,7 +40,7 @@ const RUN_ROWS = 32;
  * @param device as `DenoiserOptions.device`
  */
 export async function estimateTrainingMemory(
-  model: Pick<ModelDescription, "config" | "dtype" | "tokenizer">,
+  model: TrainedModel,
   source: CellSource,
   options: TrainerOptions = {},
   device = "auto",
@@ -48,6 +54,7 @@ export async function estimateTrainingMemory(
   const memory = await estimateMemory(model.config, {
     batch,
     dtype: model.dtype,
+    optimizerShare: model.optimizerShare,
     recompute,
     accumulation,
     validation: validation !== null,

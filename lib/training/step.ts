@@ -112,7 +112,7 @@ export async function trainStep(
     const stateRate = settings.queries?.stateRate ?? 1;
     const adamw = { learningRate, beta1, beta2, epsilon, weightDecay, emaDecay, maxNorm, step };
     const rates = { stateRate, sizesRate: sizesRateOf(model) };
-    const { gradientNorm, applied } = await native.update({ ...adamw, ...rates });
+    const { gradientNorm, applied } = await native.update({ ...adamw, ...rates }, cluster.communicator);
     if (!applied) throw notFinite("gradient norm", gradientNorm, step);
     return {
       loss,

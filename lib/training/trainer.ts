@@ -10,6 +10,7 @@ import { requireRawCounts } from "../data/sources/raw_counts.js";
 import type { CellSource } from "../data/sources/source.js";
 import { Denoiser } from "../model/denoiser.js";
 import { estimateMemory, workloadOf } from "../model/memory.js";
+import type { OptimizerShare } from "../native/types.js";
 import {
   addReport,
   type CellTokenizer,
@@ -17,7 +18,7 @@ import {
   emptyReport,
   type TokenizerReport,
 } from "../tokenizer/index.js";
-import { loadOptimizer, saveCheckpoint } from "./checkpoint.js";
+import { helpToSave, loadOptimizer, saveCheckpoint } from "./checkpoint.js";
 import { countNotes } from "./count_notes.js";
 import { DivergenceWatch } from "./divergence.js";
 import {
@@ -42,6 +43,7 @@ import {
 } from "./options.js";
 import { readingNotes } from "./ranks/reading_notes.js";
 import { requireSameModel } from "./ranks/same_model.js";
+import { requireOwnShare } from "./ranks/shared_optimizer.js";
 import { type RunCells, recordData, requireEnough, requireSameData, selectionOf } from "./run_data.js";
 import { RunFolder } from "./run_folder.js";
 import { initialState, readRecord, type TrainingState } from "./state.js";
@@ -87,7 +89,7 @@ export class Trainer {
   #marginal: number | undefined;
   #busy = false;
 
-  /** Throws `ARGUMENT_RANGE`, `BATCH_SIZE_TWICE`, and `TRAIN_MODEL` for a model that is not trainable. */
+  /** Throws `ARGUMENT_RANGE`, `BATCH_SIZE_TWICE`, `ARGUMENT_CONFLICT` for a model with another rank's share of the optimizer, and `TRAIN_MODEL` for one that is not trainable. */
   constructor(model: Denoiser, options: TrainerOptions = {}) {
     if (!(model instanceof Denoiser)) throw wrongType("model", model, "a Denoiser");
     if (!model.trainable) {
@@ -100,6 +102,7 @@ export class Trainer {
     this.#folder = options.folder;
     this.#overwrite = options.overwrite ?? false;
     this.#cluster = options.cluster ?? alone;
+    requireOwnShare(this.#cluster, model.native);
   }
 
   /**
@@ -109,7 +112,12 @@ export class Trainer {
    */
   static async resume(
     folder: string,
-    options: { readonly device?: string; readonly cluster?: Cluster } = {},
+    options: {
+      readonly device?: string;
+      readonly cluster?: Cluster;
+      /** As `DenoiserOptions.optimizerShare`; any run can be gone on with in shares, or without. */
+      readonly optimizerShare?: OptimizerShare;
+    } = {},
   ): Promise<Trainer> {
     checkKind("folder", folder, "text");
     checkOptions(options, { cluster: "object" });
@@ -370,9 +378,10 @@ export class Trainer {
   /** Saves a checkpoint of the last step done, unless there is one. */
   async #save(run: RunFolder | undefined): Promise<void> {
     const beginning = this.#beginning;
-    if (this.#cluster.rank > 0) this.#savedStep = this.#state.step;
-    if (run === undefined || beginning === undefined || this.#savedStep === this.#state.step) return;
-    await saveCheckpoint(run, this.model, { settings: this.settings, ...beginning, state: this.#state });
+    if (beginning === undefined || this.#folder === undefined || this.#savedStep === this.#state.step) return;
+    const record = { settings: this.settings, ...beginning, state: this.#state };
+    if (run === undefined) await helpToSave(this.#cluster, this.model);
+    else await saveCheckpoint(run, this.model, record, this.#cluster);
     this.#savedStep = this.#state.step;
   }
 
@@ -405,7 +414,8 @@ export class Trainer {
     const work = { batch, recompute, accumulation, validation: validation !== null };
     await this.model.native.reserve(workloadOf(work));
     const { config, dtype, deviceName: device } = this.model;
-    return (await estimateMemory(config, { ...work, dtype, device })).total;
+    const { optimizerShare } = this.model.native;
+    return (await estimateMemory(config, { ...work, dtype, device, optimizerShare })).total;
   }
 
   /** What a reader of the run should know: of its data, of its training, and of what was left out of its cells. */

@@ -132,7 +132,10 @@ Napi::Value CommunicatorObject::broadcast(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     return Job<Bytes>::start(
         info.Env(),
-        [c = communicator_, message = argument(info, 0, "message").bytes()] { return c->broadcast(message); },
+        [c = communicator_, message = argument(info, 0, "message").bytes(),
+         root = static_cast<int>(argument(info, 1, "root").integer())] {
+          return c->broadcast(message, root);
+        },
         [](Napi::Env env, Bytes& received) -> Napi::Value { return bytesArray(env, received); });
   });
 }

@@ -5,6 +5,7 @@
 #include "addon/devices.h"
 #include "addon/inputs.h"
 #include "addon/objects.h"
+#include "cluster/weight_exchange.h"
 
 namespace ddsc::addon {
 
@@ -43,6 +44,7 @@ Napi::Function DenoiserObject::define(Napi::Env env) {
       env, "Denoiser",
       {InstanceAccessor<&DenoiserObject::parameters>("parameters"),
        InstanceAccessor<&DenoiserObject::bufferSize>("bufferSize"),
+       InstanceAccessor<&DenoiserObject::optimizerShareSize>("optimizerShareSize"),
        InstanceAccessor<&DenoiserObject::device>("device"),
        InstanceMethod<&DenoiserObject::initialise>("initialise"),
        InstanceMethod<&DenoiserObject::read>("read"), InstanceMethod<&DenoiserObject::write>("write"),
@@ -70,7 +72,8 @@ DenoiserObject::DenoiserObject(const Napi::CallbackInfo& info) : Napi::ObjectWra
     }
     thread_ = std::make_shared<ModelThread>(
         info.Env(), std::make_shared<Model>(std::move(backend), denoiserConfig(options["config"]),
-                                            dtype(options["dtype"]), options["trainable"].boolean()));
+                                            dtype(options["dtype"]), options["trainable"].boolean(),
+                                            optimizerShare(options["optimizerShare"]), Clearing::later));
   });
 }
 
@@ -87,6 +90,14 @@ Napi::Value DenoiserObject::parameters(const Napi::CallbackInfo& info) {
 Napi::Value DenoiserObject::bufferSize(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     return Napi::Number::New(info.Env(), static_cast<double>(model().parameters().layout().size));
+  });
+}
+
+Napi::Value DenoiserObject::optimizerShareSize(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const ParameterStore& parameters = model().parameters();
+    return Napi::Number::New(info.Env(),
+                             static_cast<double>(parameters.share().of(parameters.layout().size, 0).size()));
   });
 }
 
@@ -204,8 +215,17 @@ Napi::Value DenoiserObject::sumGradient(const Napi::CallbackInfo& info) {
 
 Napi::Value DenoiserObject::update(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
-    auto work = [options = updateOptions(argument(info, 0, "options"))](Model& m) {
-      return m.parameters().update(options);
+    const Field given = argument(info, 1, "communicator");
+    const auto communicator = given.missing() ? nullptr : CommunicatorObject::from(given.value);
+    auto work = [communicator, options = updateOptions(argument(info, 0, "options"))](Model& m) {
+      ParameterStore& parameters = m.parameters();
+      if (parameters.share().count == 1) return parameters.update(options);
+      require(communicator != nullptr, "MODEL_BUFFER",
+              "this model holds a share of the optimizer, and no other process to take the rest from");
+      ParameterStore::PendingUpdate pending = parameters.start(options);
+      cluster::exchangeWeights(*communicator, parameters);
+      parameters.follow(options);
+      return pending.finish();
     };
     return thread().start(info.Env(), std::move(work),
                           [](Napi::Env env, ParameterStore::UpdateResult& result) -> Napi::Value {

@@ -167,6 +167,11 @@ Activations activations(const Field& recompute) {
   return !recompute.missing() && recompute.boolean() ? Activations::recompute : Activations::keep;
 }
 
+OptimizerShare optimizerShare(const Field& value) {
+  if (value.missing()) return {};
+  return {value["index"].integer(), value["count"].integer()};
+}
+
 Workload workload(const Field& value) {
   using Kind = Workload::Kind;
   const Choice<Kind> kinds[] = {{"train", Kind::training}, {"predict", Kind::prediction}};
@@ -178,6 +183,7 @@ Workload workload(const Field& value) {
   w.activations = activations(value["recompute"]);
   w.severalBatches = value["severalBatches"].boolean();
   w.validation = value["validation"].boolean();
+  w.share = optimizerShare(value["optimizerShare"]);
   return w;
 }
 

@@ -20,6 +20,8 @@ AnyLossInput lossInput(const Field& value);
 Prediction::DrawOptions drawOptions(const Field& value);
 ParameterStore::UpdateOptions updateOptions(const Field& value);
 Activations activations(const Field& recompute);  // a boolean; missing: kept
+/// All of it where none is given.
+OptimizerShare optimizerShare(const Field& value);
 Workload workload(const Field& value);
 
 }  // namespace ddsc::addon

@@ -97,6 +97,13 @@ ModelThread::ModelThread(Napi::Env env, std::shared_ptr<Model> model)
   // Added after the function's own hook, it runs before that: nothing is delivered once the function is gone.
   napi_add_env_cleanup_hook(env, endThread, this);
   RunningThreads::all().add(this);
+  queue_.push([own = model_.get()] {
+    try {
+      own->parameters().clear();
+    } catch (...) {
+      // A device that is lost, which the first call will find, too.
+    }
+  });
 }
 
 ModelThread::~ModelThread() {

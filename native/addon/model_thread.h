@@ -31,6 +31,7 @@ Cancellation cancellationOf(const Field& field);
 /// the JavaScript thread.
 class ModelThread : public std::enable_shared_from_this<ModelThread> {
  public:
+  /// A model whose memory is still to be cleared: here, on the thread.
   ModelThread(Napi::Env env, std::shared_ptr<Model> model);
   ~ModelThread();
   ModelThread(const ModelThread&) = delete;

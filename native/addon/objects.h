@@ -21,6 +21,7 @@ class DenoiserObject final : public Napi::ObjectWrap<DenoiserObject> {
  private:
   Napi::Value parameters(const Napi::CallbackInfo& info);
   Napi::Value bufferSize(const Napi::CallbackInfo& info);
+  Napi::Value optimizerShareSize(const Napi::CallbackInfo& info);
   Napi::Value device(const Napi::CallbackInfo& info);
   Napi::Value initialise(const Napi::CallbackInfo& info);
   Napi::Value read(const Napi::CallbackInfo& info);

@@ -92,21 +92,21 @@ std::vector<std::vector<std::uint8_t>> Communicator::gather(const std::vector<st
   return std::move(*gathered);
 }
 
-std::vector<std::uint8_t> Communicator::broadcast(const std::vector<std::uint8_t>& message) {
+std::vector<std::uint8_t> Communicator::broadcast(const std::vector<std::uint8_t>& message, int root) {
   require(message.size() <= kLongestMessage, "CLUSTER_MESSAGE", "a message between ranks is too long");
   const auto received = std::make_shared<std::vector<std::uint8_t>>();
-  run([this, received, message] {
-    std::uint64_t length = rank_ == 0 ? message.size() : 0;
+  run([this, received, message, root] {
+    std::uint64_t length = rank_ == root ? message.size() : 0;
     std::uint8_t* block = outgoing(sizeof length);
     std::memcpy(block, &length, sizeof length);
-    transport_->startBroadcast(block, sizeof length, 0);
+    transport_->startBroadcast(block, sizeof length, root);
     finish();
     std::memcpy(&length, block, sizeof length);
     require(length <= kLongestMessage, "CLUSTER_MESSAGE", "ranks do not speak the same language");
     if (length == 0) return;
     block = outgoing(static_cast<std::size_t>(length));
-    if (rank_ == 0) std::memcpy(block, message.data(), message.size());
-    transport_->startBroadcast(block, static_cast<int>(length), 0);
+    if (rank_ == root) std::memcpy(block, message.data(), message.size());
+    transport_->startBroadcast(block, static_cast<int>(length), root);
     finish();
     received->assign(block, block + length);
   });
@@ -159,6 +159,14 @@ bool Communicator::sumsOnDevices() const {
 }
 
 void Communicator::sumOnDevice(Backend& backend, Span<float> values) {
+  onDevice([&](Nccl& nccl) { nccl.sum(backend, values, untilDeadline(limit_)); });
+}
+
+void Communicator::broadcastOnDevice(Backend& backend, Span<float> values, int root) {
+  onDevice([&](Nccl& nccl) { nccl.broadcast(backend, values, root, untilDeadline(limit_)); });
+}
+
+void Communicator::onDevice(const std::function<void(Nccl&)>& work) {
   std::shared_ptr<Nccl> nccl;
   {
     const std::lock_guard lock(mutex_);
@@ -167,7 +175,7 @@ void Communicator::sumOnDevice(Backend& backend, Span<float> values) {
   }
   require(nccl != nullptr, "CLUSTER_NCCL", "NCCL was not joined");
   try {
-    nccl->sum(backend, values, untilDeadline(limit_));
+    work(*nccl);
   } catch (const Error& error) {
     std::rethrow_exception(giveUpSoon(error));
   }

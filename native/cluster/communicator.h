@@ -46,8 +46,8 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   std::vector<std::vector<std::uint8_t>> gather(const std::vector<std::uint8_t>& message);
   static constexpr std::size_t kLongestMessage = std::size_t{64} << 20;
 
-  /// What rank 0 gave. Throws as `gather`.
-  std::vector<std::uint8_t> broadcast(const std::vector<std::uint8_t>& message);
+  /// What rank `root` gave. Throws as `gather`.
+  std::vector<std::uint8_t> broadcast(const std::vector<std::uint8_t>& message, int root = 0);
 
   /// Begins to replace values, as many on every rank, by their sums over all ranks: float32, added in the
   /// order of ranks by one of them, so that every rank has the same bits, whichever library and network carry
@@ -68,6 +68,9 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   /// an order of NCCL's. Throws Error CLUSTER_NCCL, CLUSTER_PEER_LOST, CLUSTER_TIMEOUT, what `giveUp` was
   /// told.
   void sumOnDevice(Backend& backend, Span<float> values);
+  /// Replaces values, as many on every rank, in the memory of a GPU by those of rank `root`. Throws as
+  /// `sumOnDevice`.
+  void broadcastOnDevice(Backend& backend, Span<float> values, int root);
 
   /// Ends the call under way and all later ones with this error, unless another has ended them.
   void giveUp(Error reason);
@@ -86,6 +89,8 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
     std::exception_ptr failure;
   };
 
+  /// Has NCCL do something. Throws as `sumOnDevice`.
+  void onDevice(const std::function<void(Nccl&)>& work);
   void run(Task task) { wait(*start(std::move(task))); }
   std::shared_ptr<Call> start(Task task);
   void wait(const Call& call);

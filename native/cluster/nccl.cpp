@@ -15,6 +15,7 @@ namespace {
 constexpr int kSuccess = 0, kInProgress = 7;  // ncclResult_t
 constexpr int kFloat32 = 7, kSum = 0;         // ncclDataType_t, ncclRedOp_t
 constexpr int kLeastVersion = 21400;
+constexpr const char* kGivenUp = "NCCL was given up after an earlier error";
 
 /// ncclConfig_t of 2.14; later versions look at `version`, and take defaults for what came after it.
 struct Config {
@@ -54,6 +55,8 @@ struct NcclFunctions {
   int (*getAsyncError)(void*, int*) = nullptr;
   int (*allReduce)(const void* from, void* to, std::size_t count, int type, int operation, void*,
                    void* stream) = nullptr;
+  int (*broadcast)(const void* from, void* to, std::size_t count, int type, int root, void*,
+                   void* stream) = nullptr;
   int (*finalize)(void*) = nullptr;
   int (*destroy)(void*) = nullptr;
   int (*abort)(void*) = nullptr;
@@ -76,6 +79,7 @@ std::string findAll(void* library, NcclFunctions& f) {
   find(library, "ncclCommInitRankConfig", f.initRank, missing);
   find(library, "ncclCommGetAsyncError", f.getAsyncError, missing);
   find(library, "ncclAllReduce", f.allReduce, missing);
+  find(library, "ncclBroadcast", f.broadcast, missing);
   find(library, "ncclCommFinalize", f.finalize, missing);
   find(library, "ncclCommDestroy", f.destroy, missing);
   find(library, "ncclCommAbort", f.abort, missing);
@@ -147,15 +151,27 @@ Nccl::Nccl(std::shared_ptr<const NcclLibrary> library, const NcclId& id, int ran
 Nccl::~Nccl() { abort(); }
 
 void Nccl::sum(Backend& backend, Span<float> values, const Check& check) {
-  require(communicator_ != nullptr, "CLUSTER_NCCL", "NCCL was given up after an earlier error");
-  try {
-    void* const stream = backend.queue();
-    settle(library_->functions().allReduce(values.data, values.data, static_cast<std::size_t>(values.size),
-                                           kFloat32, kSum, communicator_, stream),
+  require(communicator_ != nullptr, "CLUSTER_NCCL", kGivenUp);
+  carryOut(backend,
+           library_->functions().allReduce(values.data, values.data, static_cast<std::size_t>(values.size),
+                                           kFloat32, kSum, communicator_, backend.queue()),
            "ncclAllReduce", check);
+}
+
+void Nccl::broadcast(Backend& backend, Span<float> values, int root, const Check& check) {
+  require(communicator_ != nullptr, "CLUSTER_NCCL", kGivenUp);
+  carryOut(backend,
+           library_->functions().broadcast(values.data, values.data, static_cast<std::size_t>(values.size),
+                                           kFloat32, root, communicator_, backend.queue()),
+           "ncclBroadcast", check);
+}
+
+void Nccl::carryOut(Backend& backend, int result, const char* call, const Check& check) {
+  try {
+    settle(result, call, check);
     const Mark done = backend.mark();
     for (int round = 0; !backend.passed(done); ++round) {
-      pollErrors("ncclAllReduce");
+      pollErrors(call);
       check();
       pause(round);
     }

@@ -62,10 +62,15 @@ class Nccl {
   /// nothing more can be summed.
   void sum(Backend& backend, Span<float> values, const Check& check);
 
+  /// Replaces values in the backend's memory by those of one rank, likewise.
+  void broadcast(Backend& backend, Span<float> values, int root, const Check& check);
+
   /// Leaves, once what is under way is done.
   void leave(const Check& check);
 
  private:
+  /// Waits until the device has done what `call` began, which gave this result.
+  void carryOut(Backend& backend, int result, const char* call, const Check& check);
   void settle(int result, const char* call, const Check& check);
   void pollErrors(const char* call) const;
   [[noreturn]] void fail(int result, const char* call) const;

@@ -115,7 +115,7 @@ MemoryPlan planMemory(const DenoiserConfig& config, DType compute, const Workloa
   auto counting = std::make_unique<CountingBackend>(kind, threads);
   const CountingBackend& backend = *counting;
   const bool training = workload.kind == Workload::Kind::training;
-  const auto model = std::make_shared<Model>(std::move(counting), config, compute, training);
+  const auto model = std::make_shared<Model>(std::move(counting), config, compute, training, workload.share);
   std::size_t results = 0;
   if (config.ofCounts()) {
     const std::vector<double> ones(static_cast<std::size_t>(config.geneVocabSize), 1.0);

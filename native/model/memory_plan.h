@@ -23,6 +23,7 @@ struct Workload {
   Activations activations = Activations::keep;  // training
   bool severalBatches = false;                  // training: more than one batch a step
   bool validation = false;                      // training: the moving average is evaluated in between
+  OptimizerShare share = {};                    // training: whose moments are held
 };
 
 /// Bytes that a model and its calls hold at most.

@@ -6,14 +6,17 @@
 
 namespace ddsc {
 
-Model::Model(std::unique_ptr<Backend> backend, const DenoiserConfig& config, DType compute, bool trainable)
+Model::Model(std::unique_ptr<Backend> backend, const DenoiserConfig& config, DType compute, bool trainable,
+             OptimizerShare share, Clearing clearing)
     : backend_(std::move(backend)),
       compute_(compute),
       denoiser_(*backend_, (check(config), config), compute),
-      parameters_(*backend_, config, compute, trainable),
+      parameters_(*backend_, config, compute, trainable, share),
       countTables_(*backend_),
       workspace_(*backend_),
-      slots_{InputSlot(*backend_), InputSlot(*backend_)} {}
+      slots_{InputSlot(*backend_), InputSlot(*backend_)} {
+  if (clearing == Clearing::now) parameters_.clear();
+}
 
 void Model::reserve(std::size_t activationBytes, std::size_t inputBytes) {
   workspace_.reserve(activationBytes);

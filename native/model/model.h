@@ -18,6 +18,10 @@ namespace ddsc {
 
 class Model;
 
+/// When a model's memory is first written to, which takes a second for each few gigabytes: `later` by the
+/// caller, with ParameterStore::clear before any other call.
+enum class Clearing : std::uint8_t { now, later };
+
 /// Logits of the masked rows of a batch, and what samplers and evaluation ask of them.
 class Prediction {
  public:
@@ -64,7 +68,8 @@ class Prediction {
 /// overlap.
 class Model : public std::enable_shared_from_this<Model> {
  public:
-  Model(std::unique_ptr<Backend> backend, const DenoiserConfig& config, DType compute, bool trainable);
+  Model(std::unique_ptr<Backend> backend, const DenoiserConfig& config, DType compute, bool trainable,
+        OptimizerShare share = {}, Clearing clearing = Clearing::now);
 
   const DenoiserConfig& config() const { return denoiser_.config(); }
   DType compute() const { return compute_; }

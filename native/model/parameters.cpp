@@ -197,16 +197,24 @@ std::vector<FinalPart> ParameterLayout::finalParts() const {
   return parts;
 }
 
-ParameterStore::ParameterStore(Backend& backend, const DenoiserConfig& config, DType compute, bool trainable)
-    : backend_(&backend), layout_(config), compute_(compute), trainable_(trainable) {
+FinalPart OptimizerShare::of(std::int64_t size, std::int64_t other) const {
+  const std::int64_t part = ((size + count - 1) / count + kAlignment - 1) / kAlignment * kAlignment;
+  return {std::min(size, other * part), std::min(size, (other + 1) * part)};
+}
+
+ParameterStore::ParameterStore(Backend& backend, const DenoiserConfig& config, DType compute, bool trainable,
+                               OptimizerShare share)
+    : backend_(&backend), layout_(config), compute_(compute), trainable_(trainable), share_(share) {
+  require(share.count >= 1 && share.index >= 0 && share.index < share.count, "ARGUMENT_RANGE",
+          "a share of the optimizer is one of so many");
+  own_ = share.of(layout_.size);
   const std::size_t bytes = static_cast<std::size_t>(layout_.size) * sizeof(float);
-  const auto take = [&](Buffer& buffer, std::size_t size) {
-    buffer = Buffer(backend, size);
-    backend.zero(buffer.as<void>(), size);
-  };
+  const auto take = [&](Buffer& buffer, std::size_t size) { buffer = Buffer(backend, size); };
   take(weights_, bytes);
   if (trainable) {
-    for (Buffer* buffer : {&gradient_, &firstMoment_, &secondMoment_, &ema_}) take(*buffer, bytes);
+    for (Buffer* buffer : {&gradient_, &ema_}) take(*buffer, bytes);
+    for (Buffer* buffer : {&firstMoment_, &secondMoment_})
+      take(*buffer, static_cast<std::size_t>(own_.size()) * sizeof(float));
     take(squares_, sizeof(double));
   }
   if (compute == DType::bf16) take(copy_, bytes / 2);
@@ -218,6 +226,12 @@ std::size_t ParameterStore::bytes() const {
        {&weights_, &gradient_, &firstMoment_, &secondMoment_, &ema_, &copy_, &emaCopy_, &squares_})
     sum += buffer->bytes();
   return sum;
+}
+
+void ParameterStore::clear() {
+  for (const Buffer* buffer :
+       {&weights_, &gradient_, &firstMoment_, &secondMoment_, &ema_, &copy_, &emaCopy_, &squares_})
+    backend_->zero(buffer->as<void>(), buffer->bytes());
 }
 
 void ParameterStore::initialise(std::uint64_t seed) {
@@ -252,15 +266,16 @@ ParameterStore::PendingUpdate ParameterStore::start(const UpdateOptions& o) {
   backend_->run(SumOfSquares{gradient, squares});
 
   const auto update = [&](std::int64_t begin, std::int64_t end, double learningRate) {
-    if (begin == end) return;
-    const std::int64_t count = end - begin;
+    const FinalPart part = own_.within({begin, end});
+    const std::int64_t count = part.size();
+    if (count == 0) return;
     AdamW op;
-    op.weights = {weights_.as<float>() + begin, count};
-    op.firstMoment = {firstMoment_.as<float>() + begin, count};
-    op.secondMoment = {secondMoment_.as<float>() + begin, count};
-    op.gradient = gradient.part(begin, count);
-    op.ema = {ema_.as<float>() + begin, count};
-    if (compute_ == DType::bf16) op.copy = {copy_.as<bf16>() + begin, count};
+    op.weights = {weights_.as<float>() + part.begin, count};
+    op.firstMoment = {firstMoment_.as<float>() + (part.begin - own_.begin), count};
+    op.secondMoment = {secondMoment_.as<float>() + (part.begin - own_.begin), count};
+    op.gradient = gradient.part(part.begin, count);
+    op.ema = {ema_.as<float>() + part.begin, count};
+    if (compute_ == DType::bf16) op.copy = {copy_.as<bf16>() + part.begin, count};
     op.squares = squares;
     op.learningRate = learningRate;
     op.beta1 = o.beta1;
@@ -291,28 +306,49 @@ ParameterStore::UpdateResult ParameterStore::PendingUpdate::finish() {
   return {norm, std::isfinite(norm)};
 }
 
-Buffer& ParameterStore::buffer(const std::string& name) {
-  if (name == "weights") return weights_;
+void ParameterStore::follow(const UpdateOptions& o) {
+  for (const FinalPart part : {FinalPart{0, own_.begin}, FinalPart{own_.end, layout_.size}}) {
+    const std::int64_t count = part.size();
+    if (count == 0) continue;
+    FollowWeights op;
+    op.weights = {weights_.as<float>() + part.begin, count};
+    op.gradient = {gradient_.as<float>() + part.begin, count};
+    op.ema = {ema_.as<float>() + part.begin, count};
+    if (compute_ == DType::bf16) op.copy = {copy_.as<bf16>() + part.begin, count};
+    op.squares = {squares_.as<double>(), 1};
+    op.emaDecay = o.emaDecay;
+    backend_->run(op);
+  }
+  ++version_;
+}
+
+ParameterStore::Held ParameterStore::held(const std::string& name) const {
+  const FinalPart whole{0, layout_.size};
+  if (name == "weights") return {weights_, whole};
   require(trainable_, "MODEL_BUFFER", "this model was opened for inference and holds weights only");
-  if (name == "ema") return ema_;
-  if (name == "firstMoment") return firstMoment_;
-  if (name == "secondMoment") return secondMoment_;
-  if (name == "gradient") return gradient_;
+  if (name == "ema") return {ema_, whole};
+  if (name == "firstMoment") return {firstMoment_, own_};
+  if (name == "secondMoment") return {secondMoment_, own_};
+  if (name == "gradient") return {gradient_, whole};
   throw Error("MODEL_BUFFER", "no buffer is called " + name);
 }
 
 void ParameterStore::read(const std::string& name, std::int64_t offset, Span<float> to) {
-  const Buffer& from = buffer(name);
-  require(offset >= 0 && to.size <= layout_.size - offset, "MODEL_BUFFER",
+  const auto [from, part] = held(name);
+  require(offset >= part.begin && to.size <= part.end - offset, "MODEL_BUFFER",
           "the range lies outside of the buffer");
-  backend_->download(to.data, from.as<float>() + offset, static_cast<std::size_t>(to.size) * sizeof(float));
+  backend_->download(to.data, from.as<float>() + (offset - part.begin),
+                     static_cast<std::size_t>(to.size) * sizeof(float));
 }
 
 void ParameterStore::write(const std::string& name, std::int64_t offset, Span<const float> from) {
-  const Buffer& to = buffer(name);
+  const auto [to, part] = held(name);
   require(offset >= 0 && from.size <= layout_.size - offset, "MODEL_BUFFER",
           "the range lies outside of the buffer");
-  backend_->upload(to.as<float>() + offset, from.data, static_cast<std::size_t>(from.size) * sizeof(float));
+  const FinalPart kept = part.within({offset, offset + from.size});
+  if (kept.size() > 0)
+    backend_->upload(to.as<float>() + (kept.begin - part.begin), from.data + (kept.begin - offset),
+                     static_cast<std::size_t>(kept.size()) * sizeof(float));
   copyStale_ = emaCopyStale_ = true;
   ++version_;
 }

@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -41,6 +42,13 @@ struct NumberMap {
 /// A part of the flat buffers, in floats.
 struct FinalPart {
   std::int64_t begin, end;
+
+  std::int64_t size() const { return end - begin; }
+  /// What it has in common with another; empty where they do not meet.
+  FinalPart within(const FinalPart& other) const {
+    const std::int64_t first = std::max(begin, other.begin);
+    return {first, std::max(first, std::min(end, other.end))};
+  }
 };
 
 /// Names, shapes and places of all parameters. The modulation layers of all blocks and of the head stand end
@@ -83,20 +91,34 @@ struct ParameterLayout {
   void placeCounts(const DenoiserConfig& config, Placer& placer);
 };
 
+/// Of the processes that train a model together, the one whose share of AdamW's moments is held here.
+struct OptimizerShare {
+  std::int64_t index = 0, count = 1;
+  /// What it is of a buffer of so many floats: equal parts in lines of memory, the last ones shorter or
+  /// empty.
+  FinalPart of(std::int64_t size) const { return of(size, index); }
+  FinalPart of(std::int64_t size, std::int64_t other) const;
+};
+
 /// Which weights a forward pass reads.
 enum class WeightSource : std::uint8_t { weights, ema };
 
 /// The flat buffers of a model and what runs over all of them at once.
 class ParameterStore {
  public:
-  /// `trainable`: gradient, moments and EMA are held too.
-  ParameterStore(Backend& backend, const DenoiserConfig& config, DType compute, bool trainable);
+  /// `trainable`: gradient, moments (those of a share) and EMA are held too. Throws Error ARGUMENT_RANGE for
+  /// a share that cannot be. To be cleared before anything else.
+  ParameterStore(Backend& backend, const DenoiserConfig& config, DType compute, bool trainable,
+                 OptimizerShare share = {});
 
   const ParameterLayout& layout() const { return layout_; }
   bool trainable() const { return trainable_; }
+  const OptimizerShare& share() const { return share_; }
   /// Of all flat buffers and copies.
   std::size_t bytes() const;
 
+  /// Sets everything to 0.
+  void clear();
   /// Draws weights: linear and embedding tables uniform in +-1/sqrt(fan in), norms 1, modulation and head 0
   /// (as published). Clears optimizer state; EMA starts at the weights.
   void initialise(std::uint64_t seed);
@@ -129,13 +151,19 @@ class ParameterStore {
   };
   /// Gives the device all of `update`, whose clipping it works out itself, and returns.
   PendingUpdate start(const UpdateOptions& options);
+  /// After `start` with a share of the moments, which updates the weights of that share alone, and once those
+  /// of the others are here (`wholeWeights`): moving average, copies and gradient of the others.
+  void follow(const UpdateOptions& options);
 
-  /// Flat buffers by name: weights, ema, firstMoment, secondMoment, gradient. Throws Error MODEL_BUFFER.
+  /// Flat buffers by name: weights, ema, firstMoment, secondMoment, gradient. Of moments that are not of the
+  /// share nothing is read (Error MODEL_BUFFER), and what is written is let go. Throws Error MODEL_BUFFER.
   void read(const std::string& buffer, std::int64_t offset, Span<float> to);
   void write(const std::string& buffer, std::int64_t offset, Span<const float> from);
 
   /// All of the gradient, in the memory of the backend.
   Span<float> wholeGradient() const { return {gradient_.as<float>(), layout_.size}; }
+  /// All of the weights, in the memory of the backend: for `follow`.
+  Span<float> wholeWeights() const { return {weights_.as<float>(), layout_.size}; }
   Backend& backend() const { return *backend_; }
 
   /// Names the contents of the weights, the moving average and their compute copies: another number whenever
@@ -153,13 +181,20 @@ class ParameterStore {
   Span<float> gradientVector(const Parameter& parameter) const;
 
  private:
-  Buffer& buffer(const std::string& name);
+  /// A buffer, and which part of the flat buffers it is.
+  struct Held {
+    const Buffer& buffer;
+    FinalPart part;
+  };
+  Held held(const std::string& name) const;
   const float* floats(WeightSource source) const;
 
   Backend* backend_;
   ParameterLayout layout_;
   DType compute_;
   bool trainable_;
+  OptimizerShare share_;
+  FinalPart own_;  // whose moments are held
   Buffer weights_, gradient_, firstMoment_, secondMoment_, ema_;
   Buffer copy_, emaCopy_;  // bf16, when that is the compute type
   Buffer squares_;         // [1] double: the gradient's, when last updated

@@ -227,6 +227,11 @@ Cost cost(const AdamW& op) {
           2 * bytesOf(op.weights, op.firstMoment, op.secondMoment, op.gradient, op.ema) + bytesOf(op.copy)};
 }
 
+Cost cost(const FollowWeights& op) {
+  return {3 * static_cast<double>(op.weights.size),
+          bytesOf(op.weights, op.gradient, op.copy) + 2 * bytesOf(op.ema)};
+}
+
 Cost cost(const Convert& op) { return {0, bytesOf(op.in, op.out)}; }
 
 }  // namespace ddsc

@@ -40,5 +40,6 @@
   use(ConditionSum, "condition")                \
   use(SumOfSquares, "gradient norm")            \
   use(AdamW, "adamw")                           \
+  use(FollowWeights, "follow weights")          \
   use(Convert, "convert")
 // clang-format on

@@ -467,6 +467,18 @@ struct AdamW {
   bool operator==(const AdamW&) const = default;
 };
 
+/// What AdamW does beside the weights, where another process has updated these: ema += (1 - emaDecay) *
+/// (weights - ema); bf16 copy; gradient = 0, with the same bits. Where `squares` is not finite nothing
+/// changes.
+struct FollowWeights {
+  Span<const float> weights;   // [parameters]
+  Span<float> gradient, ema;   // [parameters]
+  Span<bf16> copy;             // [parameters] or empty
+  Span<const double> squares;  // [1] of the whole gradient
+  double emaDecay = 0.9999;
+  bool operator==(const FollowWeights&) const = default;
+};
+
 /// out = in, converted (float to bf16 rounds to nearest even).
 struct Convert {
   ConstMatrix in;

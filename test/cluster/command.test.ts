@@ -35,13 +35,15 @@ describe.each(LAUNCHERS.map((launcher) => ({ launcher, title: titleOf(launcher) 
       "ddsc train on two processes is one run, of which rank 0 tells, and goes on alone",
       async () => {
         const run = join(folder, `${launcher.name}-run`);
-        const two = await train(launcher, 2, ["--data", data, "--steps", "4", "--out", run]);
+        const shared = launcher.name === "TCP" ? ["--shard-optimizer"] : [];
+        const two = await train(launcher, 2, ["--data", data, "--steps", "4", "--out", run, ...shared]);
         expect(two.code, two.stderr).toBe(0);
         expect(two.stdout.match(/^cluster {2}rank 0 of 2 \(.+(MPI|TCP).*/gm)).toHaveLength(1);
         expect(two.stdout.match(/^model {7}/gm)).toHaveLength(1);
         expect((await stepsOf(run)).map(({ step }) => step)).toEqual([1, 2, 3, 4]);
-        const one = await ddsc("train", "--resume", "--steps", "6", "--out", run);
+        const one = await ddsc("train", "--resume", "--steps", "6", "--out", run, ...shared);
         expect(one.code, one.stderr).toBe(0);
+        expect(/there is one process: it keeps all/.test(one.stderr)).toBe(shared.length > 0);
         expect((await stepsOf(run)).map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6]);
       },
       60_000,

@@ -82,6 +82,18 @@ describe.skipIf(!hasCompiler)(title, () => {
     expect(stepsOf(host)).toEqual(two);
   }, 240_000);
 
+  it("brings weights where they are: shares of the optimizer train the same run as whole ones", async () => {
+    const runs: Line[][] = [];
+    for (const kind of ["counts", "shares"]) {
+      const run = await train(2, [join(root, kind), "4", kind]);
+      expect(run.code, run.stderr).toBe(0);
+      expect(carrierOf(run)).toMatch(/; NCCL 2\.23\.4 /);
+      runs.push(stepsOf(run));
+    }
+    expect(runs[0]).toHaveLength(4);
+    expect(runs[1]).toEqual(runs[0]);
+  }, 240_000);
+
   it("ends in CLUSTER_PEER_LOST where a rank is killed while the others wait for it in a sum", async () => {
     const folder = join(root, "killed");
     const pids = new Map<string, number>();

@@ -45,12 +45,13 @@ struct Shared {
   float values[kMostRanks][kMostFloats];
 };
 
-/// A sum that is not done.
+/// A sum, or what `root` gives to all, that is not done.
 struct Pending {
   const float* from = nullptr;
   float* to = nullptr;
   std::size_t count = 0;
   ddsc::cuda::emulator::StreamHandle* stream = nullptr;
+  int root = -1;
   bool isPublished = false, isEnqueued = false;
 };
 
@@ -115,11 +116,12 @@ bool advance(Communicator& c) {
   for (int r = 0; r < c.size; ++r)
     if (shared.published[r] < c.sums) return false;
   if (!p.isEnqueued) {
-    p.stream->enqueue([&c, to = p.to, count = p.count] {
+    p.stream->enqueue([&c, to = p.to, count = p.count, root = p.root] {
       // From the last rank on: an order that is not the host's.
       std::vector<float> sum(count, 0.0F);
       for (int r = c.size; r-- > 0;)
-        for (std::size_t i = 0; i < count; ++i) sum[i] += c.shared->values[r][i];
+        if (root < 0 || r == root)
+          for (std::size_t i = 0; i < count; ++i) sum[i] += c.shared->values[r][i];
       std::memcpy(to, sum.data(), count * sizeof(float));
       c.shared->taken[c.rank] = c.sums;
     });
@@ -198,6 +200,15 @@ STAND_IN int ncclAllReduce(const void* from, void* to, std::size_t count, int ty
   c.pending = {static_cast<const float*>(from), static_cast<float*>(to), count,
                static_cast<ddsc::cuda::emulator::StreamHandle*>(stream)};
   return ncclInProgress;
+}
+
+STAND_IN int ncclBroadcast(const void* from, void* to, std::size_t count, int type, int root, void* communicator,
+                           void* stream) {
+  const auto& c = *static_cast<Communicator*>(communicator);
+  if (root < 0 || root >= c.size) return ncclInvalidArgument;
+  const int result = ncclAllReduce(from, to, count, type, ncclSum, communicator, stream);
+  static_cast<Communicator*>(communicator)->pending.root = root;
+  return result;
 }
 
 STAND_IN int ncclCommFinalize(void* communicator) {

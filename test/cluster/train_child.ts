@@ -1,6 +1,6 @@
 /**
- * Begins or resumes the run in the folder given, with the steps given, of ranks, of counts, or of counts of more cells than fit in one
- * window, in lanes or not, as one of the processes of a cluster. Rank 0
+ * Begins or resumes the run in the folder given, with the steps given, of ranks, of counts, of counts each rank with a share of the
+ * optimizer, or of counts of more cells than fit in one window, in lanes or not, as one of the processes of a cluster. Rank 0
  * prints each step and what carried the sums, every rank its process id, and leaves why it failed in a file beside the run: launchers that end a job drop what is
  * printed meanwhile. Run by training.test.ts.
  */
@@ -27,9 +27,10 @@ try {
     ...(many ? { batchCells: 700, lengthBuckets: false } : {}),
     ...(values === "lanes" ? { lanes: 6 } : {}),
   };
+  const share = values === "shares" ? { optimizerShare: { index: cluster.rank, count: cluster.world } } : {};
   const trainer = begun
-    ? await Trainer.resume(folder, { cluster })
-    : new Trainer(await made(), { ...options, folder, cluster });
+    ? await Trainer.resume(folder, { cluster, ...share })
+    : new Trainer(await made(share), { ...options, folder, cluster });
   const fitting = trainer.fit(smallSource(0, many ? 12_000 : undefined), {
     steps: Number(steps),
     signal: stop.signal,

@@ -112,6 +112,28 @@ describe.each(LAUNCHERS.map((launcher) => ({ launcher, title: titleOf(launcher) 
     );
 
     available(
+      "shares of the optimizer give the bits of whole ones, in checkpoints, too, also where other ranks go on",
+      async () => {
+        const folder = (name: string) => join(root, `${launcher.name}-optimizer-${name}`);
+        const files = ["model.safetensors", "ema.safetensors", "optimizer.safetensors"];
+        const bytesOf = (name: string) =>
+          Promise.all(files.map((file) => readFile(join(folder(name), "last", file))));
+        const runs: Line[][] = [];
+        for (const kind of ["counts", "shares"]) {
+          const begun = await train(launcher, 3, [folder(kind), "3", kind]);
+          expect(begun.code, begun.stderr).toBe(0);
+          const gone = await train(launcher, 2, [folder(kind), "6", kind]);
+          expect(gone.code, gone.stderr).toBe(0);
+          runs.push([...stepsOf(begun), ...stepsOf(gone)]);
+        }
+        expect(runs[0]).toHaveLength(6);
+        expect(runs[1]).toEqual(runs[0]);
+        expect(await bytesOf("shares")).toEqual(await bytesOf("counts"));
+      },
+      120_000,
+    );
+
+    available(
       "a rank that is killed at any step ends the others within 30 s with a named error; the run goes on with another number of ranks",
       async () => {
         const random = new RandomStream(20_26, Purpose.shuffle, launcher.name.length);

@@ -40,6 +40,10 @@ describe("estimateMemory", () => {
     // The parameters alone, beside them gradients, averages and the optimizer's two moments.
     expect(Math.abs(predicting.parameters - kept.parameters / 5)).toBeLessThan(64);
     expect(predicting.activations).toBeLessThan(0.3 * kept.activations);
+    // A quarter of the two moments.
+    const shared = await estimateMemory(config, { batch, optimizerShare: { index: 1, count: 4 } });
+    expect(Math.abs(shared.parameters - (kept.parameters * 3.5) / 5)).toBeLessThan(256);
+    expect(shared.activations).toBe(kept.activations);
   });
 
   it("refuses a batch that cannot be", async () => {

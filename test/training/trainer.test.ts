@@ -431,6 +431,14 @@ describe("Trainer", () => {
     await expect(Trainer.resume(folder)).rejects.toThrow(/CHECKPOINT_VERSION.*an older package wrote it/);
   });
 
+  it("takes no model with another rank's share of the optimizer", async () => {
+    using model = await smallModel({ optimizerShare: { index: 1, count: 2 } });
+    expect(() => new Trainer(model, smallOptions)).toThrow(/ARGUMENT_CONFLICT.*share 1 of 2.*rank 0 of 1/);
+    await expect(smallModel({ optimizerShare: { index: 2, count: 2 } })).rejects.toThrow(
+      /ARGUMENT_RANGE.*optimizerShare\.index/,
+    );
+  });
+
   it("takes no model that only predicts, no second loop at once, no impossible number of steps", async () => {
     using predictor = await smallModel({ trainable: false });
     expect(() => new Trainer(predictor)).toThrow(/TRAIN_MODEL/);

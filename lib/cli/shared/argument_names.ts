@@ -8,6 +8,7 @@ const OPTION_OF: Readonly<Record<string, string>> = {
   "checkpoint.every": "checkpointEvery",
   "checkpoint.keep": "keep",
   maxTokens: "batchTokens",
+  optimizerShare: "shardOptimizer",
   "sampler.kind": "sampler",
   "sampler.steps": "samplingSteps",
   "validation.cells": "validationCells",

@@ -144,6 +144,9 @@ export const OPTIONS = {
     "lanes that the data's parts are divided into: each of several processes reads its own lanes alone; a multiple of their number",
     { min: 1, max: 2 ** 16, default: 1 },
   ),
+  shardOptimizer: flag(
+    "each of several processes keeps a share of the optimizer's state alone: less memory, more sent, same result",
+  ),
   accumulate: whole("batches a step", { min: 1, max: 4096, default: 1 }),
   recompute: flag(
     "keep less memory: compute activations again in backward (about a quarter slower, same result)",

@@ -3,6 +3,7 @@ import type { Cluster } from "../../cluster/cluster.js";
 import { joinCluster } from "../../cluster/join.js";
 import { rankDevice } from "../../cluster/rank_device.js";
 import { findModelFile, ModelFile, readDescription } from "../../model/model_files.js";
+import type { OptimizerShare } from "../../native/types.js";
 import { beginTraining, runTraining } from "../../tasks/begin_training.js";
 import type { TaskHooks } from "../../tasks/hooks.js";
 import { openRunData } from "../../tasks/run_cells.js";
@@ -86,6 +87,8 @@ async function trainTogether(
 /** Trains, alone or as a rank. */
 async function trainHere(options: TrainOptions, context: CommandContext, cluster: Cluster) {
   const { output, signal } = context;
+  if (options.shardOptimizer && cluster.world === 1)
+    output.note("there is one process: it keeps all of the optimizer's state, with --shard-optimizer, too");
   const { trainer, source, memory } = options.resume
     ? await resume(options, context, cluster)
     : await begin(options, context, cluster);
@@ -160,6 +163,11 @@ function flattened(settings: object, prefix = ""): Record<string, Hyperparameter
   return all;
 }
 
+/** The share of the optimizer that this process holds; undefined for all of it. */
+function shareOf({ shardOptimizer }: TrainOptions, { rank, world }: Cluster): OptimizerShare | undefined {
+  return shardOptimizer ? { index: rank, count: world } : undefined;
+}
+
 function hooksOf({ output }: CommandContext): TaskHooks {
   return { onNote: (note) => output.note(note), nameOf: flagOfArgument };
 }
@@ -185,6 +193,7 @@ async function begin(options: TrainOptions, context: CommandContext, cluster: Cl
         ...denoiserOptions(options, context),
         ...(vocabulary === undefined ? {} : { vocabulary }),
         ...(weights === undefined ? {} : { weights }),
+        optimizerShare: shareOf(options, cluster),
       },
       training: { ...trainerOptions(options, context), cluster },
     };
@@ -215,8 +224,9 @@ async function resume(options: TrainOptions, context: CommandContext, cluster: C
     requireSameData(record.data, await recordData(source, record.data));
     const { device } = options;
     const description = await readDescription(last);
+    const optimizerShare = shareOf(options, cluster);
     const memory = await checkMemory(
-      description,
+      { ...description, optimizerShare },
       source,
       { ...optionsOf(record.settings), cluster },
       device,
@@ -224,6 +234,7 @@ async function resume(options: TrainOptions, context: CommandContext, cluster: C
     );
     const trainer = await Trainer.resume(options.out, {
       ...(device === undefined ? {} : { device }),
+      ...(optimizerShare === undefined ? {} : { optimizerShare }),
       cluster,
     });
     return { trainer, source, memory };

@@ -56,6 +56,12 @@ Constants constantsOf(const AdamW& op) {
           .emaRate = lanes(1 - op.emaDecay)};
 }
 
+template <class Lanes>
+void moveAverage(float* at, F weight, F rate, Lanes lanes) {
+  const F ema = load(at, lanes);
+  store(at, ema - rate * (ema - weight), lanes);
+}
+
 /// Elements first .. last - 1; without fused multiply-add, so that every instruction set gives the same
 /// weights.
 template <bool withEma, bool withCopy>
@@ -72,10 +78,7 @@ void updateChunk(const AdamW& op, const Constants& c, std::int64_t first, std::i
     store(op.secondMoment.data + i, square, lanes);
     store(op.weights.data + i, weight, lanes);
     store(op.gradient.data + i, zero(), lanes);
-    if constexpr (withEma) {
-      const F ema = load(op.ema.data + i, lanes);
-      store(op.ema.data + i, ema - c.emaRate * (ema - weight), lanes);
-    }
+    if constexpr (withEma) moveAverage(op.ema.data + i, weight, c.emaRate, lanes);
     if constexpr (withCopy) store(op.copy.data + i, weight, lanes);
   });
 }
@@ -85,6 +88,20 @@ void update(Context& context, const AdamW& op) {
   const Constants constants = constantsOf(op);
   parallelChunks(context, op.weights.size, kElementsPerTask, [&](std::int64_t first, std::int64_t last, int) {
     updateChunk<withEma, withCopy>(op, constants, first, last);
+  });
+}
+
+template <bool withCopy>
+void follow(Context& context, const FollowWeights& op) {
+  const F rate = set1(static_cast<float>(1 - op.emaDecay));
+  parallelChunks(context, op.weights.size, kElementsPerTask, [&](std::int64_t first, std::int64_t last, int) {
+    eachVector(last - first, [&](std::int64_t offset, auto lanes) {
+      const std::int64_t i = first + offset;
+      const F weight = load(op.weights.data + i, lanes);
+      moveAverage(op.ema.data + i, weight, rate, lanes);
+      if constexpr (withCopy) store(op.copy.data + i, weight, lanes);
+      store(op.gradient.data + i, zero(), lanes);
+    });
   });
 }
 
@@ -112,6 +129,15 @@ void run(Context& context, const AdamW& op) {
     update<false, true>(context, op);
   } else {
     update<false, false>(context, op);
+  }
+}
+
+void run(Context& context, const FollowWeights& op) {
+  if (!__builtin_isfinite(op.squares[0])) return;
+  if (op.copy) {
+    follow<true>(context, op);
+  } else {
+    follow<false>(context, op);
   }
 }
 

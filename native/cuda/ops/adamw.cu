@@ -73,6 +73,10 @@ struct Buffers {
   Global<const double> squares;
 };
 
+DDSC_DEVICE float movedAverage(float ema, float weight, float rate) {
+  return add(ema, -multiply(rate, add(ema, -weight)));
+}
+
 DDSC_KERNEL(kRowThreads) update(Buffers b, Constants c) {
   const double squares = b.squares[0];
   if (!(squares < static_cast<double>(INFINITY))) return;  // not finite: nothing changes
@@ -95,11 +99,26 @@ DDSC_KERNEL(kRowThreads) update(Buffers b, Constants c) {
   b.secondMoment[i] = square;
   b.weights[i] = weight;
   b.gradient[i] = 0.0f;
-  if (b.ema.data != nullptr) {
-    const float ema = b.ema[i];
-    b.ema[i] = add(ema, -multiply(c.emaRate, add(ema, -weight)));
-  }
+  if (b.ema.data != nullptr) b.ema[i] = movedAverage(b.ema[i], weight, c.emaRate);
   if (b.copy.data != nullptr) b.copy[i] = toBf16(weight);
+}
+
+/// What follows weights that another process has updated.
+struct FollowBuffers {
+  Global<const float> weights;
+  Global<float> gradient, ema;
+  Global<bf16> copy;
+  Global<const double> squares;
+};
+
+DDSC_KERNEL(kRowThreads) follow(FollowBuffers b, float emaRate) {
+  if (!(b.squares[0] < static_cast<double>(INFINITY))) return;  // not finite: nothing changes
+  const std::int64_t i = threadOfGrid();
+  if (i >= b.weights.size) return;
+  const float weight = b.weights[i];
+  b.ema[i] = movedAverage(b.ema[i], weight, emaRate);
+  if (b.copy.data != nullptr) b.copy[i] = toBf16(weight);
+  b.gradient[i] = 0.0f;
 }
 
 }  // namespace
@@ -121,6 +140,14 @@ void run(Context& context, const AdamW& op) {
       Buffers{globalOf(op.weights), globalOf(op.firstMoment), globalOf(op.secondMoment),
               globalOf(op.gradient), globalOf(op.ema), globalOf(op.copy), globalOf(op.squares)},
       Constants::of(op));
+}
+
+void run(Context& context, const FollowWeights& op) {
+  launch<follow>(context.stream, "followWeights",
+                 {.x = ceilDivide(op.weights.size, kRowThreads), .threads = kRowThreads},
+                 FollowBuffers{globalOf(op.weights), globalOf(op.gradient), globalOf(op.ema),
+                               globalOf(op.copy), globalOf(op.squares)},
+                 static_cast<float>(1 - op.emaDecay));
 }
 
 }  // namespace ddsc::cuda

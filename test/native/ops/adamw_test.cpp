@@ -100,6 +100,38 @@ const PerInstructionSet optional("AdamW gives the same weights without a moving 
                                  },
                                  {DType::f32});
 
+const PerInstructionSet followed(
+    "what follows weights that another updated has the bits that AdamW gives, and nothing where its squares "
+    "are not finite",
+    [](Backend& backend, DType) {
+      for (const bool withCopy : {false, true}) {
+        State whole(40'003), other(40'003);
+        whole.drawGradient(1);
+        backend.run(whole.op(1));
+        const std::vector<float> average = other.ema;
+        other.drawGradient(1);
+        other.weights = whole.weights;
+        const AdamW like = other.op(1);
+        FollowWeights op{.weights = {other.weights.data(), like.weights.size},
+                         .gradient = like.gradient,
+                         .ema = like.ema,
+                         .copy = withCopy ? like.copy : Span<bf16>{},
+                         .squares = like.squares,
+                         .emaDecay = like.emaDecay};
+        other.squares = static_cast<double>(INFINITY);
+        backend.run(op);
+        checkSameBits(other.ema, average);
+        check(other.gradient != whole.gradient, "the gradient was cleared");
+        other.squares = 4;
+        backend.run(op);
+        checkSameBits(other.ema, whole.ema);
+        checkSameBits(other.gradient, whole.gradient);
+        for (std::size_t i = 0; i < other.copy.size(); ++i)
+          checkEqual(other.copy[i].bits, withCopy ? whole.copy[i].bits : 0);
+      }
+    },
+    {DType::f32});
+
 const PerInstructionSet clipped(
     "AdamW clips to the norm it is given as PyTorch does, and changes nothing where it is not finite",
     [](Backend& backend, DType) {
