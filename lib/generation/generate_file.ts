@@ -5,7 +5,7 @@ import type { Condition } from "../conditions/condition.js";
 import { type AnnDataStream, type StreamedRows, writeAnnData } from "../data/anndata/write.js";
 import { refuseOwnFiles } from "../data/report/own_files.js";
 import { partToWrite, pathOf } from "../data/shards/part.js";
-import { unsOf } from "../data/shards/part_record.js";
+import { withRecord } from "../data/shards/part_record.js";
 import { checkShard, type Shard, shardBounds } from "../data/shards/shard.js";
 import type { Column } from "../data/sources/frame.js";
 import type { CellSource } from "../data/sources/source.js";
@@ -207,9 +207,9 @@ async function write(
     },
     matrices: { X: { kind: "csr", type: "int32" } },
     rows: rows(),
-    uns: unsOf(uns, written.part),
+    uns,
   };
-  if (!written.isThere) await writeAnnData(written.out, contents, { overwrite });
+  if (!written.isThere) await writeAnnData(written.out, withRecord(contents, written.part), { overwrite });
   return {
     out: written.out,
     kept: written.isThere,

@@ -4,9 +4,10 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findParts } from "../../../lib/data/shards/find_parts.js";
-import { unsOf } from "../../../lib/data/shards/part_record.js";
+import { withRecord } from "../../../lib/data/shards/part_record.js";
 import { parseShard, partPath, shardBounds } from "../../../lib/data/shards/shard.js";
 import {
+  type AnnDataStream,
   type Column,
   convertCells,
   type Frame,
@@ -174,7 +175,7 @@ describe("parts", () => {
   });
 
   it("whose record claims other cells than it has are refused", async () => {
-    const record = { index: 1, count: 1, first: 0, end: 5, cells: 5, job: "x", uns: {} };
+    const record = { index: 1, count: 1, first: 0, end: 5, cells: 5, job: "x", matrices: ["X"], uns: {} };
     const path = join(folder, "claims.h5ad");
     await writeAnnData(path, {
       obs: { index: ["a"], indexName: "_index", columns: new Map() },
@@ -204,13 +205,13 @@ describe.each(["h5ad", "zarr"])("tables of parts (%s)", (ending) => {
       expect(end - first).toBe(cells[i]);
       const path = partPath(out, shard);
       const index = Array.from({ length: end - first }, (_, row) => `cell-${first + row}`);
-      await writeAnnData(path, {
+      const contents: AnnDataStream = {
         obs: { index, indexName: "cell", columns },
         var: { index: ["g"], indexName: "_index", columns: new Map() },
         matrices: { X: { kind: "dense", type: "int32" } },
         rows: [{ X: new Int32Array(end - first) }],
-        uns: unsOf({}, { shard, cells: all, job: "x" }),
-      });
+      };
+      await writeAnnData(path, withRecord(contents, { shard, cells: all, job: "x" }));
       paths.push(path);
     }
     await joinParts(paths, out);
