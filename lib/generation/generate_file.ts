@@ -6,7 +6,7 @@ import { type AnnDataStream, type StreamedRows, writeAnnData } from "../data/ann
 import { refuseOwnFiles } from "../data/report/own_files.js";
 import { partToWrite, pathOf } from "../data/shards/part.js";
 import { withRecord } from "../data/shards/part_record.js";
-import { checkShard, type Shard, shardBounds } from "../data/shards/shard.js";
+import { checkShard, type Shard } from "../data/shards/shard.js";
 import type { Column } from "../data/sources/frame.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { Denoiser } from "../model/denoiser.js";
@@ -165,7 +165,7 @@ async function write(
     source,
     settings,
   });
-  const { first: firstCell, end } = shard === undefined ? { first: 0, end: all } : shardBounds(all, shard);
+  const { first: firstCell, end } = written;
   const cells = end - firstCell;
   const columnOf = new Map(Array.from(genes, (gene, column) => [gene, column]));
   const tally = { entries: 0, total: 0 };

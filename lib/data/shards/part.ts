@@ -5,7 +5,7 @@ import type { UnstructuredValue } from "../anndata/write_uns.js";
 import { fingerprintOf } from "../sources/fingerprint.js";
 import type { CellSource } from "../sources/source.js";
 import { isPartOf } from "./join_parts.js";
-import { partPath, type Shard } from "./shard.js";
+import { partPath, type Shard, shardBounds } from "./shard.js";
 
 /** The part of a whole that a shard writes; of no shard the whole. */
 export interface PartToWrite {
@@ -13,6 +13,9 @@ export interface PartToWrite {
   readonly out: string;
   /** What it says of itself; undefined for a whole. */
   readonly part: { readonly shard: Shard; readonly cells: number; readonly job: string } | undefined;
+  /** Its cells among those of the whole: first .. end - 1. */
+  readonly first: number;
+  readonly end: number;
   /** Whether it is there already, complete: nothing is to be done. */
   readonly isThere: boolean;
 }
@@ -44,7 +47,7 @@ export function pathOf(out: string, shard: Shard | undefined): string {
 export async function partToWrite(work: WorkOfShard): Promise<PartToWrite> {
   const { shard, overwrite, cells, digest, source, settings } = work;
   const out = pathOf(work.out, shard);
-  if (shard === undefined) return { out, part: undefined, isThere: false };
+  if (shard === undefined) return { out, part: undefined, first: 0, end: cells, isThere: false };
   if (shard.count > cells) {
     throw new DdscError(
       "ARGUMENT_RANGE",
@@ -56,8 +59,9 @@ export async function partToWrite(work: WorkOfShard): Promise<PartToWrite> {
   if (source !== undefined) hash.update(JSON.stringify([source.cellCount, await fingerprintOf(source)]));
   if (digest !== undefined) hash.update(await digest());
   const part = { shard, cells, job: hash.digest("hex") };
-  if (overwrite || !(await lstat(out).then(Boolean, () => false))) return { out, part, isThere: false };
-  if (await isPartOf(out, { ...shard, job: part.job })) return { out, part, isThere: true };
+  const task = { out, part, ...shardBounds(cells, shard) };
+  if (overwrite || !(await lstat(out).then(Boolean, () => false))) return { ...task, isThere: false };
+  if (await isPartOf(out, { ...shard, job: part.job })) return { ...task, isThere: true };
   throw new DdscError(
     "FILE_EXISTS",
     `${out}: already exists and is not this part of this work; choose another out, or pass overwrite`,
