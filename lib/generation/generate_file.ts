@@ -10,7 +10,7 @@ import { checkShard, type Shard } from "../data/shards/shard.js";
 import type { Column } from "../data/sources/frame.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { Denoiser } from "../model/denoiser.js";
-import { weightsDigest } from "../model/digest.js";
+import { modelDigest } from "../model/digest.js";
 import { checkFileTask, Opened } from "../model/opened.js";
 import { knownGenes } from "../sampling/counts/generate_cells.js";
 import { requireBase } from "../sampling/counts/model.js";
@@ -161,7 +161,7 @@ async function write(
     shard,
     overwrite,
     cells: all,
-    digest: () => weightsDigest(model),
+    digest: () => modelDigest(model),
     source,
     settings,
   });

@@ -10,7 +10,7 @@ import { requireRawCounts } from "../data/sources/raw_counts.js";
 import type { CellSource, SourceTables } from "../data/sources/source.js";
 import { subsetSource } from "../data/sources/subset.js";
 import type { Denoiser } from "../model/denoiser.js";
-import { weightsDigest } from "../model/digest.js";
+import { modelDigest } from "../model/digest.js";
 import { checkFileTask, Opened } from "../model/opened.js";
 
 /** What `imputeFile`, `embedFile` and the command that fills in ranks read and write. */
@@ -121,7 +121,7 @@ export async function withFileJob<T>(
       shard,
       overwrite,
       cells,
-      digest: () => weightsDigest(loaded),
+      digest: () => modelDigest(loaded),
       source,
       settings,
     });

@@ -136,8 +136,13 @@ describe("ddsc --shard of a model of ranks", () => {
       const again = await part();
       expect(again.stdout).toContain("part-003-of-060.zarr: this part is there already");
       expect(again.json()).toMatchObject({ kept: true, cells: 1 });
-      const other = await part("--temperature", "0.5");
-      expect([other.code, other.stderr]).toEqual([1, expect.stringContaining("ddsc: FILE_EXISTS:")]);
+      for (const more of [
+        ["--temperature", "0.5"],
+        ["--dtype", "bf16"],
+      ]) {
+        const other = await part(...more);
+        expect([other.code, other.stderr]).toEqual([1, expect.stringContaining("ddsc: FILE_EXISTS:")]);
+      }
     },
   );
 

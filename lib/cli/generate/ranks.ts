@@ -8,7 +8,7 @@ import { withRecord } from "../../data/shards/part_record.js";
 import type { CellSource } from "../../data/sources/source.js";
 import { generatedNames } from "../../generation/index.js";
 import type { Denoiser } from "../../model/denoiser.js";
-import { weightsDigest } from "../../model/digest.js";
+import { modelDigest } from "../../model/digest.js";
 import { generate as generateCells, type SamplingOptions } from "../../sampling/index.js";
 import type { CommandContext, JsonResult } from "../shared/command.js";
 import { findListedGenes, readGeneList } from "../shared/gene_list.js";
@@ -52,7 +52,7 @@ export async function generateRanks(options: GenerateOptions, context: CommandCo
     shard,
     overwrite,
     cells: all,
-    digest: () => weightsDigest(model),
+    digest: () => modelDigest(model),
     source: reference,
     settings: {
       ...uns,

@@ -1,9 +1,10 @@
-import { createHash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
 import { lstat } from "node:fs/promises";
 import { DdscError } from "../../base/errors.js";
 import type { UnstructuredValue } from "../anndata/write_uns.js";
+import type { SourceDescriptor } from "../sources/descriptor.js";
 import { fingerprintOf } from "../sources/fingerprint.js";
-import type { CellSource } from "../sources/source.js";
+import { type CellSource, descriptorOf } from "../sources/source.js";
 import { isPartOf } from "./join_parts.js";
 import { partPath, type Shard, shardBounds } from "./shard.js";
 
@@ -41,7 +42,7 @@ export function pathOf(out: string, shard: Shard | undefined): string {
 
 /**
  * What a task writes. Parts of the same work have the same name of the job: it is a digest of the settings, the model's weights and
- * the source. Throws `ARGUMENT_RANGE` for more shards than cells, `FILE_EXISTS` where something else than this very part is at its place and is not
+ * the source, with what it was opened by. Throws `ARGUMENT_RANGE` for more shards than cells, `FILE_EXISTS` where something else than this very part is at its place and is not
  * to be replaced.
  */
 export async function partToWrite(work: WorkOfShard): Promise<PartToWrite> {
@@ -56,7 +57,10 @@ export async function partToWrite(work: WorkOfShard): Promise<PartToWrite> {
     );
   }
   const hash = createHash("sha256").update(JSON.stringify([settings, cells]));
-  if (source !== undefined) hash.update(JSON.stringify([source.cellCount, await fingerprintOf(source)]));
+  if (source !== undefined) {
+    hash.update(JSON.stringify([source.cellCount, await fingerprintOf(source)]));
+    addOrigin(hash, descriptorOf(source));
+  }
   if (digest !== undefined) hash.update(await digest());
   const part = { shard, cells, job: hash.digest("hex") };
   const task = { out, part, ...shardBounds(cells, shard) };
@@ -67,4 +71,32 @@ export async function partToWrite(work: WorkOfShard): Promise<PartToWrite> {
     `${out}: already exists and is not this part of this work; choose another out, or pass overwrite`,
     { file: out, argument: "out" },
   );
+}
+
+/**
+ * Adds what sources of the same names differ by: the layer that a file is read from, say, which rows were chosen, the seed of a
+ * simulation. Not where files are: tasks on other machines may find them at another place.
+ */
+function addOrigin(hash: Hash, descriptor: SourceDescriptor | undefined): void {
+  switch (descriptor?.kind) {
+    case "file":
+    case "shared": {
+      // The table of genes, a file as well, shows in their names.
+      const { geneTable: _, ...options } = descriptor.options;
+      hash.update(JSON.stringify(options));
+      return;
+    }
+    case "subset":
+      hash.update(descriptor.rows);
+      addOrigin(hash, descriptor.source);
+      return;
+    case "concatenated":
+      for (const source of descriptor.sources) addOrigin(hash, source);
+      return;
+    case "simulated":
+      hash.update(JSON.stringify(descriptor.options));
+      return;
+    case "memory":
+    case undefined:
+  }
 }

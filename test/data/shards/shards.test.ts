@@ -168,6 +168,33 @@ describe("parts", () => {
     expect((await joinParts([one, two, three, four], out)).cells).toBe(40);
   });
 
+  it("of the same names but other counts are not taken for one another: another layer, another seed", async () => {
+    const path = join(folder, "layers.h5ad");
+    await writeAnnData(path, {
+      obs: { index: ["a", "b"], indexName: "_index", columns: new Map() },
+      var: { index: ["g"], indexName: "_index", columns: new Map() },
+      matrices: {
+        X: { kind: "dense", type: "int32" },
+        "layers/other": { kind: "dense", type: "int32" },
+      },
+      rows: [{ X: Int32Array.of(1, 2), "layers/other": Int32Array.of(3, 4) }],
+    });
+    using x = await openCells(path);
+    using other = await openCells(path, { layer: "other" });
+    using seed1 = new SimulatedSource({ cells: 3, genes: 10, seed: 1 });
+    using seed2 = new SimulatedSource({ cells: 3, genes: 10, seed: 2 });
+    for (const [name, one, two] of [
+      ["layer", x, other],
+      ["seed", seed1, seed2],
+    ] as const) {
+      const out = join(folder, `of-another-${name}.h5ad`);
+      const shard = { index: 1, count: 2 };
+      await convertCells(one, out, { shard });
+      expect((await convertCells(one, out, { shard })).kept).toBe(1);
+      await expect(convertCells(two, out, { shard })).rejects.toThrow(code("FILE_EXISTS"));
+    }
+  });
+
   it("are refused for more shards than cells", async () => {
     using source = new SimulatedSource({ cells: 3, genes: 10, seed: 1 });
     const tooMany = convertCells(source, join(folder, "x.h5ad"), { shard: { index: 1, count: 4 } });
