@@ -5,12 +5,12 @@ import type { Condition } from "../conditions/condition.js";
 import { type AnnDataStream, type StreamedRows, writeAnnData } from "../data/anndata/write.js";
 import { refuseOwnFiles } from "../data/report/own_files.js";
 import { partToWrite, pathOf } from "../data/shards/part.js";
-import { unsOf } from "../data/shards/part_record.js";
-import { checkShard, type Shard, shardBounds } from "../data/shards/shard.js";
+import { withRecord } from "../data/shards/part_record.js";
+import { checkShard, type Shard } from "../data/shards/shard.js";
 import type { Column } from "../data/sources/frame.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { Denoiser } from "../model/denoiser.js";
-import { weightsDigest } from "../model/digest.js";
+import { modelDigest } from "../model/digest.js";
 import { checkFileTask, Opened } from "../model/opened.js";
 import { knownGenes } from "../sampling/counts/generate_cells.js";
 import { requireBase } from "../sampling/counts/model.js";
@@ -161,11 +161,11 @@ async function write(
     shard,
     overwrite,
     cells: all,
-    digest: () => weightsDigest(model),
+    digest: () => modelDigest(model),
     source,
     settings,
   });
-  const { first: firstCell, end } = shard === undefined ? { first: 0, end: all } : shardBounds(all, shard);
+  const { first: firstCell, end } = written;
   const cells = end - firstCell;
   const columnOf = new Map(Array.from(genes, (gene, column) => [gene, column]));
   const tally = { entries: 0, total: 0 };
@@ -207,9 +207,9 @@ async function write(
     },
     matrices: { X: { kind: "csr", type: "int32" } },
     rows: rows(),
-    uns: unsOf(uns, written.part),
+    uns,
   };
-  if (!written.isThere) await writeAnnData(written.out, contents, { overwrite });
+  if (!written.isThere) await writeAnnData(written.out, withRecord(contents, written.part), { overwrite });
   return {
     out: written.out,
     kept: written.isThere,

@@ -3,11 +3,12 @@ import { checkChoice, checkOptionNames } from "../base/errors.js";
 import { packageVersion } from "../base/version.js";
 import { FOLDS } from "../counts/folds.js";
 import { type AnnDataStream, type StreamedRows, writeAnnData } from "../data/anndata/write.js";
-import { unsOf } from "../data/shards/part_record.js";
+import { withRecord } from "../data/shards/part_record.js";
 import { type StreamedFrame, withoutMissingText } from "../data/sources/cell_frame.js";
 import type { Column } from "../data/sources/frame.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { Denoiser } from "../model/denoiser.js";
+import { requireCounts } from "./counted_cells.js";
 import { embedCells } from "./embed_cells.js";
 import { FILE_JOB_NAMES, type FileJobOptions, withFileJob } from "./file_job.js";
 import { stateCoordinates } from "./state_coordinates.js";
@@ -66,6 +67,7 @@ export async function embedFile(options: EmbedFileOptions): Promise<Embedding> {
       signal,
       onProgress,
     } = options;
+    requireCounts(model);
     checkKind("nll", nll, "switch");
     checkChoice("conditions", conditions, ["own", "none"]);
     const uns = {
@@ -117,9 +119,9 @@ export async function embedFile(options: EmbedFileOptions): Promise<Embedding> {
       },
       rows: made(),
       varm: { ddsc_factors: { values: factors.values, width } },
-      uns: unsOf(uns, written.part),
+      uns,
     };
-    if (!written.isThere) await writeAnnData(written.out, contents, { overwrite });
+    if (!written.isThere) await writeAnnData(written.out, withRecord(contents, written.part), { overwrite });
     return {
       out: written.out,
       kept: written.isThere,

@@ -4,17 +4,16 @@ import type { UnstructuredValue } from "../data/anndata/write_uns.js";
 import { refuseOwnFiles } from "../data/report/own_files.js";
 import { rowsWhere } from "../data/select/where.js";
 import { type PartToWrite, partToWrite, pathOf } from "../data/shards/part.js";
-import { type Shard, shardRows } from "../data/shards/shard.js";
+import { type Shard, shardBounds, shardRows } from "../data/shards/shard.js";
 import { tablesOf } from "../data/sources/frames.js";
 import { requireRawCounts } from "../data/sources/raw_counts.js";
 import type { CellSource, SourceTables } from "../data/sources/source.js";
 import { subsetSource } from "../data/sources/subset.js";
 import type { Denoiser } from "../model/denoiser.js";
-import { weightsDigest } from "../model/digest.js";
+import { modelDigest } from "../model/digest.js";
 import { checkFileTask, Opened } from "../model/opened.js";
-import { requireCounts } from "./counted_cells.js";
 
-/** What `imputeFile` and `embedFile` read and write. */
+/** What `imputeFile`, `embedFile` and the command that fills in ranks read and write. */
 export interface FileJobOptions {
   /** A model of counts, or the folder of one or of a run (its best checkpoint). */
   readonly model: string | Denoiser;
@@ -67,6 +66,8 @@ export interface FileJob {
   /** Rows of the cells, ascending; undefined: all. */
   readonly rows: Int32Array | undefined;
   readonly cellCount: number;
+  /** The cells of all shards as a source of their own, which this job's are among from number `first` on. */
+  readonly whole: { readonly cells: CellSource; readonly first: number };
   /** Tables of these cells and all genes. */
   readonly tables: SourceTables;
   /** For `uns`: of what and with what. */
@@ -75,7 +76,7 @@ export interface FileJob {
 
 /**
  * Opens model and data, does the work and closes what was opened. Throws `ARGUMENT_*`, `FILE_EXISTS`, `ARGUMENT_CONFLICT` where `out`
- * is what is read, `ARGUMENT_RANGE` for more shards than cells, `MODEL_CONFIG` for a model of ranks, `DATA_NO_CELLS` where no cell is left, as `openCells`, `Denoiser.load` and
+ * is what is read, `ARGUMENT_RANGE` for more shards than cells, `DATA_NO_CELLS` where no cell is left, as `openCells`, `Denoiser.load` and
  * `rowsWhere`.
  */
 export async function withFileJob<T>(
@@ -99,7 +100,6 @@ export async function withFileJob<T>(
   await refuseOwnFiles(source, out);
   await requireRawCounts(source, allowFractional);
   const loaded = await opened.model(model);
-  requireCounts(loaded);
   const chosen = where === undefined ? undefined : await rowsWhere(source, where);
   const cells = chosen?.length ?? source.cellCount;
   if (cells === 0) {
@@ -109,6 +109,10 @@ export async function withFileJob<T>(
   const rows = shard === undefined ? chosen : shardRows(cells, shard, chosen);
   const cellCount = rows?.length ?? cells;
   const tables = await tablesOf(rows === undefined ? source : subsetSource(source, rows));
+  const whole = {
+    cells: chosen === undefined ? source : subsetSource(source, chosen),
+    first: shard === undefined ? 0 : shardBounds(cells, shard).first,
+  };
   const { modelName = typeof model === "string" ? model : null } = options;
   const names = { model: modelName, data: source.name, where: where ?? null };
   const part: FileJob["part"] = (settings) =>
@@ -117,9 +121,9 @@ export async function withFileJob<T>(
       shard,
       overwrite,
       cells,
-      digest: () => weightsDigest(loaded),
+      digest: () => modelDigest(loaded),
       source,
       settings,
     });
-  return await work({ source, model: loaded, part, rows, cellCount, tables, names });
+  return await work({ source, model: loaded, part, rows, cellCount, whole, tables, names });
 }

@@ -5,11 +5,12 @@ import { packageVersion } from "../base/version.js";
 import { FOLDS } from "../counts/folds.js";
 import { type AnnDataStream, type StreamedRows, writeAnnData } from "../data/anndata/write.js";
 import type { StreamedMatrix } from "../data/anndata/write_matrices.js";
-import { unsOf } from "../data/shards/part_record.js";
+import { withRecord } from "../data/shards/part_record.js";
 import type { CellBlock } from "../data/sources/cells.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { Denoiser } from "../model/denoiser.js";
 import { findGenes } from "../sampling/find_genes.js";
+import { requireCounts } from "./counted_cells.js";
 import { denoiseCells } from "./denoise_cells.js";
 import { FILE_JOB_NAMES, type FileJobOptions, withFileJob } from "./file_job.js";
 import { countRows, IMPUTED_LAYERS, type ImputedLayer, layerRows } from "./layers.js";
@@ -82,6 +83,7 @@ export async function imputeFile(options: ImputeFileOptions): Promise<Imputation
   const least = checkNumber("least", options.least ?? LEAST, { min: 0, max: 1 });
   checkChoice("conditions", conditions, ["own", "none"]);
   return withFileJob(options, async ({ source, model, part, rows, cellCount, tables, names }) => {
+    requireCounts(model);
     const { isPredicted, isKnown } = predictedColumns(source, model, options.genes);
     const own = replaceX ? layers.filter((layer) => layer !== "denoised") : layers;
     const matrices: Record<string, StreamedMatrix> = { X: { kind: "csr", type: "float32" } };
@@ -145,9 +147,9 @@ export async function imputeFile(options: ImputeFileOptions): Promise<Imputation
       },
       matrices,
       rows: made(),
-      uns: unsOf(uns, written.part),
+      uns,
     };
-    if (!written.isThere) await writeAnnData(written.out, contents, { overwrite });
+    if (!written.isThere) await writeAnnData(written.out, withRecord(contents, written.part), { overwrite });
     return {
       out: written.out,
       kept: written.isThere,

@@ -10,3 +10,8 @@ export async function weightsDigest(model: Denoiser): Promise<string> {
   }
   return hash.digest("hex");
 }
+
+/** Names all that a model's values depend on: its weights, and the type in which it computes. */
+export async function modelDigest(model: Denoiser): Promise<string> {
+  return `${await weightsDigest(model)} ${model.dtype}`;
+}

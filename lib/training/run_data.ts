@@ -9,7 +9,7 @@ import type { CellSplit } from "../data/select/split.js";
 import type { SourceDescriptor } from "../data/sources/descriptor.js";
 import { fingerprintOf, type SourceFingerprint } from "../data/sources/fingerprint.js";
 import { joinRows, rowSpans } from "../data/sources/parts.js";
-import type { CellSource } from "../data/sources/source.js";
+import { type CellSource, descriptorOf } from "../data/sources/source.js";
 
 /** Which of a source's cells a run uses, and which of those it holds out; plain JSON. */
 export interface RunCells {
@@ -121,12 +121,8 @@ async function rowsOf(record: DataRecord, source: CellSource, side: RunSide): Pr
 }
 
 function filesOf(source: CellSource): SourceDescriptor | null {
-  try {
-    return withAbsolutePaths(source.descriptor());
-  } catch (error) {
-    if (error instanceof DdscError && error.code === "SOURCE_NOT_SHAREABLE") return null;
-    throw error;
-  }
+  const descriptor = descriptorOf(source);
+  return descriptor === undefined ? null : withAbsolutePaths(descriptor);
 }
 
 /** The recipe with absolute paths and without passwords of addresses; null for cells that are in memory alone. */

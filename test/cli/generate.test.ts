@@ -2,7 +2,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openCells } from "../../lib/data/open/open_cells.js";
-import { countsIn, ddsc, ended, start, trainRanks } from "./program.js";
+import { countsIn, ddsc, trainRanks } from "./program.js";
 
 let folder: string;
 let data: string;
@@ -82,18 +82,6 @@ describe("ddsc generate with a model of counts", () => {
     ] as const) {
       const { code, stderr } = await generate("refused.h5ad", ...words);
       expect([code === 0, stderr]).toEqual([false, expect.stringMatching(message)]);
-    }
-  });
-
-  it("has no shares with a model of ranks: several processes are refused", async () => {
-    const env = { OMPI_COMM_WORLD_RANK: "1", OMPI_COMM_WORLD_SIZE: "2" };
-    const rest = ["--model", run, "--out", join(folder, "several.h5ad")];
-    for (const words of [
-      ["generate", "--genes", "GENE05", ...rest],
-      ["impute", "--data", data, ...rest],
-    ]) {
-      const { code, stderr } = await ended(start(words, env));
-      expect([code, stderr]).toEqual([2, expect.stringContaining("this is process 2 of 2 (Open MPI)")]);
     }
   });
 

@@ -87,6 +87,10 @@ describe("ddsc impute", () => {
       ...imputed.columns.subarray(imputed.offsets[cell], imputed.offsets[cell + 1]),
     ]);
     expect(genes.every((own) => own.includes(3))).toBe(true);
+    const none = ["--out", join(folder, "none.h5ad"), "--where", "cell_type = 'type-7'"];
+    expect((await ddsc("impute", "--model", run, "--data", data, ...none)).stderr).toContain(
+      "ddsc: DATA_NO_CELLS: ",
+    );
   });
 
   it("fills in listed genes alone, in parts where cells are longer than --max-length", async () => {

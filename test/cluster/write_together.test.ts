@@ -8,19 +8,28 @@ import { ended, LAUNCHERS, mpirun, titleOf } from "./mpirun.js";
 
 let folder: string;
 /** The words of each command that writes a store, and the files that one process makes. */
-let works: Record<"convert" | "impute" | "embed" | "generate", string[]>;
+let works: Record<"convert" | "impute" | "embed" | "generate" | "impute-ranks" | "generate-ranks", string[]>;
 const wholes = new Map<string, Map<string, unknown>>();
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "ddsc-cluster-store-"));
-  const [run, data] = [join(folder, "run"), join(folder, "cells.h5ad")];
+  const data = join(folder, "cells.h5ad");
+  const [run, ranks] = [join(folder, "run"), join(folder, "ranks")];
   await writeStudy(data);
-  const { code, stderr } = await ddsc("train", "--data", data, "--steps", "2", "--batch", "16", "--out", run);
-  if (code !== 0) throw new Error(stderr);
+  for (const words of [
+    ["--out", run],
+    ["--out", ranks, "--values", "ranks"],
+  ]) {
+    const { code, stderr } = await ddsc("train", "--data", data, "--steps", "2", "--batch", "16", ...words);
+    if (code !== 0) throw new Error(stderr);
+  }
+  const drawn = ["--sampler", "ancestral", "--sampling-steps", "3", "--temperature", "1"];
   works = {
     convert: ["convert", "--simulate", "90", "--simulated-genes", "30"],
     impute: ["impute", "--model", run, "--data", data],
     embed: ["embed", "--model", run, "--data", data],
     generate: ["generate", "--model", run, "--cells", "20", "--sampling-steps", "2"],
+    "impute-ranks": ["impute", "--model", ranks, "--data", data, ...drawn],
+    "generate-ranks": ["generate", "--model", ranks, "--genes", "GENE03,GENE11", "--data", data, ...drawn],
   };
   for (const [name, words] of Object.entries(works)) {
     const out = join(folder, `whole-${name}.zarr`);

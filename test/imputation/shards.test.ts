@@ -1,9 +1,7 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { StoredFrame } from "../../lib/data/anndata/frame.js";
-import { Hdf5File } from "../../lib/data/hdf5/file.js";
 import type { Shard } from "../../lib/data/shards/shard.js";
 import { embedFile, findParts, generateFile, imputeFile, joinParts } from "../../lib/index.js";
 import type { Denoiser } from "../../lib/model/denoiser.js";
@@ -20,28 +18,6 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** All that a file holds over cells and genes. */
-async function contentsOf(path: string): Promise<Record<string, unknown>> {
-  using file = await Hdf5File.open(path);
-  const found: Record<string, unknown> = {};
-  const numbers = async (at: string) => {
-    const array = await file.array(at);
-    found[at] = await array.numbers(0, array.shape[0] ?? 0);
-  };
-  for (const group of ["layers", "obsm", "varm"])
-    for (const name of await file.members(`/${group}`)) {
-      const at = `/${group}/${name}`;
-      if ((await file.kind(at)) === "array") await numbers(at);
-      else for (const member of ["data", "indices", "indptr"]) await numbers(`${at}/${member}`);
-    }
-  for (const member of ["data", "indices", "indptr"]) await numbers(`/X/${member}`);
-  const bounds = await file.array("/X/indptr");
-  found.obs = await (await StoredFrame.open(file, "/obs", (bounds.shape[0] ?? 1) - 1, [])).all();
-  found.uns = (await file.members("/uns/ddsc")).sort();
-  found.members = (await file.members("/uns")).sort();
-  return found;
-}
-
 const JOBS: Readonly<
   Record<string, (out: string, shard: Shard | undefined) => Promise<{ readonly kept: boolean }>>
 > = {
@@ -50,7 +26,8 @@ const JOBS: Readonly<
       model,
       data: study,
       out,
-      layers: ["denoised", "low"],
+      // Not in the order of their names.
+      layers: ["low", "denoised"],
       where: "cell_type != 'type-1'",
       ...(shard && { shard }),
     }),
@@ -77,7 +54,7 @@ const JOBS: Readonly<
 
 describe("parts of shards", () => {
   it.each(Object.keys(JOBS))(
-    "of %s join to the bits of the whole, and are kept where they are there",
+    "of %s join to the bytes of the whole, and are kept where they are there",
     async (name) => {
       const run = JOBS[name]!;
       const whole = join(folder, `${name}-whole.h5ad`);
@@ -86,7 +63,7 @@ describe("parts of shards", () => {
       for (const index of [2, 1, 3]) expect((await run(out, { index, count: 3 })).kept).toBe(false);
       expect((await run(out, { index: 2, count: 3 })).kept).toBe(true);
       await joinParts(await findParts(out), out);
-      expect(await contentsOf(out)).toEqual(await contentsOf(whole));
+      expect((await readFile(out)).equals(await readFile(whole))).toBe(true);
     },
   );
 

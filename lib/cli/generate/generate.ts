@@ -1,7 +1,7 @@
 import { defineCommand } from "../shared/command.js";
 import { isOfCounts, refuseOthers } from "../shared/kind_of_model.js";
 import { checkOutEnding } from "../shared/out_path.js";
-import { checkOutOrPart, requireOneProcess } from "../shared/shard.js";
+import { checkOutOrPart } from "../shared/shard.js";
 import { writeTogether } from "../shared/write_together.js";
 import { generateCounts } from "./counts.js";
 import { GENERATE_KINDS, GENERATE_OPTIONS, GENERATE_REQUIRED } from "./options.js";
@@ -49,8 +49,6 @@ Examples: ddsc generate --model runs/a --cells 500 --out new.h5ad
       await checkOutOrPart(options);
       const ofCounts = await isOfCounts(options.model);
       refuseOthers(options.model, ofCounts, GENERATE_KINDS, context);
-      if (ofCounts) return generateCounts(options, context);
-      requireOneProcess();
-      return generateRanks(options, context);
+      return ofCounts ? generateCounts(options, context) : generateRanks(options, context);
     }),
 });

@@ -30,7 +30,7 @@ export const GENERATE_REQUIRED = ["model", "out"] as const;
 /** Those that belong to one kind of model. */
 export const GENERATE_KINDS: KindOptions = {
   ranks: ["data", "temperature"],
-  counts: ["set", "like", "depth", "guidance", "guidanceRamp", "evidenceGuidance", "eta", "shard"],
+  counts: ["set", "like", "depth", "guidance", "guidanceRamp", "evidenceGuidance", "eta"],
 };
 
 export type GenerateOptions = OptionValues<

@@ -3,9 +3,12 @@ import { Purpose, RandomStream } from "../../base/random.js";
 import { packageVersion } from "../../base/version.js";
 import { type AnnDataStream, type StreamedRows, writeAnnData } from "../../data/anndata/write.js";
 import { refuseOwnFiles } from "../../data/report/own_files.js";
+import { partToWrite, pathOf } from "../../data/shards/part.js";
+import { withRecord } from "../../data/shards/part_record.js";
 import type { CellSource } from "../../data/sources/source.js";
 import { generatedNames } from "../../generation/index.js";
 import type { Denoiser } from "../../model/denoiser.js";
+import { modelDigest } from "../../model/digest.js";
 import { generate as generateCells, type SamplingOptions } from "../../sampling/index.js";
 import type { CommandContext, JsonResult } from "../shared/command.js";
 import { findListedGenes, readGeneList } from "../shared/gene_list.js";
@@ -13,6 +16,7 @@ import { openData, openModel } from "../shared/open.js";
 import { withThousands } from "../shared/output.js";
 import { CellProgress } from "../shared/progress.js";
 import { samplingCells, samplingOptions } from "../shared/sampling.js";
+import { shardOf } from "../shared/shard.js";
 import { UsageError } from "../shared/usage_error.js";
 import type { GenerateOptions } from "./options.js";
 
@@ -28,18 +32,45 @@ export async function generateRanks(options: GenerateOptions, context: CommandCo
     );
   const batch = samplingCells(options, context);
   const listed = await readGeneList(options.genes);
+  const shard = shardOf(options);
   using reference = options.data === undefined ? undefined : await openData(options.data, options);
-  if (reference !== undefined) await refuseOwnFiles(reference, options.out);
+  if (reference !== undefined) await refuseOwnFiles(reference, pathOf(options.out, shard));
   using model = await openModel(options, output);
-  const { skipUnknown, cells } = options;
+  const { skipUnknown, cells: all, overwrite } = options;
   const { names: genes } = findListedGenes(listed, { vocabulary: model.vocabulary, skipUnknown, output });
+  const sampling = samplingOptions(model, options, context);
+  const { sampler, temperature, seed } = sampling;
+  const uns = { ddsc: { package: packageVersion(), command: "generate", model: options.model } };
+  const {
+    out,
+    part,
+    first: firstCell,
+    end: endCell,
+    isThere,
+  } = await partToWrite({
+    out: options.out,
+    shard,
+    overwrite,
+    cells: all,
+    digest: () => modelDigest(model),
+    source: reference,
+    settings: {
+      ...uns,
+      data: reference?.name ?? null,
+      asked: JSON.stringify([genes, sampler, temperature, seed]),
+    },
+  });
+  const cells = endCell - firstCell;
   using progress = new CellProgress(output, cells);
   const contents: AnnDataStream = {
     obs: {
       length: cells,
       indexName: "_index",
       columns: new Map(),
-      rows: (first, end) => ({ index: generatedNames(first, end), columns: new Map() }),
+      rows: (first, end) => ({
+        index: generatedNames(firstCell + first, firstCell + end),
+        columns: new Map(),
+      }),
     },
     var: { index: genes, indexName: "_index", columns: new Map() },
     matrices: { X: { kind: "dense", type: "float32" }, "layers/rank": { kind: "dense", type: "int32" } },
@@ -47,17 +78,22 @@ export async function generateRanks(options: GenerateOptions, context: CommandCo
       model,
       genes,
       reference,
-      cells,
+      firstCell,
+      endCell,
       batch,
-      sampling: samplingOptions(model, options, context),
+      sampling,
       progress,
     }),
-    uns: { ddsc: { package: packageVersion(), command: "generate", model: options.model } },
+    uns,
   };
-  await writeAnnData(options.out, contents, { overwrite: options.overwrite });
+  if (!isThere) await writeAnnData(out, withRecord(contents, part), { overwrite });
   progress.clear();
-  output.line(`${options.out}: ${withThousands(cells)} cells x ${withThousands(genes.length)} genes`);
-  return { out: options.out, cells, genes: genes.length };
+  output.line(
+    isThere
+      ? `${out}: this part is there already`
+      : `${out}: ${withThousands(cells)} cells x ${withThousands(genes.length)} genes`,
+  );
+  return { out, kept: isThere, cells, genes: genes.length };
 }
 
 interface Job {
@@ -65,7 +101,9 @@ interface Job {
   readonly genes: readonly string[];
   /** Whose counts ranks are turned into. */
   readonly reference: CellSource | undefined;
-  readonly cells: number;
+  /** Which cells are drawn: their numbers name the random numbers, whichever shard has them. */
+  readonly firstCell: number;
+  readonly endCell: number;
   /** Cells drawn at a time. */
   readonly batch: number;
   readonly sampling: SamplingOptions;
@@ -73,12 +111,12 @@ interface Job {
 }
 
 async function* generatedRows(job: Job): AsyncGenerator<StreamedRows> {
-  const { model, genes, reference, cells, batch, sampling, progress } = job;
-  for (let first = 0; first < cells; first += batch) {
+  const { model, genes, reference, firstCell, endCell, batch, sampling, progress } = job;
+  for (let first = firstCell; first < endCell; first += batch) {
     const { cells: drawn, ranks } = await generateCells(model, {
       ...sampling,
       genes,
-      cells: Math.min(batch, cells - first),
+      cells: Math.min(batch, endCell - first),
       firstCell: first,
     });
     const counts = reference === undefined ? Float32Array.from(ranks) : new Float32Array(ranks.length);
@@ -88,7 +126,7 @@ async function* generatedRows(job: Job): AsyncGenerator<StreamedRows> {
       counts.set(model.strategy.decode(own, like), cell * genes.length);
     }
     yield { X: counts, "layers/rank": ranks };
-    progress.update(first + drawn);
+    progress.update(first + drawn - firstCell);
   }
 }
 

@@ -1,12 +1,9 @@
-import { refuseOwnFiles } from "../../data/report/own_files.js";
-import { requireRawCounts } from "../../data/sources/raw_counts.js";
 import { checkExclusive, defineCommand } from "../shared/command.js";
 import { readGeneList } from "../shared/gene_list.js";
 import { isOfCounts, refuseOthers } from "../shared/kind_of_model.js";
-import { openModel, openSelected } from "../shared/open.js";
 import { checkOutEnding } from "../shared/out_path.js";
 import { samplingCells } from "../shared/sampling.js";
-import { checkOutOrPart, requireOneProcess } from "../shared/shard.js";
+import { checkOutOrPart } from "../shared/shard.js";
 import { UsageError } from "../shared/usage_error.js";
 import { writeTogether } from "../shared/write_together.js";
 import { imputeCounts } from "./counts.js";
@@ -67,12 +64,6 @@ Examples: ddsc impute --model runs/a --data cells.h5ad --out filled.h5ad
       await checkOutOrPart(options);
       const ofCounts = await isOfCounts(options.model);
       refuseOthers(options.model, ofCounts, IMPUTE_KINDS, context, { batch: "give --batch-tokens instead" });
-      if (ofCounts) return await imputeCounts(listed, options, context);
-      requireOneProcess();
-      using source = await openSelected(options.data, options);
-      await refuseOwnFiles(source, options.out);
-      await requireRawCounts(source, options.allowFractional);
-      using model = await openModel(options, context.output);
-      return await imputeRanks({ source, model, listed, options, context });
+      return await (ofCounts ? imputeCounts : imputeRanks)(listed, options, context);
     }),
 });

@@ -2,64 +2,140 @@ import { setImmediate } from "node:timers/promises";
 import { packageVersion } from "../../base/version.js";
 import { type AnnDataStream, type StreamedRows, writeAnnData } from "../../data/anndata/write.js";
 import { publicAddress } from "../../data/io/addresses.js";
-import { tablesOf } from "../../data/sources/frames.js";
+import type { PartToWrite } from "../../data/shards/part.js";
+import { withRecord } from "../../data/shards/part_record.js";
 import { rowRange } from "../../data/sources/parts.js";
-import type { CellSource } from "../../data/sources/source.js";
+import { type FileJob, withFileJob } from "../../imputation/file_job.js";
 import type { Denoiser } from "../../model/denoiser.js";
 import { inpaint, type SamplingOptions } from "../../sampling/index.js";
 import { CellTokenizer, type GeneMapping } from "../../tokenizer/index.js";
-import type { JsonResult } from "../shared/command.js";
+import type { CommandContext, JsonResult } from "../shared/command.js";
 import { findListedGenes } from "../shared/gene_list.js";
-import { noteWritten } from "../shared/open.js";
-import { withThousands } from "../shared/output.js";
+import { noteWritten, openData, openModel } from "../shared/open.js";
+import { type Output, withThousands } from "../shared/output.js";
 import { CellProgress } from "../shared/progress.js";
 import { samplingCells, samplingOptions } from "../shared/sampling.js";
+import { shardOf } from "../shared/shard.js";
 import { type CellsToFill, cellsToFill, type FillRule } from "./cells_to_fill.js";
 import { RANK_MATRICES, RankRows } from "./rank_rows.js";
-import type { ImputeOptions, ImputeTask } from "./task.js";
+import type { ImputeOptions } from "./task.js";
 
 /** Fills in ranks of all cells, writes them beside the counts and says how it went. */
-export async function imputeRanks(task: ImputeTask): Promise<JsonResult> {
-  const { source, model, listed, options, context } = task;
+export async function imputeRanks(
+  listed: readonly string[] | undefined,
+  options: ImputeOptions,
+  context: CommandContext,
+): Promise<JsonResult> {
+  const { output, signal } = context;
+  const { where, allowFractional, overwrite } = options;
+  const shard = shardOf(options);
+  using source = await openData(options.data, options);
+  using model = await openModel(options, output);
+  using progress = new CellProgress(output, source.cellCount);
+  const file = {
+    model,
+    modelName: options.model,
+    data: source,
+    out: options.out,
+    ...(shard === undefined ? {} : { shard }),
+    ...(where === undefined ? {} : { where }),
+    allowFractional,
+    overwrite,
+    signal,
+    onProgress: (cells: number, of: number) => progress.update(cells, of),
+  };
+  return await withFileJob(file, async (job) => {
+    const filling = fillingOf(job, listed, options, context);
+    const written = await write(job, filling, options, (done) => file.onProgress(done, job.cellCount));
+    progress.clear();
+    noteWritten(source, output);
+    return describe(written, job.cellCount, filling, output);
+  });
+}
+
+/** Which entries of the cells are filled in, and how. */
+interface Filling {
+  readonly model: Denoiser;
+  readonly tokenizer: CellTokenizer;
+  readonly mapping: GeneMapping;
+  readonly rule: FillRule;
+  readonly atOnce: number | undefined;
+  readonly maxLength: number;
+  /** Cells read and filled in at a time. */
+  readonly cells: number;
+  readonly sampling: SamplingOptions;
+  readonly rows: RankRows;
+}
+
+function fillingOf(
+  { model, whole }: FileJob,
+  listed: readonly string[] | undefined,
+  options: ImputeOptions,
+  context: CommandContext,
+): Filling {
+  const { vocabulary } = model;
   const { output } = context;
   const tokenizer = wholeCellTokenizer(model);
-  const mapping = tokenizer.map(source);
+  const mapping = tokenizer.map(whole.cells);
   const { skipUnknown } = options;
-  const search = { vocabulary: model.vocabulary, mapping, skipUnknown, output };
-  const genes = listed === undefined ? undefined : findListedGenes(listed, search).ids;
-  const rule = ruleFrom(options, genes && Int32Array.from(new Set(genes)).sort());
-  const job: Job = {
-    source,
+  const genes = listed && findListedGenes(listed, { vocabulary, mapping, skipUnknown, output }).ids;
+  return {
     model,
     tokenizer,
     mapping,
-    rule,
+    rule: ruleFrom(options, genes && Int32Array.from(new Set(genes)).sort()),
     atOnce: options.atOnce,
     maxLength: context.given("maxLength") ? options.maxLength : model.tokenizer.maxLength,
     cells: samplingCells(options, context),
     sampling: samplingOptions(model, options, context),
     rows: new RankRows(mapping, model.strategy),
   };
-  using progress = new CellProgress(output, source.cellCount);
-  const { out } = options;
-  const contents: AnnDataStream = {
-    ...(await tablesOf(source)),
-    matrices: RANK_MATRICES,
-    rows: fillRows(job, progress),
-    uns: {
-      ddsc: {
-        package: packageVersion(),
-        command: "impute",
-        model: options.model,
-        data: publicAddress(options.data),
-        where: options.where ?? null,
-      },
+}
+
+/** Writes the cells, or with a shard its part unless it is there. */
+async function write(
+  job: FileJob,
+  filling: Filling,
+  options: ImputeOptions,
+  onProgress: (cells: number) => void,
+): Promise<PartToWrite> {
+  const { rule, atOnce, maxLength, sampling } = filling;
+  const { sampler, temperature, seed } = sampling;
+  const uns = {
+    ddsc: {
+      package: packageVersion(),
+      command: "impute",
+      ...job.names,
+      data: publicAddress(options.data),
     },
   };
-  await writeAnnData(out, contents, { overwrite: options.overwrite });
-  noteWritten(source, output);
-  const { entries, skippedCells, known, correct, rankError } = job.rows.tally;
-  const cellCount = withThousands(source.cellCount);
+  const asked = JSON.stringify([rule, atOnce, maxLength, sampler, temperature, seed]);
+  const written = await job.part({ ...uns, asked });
+  const contents: AnnDataStream = {
+    ...job.tables,
+    matrices: RANK_MATRICES,
+    rows: fillRows(job, filling, onProgress),
+    uns,
+  };
+  if (!written.isThere)
+    await writeAnnData(written.out, withRecord(contents, written.part), { overwrite: options.overwrite });
+  return written;
+}
+
+/** Says what was written, and returns it. */
+function describe(
+  { out, isThere: kept }: PartToWrite,
+  cells: number,
+  { rule, rows }: Filling,
+  output: Output,
+): JsonResult {
+  if (kept) {
+    output.line(`${out}: this part is there already`);
+    return { out, kept, cells, entries: null, skippedCells: null };
+  }
+  const { entries, skippedCells, known, correct, rankError } = rows.tally;
+  const result = { out, kept, cells, entries, skippedCells };
+  const cellCount = withThousands(cells);
   if (entries > 0) output.line(`${out}: filled in ${withThousands(entries)} entries of ${cellCount} cells`);
   else output.line(`${out}: ${cellCount} cells as they are; ${nothingToFill(rule)}`);
   if (skippedCells > 0) {
@@ -67,13 +143,13 @@ export async function imputeRanks(task: ImputeTask): Promise<JsonResult> {
       `left ${withThousands(skippedCells)} cells as they are: none of their expressed genes is in the model's vocabulary`,
     );
   }
-  if (known === 0) return { out, cells: source.cellCount, entries, skippedCells };
+  if (known === 0) return result;
   const check = { known, accuracy: correct / known, rankMae: rankError / known };
   output.line(
     `of ${withThousands(known)} ranks that had been known ${(100 * check.accuracy).toFixed(1)}% are right; ` +
       `the expected rank is off by ${check.rankMae.toFixed(2)} on average`,
   );
-  return { out, cells: source.cellCount, entries, skippedCells, check };
+  return { ...result, check };
 }
 
 /** Why nothing was filled in. */
@@ -81,19 +157,6 @@ function nothingToFill(rule: FillRule): string {
   if (rule.kind !== "zeros") return "there was nothing to fill in";
   const genes = rule.genes === undefined ? "gene of the model" : "one of these genes";
   return `there was nothing to fill in, as no cell that can be used lacks a count of any ${genes}`;
-}
-
-interface Job {
-  readonly source: CellSource;
-  readonly model: Denoiser;
-  readonly tokenizer: CellTokenizer;
-  readonly mapping: GeneMapping;
-  readonly rule: FillRule;
-  readonly atOnce: number | undefined;
-  readonly maxLength: number;
-  readonly cells: number;
-  readonly sampling: SamplingOptions;
-  readonly rows: RankRows;
 }
 
 /** The model's tokenizer, but for its limits: all expressed genes of a cell, and nothing else. */
@@ -111,26 +174,32 @@ function ruleFrom(
   return fill === "listed" && genes !== undefined ? { kind: "listed", genes } : { kind: "zeros", genes };
 }
 
-/** Rows of the output's matrices, some cells at a time. */
-async function* fillRows(job: Job, progress: CellProgress): AsyncGenerator<StreamedRows> {
-  const { source, model, tokenizer, mapping, rule, atOnce, maxLength, cells, rows, sampling } = job;
-  for (let start = 0; start < source.cellCount; start += cells) {
+/** Rows of the output's matrices, some cells at a time. A cell's random numbers are named by its number in the whole work, whichever shard has it. */
+async function* fillRows(
+  { whole, cellCount }: FileJob,
+  filling: Filling,
+  onProgress: (cells: number) => void,
+): AsyncGenerator<StreamedRows> {
+  const { model, tokenizer, mapping, rule, atOnce, maxLength, cells, rows, sampling } = filling;
+  for (let done = 0; done < cellCount; ) {
     await setImmediate();
     sampling.signal?.throwIfAborted();
-    const length = Math.min(cells, source.cellCount - start);
-    const block = await source.read(rowRange(start, start + length), sampling.signal);
+    const end = Math.min(cellCount, done + cells);
+    const own = rowRange(whole.first + done, whole.first + end);
+    const block = await whole.cells.read(own, sampling.signal);
     const toFill = cellsToFill(block, mapping, {
       tokenizer,
       rule,
       atOnce,
       maxLength,
       mask: model.config.vocabSize - 1,
-      cellCount: source.cellCount,
+      cellCount: whole.cells.cellCount,
     });
     const countsOf = countsByCell(toFill, (place) => rows.countsOfRanks(block, place));
     const { filled } = await inpaint(model, toFill.batch, { ...sampling, countsOf });
     yield rows.fill(block, toFill, filled);
-    progress.update(start + length);
+    done = end;
+    onProgress(done);
   }
 }
 

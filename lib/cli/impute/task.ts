@@ -1,6 +1,3 @@
-import type { CellSource } from "../../data/sources/source.js";
-import type { Denoiser } from "../../model/denoiser.js";
-import type { CommandContext } from "../shared/command.js";
 import type { KindOptions } from "../shared/kind_of_model.js";
 import { DATA_OPTIONS, MODEL_OPTIONS } from "../shared/open.js";
 import type { OptionName, OptionValues } from "../shared/options.js";
@@ -42,20 +39,10 @@ export const IMPUTE_KINDS: KindOptions = {
     "seed",
     "batch",
   ],
-  counts: ["layers", "least", "replaceX", "tell", "shard"],
+  counts: ["layers", "least", "replaceX", "tell"],
 };
 
 /** Those that it cannot do without. */
 export const IMPUTE_REQUIRED = ["model", "data", "out"] as const;
 
 export type ImputeOptions = OptionValues<(typeof IMPUTE_OPTIONS)[number], (typeof IMPUTE_REQUIRED)[number]>;
-
-/** What `ddsc impute` was asked to do, with data and model opened. */
-export interface ImputeTask {
-  readonly source: CellSource;
-  readonly model: Denoiser;
-  /** Genes of --genes as they were given; undefined without it. */
-  readonly listed: readonly string[] | undefined;
-  readonly options: ImputeOptions;
-  readonly context: CommandContext;
-}

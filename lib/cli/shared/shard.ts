@@ -29,12 +29,3 @@ export async function checkOutOrPart(options: {
 }): Promise<void> {
   if (shardOf(options) === undefined) await checkOutFile(options.out, options.overwrite);
 }
-
-/** Throws a UsageError where several processes were started for work that has no shares, which each would do whole. */
-export function requireOneProcess(): void {
-  const { rank, world, launcher } = readLaunch(env);
-  if (world === 1) return;
-  throw new UsageError(
-    `this is process ${rank + 1} of ${world} (${launcher}), and with a model of ranks the work has no shares; start one process, or set DDSC_CLUSTER=off`,
-  );
-}

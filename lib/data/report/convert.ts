@@ -1,7 +1,7 @@
 import { lstat } from "node:fs/promises";
 import { anndataFormat, type StreamedRows, writeAnnData } from "../anndata/write.js";
 import { type PartToWrite, partToWrite, pathOf } from "../shards/part.js";
-import { unsOf } from "../shards/part_record.js";
+import { withRecord } from "../shards/part_record.js";
 import { type Shard, shardRows } from "../shards/shard.js";
 import { readBlocks } from "../sources/blocks.js";
 import { tablesOf } from "../sources/frames.js";
@@ -90,9 +90,8 @@ async function writeWhole(
     ...(await tablesOf(source)),
     matrices: { X: { kind: "csr", type: "float32" } },
     rows: sparseRows(source, options),
-    uns: unsOf({}, part),
   } as const;
-  await writeAnnData(out, contents, { overwrite });
+  await writeAnnData(out, withRecord(contents, part), { overwrite });
 }
 
 async function* sparseRows(

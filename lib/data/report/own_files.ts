@@ -4,7 +4,7 @@ import { DdscError } from "../../base/errors.js";
 import { anndataFormat } from "../anndata/write.js";
 import { isUrl } from "../io/content.js";
 import type { SourceDescriptor } from "../sources/descriptor.js";
-import type { CellSource } from "../sources/source.js";
+import { type CellSource, descriptorOf } from "../sources/source.js";
 
 /**
  * Throws `ARGUMENT_CONFLICT` where writing to `out` would replace what `source` reads, under whatever name: one of its
@@ -22,17 +22,7 @@ export async function refuseOwnFiles(source: CellSource, out: string): Promise<v
   }
 }
 
-/** Where a source comes from; of one that cannot be opened again nothing is known. */
-function descriptorOf(source: CellSource): SourceDescriptor | undefined {
-  try {
-    return source.descriptor();
-  } catch (error) {
-    if (error instanceof DdscError && error.code === "SOURCE_NOT_SHAREABLE") return undefined;
-    throw error;
-  }
-}
-
-/** What cells are read from on this machine. */
+/** What cells are read from on this machine; of a source that cannot be opened again nothing is known. */
 function pathsOf(descriptor: SourceDescriptor | undefined): string[] {
   switch (descriptor?.kind) {
     case "file":

@@ -139,15 +139,17 @@ async function describe(path: string): Promise<Part> {
       { file: path },
     );
   }
-  return { path, record, matrices: await matricesOf(file) };
+  return { path, record, matrices: await matricesOf(file, record) };
 }
 
-/** The matrices over cells, by name. */
-async function matricesOf(file: Hierarchy): Promise<Map<string, StreamedMatrix>> {
-  const names = ["X"];
+/** The matrices over cells, by name, in the order that the record tells: another gives a file of other bytes. */
+async function matricesOf(file: Hierarchy, record: PartRecord): Promise<Map<string, StreamedMatrix>> {
+  const found = ["X"];
   for (const group of ["layers", "obsm"])
     if ((await file.kind(`/${group}`)) === "group")
-      for (const name of await file.members(`/${group}`)) names.push(`${group}/${name}`);
+      for (const name of await file.members(`/${group}`)) found.push(`${group}/${name}`);
+  const told = record.matrices.filter((name) => found.includes(name));
+  const names = new Set([...told, ...found]);
   const matrices = new Map<string, StreamedMatrix>();
   for (const name of names) {
     const isSparse = (await file.kind(`/${name}`)) === "group";

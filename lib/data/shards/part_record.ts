@@ -1,4 +1,4 @@
-import { anndataFormat } from "../anndata/write.js";
+import { type AnnDataStream, anndataFormat } from "../anndata/write.js";
 import type { StreamedMatrix } from "../anndata/write_matrices.js";
 import type { UnstructuredValue } from "../anndata/write_uns.js";
 import { Hdf5File } from "../hdf5/file.js";
@@ -16,6 +16,8 @@ export interface PartRecord {
   readonly cells: number;
   /** Names the work that it is a part of: parts of one output have the same. */
   readonly job: string;
+  /** Names of the matrices over cells in the order in which one process writes them, which a file does not tell. */
+  readonly matrices: readonly string[];
   /** What uns of the whole is to hold. */
   readonly uns: Readonly<Record<string, UnstructuredValue>>;
 }
@@ -38,15 +40,17 @@ const PLACE = "ddsc_part";
 /** A record names options. */
 const MOST_CHARACTERS = 2 ** 20;
 
-/** `uns` of a file: that of the whole, or with a shard the record of its part. */
-export function unsOf(
-  uns: Readonly<Record<string, UnstructuredValue>>,
+/** What goes to a file: the contents of the whole, or with a shard those of its part, which gets its record. */
+export function withRecord(
+  contents: AnnDataStream,
   part: { readonly shard: Shard; readonly cells: number; readonly job: string } | undefined,
-): Readonly<Record<string, UnstructuredValue>> {
-  if (part === undefined) return uns;
+): AnnDataStream {
+  if (part === undefined) return contents;
+  const { uns = {} } = contents;
   const { shard, cells, job } = part;
-  const record: PartRecord = { ...shard, ...shardBounds(cells, shard), cells, job, uns };
-  return { ...uns, [PLACE]: [JSON.stringify(record)] };
+  const matrices = Object.keys(contents.matrices);
+  const record: PartRecord = { ...shard, ...shardBounds(cells, shard), cells, job, matrices, uns };
+  return { ...contents, uns: { ...uns, [PLACE]: [JSON.stringify(record)] } };
 }
 
 /** The record of a file; undefined where it is no part of anything. */
@@ -67,11 +71,13 @@ function parse(text: string): PartRecord | undefined {
     return undefined;
   }
   if (typeof json !== "object" || json === null) return undefined;
-  const { index, count, first, end, cells, job, uns } = json;
+  const { index, count, first, end, cells, job, matrices, uns } = json;
   const isCounts = [index, count, first, end, cells].every(
     (value) => Number.isSafeInteger(value) && (value as number) >= 0,
   );
-  if (!isCounts || typeof job !== "string" || typeof uns !== "object" || uns === null) return undefined;
+  const isNames = Array.isArray(matrices) && matrices.every((name) => typeof name === "string");
+  if (!isCounts || !isNames || typeof job !== "string" || typeof uns !== "object" || uns === null)
+    return undefined;
   // Checked: these are its members.
   const record = json as PartRecord;
   const bounds = shardBounds(record.cells, record);

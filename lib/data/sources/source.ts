@@ -1,4 +1,5 @@
 import type { Table } from "apache-arrow";
+import { DdscError } from "../../base/errors.js";
 import type { CellFrame } from "./cell_frame.js";
 import type { CellBlock, Gene, MeasuredPanels, MetadataColumn, MetadataOptions } from "./cells.js";
 import type { SourceDescriptor } from "./descriptor.js";
@@ -113,4 +114,14 @@ export interface CellSource extends Disposable {
 /** What another thread of this process opens a source from, which stays open meanwhile. Throws `SOURCE_NOT_SHAREABLE`. */
 export function handoverOf(source: CellSource): SourceDescriptor {
   return source.handover?.() ?? source.descriptor();
+}
+
+/** Where a source comes from; undefined of one that cannot be opened a second time. */
+export function descriptorOf(source: CellSource): SourceDescriptor | undefined {
+  try {
+    return source.descriptor();
+  } catch (error) {
+    if (error instanceof DdscError && error.code === "SOURCE_NOT_SHAREABLE") return undefined;
+    throw error;
+  }
 }

@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DdscError } from "../../../lib/base/errors.js";
 import type { Cluster } from "../../../lib/cluster/cluster.js";
-import { unsOf } from "../../../lib/data/shards/part_record.js";
+import { withRecord } from "../../../lib/data/shards/part_record.js";
 import { type Shard, shardBounds } from "../../../lib/data/shards/shard.js";
-import { joinParts, openCells, partPath, writeAnnData } from "../../../lib/index.js";
+import { type AnnDataStream, joinParts, openCells, partPath, writeAnnData } from "../../../lib/index.js";
 import { ranksInProcess, together } from "../../cluster/in_process.js";
 
 let folder: string;
@@ -40,7 +40,7 @@ async function writeShare(out: string, cells: number, shard?: Shard): Promise<st
     );
     return { offsets, columns, values: Float32Array.from(columns, (gene) => factor + (gene % 7)) };
   };
-  await writeAnnData(path, {
+  const contents: AnnDataStream = {
     obs: {
       index: rows.map((cell) => `cell-${cell}`),
       indexName: "cell",
@@ -66,8 +66,9 @@ async function writeShare(out: string, cells: number, shard?: Shard): Promise<st
         ),
       },
     ],
-    uns: unsOf({ ddsc: { command: "test" } }, shard && { shard, cells, job: "the same" }),
-  });
+    uns: { ddsc: { command: "test" } },
+  };
+  await writeAnnData(path, withRecord(contents, shard && { shard, cells, job: "the same" }));
   return path;
 }
 

@@ -4,9 +4,10 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findParts } from "../../../lib/data/shards/find_parts.js";
-import { unsOf } from "../../../lib/data/shards/part_record.js";
+import { withRecord } from "../../../lib/data/shards/part_record.js";
 import { parseShard, partPath, shardBounds } from "../../../lib/data/shards/shard.js";
 import {
+  type AnnDataStream,
   type Column,
   convertCells,
   type Frame,
@@ -167,6 +168,33 @@ describe("parts", () => {
     expect((await joinParts([one, two, three, four], out)).cells).toBe(40);
   });
 
+  it("of the same names but other counts are not taken for one another: another layer, another seed", async () => {
+    const path = join(folder, "layers.h5ad");
+    await writeAnnData(path, {
+      obs: { index: ["a", "b"], indexName: "_index", columns: new Map() },
+      var: { index: ["g"], indexName: "_index", columns: new Map() },
+      matrices: {
+        X: { kind: "dense", type: "int32" },
+        "layers/other": { kind: "dense", type: "int32" },
+      },
+      rows: [{ X: Int32Array.of(1, 2), "layers/other": Int32Array.of(3, 4) }],
+    });
+    using x = await openCells(path);
+    using other = await openCells(path, { layer: "other" });
+    using seed1 = new SimulatedSource({ cells: 3, genes: 10, seed: 1 });
+    using seed2 = new SimulatedSource({ cells: 3, genes: 10, seed: 2 });
+    for (const [name, one, two] of [
+      ["layer", x, other],
+      ["seed", seed1, seed2],
+    ] as const) {
+      const out = join(folder, `of-another-${name}.h5ad`);
+      const shard = { index: 1, count: 2 };
+      await convertCells(one, out, { shard });
+      expect((await convertCells(one, out, { shard })).kept).toBe(1);
+      await expect(convertCells(two, out, { shard })).rejects.toThrow(code("FILE_EXISTS"));
+    }
+  });
+
   it("are refused for more shards than cells", async () => {
     using source = new SimulatedSource({ cells: 3, genes: 10, seed: 1 });
     const tooMany = convertCells(source, join(folder, "x.h5ad"), { shard: { index: 1, count: 4 } });
@@ -174,7 +202,7 @@ describe("parts", () => {
   });
 
   it("whose record claims other cells than it has are refused", async () => {
-    const record = { index: 1, count: 1, first: 0, end: 5, cells: 5, job: "x", uns: {} };
+    const record = { index: 1, count: 1, first: 0, end: 5, cells: 5, job: "x", matrices: ["X"], uns: {} };
     const path = join(folder, "claims.h5ad");
     await writeAnnData(path, {
       obs: { index: ["a"], indexName: "_index", columns: new Map() },
@@ -204,13 +232,13 @@ describe.each(["h5ad", "zarr"])("tables of parts (%s)", (ending) => {
       expect(end - first).toBe(cells[i]);
       const path = partPath(out, shard);
       const index = Array.from({ length: end - first }, (_, row) => `cell-${first + row}`);
-      await writeAnnData(path, {
+      const contents: AnnDataStream = {
         obs: { index, indexName: "cell", columns },
         var: { index: ["g"], indexName: "_index", columns: new Map() },
         matrices: { X: { kind: "dense", type: "int32" } },
         rows: [{ X: new Int32Array(end - first) }],
-        uns: unsOf({}, { shard, cells: all, job: "x" }),
-      });
+      };
+      await writeAnnData(path, withRecord(contents, { shard, cells: all, job: "x" }));
       paths.push(path);
     }
     await joinParts(paths, out);
