@@ -158,7 +158,7 @@ export * from "./tensorboard/index.js";
 export * from "./tokenizer/index.js";
 export type { FitEnd, FitOptions, StepResult } from "./training/fit.js";
 export type { LearningRateOption, LearningRateSchedule } from "./training/learning_rate.js";
-export { estimateTrainingMemory, type TrainingMemory } from "./training/memory.js";
+export { estimateTrainingMemory, type TrainedModel, type TrainingMemory } from "./training/memory.js";
 export type {
   CheckpointOptions,
   QuerySettings,
@@ -167,6 +167,7 @@ export type {
   ValidationOptions,
 } from "./training/options.js";
 export {
+  type OpProfile,
   type ProfiledWork,
   type ProfileOptions,
   profileStep,
