@@ -30,6 +30,8 @@ export const FEW_CELLS = 20;
 export const CELLS_RANGE = { min: FEW_CELLS, max: 20_000 };
 /** Fewest cells of a group that is compared: one for each fold of the cross-validation. */
 const FEWEST_CELLS = 5;
+/** Sets of cells whose correlations are compared, at most. */
+const MOST_SETS = 20;
 /** Groups at most: a column with more values names cells rather than groups. */
 const MOST_GROUPS = 1000;
 /** Step of the stream `Purpose.split` by which cells are chosen, apart from those of other draws. */
@@ -110,12 +112,31 @@ function equalNumbers({ real, generated, training }: Sets, most: number, seed: n
       size,
       new RandomStream(seed, Purpose.split, CHOICE_STEP, number),
     );
+  const [drawn, others] = [draw(generated, 2), draw(training, 3)];
+  const more = (rows: CellRows, taken: Int32Array, number: number) =>
+    setsOfOthers(rowCount(rows), taken, new RandomStream(seed, Purpose.split, CHOICE_STEP, number));
   return {
     real: takeRows(real, draw(real, 1)),
-    generated: takeRows(generated, draw(generated, 2)),
+    generated: takeRows(generated, drawn),
     training,
-    others: draw(training, 3),
+    others,
+    more: {
+      generated: more(generated, drawn, 4).map((places) => takeRows(generated, places)),
+      others: more(training, others, 5),
+    },
   };
+}
+
+/** Places that were not taken, in sets of as many as were, at random: as many sets as there are, MOST_SETS at most with the one taken. */
+function setsOfOthers(total: number, taken: Int32Array, random: RandomStream): Int32Array[] {
+  const isTaken = new Uint8Array(total);
+  for (const place of taken) isTaken[place] = 1;
+  const left = Int32Array.from({ length: total }, (_, place) => place).filter(
+    (place) => isTaken[place] === 0,
+  );
+  random.shuffle(left);
+  const count = Math.min(MOST_SETS - 1, Math.floor(left.length / Math.max(1, taken.length)));
+  return Array.from({ length: count }, (_, i) => left.slice(i * taken.length, (i + 1) * taken.length).sort());
 }
 
 async function compareGroup(

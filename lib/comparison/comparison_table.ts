@@ -36,6 +36,11 @@ const MEASURES: readonly Measure[] = [
   { name: "log variance, Pearson", of: ({ meanVariance }) => number(meanVariance.variance.pearson, 4) },
   { name: "log variance, RMS", of: ({ meanVariance }) => number(meanVariance.variance.rms, 3) },
   { name: "correlation structure", of: ({ correlationStructure }) => number(correlationStructure, 4) },
+  {
+    name: "  sets of cells",
+    of: ({ correlationSets: { count, deviation } }) =>
+      deviation === null ? String(count) : `${count} (deviation ${number(deviation, 3)})`,
+  },
   { name: "energy distance", of: ({ energyDistance }) => number(energyDistance, 4) },
   {
     name: "nearest training cell",

@@ -1,6 +1,7 @@
 import { isTurnOver, takeTurn } from "../base/turns.js";
 import { type CellRows, rowCount } from "./cell_rows.js";
-import { pearson } from "./statistics.js";
+import type { ComparisonScores } from "./scores.js";
+import { mean, pearson } from "./statistics.js";
 
 /** Genes whose correlations are compared, at most. */
 const MOST_GENES = 200;
@@ -17,6 +18,24 @@ export async function compareCorrelations(
   const genes = correlatedGenes(real, generated);
   if (genes.length < 3) return null;
   return pearson(await correlations(real, genes, signal), await correlations(generated, genes, signal));
+}
+
+/** `compareCorrelations` of several sets of cells: mean and standard deviation over those of which it can be said. */
+export async function compareCorrelationSets(
+  real: CellRows,
+  sets: Iterable<CellRows>,
+  signal: AbortSignal | undefined,
+): Promise<Pick<ComparisonScores, "correlationStructure" | "correlationSets">> {
+  const found: number[] = [];
+  for (const cells of sets) {
+    const one = await compareCorrelations(real, cells, signal);
+    if (one !== null) found.push(one);
+  }
+  const count = found.length;
+  const structure = count === 0 ? null : mean(found);
+  const squares = found.reduce((sum, one) => sum + (one - (structure ?? 0)) ** 2, 0);
+  const deviation = count < 2 ? null : Math.sqrt(squares / (count - 1));
+  return { correlationStructure: structure, correlationSets: { count, deviation } };
 }
 
 /** The genes of the greatest sum in the real cells among those that are constant in neither set, `most` at most, by descending sum. */

@@ -6,6 +6,7 @@ export type {
   ClassifierScores,
   ComparisonBounds,
   ComparisonScores,
+  CorrelationSets,
   GroupComparison,
   MeanVarianceScores,
   MemorisationScores,

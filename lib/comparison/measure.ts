@@ -2,7 +2,7 @@ import { takeTurn } from "../base/turns.js";
 import { CellResamples } from "../evaluation/counts/bootstrap.js";
 import { type CellRows, rowCount, takeRows } from "./cell_rows.js";
 import { classify } from "./classifiers.js";
-import { compareCorrelations } from "./correlations.js";
+import { compareCorrelationSets } from "./correlations.js";
 import { meanDistance, nearestDistances } from "./distances.js";
 import { drawNegativeBinomial, permuteWithinTypes } from "./floors.js";
 import { compareMoments, compareTotals, compareZeros, geneSums } from "./marginals.js";
@@ -16,6 +16,8 @@ export interface ComparedCells {
   readonly training: CellRows;
   /** Places of the training cells that stand in for generated ones, as many as there are. */
   readonly others: Int32Array;
+  /** More sets of as many generated and training cells, none of which is in two. */
+  readonly more: { readonly generated: readonly CellRows[]; readonly others: readonly Int32Array[] };
 }
 
 /** How measures are computed. */
@@ -27,13 +29,14 @@ export interface MeasureOptions {
 
 /** All measures of the generated cells, of the ceiling and of the floors. */
 export async function measureAll(
-  { real, generated, training, others }: ComparedCells,
+  { real, generated, training, others, more }: ComparedCells,
   options: MeasureOptions,
 ): Promise<ComparisonScores & ComparisonBounds> {
   const { seed, signal } = options;
   const measures = await Measures.against(real, training, options);
-  const scores = await measures.of(generated);
-  const ceiling = await measures.of(takeRows(training, others), others);
+  const scores = await measures.of(generated, { more: more.generated });
+  const moreOthers = more.others.map((places) => takeRows(training, places));
+  const ceiling = await measures.of(takeRows(training, others), { own: others, more: moreOthers });
   const drawn = await drawNegativeBinomial(training, others, seed, signal);
   const negativeBinomial = await measures.of(drawn);
   const permuted = takeRows(await permuteWithinTypes(training, seed, signal), others);
@@ -79,8 +82,14 @@ class Measures {
     return new Measures(real, training, options, drawn, within, nearest);
   }
 
-  /** @param own where the cells are themselves training cells, their places among them */
-  async of(cells: CellRows, own?: Int32Array): Promise<ComparisonScores> {
+  /**
+   * @param own where the cells are themselves training cells, their places among them
+   * @param more sets of such cells, for what a single one leaves to chance
+   */
+  async of(
+    cells: CellRows,
+    { own, more = [] }: { readonly own?: Int32Array; readonly more?: readonly CellRows[] } = {},
+  ): Promise<ComparisonScores> {
     const { seed, signal } = this.#options;
     const real = this.#real;
     const resamples = this.#resamples;
@@ -98,7 +107,7 @@ class Measures {
       zeroFraction,
       totals: compareTotals(real, cells),
       meanVariance: compareMoments(sums.real, sums.generated),
-      correlationStructure: await compareCorrelations(real, cells, signal),
+      ...(await compareCorrelationSets(real, [cells, ...more], signal)),
       energyDistance: 2 * between - this.#within - within,
       memorisation: compareNearest({ real: this.#nearest, generated: nearest }, resamples),
     };

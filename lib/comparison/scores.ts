@@ -70,14 +70,25 @@ export interface MemorisationScores {
   readonly heldOutCopies: number;
 }
 
+/** Sets of as many cells as there are real ones, without a common cell, whose correlations were compared with those of the real ones. */
+export interface CorrelationSets {
+  readonly count: number;
+  /** Standard deviation over the sets: how much of one set's value is chance; null for fewer than two. */
+  readonly deviation: number | null;
+}
+
 /** How some cells compare with real ones, at equal numbers. */
 export interface ComparisonScores {
   readonly auc: ClassifierScores;
   readonly zeroFraction: ZeroFractionScores;
   readonly totals: TotalsScores;
   readonly meanVariance: MeanVarianceScores;
-  /** Correlation of the upper triangles of the gene-gene correlation matrices; null where fewer than three genes vary. */
+  /**
+   * Correlation of the upper triangles of the gene-gene correlation matrices, mean over `correlationSets`; null where fewer than three genes
+   * vary.
+   */
   readonly correlationStructure: number | null;
+  readonly correlationSets: CorrelationSets;
   /** 2 E|X - Y| - E|X - X'| - E|Y - Y'|, Euclidean on log1p counts, unbiased and so below 0 by chance; no root is taken. */
   readonly energyDistance: number;
   readonly memorisation: MemorisationScores;

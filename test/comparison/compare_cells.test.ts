@@ -143,6 +143,19 @@ describe("a comparison of cells", () => {
     expect(result.memorisation.copies).toBe(1);
   });
 
+  it("compares correlations of as many sets of cells as there are", async () => {
+    const few = await compareCells(part(real, 0, 40), alike, { training, resamples: 20 });
+    // 150 generated and 400 training cells in sets of 40.
+    expect(few.correlationSets.count).toBe(3);
+    expect(few.ceiling.correlationSets.count).toBe(10);
+    expect(few.floors.shuffled.correlationSets).toEqual({ count: 1, deviation: null });
+    expect(few.correlationSets.deviation!).toBeGreaterThan(0);
+    expect(renderComparison(few)).toMatch(/^ {2}sets of cells +3 \(deviation 0\.\d{3}\) +10 \(/m);
+    // No more than 20.
+    const many = await compareCells(part(real, 0, 20), training, { training: alike, resamples: 20 });
+    expect(many.correlationSets.count).toBe(20);
+  });
+
   it("takes generated cells without any count", async () => {
     const empty = {
       ...alike,

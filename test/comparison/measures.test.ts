@@ -1,6 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { compareCorrelations, correlatedGenes, correlations } from "../../lib/comparison/correlations.js";
+import {
+  compareCorrelationSets,
+  compareCorrelations,
+  correlatedGenes,
+  correlations,
+} from "../../lib/comparison/correlations.js";
 import { meanDistance, nearestDistances } from "../../lib/comparison/distances.js";
 import { compareMoments, compareTotals, compareZeros, geneSums } from "../../lib/comparison/marginals.js";
 import { compareNearest, ResampledMedian } from "../../lib/comparison/memorisation.js";
@@ -172,6 +177,24 @@ describe("the structure of correlations", () => {
       );
     };
     expect(await compareCorrelations(cells(0), cells(5), undefined)).toBeCloseTo(1, 6);
+  });
+
+  it("of several sets is the mean of what can be said of each, with its standard deviation", async () => {
+    const cells = (seed: number) => {
+      const noise = streamOf(seed);
+      return rowsFrom(Array.from({ length: 30 }, () => Array.from({ length: 6 }, () => noise.below(4))));
+    };
+    const constant = rowsFrom(Array.from({ length: 30 }, () => [1, 1, 1, 1, 1, 1]));
+    const [a, b] = [
+      (await compareCorrelations(cells(0), cells(1), undefined))!,
+      (await compareCorrelations(cells(0), cells(2), undefined))!,
+    ];
+    const both = await compareCorrelationSets(cells(0), [cells(1), constant, cells(2)], undefined);
+    expect(both.correlationStructure).toBeCloseTo((a + b) / 2, 12);
+    expect(both.correlationSets.count).toBe(2);
+    expect(both.correlationSets.deviation).toBeCloseTo(Math.abs(a - b) / Math.SQRT2, 12);
+    const none = await compareCorrelationSets(cells(0), [constant], undefined);
+    expect(none).toEqual({ correlationStructure: null, correlationSets: { count: 0, deviation: null } });
   });
 });
 

@@ -10,7 +10,8 @@ import { trainerSettings } from "../../lib/training/options.js";
 
 /** What has no say in the weights, or is told by what is said. */
 const LEFT_OUT = new Set([
-  ...["resume", "overwrite", "watch", "tensorboard", "device", "recompute", "keep", "checkpointEvery"],
+  ...["resume", "overwrite", "watch", "tensorboard", "device", "recompute", "shardOptimizer"],
+  ...["keep", "checkpointEvery"],
   // The run's vocabulary is that of its data, and where its weights came from it does not know.
   ...["vocabulary", "weights"],
   // In place of others that are there.
