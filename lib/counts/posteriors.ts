@@ -1,3 +1,4 @@
+import { isTurnOver, takeTurn } from "../base/turns.js";
 import { CountTokens } from "../tokenizer/count_tokens.js";
 import { type AskOptions, askHidden, baseOf, type CountModel, type SourceCells } from "./ask_model.js";
 import { type CountCells, cellCount } from "./count_cells.js";
@@ -62,6 +63,7 @@ export async function posteriorsInFolds(
     )) {
       const start = asked.offsets[first] ?? 0;
       for (let cell = first; cell < end; cell++) {
+        if (isTurnOver()) await takeTurn(options.signal);
         let place = offsets[cell] ?? 0;
         let sum = 0;
         for (let i = asked.offsets[cell] ?? 0; i < (asked.offsets[cell + 1] ?? 0); i++) {
