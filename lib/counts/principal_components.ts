@@ -42,7 +42,8 @@ export async function principalComponents(
   const { rows, columns } = matrix;
   const basis: Float64Array[] = [];
   const images: Float64Array[] = [];
-  let next = randomDirections(columns, Math.min(Math.max(width, LEAST_BLOCK), rows, columns), seed);
+  const directions = Math.min(Math.max(width, LEAST_BLOCK), rows, columns);
+  let next = await randomDirections(columns, directions, seed, signal);
   for (let block = 0; block < BLOCKS; block++) {
     const added = await orthonormal(next, basis, signal);
     if (added.length === 0) break;
@@ -64,11 +65,19 @@ export async function principalComponents(
   return components(basis, eigen, { width, rows, columns }, signal);
 }
 
-function randomDirections(size: number, directions: number, seed: number): Float64Array[] {
-  return Array.from({ length: directions }, (_, j) => {
+async function randomDirections(
+  size: number,
+  directions: number,
+  seed: number,
+  signal?: AbortSignal,
+): Promise<Float64Array[]> {
+  const made: Float64Array[] = [];
+  for (let j = 0; j < directions; j++) {
+    await takeTurn(signal);
     const stream = new RandomStream(seed, Purpose.initialise, START_STEP, j);
-    return Float64Array.from({ length: size }, () => stream.normal());
-  });
+    made.push(Float64Array.from({ length: size }, () => stream.normal()));
+  }
+  return made;
 }
 
 /**

@@ -106,6 +106,7 @@ async function learnBase(
     statistics.add(batch);
   }
   if (cluster.world > 1) await statistics.addUp((values) => cluster.sum(values));
+  await takeTurn(signal);
   const base = statistics.base();
   const width = model.config.counts?.state ?? 0;
   const sample = await some();
@@ -116,6 +117,7 @@ async function learnBase(
       seed,
       ...(signal === undefined ? {} : { signal }),
     }));
+  await takeTurn(signal);
   const depths = DepthSample.of(sample, panels, base, conditions.of(sample.cells));
   await model.setBase(base, summary, depths);
 }
