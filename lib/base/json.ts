@@ -1,4 +1,5 @@
 /** Decodes JSON that others wrote. */
+import { takeTurn } from "./turns.js";
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -6,21 +7,21 @@ const COLON = 0x3a;
 /** Levels of lists and objects within each other; what is read here has no more than ten. */
 const MOST_LEVELS = 64;
 
-/** How `parseJson` looks at a text. */
-export interface JsonOptions {
-  /** Told the names of the outermost object one by one, those too that are given again, which parsing alone would hide. */
-  readonly eachName?: (name: string) => void;
-}
-
 /**
  * Decodes a JSON text, UTF-8. Throws a SyntaxError for anything else, and for lists and objects that are nested in more than 64
- * levels, which take the more memory the deeper they are, and whatever `eachName` throws.
+ * levels, which take the more memory the deeper they are.
  */
-export function parseJson(bytes: Uint8Array, { eachName }: JsonOptions = {}): unknown {
+export function parseJson(bytes: Uint8Array): unknown {
   checkLevels(bytes);
-  const json: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  if (eachName !== undefined) outermostNames(bytes, eachName);
-  return json;
+  return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+}
+
+/** As `parseJson`, with the event loop running in between. */
+export async function parseJsonInTurns(bytes: Uint8Array): Promise<unknown> {
+  await takeTurn();
+  checkLevels(bytes);
+  await takeTurn();
+  return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
 }
 
 /** The end of the string that begins at a quote: the place after its last quote. */
@@ -52,8 +53,11 @@ function checkLevels(bytes: Uint8Array): void {
   }
 }
 
-/** Of a text that is valid JSON. */
-function outermostNames(bytes: Uint8Array, eachName: (name: string) => void): void {
+/**
+ * Tells the names of the outermost object of a text that `parseJson` has decoded one by one, those too that are given again, which
+ * decoding hides.
+ */
+export function eachOutermostName(bytes: Uint8Array, eachName: (name: string) => void): void {
   const text = new TextDecoder();
   let levels = 0;
   for (let at = 0; at < bytes.length; ) {

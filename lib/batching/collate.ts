@@ -1,5 +1,6 @@
 import { checkKind } from "../base/arguments.js";
 import { DdscError } from "../base/errors.js";
+import { takeTurn } from "../base/turns.js";
 import { FIRST_RANK_TOKEN, type RaggedBatch } from "../tokenizer/ragged_batch.js";
 import { type BatchLimit, checkLimit, cutBatches } from "./limit.js";
 
@@ -28,6 +29,34 @@ export function countValid(tokens: Int32Array): number {
  * source. Throws `BATCH_INVALID` where some batches have counts and others have none.
  */
 export function concatenateBatches(batches: readonly RaggedBatch[]): RaggedBatch {
+  const { whole, places } = placesOfBatches(batches);
+  for (const place of places) copyCells(whole, place);
+  return whole;
+}
+
+/** As `concatenateBatches`, with the event loop running in between. */
+export async function concatenateInTurns(batches: readonly RaggedBatch[]): Promise<RaggedBatch> {
+  await takeTurn();
+  const { whole, places } = placesOfBatches(batches);
+  for (const place of places) {
+    await takeTurn();
+    copyCells(whole, place);
+  }
+  return whole;
+}
+
+/** A batch and where it begins in a whole one. */
+interface BatchPlace {
+  readonly batch: RaggedBatch;
+  readonly cell: number;
+  readonly token: number;
+}
+
+/** An empty batch with room for the cells of all, and the place of each. Throws as `concatenateBatches`. */
+function placesOfBatches(batches: readonly RaggedBatch[]): {
+  readonly whole: RaggedBatch;
+  readonly places: readonly BatchPlace[];
+} {
   checkKind("batches", batches, "list");
   for (const batch of batches) checkKind("batches", batch, "batch");
   const cells = batches.reduce((sum, batch) => sum + cellCount(batch), 0);
@@ -40,21 +69,25 @@ export function concatenateBatches(batches: readonly RaggedBatch[]): RaggedBatch
       { argument: "batches" },
     );
   }
-  const whole = allocate(cells, tokens, withCounts > 0);
   let cell = 0;
   let token = 0;
-  for (const batch of batches) {
-    whole.genes.set(batch.genes, token);
-    whole.tokens.set(batch.tokens, token);
-    whole.cells.set(batch.cells, cell);
-    if (batch.counts !== undefined) whole.counts?.set(batch.counts, token);
-    if (batch.panels !== undefined) whole.panels?.set(batch.panels, cell);
-    for (let i = 1; i < batch.offsets.length; i++)
-      whole.offsets[cell + i] = token + (batch.offsets[i] as number);
+  const places = batches.map((batch) => {
+    const place = { batch, cell, token };
     cell += cellCount(batch);
     token += batch.tokens.length;
-  }
-  return whole;
+    return place;
+  });
+  return { whole: allocate(cells, tokens, withCounts > 0), places };
+}
+
+function copyCells(whole: RaggedBatch, { batch, cell, token }: BatchPlace): void {
+  whole.genes.set(batch.genes, token);
+  whole.tokens.set(batch.tokens, token);
+  whole.cells.set(batch.cells, cell);
+  if (batch.counts !== undefined) whole.counts?.set(batch.counts, token);
+  if (batch.panels !== undefined) whole.panels?.set(batch.panels, cell);
+  for (let i = 1; i < batch.offsets.length; i++)
+    whole.offsets[cell + i] = token + (batch.offsets[i] as number);
 }
 
 /**

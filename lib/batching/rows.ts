@@ -2,6 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import { checkKind, checkOptions } from "../base/arguments.js";
 import { checkNumber } from "../base/errors.js";
 import { readsAhead } from "../base/reads_ahead.js";
+import { takeTurn } from "../base/turns.js";
 import { type CellSelection, CellSelector } from "../data/select/selection.js";
 import type { CellBlock } from "../data/sources/cells.js";
 import { type RowSpan, rowSpans } from "../data/sources/parts.js";
@@ -24,7 +25,11 @@ export async function tokenizeRows(
   checkKind("tokenizer", tokenizer, "tokenizer");
   checkKind("rows", rows, "rows");
   checkNumber("epoch", epoch, EPOCHS);
-  return tokenizer.tokenize(await source.read(rows), tokenizer.map(source), epoch);
+  const block = await source.read(rows);
+  await takeTurn();
+  const mapping = tokenizer.map(source);
+  await takeTurn();
+  return tokenizer.tokenize(block, mapping, epoch);
 }
 
 /** Options of `streamRows`. */
@@ -54,6 +59,7 @@ export async function* streamRows(
     await setImmediate();
     signal?.throwIfAborted();
     const block = await source.read(rows.subarray(start, start + cells), signal);
+    await takeTurn(signal);
     yield tokenizer.tokenize(block, mapping, epoch);
   }
 }
@@ -83,8 +89,10 @@ export async function* streamCells(
   checkOptions(options, { selection: "object", onProgress: "function" });
   const { selection, onProgress } = options;
   const mapping = tokenizer.map(source);
-  for await (const block of streamBlocks(source, { cells, signal, selection, onProgress }))
+  for await (const block of streamBlocks(source, { cells, signal, selection, onProgress })) {
+    await takeTurn(signal);
     yield tokenizer.tokenize(block, mapping, epoch);
+  }
 }
 
 /** The cells of a selection as they are stored, at most `cells` of them at a time: see `streamCells`. Throws as `CellSelector.create`. */

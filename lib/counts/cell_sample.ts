@@ -1,6 +1,7 @@
 import { checkKind } from "../base/arguments.js";
 import { DdscError } from "../base/errors.js";
 import { Purpose, RandomStream } from "../base/random.js";
+import { isTurnOver, takeTurn } from "../base/turns.js";
 import { END_GENE, type RaggedBatch } from "../tokenizer/ragged_batch.js";
 
 /** A cell of a sample. */
@@ -37,8 +38,11 @@ export class CellSample {
     this.#seed = seed;
   }
 
-  /** Takes in the cells of a batch. Throws `BATCH_INVALID` for one without counts and panels. */
-  add(batch: RaggedBatch): void {
+  /**
+   * Takes in the cells of a batch, the event loop running in between. Throws `BATCH_INVALID` for one without counts and panels, the
+   * signal's reason once it is aborted.
+   */
+  async add(batch: RaggedBatch, signal?: AbortSignal): Promise<void> {
     checkKind("batches", batch, "batch");
     const { offsets, genes, counts, panels, cells } = batch;
     if (counts === undefined || panels === undefined) {
@@ -49,6 +53,7 @@ export class CellSample {
       );
     }
     for (const [i, cell] of cells.entries()) {
+      if (isTurnOver()) await takeTurn(signal);
       const key = new RandomStream(this.#seed, Purpose.split, KEY_STEP, cell).uniformAt(0);
       if (key > this.#limit) continue;
       const end = offsets[i + 1] as number;

@@ -106,7 +106,7 @@ export class CellSummary {
     const sample = new CellSample(MOST_CELLS, seed);
     for await (const batch of batches) {
       await takeTurn(signal);
-      sample.add(batch);
+      await sample.add(batch, signal);
     }
     await takeTurn(signal);
     const cells = sample.cells();
@@ -117,9 +117,12 @@ export class CellSummary {
         { argument: "batches" },
       );
     }
+    await takeTurn(signal);
     const genes = pooledGenes(panelsOf(cells, panels, base), base.share);
+    await takeTurn(signal);
     const matrix = await residuals(cells, genes, panels, base, signal);
     const { loadings, variances } = await principalComponents(matrix, width, seed, signal);
+    await takeTurn(signal);
     const excess = variances.map((variance) => Math.max(variance - 1, LEAST_EXCESS));
     const scale = excess.map((one) => 1 / Math.sqrt(one));
     return new CellSummary({
@@ -206,6 +209,7 @@ function panelsOf(
 ): ReadonlyMap<number, Int32Array> {
   const found = new Map<number, Int32Array>();
   for (const { panel } of cells) {
+    if (found.has(panel)) continue;
     const genes = panels[panel];
     if (genes === undefined) {
       throw new DdscError(

@@ -1,3 +1,4 @@
+import { isTurnOver, takeTurn } from "../base/turns.js";
 import { CountTokens } from "../tokenizer/count_tokens.js";
 import { type AskOptions, askHidden, baseOf, type CountModel, type SourceCells } from "./ask_model.js";
 import { type CountCells, cellCount } from "./count_cells.js";
@@ -47,13 +48,16 @@ export async function posteriorsInFolds(
   const shape = new Float64Array(genes.length);
   const nats = new Float64Array(cellCount(cells));
   for (let fold = 0; fold < FOLDS; fold++) {
+    await takeTurn(options.signal);
     const hidden = genesOfFold(cells, fold);
     const asked = genesOfPanels(
       cells,
       wantedGenes.map((panel) => panel.filter((gene) => foldOf(gene) === fold)),
     );
     if (asked.genes.length === 0) continue;
+    await takeTurn(options.signal);
     const counts = countsOfGenes(cells, asked);
+    await takeTurn(options.signal);
     for await (const { first, end, said, values } of askHidden(
       model,
       { cells, hidden, asked, told },
@@ -62,6 +66,7 @@ export async function posteriorsInFolds(
     )) {
       const start = asked.offsets[first] ?? 0;
       for (let cell = first; cell < end; cell++) {
+        if (isTurnOver()) await takeTurn(options.signal);
         let place = offsets[cell] ?? 0;
         let sum = 0;
         for (let i = asked.offsets[cell] ?? 0; i < (asked.offsets[cell + 1] ?? 0); i++) {

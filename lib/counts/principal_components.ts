@@ -42,7 +42,8 @@ export async function principalComponents(
   const { rows, columns } = matrix;
   const basis: Float64Array[] = [];
   const images: Float64Array[] = [];
-  let next = randomDirections(columns, Math.min(Math.max(width, LEAST_BLOCK), rows, columns), seed);
+  const directions = Math.min(Math.max(width, LEAST_BLOCK), rows, columns);
+  let next = await randomDirections(columns, directions, seed, signal);
   for (let block = 0; block < BLOCKS; block++) {
     const added = await orthonormal(next, basis, signal);
     if (added.length === 0) break;
@@ -64,11 +65,19 @@ export async function principalComponents(
   return components(basis, eigen, { width, rows, columns }, signal);
 }
 
-function randomDirections(size: number, directions: number, seed: number): Float64Array[] {
-  return Array.from({ length: directions }, (_, j) => {
+async function randomDirections(
+  size: number,
+  directions: number,
+  seed: number,
+  signal?: AbortSignal,
+): Promise<Float64Array[]> {
+  const made: Float64Array[] = [];
+  for (let j = 0; j < directions; j++) {
+    await takeTurn(signal);
     const stream = new RandomStream(seed, Purpose.initialise, START_STEP, j);
-    return Float64Array.from({ length: size }, () => stream.normal());
-  });
+    made.push(Float64Array.from({ length: size }, () => stream.normal()));
+  }
+  return made;
 }
 
 /**
@@ -122,7 +131,10 @@ async function applySquare(
     const four = [0, 1, 2, 3].map((i) =>
       first + i < rows ? values.subarray((first + i) * columns, (first + i + 1) * columns) : none,
     ) as Rows;
-    for (const [i, row] of four.entries()) project(row, basis, scores[i] as Float64Array);
+    for (const [i, row] of four.entries()) {
+      project(row, basis, scores[i] as Float64Array);
+      if (isTurnOver()) await takeTurn(signal);
+    }
     addImage(four, scores, image);
   }
   return directions.map((_, j) =>
@@ -256,12 +268,16 @@ async function components(
     variances[j] = value / rows;
     const component = new Float64Array(columns);
     for (const [k, direction] of basis.entries()) {
-      const weight = vectors[j]?.[k] as number;
-      for (let i = 0; i < columns; i++)
-        component[i] = (component[i] as number) + weight * (direction[i] as number);
+      if (isTurnOver()) await takeTurn(signal);
+      addTimes(component, direction, vectors[j]?.[k] as number);
     }
     const largest = component.reduce((most, one) => (Math.abs(one) > Math.abs(most) ? one : most), 0);
     for (let i = 0; i < columns; i++) loadings[i * width + j] = Math.sign(largest) * (component[i] as number);
   }
   return { loadings, variances };
+}
+
+/** sum += weight * direction */
+function addTimes(sum: Float64Array, direction: Float64Array, weight: number): void {
+  for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] as number) + weight * (direction[i] as number);
 }

@@ -1,5 +1,6 @@
 import { checkKind, checkOptions } from "../base/arguments.js";
 import { checkChoice, checkNumber, DdscError } from "../base/errors.js";
+import { takeTurn } from "../base/turns.js";
 import { streamBlocks } from "../batching/rows.js";
 import { CellConditions } from "../conditions/cell_conditions.js";
 import { baseOf } from "../counts/ask_model.js";
@@ -89,6 +90,7 @@ export async function countedSource(
     conditions,
     async *blocks() {
       for await (const block of streamBlocks(source, { cells, selection, signal, onProgress })) {
+        await takeTurn(signal);
         const { batch } = tokenizer.tokenize(block, mapping, 0);
         yield { block, cells: wholeCells(block, batch, mapping) };
       }

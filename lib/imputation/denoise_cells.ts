@@ -1,4 +1,4 @@
-import { setImmediate } from "node:timers/promises";
+import { isTurnOver, takeTurn } from "../base/turns.js";
 import { posteriorsInFolds } from "../counts/posteriors.js";
 import type { CellBlock } from "../data/sources/cells.js";
 import type { CellSource } from "../data/sources/source.js";
@@ -70,6 +70,7 @@ export async function* denoiseCells(
     const mean = new Float64Array(columns.length);
     const shape = new Float64Array(columns.length);
     for (const [cell, panel] of cells.panels.entries()) {
+      if (isTurnOver()) await takeTurn(signal);
       const start = found.offsets[cell] ?? 0;
       const order = orders[panel];
       if (order === undefined) continue;
@@ -80,7 +81,7 @@ export async function* denoiseCells(
         shape[start + i] = found.shape[place] ?? 0;
       }
     }
-    await setImmediate();
+    await takeTurn(signal);
     yield { block, offsets: found.offsets, columns, mean, shape };
   }
 }

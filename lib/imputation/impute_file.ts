@@ -1,4 +1,3 @@
-import { setImmediate } from "node:timers/promises";
 import { checkOptions } from "../base/arguments.js";
 import { checkChoice, checkNumber, checkOptionNames, DdscError, wrongType } from "../base/errors.js";
 import { packageVersion } from "../base/version.js";
@@ -123,14 +122,11 @@ export async function imputeFile(options: ImputeFileOptions): Promise<Imputation
         emptyCells += emptyIn(cells.block, isKnown);
         const counts = countRows(cells);
         const given: Record<string, StreamedRows[string]> = {
-          X: replaceX ? layerRows("denoised", cells, least, isPredicted) : counts,
+          X: replaceX ? await layerRows("denoised", cells, least, isPredicted, signal) : counts,
         };
         if (replaceX) given["layers/counts"] = counts;
-        for (const layer of own) {
-          // Each takes milliseconds of this thread: others have their turn between them.
-          await setImmediate();
-          given[`layers/${layer}`] = layerRows(layer, cells, least, isPredicted);
-        }
+        for (const layer of own)
+          given[`layers/${layer}`] = await layerRows(layer, cells, least, isPredicted, signal);
         yield given;
         done += cells.block.rows.length;
         onProgress?.(done, cellCount);

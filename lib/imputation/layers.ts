@@ -1,3 +1,4 @@
+import { isTurnOver, takeTurn } from "../base/turns.js";
 import { chanceAboveZero, negativeBinomialQuantile } from "../counts/negative_binomial_quantile.js";
 import type { SparseRows } from "../data/anndata/write_matrices.js";
 import type { DenoisedCells } from "./denoise_cells.js";
@@ -11,26 +12,28 @@ export type ImputedLayer = (typeof IMPUTED_LAYERS)[number];
 const QUANTILES = { low: 0.05, high: 0.95 } as const;
 
 /**
- * Rows of a layer.
+ * Rows of a layer. Lets the event loop run between cells; throws the signal's reason once it is aborted.
  *
  * @param least values of `denoised` and `p_expressed` below it are left out
  * @param isPredicted by column, 1 where genes are predicted: `denoised` holds the counts of the others
  */
-export function layerRows(
+export async function layerRows(
   layer: ImputedLayer,
   cells: DenoisedCells,
   least: number,
   isPredicted: Uint8Array,
-): SparseRows {
+  signal?: AbortSignal,
+): Promise<SparseRows> {
   switch (layer) {
     case "denoised":
-      return denoisedRows(cells, least, isPredicted);
+      return denoisedRows(cells, least, isPredicted, signal);
     case "p_expressed":
       return chosen(
         cells,
         (mean, shape) => chanceAboveZero(mean, shape),
         (value) => value > 0 && value >= least,
         new Float32Array(cells.mean.length),
+        signal,
       );
     case "low":
     case "high": {
@@ -40,6 +43,7 @@ export function layerRows(
         (mean, shape) => negativeBinomialQuantile(p, mean, shape),
         (value) => value > 0,
         new Int32Array(cells.mean.length),
+        signal,
       );
     }
   }
@@ -51,33 +55,41 @@ export function countRows({ block: { offsets, columns, counts } }: Pick<Denoised
 }
 
 /** A function of the entries' means and shapes, where it is kept. */
-function chosen(
+async function chosen(
   { offsets, columns, mean, shape }: DenoisedCells,
   valueFrom: (mean: number, shape: number) => number,
   isKept: (value: number) => boolean,
   values: Float32Array | Int32Array,
-): SparseRows {
+  signal?: AbortSignal,
+): Promise<SparseRows> {
   const bounds = new Int32Array(offsets.length);
   const kept = new Int32Array(columns.length);
-  let length = 0;
-  for (let cell = 0; cell + 1 < offsets.length; cell++) {
+  const chooseOf = (cell: number, start: number): number => {
+    let length = start;
     for (let i = offsets[cell] ?? 0; i < (offsets[cell + 1] ?? 0); i++) {
       const value = valueFrom(mean[i] ?? 0, shape[i] ?? 0);
       if (!isKept(value)) continue;
       kept[length] = columns[i] ?? 0;
       values[length++] = value;
     }
+    return length;
+  };
+  let length = 0;
+  for (let cell = 0; cell + 1 < offsets.length; cell++) {
+    if (isTurnOver()) await takeTurn(signal);
+    length = chooseOf(cell, length);
     bounds[cell + 1] = length;
   }
   return { offsets: bounds, columns: kept.subarray(0, length), values: values.subarray(0, length) };
 }
 
 /** Means of predicted genes and counts of the others, by ascending column. */
-function denoisedRows(
+async function denoisedRows(
   { block, offsets, columns, mean }: DenoisedCells,
   least: number,
   isPredicted: Uint8Array,
-): SparseRows {
+  signal?: AbortSignal,
+): Promise<SparseRows> {
   const bounds = new Int32Array(offsets.length);
   const kept = new Int32Array(columns.length + block.columns.length);
   const values = new Float32Array(kept.length);
@@ -86,7 +98,7 @@ function denoisedRows(
     kept[length] = column;
     values[length++] = value;
   };
-  for (let cell = 0; cell + 1 < offsets.length; cell++) {
+  const addCell = (cell: number): void => {
     let counted = block.offsets[cell] ?? 0;
     const end = block.offsets[cell + 1] ?? 0;
     const addCounts = (before: number) => {
@@ -103,6 +115,10 @@ function denoisedRows(
       add(column, value);
     }
     addCounts(Number.POSITIVE_INFINITY);
+  };
+  for (let cell = 0; cell + 1 < offsets.length; cell++) {
+    if (isTurnOver()) await takeTurn(signal);
+    addCell(cell);
     bounds[cell + 1] = length;
   }
   return { offsets: bounds, columns: kept.subarray(0, length), values: values.subarray(0, length) };

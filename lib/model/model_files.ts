@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { checkChoice, DdscError } from "../base/errors.js";
 import { errorCode } from "../base/files.js";
-import { parseJson } from "../base/json.js";
+import { parseJsonInTurns } from "../base/json.js";
 import { FileTooLarge, NotAFile, readWhole } from "../base/regular_files.js";
+import { takeTurn } from "../base/turns.js";
 import { packageVersion } from "../base/version.js";
 import { type Condition, conditionSizes, conditionsFrom } from "../conditions/condition.js";
 import { CellSummary } from "../counts/cell_summary.js";
@@ -13,6 +14,7 @@ import { DepthSample } from "../counts/depth_sample.js";
 import { type DiffusionConfig, diffusionFrom } from "../diffusion/index.js";
 import type { DenoiserConfig, DType } from "../native/types.js";
 import { CellTokenizer, type CellTokenizerJson, GeneVocabulary } from "../tokenizer/index.js";
+import { strategyFrom } from "../tokenizer/strategies.js";
 import { checkConfig, NON_VALUE_TOKENS } from "./config.js";
 import { writeFlushed } from "./folder.js";
 
@@ -117,10 +119,9 @@ export async function readDescription(folder: string): Promise<ModelDescription>
     );
   }
   try {
-    const tokenizer = CellTokenizer.fromJSON({
-      ...(json.tokenizer as CellTokenizerJson),
-      vocabulary: vocabulary.toJSON(),
-    });
+    const saved: Partial<CellTokenizerJson> = { ...(json.tokenizer as CellTokenizerJson) };
+    await takeTurn();
+    const tokenizer = new CellTokenizer({ ...saved, vocabulary, strategy: strategyFrom(saved.strategy) });
     const config = checkConfig(json.model as DenoiserConfig);
     const { size } = vocabulary;
     if (config.geneVocabSize < size || config.vocabSize !== tokenizer.strategy.values + NON_VALUE_TOKENS) {
@@ -180,10 +181,14 @@ export async function readLearnt(folder: string, config: DenoiserConfig): Promis
   // Share, size, id and what is pooled of each gene.
   const numbers = config.geneVocabSize * (3 + state);
   const most = Math.min(MAX_LEARNT_BYTES, FEW_BYTES + numbers * NUMBER_BYTES);
-  const summary = CellSummary.fromJSON(await readJson(summaryFile, most), summaryFile);
+  const summaryJson = await readJson(summaryFile, most);
+  await takeTurn();
+  const summary = CellSummary.fromJSON(summaryJson, summaryFile);
   checkSummary(summaryFile, summary, config);
   if (!hasBase) return { summary };
-  const base = CountBase.fromJSON(await readJson(file, most), file);
+  const baseJson = await readJson(file, most);
+  await takeTurn();
+  const base = CountBase.fromJSON(baseJson, file);
   if (base.share.length !== config.geneVocabSize) {
     throw configError(
       file,
@@ -235,7 +240,7 @@ export async function readJson(
     );
   }
   try {
-    const json = parseJson(bytes);
+    const json = await parseJsonInTurns(bytes);
     if (typeof json === "object" && json !== null && !Array.isArray(json))
       return json as Record<string, unknown>;
   } catch (cause) {

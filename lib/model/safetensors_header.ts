@@ -1,5 +1,5 @@
 import { DdscError } from "../base/errors.js";
-import { parseJson } from "../base/json.js";
+import { eachOutermostName, parseJson } from "../base/json.js";
 
 /** Bytes of one element of each type of the format. */
 const BYTES: Readonly<Record<string, number>> = {
@@ -77,7 +77,8 @@ export function parseHeader(bytes: Uint8Array, dataBytes: number, file: string):
   };
   let json: unknown;
   try {
-    json = parseJson(bytes, { eachName });
+    json = parseJson(bytes);
+    eachOutermostName(bytes, eachName);
   } catch (error) {
     throw error instanceof DdscError ? error : corrupt(file, "its header is not JSON");
   }

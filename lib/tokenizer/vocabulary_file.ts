@@ -1,6 +1,7 @@
 import { DdscError } from "../base/errors.js";
-import { parseJson } from "../base/json.js";
+import { eachOutermostName, parseJsonInTurns } from "../base/json.js";
 import { readWhole } from "../base/regular_files.js";
+import { takeTurn } from "../base/turns.js";
 
 /** One row of the vocabulary. */
 export interface VocabularyEntry {
@@ -56,10 +57,9 @@ export async function readVocabulary(file: string): Promise<unknown> {
       { cause },
     );
   }
-  const names: string[] = [];
   let json: unknown;
   try {
-    json = parseJson(bytes, { eachName: (name) => names.push(name) });
+    json = await parseJsonInTurns(bytes);
   } catch (cause) {
     throw new DdscError(
       "VOCABULARY_FORMAT",
@@ -68,7 +68,11 @@ export async function readVocabulary(file: string): Promise<unknown> {
       { cause },
     );
   }
-  if (isObject(json) && json.format !== FORMAT) checkRepeatedTokens(names, json, file);
+  if (!isObject(json) || json.format === FORMAT) return json;
+  await takeTurn();
+  const names: string[] = [];
+  eachOutermostName(bytes, (name) => names.push(name));
+  checkRepeatedTokens(names, json, file);
   return json;
 }
 

@@ -1,4 +1,5 @@
 import { checkKind } from "../base/arguments.js";
+import { takeTurn } from "../base/turns.js";
 import { cellLengths } from "../batching/collate.js";
 import { tokenizeRows } from "../batching/index.js";
 import { spreadRows } from "../data/sources/parts.js";
@@ -75,6 +76,7 @@ export async function largestBatch(
 ): Promise<Required<BatchShape>> {
   const { limit, lanes, maxLength, queries } = settings;
   const evidence = await sampledLengths(source, tokenizer, maxLength);
+  await takeTurn();
   const { lengths, maskedShare } =
     queries === null ? { lengths: evidence, maskedShare: 1 } : rowsOfCounts(evidence, queries);
   const longest = evidence.length === 0 ? maxLength : (evidence.at(-1) ?? 0) + (queries?.zeros ?? 0);

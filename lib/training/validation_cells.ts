@@ -1,6 +1,7 @@
 import { Purpose, RandomStream } from "../base/random.js";
 import { takeTurn } from "../base/turns.js";
-import { concatenateBatches, type RaggedBatch } from "../batching/index.js";
+import { concatenateInTurns } from "../batching/collate.js";
+import type { RaggedBatch } from "../batching/index.js";
 import { type CellSelection, CellSelector } from "../data/select/selection.js";
 import { joinRows, rowSpans } from "../data/sources/parts.js";
 import type { CellSource } from "../data/sources/source.js";
@@ -25,11 +26,12 @@ export async function tokensOfSome(
   const batches: { readonly first: number; readonly batch: RaggedBatch }[] = [];
   // A read is of one span: neighbours in the file.
   for (const rows of await chooseRows(source, options)) {
-    const { batch } = tokenizer.tokenize(await source.read(rows), mapping, 0);
+    const block = await source.read(rows);
+    await takeTurn();
+    const { batch } = tokenizer.tokenize(block, mapping, 0);
     batches.push({ first: rows[0] ?? 0, batch });
   }
-  await takeTurn();
-  return concatenateBatches(batches.sort((a, b) => a.first - b.first).map(({ batch }) => batch));
+  return concatenateInTurns(batches.sort((a, b) => a.first - b.first).map(({ batch }) => batch));
 }
 
 /** Rows of the chosen cells, ascending, a list for each span they come from. */

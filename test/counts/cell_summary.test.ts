@@ -469,24 +469,24 @@ describe("what is learnt of cells to summarise them", () => {
     await learn([batch], { signal: AbortSignal.abort(new Error("enough")) }).toThrow("enough");
   });
 
-  it("looks at a sample in which every cell is as likely, whatever the batches", () => {
+  it("looks at a sample in which every cell is as likely, whatever the batches", async () => {
     const cells = 3000;
     const many = cellsOf(
       Array.from({ length: cells }, (_, i) => [i + 1]),
       undefined,
       0,
     );
-    const kept = (seed: number, parts: readonly RaggedBatch[]) => {
+    const kept = async (seed: number, parts: readonly RaggedBatch[]) => {
       const sample = new CellSample(100, seed);
-      for (const part of parts) sample.add(part);
+      for (const part of parts) await sample.add(part);
       return sample.cells().map(({ counts: list }) => list[0]! - 1);
     };
     const parts = splitBatch(many, { kind: "cells", cells: 70 });
-    expect(kept(1, parts)).toEqual(kept(1, [many]));
-    expect(kept(1, [concatenateBatches([...parts].reverse())])).toEqual(kept(1, [many]));
+    expect(await kept(1, parts)).toEqual(await kept(1, [many]));
+    expect(await kept(1, [concatenateBatches([...parts].reverse())])).toEqual(await kept(1, [many]));
     let late = 0;
     for (let seed = 0; seed < 40; seed++) {
-      const found = kept(seed, parts);
+      const found = await kept(seed, parts);
       expect(new Set(found).size).toBe(100);
       late += found.filter((i) => i >= cells / 2).length;
     }

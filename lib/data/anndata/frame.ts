@@ -91,7 +91,8 @@ export class StoredFrame implements CellTable {
     return new StoredFrame(file, path, rows, { name: indexName, column: index }, stored);
   }
 
-  ids(rows: Int32Array): Promise<string[]> {
+  /** Names of rows, all if undefined. */
+  ids(rows: Int32Array | undefined): Promise<readonly string[]> {
     return this.#names(rows);
   }
 
@@ -114,9 +115,9 @@ export class StoredFrame implements CellTable {
     return { index: await this.#names(undefined), indexName: this.indexName, columns };
   }
 
-  async #names(rows: Int32Array | undefined): Promise<string[]> {
+  async #names(rows: Int32Array | undefined): Promise<readonly string[]> {
     const column = await this.#read(this.indexName, this.#index, rows);
-    if (column.kind === "strings" && column.missing === undefined) return [...column.values];
+    if (column.kind === "strings" && column.missing === undefined) return column.values;
     return Array.from(rows ?? rowRange(0, this.#rows), (_, i) => columnText(column, i) ?? "");
   }
 

@@ -1,9 +1,9 @@
 import { DdscError } from "../../base/errors.js";
+import { takeTurn } from "../../base/turns.js";
 import { COMPARED_NAMES, duplicateCellNote } from "../genes/gene_names.js";
 import type { Hierarchy } from "../hierarchy.js";
 import type { OpenOptions } from "../sources/cells.js";
 import { FileSource } from "../sources/file_source.js";
-import { rowRange } from "../sources/parts.js";
 import { type AnnDataMembers, anndataContents, UNREAD_GROUPS } from "../sources/source_contents.js";
 import { StoredFrame } from "./frame.js";
 import { openMatrix } from "./open_matrix.js";
@@ -64,7 +64,9 @@ async function openChosen(
     const cells = await StoredFrame.open(file, "/obs", matrix.rows, notes);
     const genes = await (await StoredFrame.open(file, paths.genes, matrix.columns, notes)).all();
     if (matrix.rows <= COMPARED_NAMES) {
-      const repeated = duplicateCellNote(await cells.ids(rowRange(0, matrix.rows)));
+      const ids = await cells.ids(undefined);
+      await takeTurn();
+      const repeated = duplicateCellNote(ids);
       if (repeated !== undefined) notes.push(repeated);
     }
     return await FileSource.open({

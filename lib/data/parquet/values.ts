@@ -1,4 +1,5 @@
 import type { Table } from "apache-arrow";
+import { isTurnOver, takeTurn } from "../../base/turns.js";
 import type { MetadataColumn } from "../sources/cells.js";
 import type { ColumnValues } from "./encode.js";
 
@@ -12,39 +13,59 @@ const BYTE_ARRAY = 6;
 export const LIST_DEFINITION = 3;
 
 /** Gene tokens, as 64-bit whole numbers. `lists` are the bounds of rows. */
-export function tokenValues(tokens: Int32Array, lists: Int32Array): ColumnValues {
-  const { distinct, places } = numberPlaces(tokens);
+export async function tokenValues(tokens: Int32Array, lists: Int32Array): Promise<ColumnValues> {
+  const { distinct, places } = await numberPlaces(tokens);
   const plain = new BigInt64Array(distinct.length);
   for (const [i, token] of distinct.entries()) plain[i] = BigInt(token);
   return listColumn(INT64, new Uint8Array(plain.buffer), distinct.length, places, lists);
 }
 
 /** Expressions, as float32. */
-export function expressionValues(expressions: Float32Array, lists: Int32Array): ColumnValues {
-  const { distinct, places } = numberPlaces(expressions);
+export async function expressionValues(expressions: Float32Array, lists: Int32Array): Promise<ColumnValues> {
+  const { distinct, places } = await numberPlaces(expressions);
   const plain = Float32Array.from(distinct);
   return listColumn(FLOAT32, new Uint8Array(plain.buffer), distinct.length, places, lists);
 }
 
-/** Distinct numbers in the order of their first occurrence, and where each number is among them. */
-function numberPlaces(values: Int32Array | Float32Array): { distinct: number[]; places: Int32Array } {
-  const distinct: number[] = [];
+/** Numbers that are looked up between two looks at the clock. */
+const NUMBERS_A_LOOK = 1 << 15;
+
+/** Distinct numbers in the order of their first occurrence, and where each number is among them. The event loop runs in between. */
+async function numberPlaces(
+  values: Int32Array | Float32Array,
+): Promise<{ distinct: number[]; places: Int32Array }> {
+  const found = new FoundNumbers();
   const places = new Int32Array(values.length);
-  // Small whole numbers, nearly all there are, are looked up in an array.
-  const small = new Int32Array(1 << 16).fill(-1);
-  const others = new Map<number, number>();
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i] as number;
-    const isSmall = value >= 0 && value < small.length && value === (value | 0);
-    let place = isSmall ? (small[value] as number) : (others.get(value) ?? -1);
-    if (place < 0) {
-      place = distinct.push(value) - 1;
-      if (isSmall) small[value] = place;
-      else others.set(value, place);
-    }
-    places[i] = place;
+  for (let first = 0; first < values.length; first += NUMBERS_A_LOOK) {
+    if (isTurnOver()) await takeTurn();
+    found.placesOf(values, places, first, Math.min(first + NUMBERS_A_LOOK, values.length));
   }
-  return { distinct, places };
+  return { distinct: found.distinct, places };
+}
+
+/** Distinct numbers so far, in the order of their first occurrence. */
+class FoundNumbers {
+  readonly distinct: number[] = [];
+  /** Small whole numbers, nearly all there are, are looked up in an array. */
+  readonly #small = new Int32Array(1 << 16).fill(-1);
+  readonly #others = new Map<number, number>();
+
+  /** Writes where the numbers at `first` up to `end` are among the distinct ones. */
+  placesOf(values: Int32Array | Float32Array, places: Int32Array, first: number, end: number): void {
+    const small = this.#small;
+    const others = this.#others;
+    for (let i = first; i < end; i++) {
+      const value = values[i] as number;
+      const isSmall = value >= 0 && value < small.length && value === (value | 0);
+      let place = isSmall ? (small[value] as number) : (others.get(value) ?? -1);
+      if (place < 0) {
+        place = this.distinct.push(value) - 1;
+        if (isSmall) small[value] = place;
+        else others.set(value, place);
+      }
+      places[i] = place;
+    }
+  }
 }
 
 function listColumn(

@@ -174,7 +174,7 @@ export class TahoeShardWriter {
     const cells = await this.#takeHeld(most);
     const { columns } = this.#options;
     const encoded: EncodedColumn[] = [];
-    const made: (() => ColumnValues)[] = [
+    const made: (() => ColumnValues | Promise<ColumnValues>)[] = [
       () => tokenValues(cells.tokens, cells.lists),
       () => expressionValues(cells.expressions, cells.lists),
       () => textValues(cells.ids),
@@ -182,7 +182,7 @@ export class TahoeShardWriter {
     ];
     for (const make of made) {
       await takeTurn();
-      const values = make();
+      const values = await make();
       await takeTurn();
       encoded.push(await encodeColumn(values));
     }

@@ -45,8 +45,10 @@ export function lengthsOfRows(bounds: ArrayLike<number>, rows: Int32Array): Int3
 
 /** Positions in `rows` sorted by row number, so that runs can be served in file order. */
 export function positionsByRow(rows: Int32Array): Uint32Array {
-  const positions = Uint32Array.from(rows, (_, position) => position);
+  const positions = new Uint32Array(rows.length);
+  for (let i = 0; i < positions.length; i++) positions[i] = i;
   // Nearly always they ascend already.
-  const isSorted = rows.every((row, i) => i === 0 || (rows[i - 1] ?? 0) <= row);
+  let isSorted = true;
+  for (let i = 1; i < rows.length && isSorted; i++) isSorted = (rows[i - 1] ?? 0) <= (rows[i] ?? 0);
   return isSorted ? positions : positions.sort((a, b) => (rows[a] ?? 0) - (rows[b] ?? 0));
 }

@@ -10,7 +10,9 @@ export function fixedParts(cellCount: number, cells = PART_CELLS): Float64Array 
 
 /** Row numbers first .. end - 1. */
 export function rowRange(first: number, end: number): Int32Array {
-  return Int32Array.from({ length: end - first }, (_, i) => first + i);
+  const rows = new Int32Array(Math.max(0, end - first));
+  for (let i = 0; i < rows.length; i++) rows[i] = first + i;
+  return rows;
 }
 
 /** Rows from all over a source, ascending: `runs` runs of `runRows` neighbours, evenly spread; all rows where those are no more. */

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { writeFileAtomic } from "../../base/publish.js";
+import { isTurnOver, takeTurn } from "../../base/turns.js";
 import { type ColumnValues, encodeColumn } from "../parquet/encode.js";
 import { encodeFooter, MAGIC, type WrittenGroup, type WrittenLeaf } from "../parquet/footer_write.js";
 import { physicalType, textValues } from "../parquet/values.js";
@@ -19,21 +20,24 @@ export async function writeGeneTable(
   genes: readonly Gene[],
   tokens: Int32Array,
 ): Promise<void> {
-  const symbols = genes.map(({ aliases }) => aliases[0] ?? null);
   const path = join(folder, "gene_metadata.parquet");
-  const columns: [WrittenLeaf, ColumnValues][] = [
-    [{ path: ["gene_symbol"], physical: physicalType("text"), list: false }, textValues(symbols)],
+  const columns: [WrittenLeaf, () => ColumnValues][] = [
+    [
+      { path: ["gene_symbol"], physical: physicalType("text"), list: false },
+      () => textValues(genes.map(({ aliases }) => aliases[0] ?? null)),
+    ],
     [
       { path: ["ensembl_id"], physical: physicalType("text"), list: false },
-      textValues(genes.map(({ id }) => id)),
+      () => textValues(genes.map(({ id }) => id)),
     ],
-    [{ path: ["token_id"], physical: INT64, list: false }, flatTokens(tokens)],
+    [{ path: ["token_id"], physical: INT64, list: false }, () => flatTokens(tokens)],
   ];
   const pieces: Uint8Array[] = [MAGIC];
   let offset = MAGIC.length;
   const written: WrittenGroup["columns"][number][] = [];
-  for (const [, values] of columns) {
-    const { bytes, ...rest } = await encodeColumn(values);
+  for (const [, valuesOf] of columns) {
+    await takeTurn();
+    const { bytes, ...rest } = await encodeColumn(valuesOf());
     written.push({ ...rest, bytes: bytes.length, offset });
     pieces.push(bytes);
     offset += bytes.length;
@@ -42,12 +46,15 @@ export async function writeGeneTable(
   const groups = genes.length === 0 ? [] : [{ rows: genes.length, columns: written }];
   pieces.push(encodeFooter(leaves, genes.length, groups));
   await writeFileAtomic(path, Buffer.concat(pieces));
-  const vocabulary = {
-    "<pad>": 0,
-    "<cls>": 1,
-    "<eoc>": 2,
-    ...Object.fromEntries(genes.map(({ id }, i) => [id, tokens[i]])),
-  };
+  // Without a prototype any name is a key.
+  const vocabulary: Record<string, number | undefined> = Object.create(null);
+  Object.assign(vocabulary, { "<pad>": 0, "<cls>": 1, "<eoc>": 2 });
+  await takeTurn();
+  for (const [i, { id }] of genes.entries()) {
+    if (isTurnOver()) await takeTurn();
+    vocabulary[id] = tokens[i];
+  }
+  await takeTurn();
   await writeFileAtomic(join(folder, "vocab.json"), `${JSON.stringify(vocabulary)}\n`);
 }
 
