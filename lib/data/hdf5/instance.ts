@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { Script } from "node:vm";
 import { Worker } from "node:worker_threads";
 import { takeTurn } from "../../base/turns.js";
 import type { H5Module } from "./types.js";
@@ -26,6 +27,8 @@ export interface WebAssemblyMemory {
 type MakeInstance = (options: {
   readonly noInitialRun: boolean;
   readonly printErr: () => void;
+  /** Awaited between the library's instantiation and its start, where its program is apart. */
+  readonly beforeStart: () => Promise<void>;
   instantiateWasm(imports: object, done: (instance: Compiled, program: object) => void): object;
 }) => Promise<H5Module>;
 
@@ -37,24 +40,24 @@ export interface Hdf5Instance {
   readonly isProgramApart: boolean;
 }
 
+/** What the thread posts: the library's JavaScript without the program that it holds as text, with what V8 has compiled of it. */
+interface Prepared {
+  readonly program: object;
+  readonly code: string;
+  readonly compiled: Uint8Array;
+}
+
 /**
- * A thread that posts the library's JavaScript without the program that it holds as text, undefined where it does not look as it is
- * known to; then makes an instance of its own and posts the compiled program, which the library gives to nobody: in that thread
- * `WebAssembly.instantiate` is another one. Starting the instance has those functions compiled that a start needs; V8 shares them
- * among the threads of a process. As text, since a file of its own would have to be found wherever this one runs from.
+ * A thread that takes the program, which the library holds as text, out of its JavaScript, makes an instance of its own and posts what
+ * `Prepared` says; the program alone where the library does not look as it is known to. The library gives the compiled program to nobody:
+ * in that thread `WebAssembly.instantiate` is another one. Starting the instance has those functions compiled that a start needs; V8
+ * shares those of the program among the threads of a process, and takes those of JavaScript from what is posted. As text, since a file of
+ * its own would have to be found wherever this one runs from.
  */
 const PREPARE = `
   import { readFileSync } from "node:fs";
+  import { runInThisContext, Script } from "node:vm";
   import { parentPort, workerData } from "node:worker_threads";
-  const text = readFileSync(new URL(workerData), "utf8");
-  const start = text.indexOf("binaryDecode('") + 14;
-  const end = text.lastIndexOf("')}function ");
-  const isKnown = start >= 14 && end > start && text.length - (end - start) < 500_000;
-  parentPort.postMessage(
-    isKnown
-      ? (text.slice(0, start) + text.slice(end)).replaceAll("import.meta.url", JSON.stringify(workerData))
-      : undefined,
-  );
   const { instantiate } = WebAssembly;
   let program;
   WebAssembly.instantiate = async (bytes, imports) => {
@@ -63,31 +66,49 @@ const PREPARE = `
     return made;
   };
   parentPort.ref();
-  const { default: make } = await import(workerData);
-  await make({ noInitialRun: true });
-  parentPort.postMessage(program);
+  const text = readFileSync(new URL(workerData), "utf8");
+  const start = text.indexOf("binaryDecode('") + 13;
+  const end = text.lastIndexOf("')}function ") + 1;
+  const exported = "export default Module;";
+  const body = (text.slice(0, start) + "moduleArg.programText" + text.slice(end))
+    .replaceAll("import.meta.url", JSON.stringify(workerData))
+    .replace('import("module")', 'process.getBuiltinModule("module")')
+    .replace("wasmExports=await (createWasm());", "$&await moduleArg.beforeStart?.();")
+    .replace(exported, "return Module");
+  if (start >= 13 && end > start && body.length < 500_000 && !/import[.(]|export default/.test(body)) {
+    const code = '"use strict";(()=>{' + body + "})()";
+    const script = new Script(code, { filename: workerData });
+    const programText = runInThisContext(text.slice(start, end));
+    await script.runInThisContext()({ noInitialRun: true, programText });
+    parentPort.postMessage({ program, code, compiled: script.createCachedData() });
+  } else {
+    const { default: make } = await import(workerData);
+    await make({ noInitialRun: true });
+    parentPort.postMessage({ program });
+  }
 `;
 
 /**
  * An instance that nobody else in the process gets, so that what is done to it changes no other reader of HDF5. Imported at
- * first use: it is megabytes that many commands never need. They are read, parsed, decoded and compiled in a thread; here only the
- * library's JavaScript is, for all of it would stop the event loop for some 80 ms.
+ * first use: it is megabytes that many commands never need. They are read, parsed, decoded and compiled in a thread: all of it would
+ * stop the event loop for some 80 ms.
  *
  * The library complains on stderr about memory and text that it cannot decode, which are errors of their own here: that is dropped.
  */
 export async function makeInstance(): Promise<Hdf5Instance> {
   const { program, make, isProgramApart } = await prepareInThread(programUrl());
   await takeTurn();
-  await takeTurn();
   return new Promise((resolve, reject) => {
     let memory: WebAssemblyMemory | undefined;
     make({
       noInitialRun: true,
       printErr: () => undefined,
+      beforeStart: () => takeTurn(),
       instantiateWasm(imports, done) {
         takeTurn()
           .then(() => WebAssembly.instantiate(program, imports))
-          .then((instance) => {
+          .then(async (instance) => {
+            await takeTurn();
             ({ memory } = instance.exports);
             done(instance, program);
           })
@@ -123,20 +144,17 @@ async function prepareInThread(
     execArgv: [],
   });
   const posted = on(worker, "message", { close: ["exit"] });
-  const next = async <T>(): Promise<T> => {
+  try {
     const { done, value } = await posted.next();
     if (done === true) throw new Error("the thread that prepares h5wasm has ended");
-    return value[0] as T;
-  };
-  try {
-    const code = await next<string | undefined>();
-    const isProgramApart = code !== undefined;
-    const address = isProgramApart ? `data:text/javascript,${encodeURIComponent(code)}` : url;
-    const [{ default: make }, program] = await Promise.all([
-      import(address) as Promise<{ default: MakeInstance }>,
-      next<object>(),
-    ]);
-    return { program, make, isProgramApart };
+    const [{ program, code, compiled }] = value as [Pick<Prepared, "program"> & Partial<Prepared>];
+    if (code === undefined || compiled === undefined) {
+      const { default: make } = (await import(url)) as { default: MakeInstance };
+      return { program, make, isProgramApart: false };
+    }
+    await takeTurn();
+    const script = new Script(code, { filename: url, cachedData: compiled });
+    return { program, make: script.runInThisContext() as MakeInstance, isProgramApart: true };
   } finally {
     await worker.terminate();
   }
