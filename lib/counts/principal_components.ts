@@ -131,7 +131,10 @@ async function applySquare(
     const four = [0, 1, 2, 3].map((i) =>
       first + i < rows ? values.subarray((first + i) * columns, (first + i + 1) * columns) : none,
     ) as Rows;
-    for (const [i, row] of four.entries()) project(row, basis, scores[i] as Float64Array);
+    for (const [i, row] of four.entries()) {
+      project(row, basis, scores[i] as Float64Array);
+      if (isTurnOver()) await takeTurn(signal);
+    }
     addImage(four, scores, image);
   }
   return directions.map((_, j) =>
@@ -265,12 +268,16 @@ async function components(
     variances[j] = value / rows;
     const component = new Float64Array(columns);
     for (const [k, direction] of basis.entries()) {
-      const weight = vectors[j]?.[k] as number;
-      for (let i = 0; i < columns; i++)
-        component[i] = (component[i] as number) + weight * (direction[i] as number);
+      if (isTurnOver()) await takeTurn(signal);
+      addTimes(component, direction, vectors[j]?.[k] as number);
     }
     const largest = component.reduce((most, one) => (Math.abs(one) > Math.abs(most) ? one : most), 0);
     for (let i = 0; i < columns; i++) loadings[i * width + j] = Math.sign(largest) * (component[i] as number);
   }
   return { loadings, variances };
+}
+
+/** sum += weight * direction */
+function addTimes(sum: Float64Array, direction: Float64Array, weight: number): void {
+  for (let i = 0; i < sum.length; i++) sum[i] = (sum[i] as number) + weight * (direction[i] as number);
 }
