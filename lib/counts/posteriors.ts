@@ -48,13 +48,16 @@ export async function posteriorsInFolds(
   const shape = new Float64Array(genes.length);
   const nats = new Float64Array(cellCount(cells));
   for (let fold = 0; fold < FOLDS; fold++) {
+    await takeTurn(options.signal);
     const hidden = genesOfFold(cells, fold);
     const asked = genesOfPanels(
       cells,
       wantedGenes.map((panel) => panel.filter((gene) => foldOf(gene) === fold)),
     );
     if (asked.genes.length === 0) continue;
+    await takeTurn(options.signal);
     const counts = countsOfGenes(cells, asked);
+    await takeTurn(options.signal);
     for await (const { first, end, said, values } of askHidden(
       model,
       { cells, hidden, asked, told },

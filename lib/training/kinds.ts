@@ -1,5 +1,5 @@
 import { takeTurn } from "../base/turns.js";
-import { type RaggedBatch, streamCells } from "../batching/index.js";
+import { type RaggedBatch, splitBatch, streamCells } from "../batching/index.js";
 import { alone, type Cluster } from "../cluster/cluster.js";
 import { CellConditions } from "../conditions/cell_conditions.js";
 import { CellSummary } from "../counts/cell_summary.js";
@@ -17,6 +17,9 @@ import { rowsOfShare } from "./ranks/share.js";
 import { type RunCells, selectionOf } from "./run_data.js";
 import type { TrainingTask } from "./task.js";
 import { tokensOfSome } from "./validation_cells.js";
+
+/** Cells whose counts are added up between two looks at the clock. */
+const CELLS_AT_ONCE = 32;
 
 /** What a model's settings depend on. */
 export function kindOf({ config, tokenizer }: Pick<ModelDescription, "config" | "tokenizer">): TrainedModel {
@@ -102,8 +105,10 @@ async function learnBase(
   const { cells, cluster, some, panels, conditions, seed, signal } = options;
   const statistics = new DepthStatistics(model.config.geneVocabSize, panels);
   for await (const batch of cells) {
-    await takeTurn(signal);
-    statistics.add(batch);
+    for (const some of splitBatch(batch, { kind: "cells", cells: CELLS_AT_ONCE })) {
+      await takeTurn(signal);
+      statistics.add(some);
+    }
   }
   if (cluster.world > 1) await statistics.addUp((values) => cluster.sum(values));
   await takeTurn(signal);
