@@ -3,7 +3,7 @@ import type { CellSource } from "../data/sources/source.js";
 import { modelConfig, type PresetName } from "../model/config.js";
 import { chooseDevice } from "../model/device.js";
 import { estimateMemory, type MachineMemory, machineMemory } from "../model/memory.js";
-import type { DType } from "../native/types.js";
+import type { DType, OptimizerShare } from "../native/types.js";
 import { CountTokens, QuantileRanks } from "../tokenizer/index.js";
 import { SPECIAL_GENES } from "../tokenizer/ragged_batch.js";
 import { estimateTrainingMemory, type TrainedModel, type TrainingMemory } from "../training/memory.js";
@@ -62,8 +62,9 @@ export async function checkLeastMemory(options: {
   readonly values: "counts" | "ranks";
   readonly device: string | undefined;
   readonly dtype: DType | undefined;
+  readonly optimizerShare?: OptimizerShare | undefined;
 }): Promise<void> {
-  const { preset, device = "auto", dtype } = options;
+  const { preset, device = "auto", dtype, optimizerShare } = options;
   const strategy = options.values === "counts" ? new CountTokens() : new QuantileRanks();
   const config = modelConfig({
     preset,
@@ -72,7 +73,8 @@ export async function checkLeastMemory(options: {
     ...(options.values === "counts" ? { conditions: [] } : {}),
   });
   const batch = { cells: 1, tokens: 2, longest: 2, maskedShare: 0.5 };
-  const least = await estimateMemory(config, { batch, device, ...(dtype === undefined ? {} : { dtype }) });
+  const given = dtype === undefined ? {} : { dtype };
+  const least = await estimateMemory(config, { batch, device, optimizerShare, ...given });
   const machine = machineMemory(device);
   const { room, beside } = roomFor(machine, device);
   if (least.total <= room) return;

@@ -179,7 +179,7 @@ async function begin(options: TrainOptions, context: CommandContext, cluster: Cl
   checkExclusive(context, "holdout", "validation");
   if (options.data === undefined) throw new UsageError("train needs --data <FILE>: counts to train on");
   if (cluster.rank === 0) await RunFolder.check(options.out, { overwrite: options.overwrite });
-  await checkLeastMemory(options);
+  await checkLeastMemory({ ...options, optimizerShare: shareOf(options, cluster) });
   const source = await openData(options.data, options);
   try {
     const { vocabulary: file, weights } = options;
