@@ -5,7 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import { type CellRows, rowCount, takeRows, withLogs } from "../lib/comparison/cell_rows.js";
-import { compareCorrelations } from "../lib/comparison/correlations.js";
+import { compareCorrelationSets, compareCorrelations } from "../lib/comparison/correlations.js";
 import { openCells } from "../lib/data/open/open_cells.js";
 import { rowRange } from "../lib/data/sources/parts.js";
 import type { CellSource } from "../lib/data/sources/source.js";
@@ -31,14 +31,12 @@ async function cellsOf(source: CellSource, rows: Int32Array): Promise<CellRows> 
 /** Of sets of as many cells as there are real ones, each set's correlations against those: mean and standard deviation. */
 async function drawings(real: CellRows, cells: CellRows): Promise<string> {
   const size = rowCount(real);
-  const found: number[] = [];
-  for (let first = 0; first + size <= rowCount(cells) && found.length < MOST_SETS; first += size)
-    found.push(
-      (await compareCorrelations(real, takeRows(cells, rowRange(first, first + size)), undefined)) ?? 0,
-    );
-  const mean = found.reduce((sum, one) => sum + one, 0) / found.length;
-  const variance = found.reduce((sum, one) => sum + (one - mean) ** 2, 0) / (found.length - 1);
-  return `${mean.toFixed(3)} (${Math.sqrt(variance).toFixed(3)}; ${found.length} sets)`;
+  const sets: CellRows[] = [];
+  for (let first = 0; first + size <= rowCount(cells) && sets.length < MOST_SETS; first += size)
+    sets.push(takeRows(cells, rowRange(first, first + size)));
+  const { correlationStructure, correlationSets } = await compareCorrelationSets(real, sets, undefined);
+  const { count, deviation } = correlationSets;
+  return `${correlationStructure?.toFixed(3)} (${deviation?.toFixed(3)}; ${count} sets)`;
 }
 
 async function whole(real: CellRows, cells: CellRows): Promise<string> {

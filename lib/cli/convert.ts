@@ -7,7 +7,7 @@ import { DATA_OPTIONS, noteWritten, openSelected } from "./shared/open.js";
 import { checkOutEnding } from "./shared/out_path.js";
 import { withThousands } from "./shared/output.js";
 import { CellProgress } from "./shared/progress.js";
-import { checkOutOrPart, shardOf } from "./shared/shard.js";
+import { checkOutOrPart, partIsThere, shardOf } from "./shared/shard.js";
 import { UsageError } from "./shared/usage_error.js";
 import { writeTogether } from "./shared/write_together.js";
 
@@ -66,7 +66,7 @@ Examples: ddsc convert filtered_feature_bc_matrix/ --out cells.h5ad
       for (const note of notes) output.note(note);
       const { cells, genes, files, kept } = written;
       if (format !== undefined && kept > 0) {
-        output.line(`${written.out}: this part is there already`);
+        output.line(partIsThere(written.out));
         return written;
       }
       const some = files === 1 ? "one file" : `${withThousands(files)} files`;

@@ -4,7 +4,7 @@ import { DATA_OPTIONS, MODEL_OPTIONS, noteWritten, openData, openModel } from ".
 import { checkOutEnding } from "./shared/out_path.js";
 import { withThousands } from "./shared/output.js";
 import { CellProgress } from "./shared/progress.js";
-import { checkOutOrPart, shardOf } from "./shared/shard.js";
+import { checkOutOrPart, partIsThere, shardOf } from "./shared/shard.js";
 import { writeTogether } from "./shared/write_together.js";
 
 /** `ddsc embed`: states of cells by a model of counts. */
@@ -83,7 +83,7 @@ Example: ddsc embed --model runs/a --data cells.h5ad --out embedded.h5ad`,
         );
       }
       if (result.kept) {
-        output.line(`${result.out}: this part is there already`);
+        output.line(partIsThere(result.out));
         return written;
       }
       output.line(

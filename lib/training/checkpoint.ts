@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { alone, type Cluster } from "../cluster/cluster.js";
+import type { Cluster } from "../cluster/cluster.js";
 import type { Denoiser } from "../model/denoiser.js";
 import { type BufferInFile, readBuffers, writeBuffers } from "../model/weights.js";
 import { momentsOf } from "./ranks/shared_optimizer.js";
@@ -17,13 +17,13 @@ const MOMENTS = [
 /**
  * Saves a checkpoint: the model's own files (a checkpoint is a model), the optimizer's moments and `training.json`.
  * `last` then names it, `best` too if it is the best so far, and old checkpoints go. Throws `FILE_WRITE` (full disk,
- * read-only folder, ...), with the checkpoints before it as they were.
+ * read-only folder, ...), with the checkpoints before it as they were. Of a cluster, on rank 0; the others `helpToSave`.
  */
 export async function saveCheckpoint(
   run: RunFolder,
   model: Denoiser,
   record: TrainingRecord,
-  cluster: Cluster = alone,
+  cluster: Cluster,
 ): Promise<void> {
   const { step, best } = record.state;
   await run.add(step, async (folder) => {

@@ -6,7 +6,7 @@
 namespace ddsc::cluster {
 
 void GradientSum::begin(ParameterStore& parameters) {
-  const FinalPart part = parameters.layout().finalParts().at(next_++);
+  const BufferPart part = parameters.layout().finalParts().at(next_++);
   for (std::int64_t at = part.begin; at < part.end; at += Communicator::kBucket) {
     if (pieces_.size() == kMostPieces) takeFirst(parameters);
     const std::int64_t size = std::min(Communicator::kBucket, part.end - at);

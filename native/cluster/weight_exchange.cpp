@@ -11,7 +11,7 @@ namespace {
 constexpr std::int64_t kAtOnce = std::int64_t{1} << 20;
 
 /// `size` floats of a rank's part from its `at`th on, as far as it goes.
-FinalPart pieceOf(const FinalPart& part, std::int64_t at, std::int64_t size) {
+BufferPart pieceOf(const BufferPart& part, std::int64_t at, std::int64_t size) {
   return part.within({part.begin + at, part.begin + at + size});
 }
 
@@ -23,22 +23,22 @@ void exchangeWeights(Communicator& communicator, ParameterStore& parameters) {
   const Span<float> weights = parameters.wholeWeights();
   if (backend.kind() == DeviceKind::gpu && communicator.sumsOnDevices()) {
     for (std::int64_t rank = 0; rank < share.count; ++rank) {
-      const FinalPart part = share.of(weights.size, rank);
+      const BufferPart part = share.of(weights.size, rank);
       if (part.size() > 0)
         communicator.broadcastOnDevice(backend, weights.part(part.begin, part.size()),
                                        static_cast<int>(rank));
     }
     return;
   }
-  const FinalPart own = share.of(weights.size);
+  const BufferPart own = share.of(weights.size);
   const std::int64_t longest = share.of(weights.size, 0).size();
   for (std::int64_t at = 0; at < longest; at += kAtOnce) {
-    const FinalPart piece = pieceOf(own, at, kAtOnce);
+    const BufferPart piece = pieceOf(own, at, kAtOnce);
     std::vector<std::uint8_t> bytes(static_cast<std::size_t>(piece.size()) * sizeof(float));
     if (!bytes.empty()) backend.download(bytes.data(), weights.data + piece.begin, bytes.size());
     const std::vector<std::vector<std::uint8_t>> all = communicator.gather(bytes);
     for (std::int64_t rank = 0; rank < share.count; ++rank) {
-      const FinalPart other = pieceOf(share.of(weights.size, rank), at, kAtOnce);
+      const BufferPart other = pieceOf(share.of(weights.size, rank), at, kAtOnce);
       const std::vector<std::uint8_t>& given = all.at(static_cast<std::size_t>(rank));
       require(given.size() == static_cast<std::size_t>(other.size()) * sizeof(float), "CLUSTER_MESSAGE",
               "ranks do not share the optimizer in the same way");

@@ -185,8 +185,8 @@ std::vector<const Parameter*> ParameterLayout::all() const {
   return list;
 }
 
-std::vector<FinalPart> ParameterLayout::finalParts() const {
-  std::vector<FinalPart> parts;
+std::vector<BufferPart> ParameterLayout::finalParts() const {
+  std::vector<BufferPart> parts;
   std::int64_t end = finalNorm.offset;
   for (auto block = blocks.rbegin(); block != blocks.rend(); ++block) {
     parts.push_back({block->norm1.offset, end});
@@ -197,7 +197,7 @@ std::vector<FinalPart> ParameterLayout::finalParts() const {
   return parts;
 }
 
-FinalPart OptimizerShare::of(std::int64_t size, std::int64_t other) const {
+BufferPart OptimizerShare::of(std::int64_t size, std::int64_t other) const {
   const std::int64_t part = ((size + count - 1) / count + kAlignment - 1) / kAlignment * kAlignment;
   return {std::min(size, other * part), std::min(size, (other + 1) * part)};
 }
@@ -266,7 +266,7 @@ ParameterStore::PendingUpdate ParameterStore::start(const UpdateOptions& o) {
   backend_->run(SumOfSquares{gradient, squares});
 
   const auto update = [&](std::int64_t begin, std::int64_t end, double learningRate) {
-    const FinalPart part = own_.within({begin, end});
+    const BufferPart part = own_.within({begin, end});
     const std::int64_t count = part.size();
     if (count == 0) return;
     AdamW op;
@@ -307,7 +307,7 @@ ParameterStore::UpdateResult ParameterStore::PendingUpdate::finish() {
 }
 
 void ParameterStore::follow(const UpdateOptions& o) {
-  for (const FinalPart part : {FinalPart{0, own_.begin}, FinalPart{own_.end, layout_.size}}) {
+  for (const BufferPart part : {BufferPart{0, own_.begin}, BufferPart{own_.end, layout_.size}}) {
     const std::int64_t count = part.size();
     if (count == 0) continue;
     FollowWeights op;
@@ -323,7 +323,7 @@ void ParameterStore::follow(const UpdateOptions& o) {
 }
 
 ParameterStore::Held ParameterStore::held(const std::string& name) const {
-  const FinalPart whole{0, layout_.size};
+  const BufferPart whole{0, layout_.size};
   if (name == "weights") return {weights_, whole};
   require(trainable_, "MODEL_BUFFER", "this model was opened for inference and holds weights only");
   if (name == "ema") return {ema_, whole};
@@ -345,7 +345,7 @@ void ParameterStore::write(const std::string& name, std::int64_t offset, Span<co
   const auto [to, part] = held(name);
   require(offset >= 0 && from.size <= layout_.size - offset, "MODEL_BUFFER",
           "the range lies outside of the buffer");
-  const FinalPart kept = part.within({offset, offset + from.size});
+  const BufferPart kept = part.within({offset, offset + from.size});
   if (kept.size() > 0)
     backend_->upload(to.as<float>() + (kept.begin - part.begin), from.data + (kept.begin - offset),
                      static_cast<std::size_t>(kept.size()) * sizeof(float));

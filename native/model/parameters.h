@@ -40,12 +40,12 @@ struct NumberMap {
 };
 
 /// A part of the flat buffers, in floats.
-struct FinalPart {
+struct BufferPart {
   std::int64_t begin, end;
 
   std::int64_t size() const { return end - begin; }
   /// What it has in common with another; empty where they do not meet.
-  FinalPart within(const FinalPart& other) const {
+  BufferPart within(const BufferPart& other) const {
     const std::int64_t first = std::max(begin, other.begin);
     return {first, std::max(first, std::min(end, other.end))};
   }
@@ -85,7 +85,7 @@ struct ParameterLayout {
   std::vector<const Parameter*> all() const;
   /// The whole buffer in parts, in the order in which backward has their gradients: the blocks, the last of
   /// them first, and what is left.
-  std::vector<FinalPart> finalParts() const;
+  std::vector<BufferPart> finalParts() const;
 
  private:
   void placeCounts(const DenoiserConfig& config, Placer& placer);
@@ -96,8 +96,8 @@ struct OptimizerShare {
   std::int64_t index = 0, count = 1;
   /// What it is of a buffer of so many floats: equal parts in lines of memory, the last ones shorter or
   /// empty.
-  FinalPart of(std::int64_t size) const { return of(size, index); }
-  FinalPart of(std::int64_t size, std::int64_t other) const;
+  BufferPart of(std::int64_t size) const { return of(size, index); }
+  BufferPart of(std::int64_t size, std::int64_t other) const;
 };
 
 /// Which weights a forward pass reads.
@@ -184,7 +184,7 @@ class ParameterStore {
   /// A buffer, and which part of the flat buffers it is.
   struct Held {
     const Buffer& buffer;
-    FinalPart part;
+    BufferPart part;
   };
   Held held(const std::string& name) const;
   const float* floats(WeightSource source) const;
@@ -194,7 +194,7 @@ class ParameterStore {
   DType compute_;
   bool trainable_;
   OptimizerShare share_;
-  FinalPart own_;  // whose moments are held
+  BufferPart own_;  // whose moments are held
   Buffer weights_, gradient_, firstMoment_, secondMoment_, ema_;
   Buffer copy_, emaCopy_;  // bf16, when that is the compute type
   Buffer squares_;         // [1] double: the gradient's, when last updated

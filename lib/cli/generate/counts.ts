@@ -5,7 +5,7 @@ import { findListedGenes, readGeneList } from "../shared/gene_list.js";
 import { openData, openModel } from "../shared/open.js";
 import { withThousands } from "../shared/output.js";
 import { CellProgress } from "../shared/progress.js";
-import { shardOf } from "../shared/shard.js";
+import { partIsThere, shardOf } from "../shared/shard.js";
 import { UsageError } from "../shared/usage_error.js";
 import type { GenerateOptions } from "./options.js";
 
@@ -55,7 +55,7 @@ export async function generateCounts(options: GenerateOptions, context: CommandC
   });
   progress.clear();
   if (made.kept) {
-    output.line(`${made.out}: this part is there already`);
+    output.line(partIsThere(made.out));
     return { ...made, zeroFraction: null, meanTotal: null };
   }
   output.line(

@@ -16,7 +16,7 @@ import { openData, openModel } from "../shared/open.js";
 import { withThousands } from "../shared/output.js";
 import { CellProgress } from "../shared/progress.js";
 import { samplingCells, samplingOptions } from "../shared/sampling.js";
-import { shardOf } from "../shared/shard.js";
+import { partIsThere, shardOf } from "../shared/shard.js";
 import { UsageError } from "../shared/usage_error.js";
 import type { GenerateOptions } from "./options.js";
 
@@ -90,7 +90,7 @@ export async function generateRanks(options: GenerateOptions, context: CommandCo
   progress.clear();
   output.line(
     isThere
-      ? `${out}: this part is there already`
+      ? partIsThere(out)
       : `${out}: ${withThousands(cells)} cells x ${withThousands(genes.length)} genes`,
   );
   return { out, kept: isThere, cells, genes: genes.length };

@@ -5,7 +5,7 @@ import { findListedGenes } from "../shared/gene_list.js";
 import { noteWritten, openData, openModel } from "../shared/open.js";
 import { withThousands } from "../shared/output.js";
 import { CellProgress } from "../shared/progress.js";
-import { shardOf } from "../shared/shard.js";
+import { partIsThere, shardOf } from "../shared/shard.js";
 import type { ImputeOptions } from "./task.js";
 
 /** Denoises the counts of all cells, writes layers beside them and says what they are. */
@@ -55,7 +55,7 @@ export async function imputeCounts(
     );
   }
   if (result.kept) {
-    output.line(`${out}: this part is there already`);
+    output.line(partIsThere(out));
     return written;
   }
   if (result.emptyCells > 0) {

@@ -15,7 +15,7 @@ import { noteWritten, openData, openModel } from "../shared/open.js";
 import { type Output, withThousands } from "../shared/output.js";
 import { CellProgress } from "../shared/progress.js";
 import { samplingCells, samplingOptions } from "../shared/sampling.js";
-import { shardOf } from "../shared/shard.js";
+import { partIsThere, shardOf } from "../shared/shard.js";
 import { type CellsToFill, cellsToFill, type FillRule } from "./cells_to_fill.js";
 import { RANK_MATRICES, RankRows } from "./rank_rows.js";
 import type { ImputeOptions } from "./task.js";
@@ -42,11 +42,10 @@ export async function imputeRanks(
     allowFractional,
     overwrite,
     signal,
-    onProgress: (cells: number, of: number) => progress.update(cells, of),
   };
   return await withFileJob(file, async (job) => {
     const filling = fillingOf(job, listed, options, context);
-    const written = await write(job, filling, options, (done) => file.onProgress(done, job.cellCount));
+    const written = await write(job, filling, options, (done) => progress.update(done, job.cellCount));
     progress.clear();
     noteWritten(source, output);
     return describe(written, job.cellCount, filling, output);
@@ -130,7 +129,7 @@ function describe(
   output: Output,
 ): JsonResult {
   if (kept) {
-    output.line(`${out}: this part is there already`);
+    output.line(partIsThere(out));
     return { out, kept, cells, entries: null, skippedCells: null };
   }
   const { entries, skippedCells, known, correct, rankError } = rows.tally;

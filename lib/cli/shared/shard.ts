@@ -29,3 +29,8 @@ export async function checkOutOrPart(options: {
 }): Promise<void> {
   if (shardOf(options) === undefined) await checkOutFile(options.out, options.overwrite);
 }
+
+/** What is said of a part that another run of the same command has written. */
+export function partIsThere(out: string): string {
+  return `${out}: this part is there already`;
+}

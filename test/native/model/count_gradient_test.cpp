@@ -141,10 +141,10 @@ DDSC_TEST("micro-batches of counts add up to the gradient of the whole batch") {
 DDSC_TEST("where a block is done, its part of the gradient is final; the parts are the whole of it, once") {
   if (onGpu()) skip("for the CPU: a GPU is not told");
   const auto checkFinal = [](Model& model, const AnyLossInput& input) {
-    const std::vector<FinalPart> parts = model.parameters().layout().finalParts();
+    const std::vector<BufferPart> parts = model.parameters().layout().finalParts();
     std::vector<std::vector<float>> seen;
     model.onBlockDone([&] {
-      const FinalPart part = parts.at(seen.size());
+      const BufferPart part = parts.at(seen.size());
       std::vector<float>& values = seen.emplace_back(static_cast<std::size_t>(part.end - part.begin));
       model.parameters().read("gradient", part.begin, {values.data(), part.end - part.begin});
     });
@@ -157,7 +157,7 @@ DDSC_TEST("where a block is done, its part of the gradient is final; the parts a
                     std::span(whole).subspan(static_cast<std::size_t>(parts[i].begin), seen[i].size()));
     check(std::any_of(seen[0].begin(), seen[0].end(), [](float value) { return value != 0; }), "all zeros");
     std::vector<int> covered(whole.size());
-    for (const FinalPart& part : parts)
+    for (const BufferPart& part : parts)
       for (std::int64_t i = part.begin; i < part.end; ++i) ++covered.at(static_cast<std::size_t>(i));
     check(std::all_of(covered.begin(), covered.end(), [](int times) { return times == 1; }),
           "gap or overlap");

@@ -19,7 +19,7 @@ std::shared_ptr<Model> holder(DType type, OptimizerShare share) {
   return model;
 }
 
-std::vector<float> part(Model& model, const char* name, FinalPart of) {
+std::vector<float> part(Model& model, const char* name, BufferPart of) {
   std::vector<float> values(static_cast<std::size_t>(of.size()));
   model.parameters().read(name, of.begin, {values.data(), of.size()});
   return values;
@@ -28,7 +28,7 @@ std::vector<float> part(Model& model, const char* name, FinalPart of) {
 /// Brings each holder the weights that the others updated.
 void exchange(const std::vector<std::shared_ptr<Model>>& holders) {
   for (const auto& from : holders) {
-    const FinalPart own = from->parameters().share().of(from->parameters().layout().size);
+    const BufferPart own = from->parameters().share().of(from->parameters().layout().size);
     const std::vector<float> values = part(*from, "weights", own);
     for (const auto& to : holders)
       if (to != from && own.size() > 0)
@@ -78,7 +78,7 @@ void checkSteps(DType type, std::int64_t count) {
   for (const auto& one : holders) {
     for (const char* name : {"weights", "ema", "gradient"})
       checkSameBits(buffer(*one, name), buffer(*whole, name));
-    const FinalPart own = one->parameters().share().of(size);
+    const BufferPart own = one->parameters().share().of(size);
     for (const char* name : {"firstMoment", "secondMoment"})
       checkSameBits(part(*one, name, own), part(*whole, name, own));
     if (type == DType::bf16) check(copyOf(*one) == copyOf(*whole), "the copies differ");
@@ -96,7 +96,7 @@ DDSC_TEST("a share takes the memory of its moments alone, as planned; the parts 
   std::int64_t end = 0;
   for (std::int64_t index = 0; index < 5; ++index) {
     const auto one = holder(DType::f32, {index, 5});
-    const FinalPart own = one->parameters().share().of(size);
+    const BufferPart own = one->parameters().share().of(size);
     checkEqual(own.begin, end);
     end = own.end;
     const auto spared = static_cast<std::size_t>(size - own.size()) * 2 * sizeof(float);
@@ -115,7 +115,7 @@ DDSC_TEST("a share takes the memory of its moments alone, as planned; the parts 
 DDSC_TEST("of moments that another holds nothing is read, and what is written is let go") {
   const auto one = holder(DType::f32, {1, 2});
   const std::int64_t size = one->parameters().layout().size;
-  const FinalPart own = one->parameters().share().of(size);
+  const BufferPart own = one->parameters().share().of(size);
   checkThrows<Error>([&] { part(*one, "firstMoment", {0, size}); }, "outside of the buffer");
   const std::vector<float> values = randomValues(1, size);
   one->parameters().write("firstMoment", 0, {values.data(), size});
