@@ -14,6 +14,7 @@ import { modelDigest } from "../model/digest.js";
 import { checkFileTask, Opened } from "../model/opened.js";
 import { knownGenes } from "../sampling/counts/generate_cells.js";
 import { requireBase } from "../sampling/counts/model.js";
+import { WHOLE_CELL_GUIDANCE } from "../sampling/counts/options.js";
 import { findGenes } from "../sampling/find_genes.js";
 import {
   type CellTemplate,
@@ -150,7 +151,7 @@ async function write(
     asked: JSON.stringify([
       options.sampler,
       options.guidance,
-      options.evidenceGuidance,
+      options.evidenceGuidance ?? WHOLE_CELL_GUIDANCE,
       options.conditions,
       options.depth,
       [...genes],

@@ -1,6 +1,6 @@
 import { SCHEDULE_KINDS } from "../../diffusion/index.js";
 import { presetNames } from "../../model/config.js";
-import { COUNT_SAMPLER_KINDS, SAMPLER_KINDS } from "../../sampling/index.js";
+import { COUNT_SAMPLER_KINDS, SAMPLER_KINDS, WHOLE_CELL_GUIDANCE } from "../../sampling/index.js";
 import type { OptionSpec, OptionValue } from "./option_kinds.js";
 
 /** A port that stands for the usual one, or any that is free. */
@@ -227,7 +227,7 @@ export const OPTIONS = {
   guidanceRamp: flag("counts: let guidance grow from 1 at the first step to --guidance at the last"),
   evidenceGuidance: real(
     "counts: how much the counts drawn so far decide the next ones; 1 as learnt, more: cells differ more from each other",
-    { min: 0, max: 10, default: 1 },
+    { min: 0, max: 10, default: WHOLE_CELL_GUIDANCE },
   ),
   eta: real("counts: how often the remasking sampler hides drawn genes again", {
     min: 0,

@@ -11,7 +11,7 @@ import type { GeneVocabulary } from "../../tokenizer/vocabulary.js";
 import { findGenes } from "../find_genes.js";
 import { type CompletedCells, completeCells } from "./complete.js";
 import { type CountSamplingModel, requireBase } from "./model.js";
-import type { CountSamplingOptions } from "./options.js";
+import { type CountSamplingOptions, WHOLE_CELL_GUIDANCE } from "./options.js";
 
 /** What generating cells needs of a model; `Denoiser` has it all. */
 export interface GeneratingModel extends CountSamplingModel {
@@ -84,12 +84,13 @@ export async function* generateCells(
     max: 2 ** 44 - cells,
     integer: true,
   });
-  const { like = templatesOf(model, base, options) } = options;
+  const { like = templatesOf(model, base, options), evidenceGuidance = WHOLE_CELL_GUIDANCE } = options;
+  const sampling = { ...options, evidenceGuidance };
   for (let start = 0; start < cells; start += batch) {
     options.signal?.throwIfAborted();
     const size = Math.min(batch, cells - start);
     const templates = Array.from({ length: size }, (_, i) => like(first + start + i));
-    const completed = await completeCells(model, emptyCells(templates, first + start), options);
+    const completed = await completeCells(model, emptyCells(templates, first + start), sampling);
     yield { ...completed, templates };
   }
 }

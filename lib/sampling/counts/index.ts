@@ -19,5 +19,6 @@ export {
   type CountSamplerConfig,
   type CountSamplingOptions,
   type GuidanceConfig,
+  WHOLE_CELL_GUIDANCE,
 } from "./options.js";
 export type { CellsToComplete } from "./state.js";

@@ -39,7 +39,7 @@ export interface CountSamplingOptions {
   readonly guidance?: number | GuidanceConfig;
   /**
    * Network logits, tilts and log sizes are those of a cell of which nothing is visible + so much of what the visible genes add, drawn ones
-   * too: 1, the default, is the model as it is; above 1, cells differ more from each other. 0..10
+   * too: 1 is the model as it is; above 1, cells differ more from each other. 0..10. Default 1; of whole cells, by `generateCells`, 1.15.
    */
   readonly evidenceGuidance?: number;
   /** Whole number below 2^53; with a cell's global index it names the cell's random numbers. Default 0. */
@@ -64,6 +64,12 @@ export interface CheckedCountSampling {
 }
 
 const MAX_STEPS = 1_000_000;
+/**
+ * `evidenceGuidance` of whole generated cells: what a model that is unsure says too little of what it sees adds up from step to step,
+ * and correlations of genes come out too weak (docs/sampling.md has the measurements).
+ */
+export const WHOLE_CELL_GUIDANCE = 1.15;
+
 const DEFAULT_SAMPLER: CountSamplerConfig = { kind: "parallel", steps: 64 };
 
 /** Fills in defaults. Throws `ARGUMENT_TYPE`, `ARGUMENT_RANGE`, `ARGUMENT_CHOICE`, `SAMPLER_UNKNOWN`. */

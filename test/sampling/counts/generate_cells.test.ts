@@ -63,6 +63,12 @@ describe("generating cells", () => {
     expect(rows(await generated({ seed: 4 }))).not.toEqual(all);
   });
 
+  it("lets what was drawn guide a little more than was learnt, unless told not to", async () => {
+    const cells = rows(await generated({ seed: 3 }));
+    expect(rows(await generated({ seed: 3, evidenceGuidance: 1.15 }))).toEqual(cells);
+    expect(rows(await generated({ seed: 3, evidenceGuidance: 1 }))).not.toEqual(cells);
+  });
+
   it("draws depth and conditions together from training cells, of those conditions that are asked for", async () => {
     const free = templates(await generated());
     expect(new Set(free.map(({ total }) => total))).toEqual(new Set([100, 101, 102, 200, 201, 202]));
@@ -84,7 +90,13 @@ describe("generating cells", () => {
   });
 
   it("makes cells about as deep as they are to be", async () => {
-    const cells = await generated({ cells: 200, depth: 400, sampler: { kind: "first-hitting" } });
+    // As the model is: what an untrained one makes of its own draws is not to be guided by more than it says.
+    const cells = await generated({
+      cells: 200,
+      depth: 400,
+      sampler: { kind: "first-hitting" },
+      evidenceGuidance: 1,
+    });
     const totals = rows(cells).map((row) => Object.values(row).reduce((a, b) => a + b, 0));
     const mean = totals.reduce((a, b) => a + b, 0) / totals.length;
     expect(Math.abs(mean - 400)).toBeLessThan(40);
