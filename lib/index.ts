@@ -66,12 +66,15 @@ export { rowsWhere, WhereFilter } from "./data/select/where.js";
 export * from "./data/shards/index.js";
 export type { CellFrame, StreamedFrame } from "./data/sources/cell_frame.js";
 export type {
+  AnnDataPart,
   CellBlock,
   Gene,
+  GeneColumn,
   MeasuredPanels,
   MetadataColumn,
   MetadataOptions,
   OpenOptions,
+  SourceContents,
 } from "./data/sources/cells.js";
 export { ConcatenatedSource } from "./data/sources/concatenate.js";
 export type { FileDescriptor, MemoryCells, SourceDescriptor } from "./data/sources/descriptor.js";
@@ -83,10 +86,7 @@ export { simulateCells } from "./data/sources/simulate.js";
 export { SimulatedSource } from "./data/sources/simulated_source.js";
 export type { SimulateOptions, SimulationTruth } from "./data/sources/simulation.js";
 export type {
-  AnnDataPart,
   CellSource,
-  GeneColumn,
-  SourceContents,
   SourceFrames,
   SourceTables,
 } from "./data/sources/source.js";

@@ -6,6 +6,7 @@ import { isUrl } from "../data/io/content.js";
 import { openSource } from "../data/open/open_cells.js";
 import { type CellSelection, CellSelector, type HeldOut } from "../data/select/selection.js";
 import type { CellSplit } from "../data/select/split.js";
+import type { OpenOptions } from "../data/sources/cells.js";
 import type { SourceDescriptor } from "../data/sources/descriptor.js";
 import { fingerprintOf, type SourceFingerprint } from "../data/sources/fingerprint.js";
 import { joinRows, rowSpans } from "../data/sources/parts.js";
@@ -131,13 +132,11 @@ function withAbsolutePaths(descriptor: SourceDescriptor): SourceDescriptor | nul
     case "file":
     case "shared": {
       const { path, options } = descriptor;
-      const { geneTable } = options;
-      const tables = geneTable === undefined ? {} : { geneTable: publicAddress(geneTable) };
-      return {
-        kind: "file",
-        path: isUrl(path) ? publicAddress(path) : resolve(path),
-        options: { ...options, ...tables },
-      };
+      return { kind: "file", path: absolute(path), options: withPublicTable(options) };
+    }
+    case "files": {
+      const { kind, name, paths, options } = descriptor;
+      return { kind, name, paths: paths.map(absolute), options: withPublicTable(options) };
     }
     case "simulated":
       return descriptor;
@@ -145,10 +144,20 @@ function withAbsolutePaths(descriptor: SourceDescriptor): SourceDescriptor | nul
       const sources = descriptor.sources.map(withAbsolutePaths).filter((source) => source !== null);
       return sources.length === descriptor.sources.length ? { ...descriptor, sources } : null;
     }
+    case "pool":
     case "memory":
     case "subset":
       return null;
   }
+}
+
+function absolute(path: string): string {
+  return isUrl(path) ? publicAddress(path) : resolve(path);
+}
+
+function withPublicTable(options: OpenOptions): OpenOptions {
+  const { geneTable } = options;
+  return geneTable === undefined ? options : { ...options, geneTable: publicAddress(geneTable) };
 }
 
 /** Throws `DATA_TOO_FEW` for data that nothing can be learnt from. */
