@@ -55,6 +55,7 @@ export type { UnstructuredValue } from "./data/anndata/write_uns.js";
 export type { AmbiguousGene, GeneMatch } from "./data/genes/gene_index.js";
 export type { AttributeValue } from "./data/hierarchy_writer.js";
 export { openCells, openSource } from "./data/open/open_cells.js";
+export type { Peers } from "./data/open/share_out.js";
 export type { ColumnSummary, ValueCount } from "./data/report/column_counter.js";
 export { type Conversion, type ConvertOptions, convertCells } from "./data/report/convert.js";
 export type { Quantiles } from "./data/report/quantiles.js";

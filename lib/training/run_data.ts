@@ -4,6 +4,7 @@ import { DdscError, wrongType } from "../base/errors.js";
 import { publicAddress } from "../data/io/addresses.js";
 import { isUrl } from "../data/io/content.js";
 import { openSource } from "../data/open/open_cells.js";
+import type { Peers } from "../data/open/share_out.js";
 import { type CellSelection, CellSelector, type HeldOut } from "../data/select/selection.js";
 import type { CellSplit } from "../data/select/split.js";
 import type { OpenOptions } from "../data/sources/cells.js";
@@ -92,10 +93,10 @@ export async function splitRunCells(record: DataRecord, source: CellSource): Pro
   };
 }
 
-/** Opens the files a run was trained on. Throws `DATA_IN_MEMORY` where there were none, and as `openCells` does. */
-export async function openRunCells(record: DataRecord): Promise<CellSource> {
+/** Opens the files a run was trained on. Throws `DATA_IN_MEMORY` where there were none, and as `openCells` does. @param peers as there */
+export async function openRunCells(record: DataRecord, peers?: Peers): Promise<CellSource> {
   checkRecord(record);
-  if (record.source !== null) return openSource(record.source);
+  if (record.source !== null) return openSource(record.source, peers);
   throw new DdscError(
     "DATA_IN_MEMORY",
     `the run was trained on cells in memory (${record.name}), which cannot be opened again; pass its data`,

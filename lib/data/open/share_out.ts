@@ -32,9 +32,10 @@ type Words<R> = { readonly files: string } & (
 export async function* shareOut<R>(
   paths: readonly string[],
   work: (path: string, file: number) => Promise<R>,
-  { rank, world, gather }: Peers,
+  peers: Peers,
   atOnce?: number,
 ): AsyncGenerator<readonly (readonly R[])[], void, undefined> {
+  const { rank, world } = peers;
   const files = world === 1 ? "" : digestOf(paths);
   for (let first = 0; first === 0 || first < paths.length; first += world * ROUND) {
     const count = Math.min(world * ROUND, paths.length - first);
@@ -50,7 +51,7 @@ export async function* shareOut<R>(
       words = { files, error: packError(error) };
     }
     if (world === 1 && failure !== undefined) throw failure;
-    const told = await gather(words);
+    const told = await peers.gather(words);
     const other = told.findIndex((each) => each.files !== told[0]?.files);
     if (other >= 0) {
       throw new DdscError(
