@@ -7,7 +7,7 @@
  * answers each request after so many milliseconds, or links in a folder. Then one cell of each file is read, for what files in use hold.
  */
 import { type ChildProcess, fork } from "node:child_process";
-import { linkSync, readFileSync } from "node:fs";
+import { copyFileSync, linkSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -27,6 +27,7 @@ import { openCells } from "../lib/index.js";
 const COLUMNS = 11;
 const GENES = 500;
 const GROUP_CELLS = 64;
+const MOST_LINKS = 50_000;
 
 const { values } = parseArgs({
   options: {
@@ -124,7 +125,12 @@ async function behindAddresses(folder: string, files: number): Promise<Place> {
 
 function inFolder(folder: string, files: number): Place {
   const paths = Array.from({ length: files + 1 }, (_, i) => join(folder, `train-${i}.parquet`));
-  for (const path of paths) linkSync(join(folder, "shard.parquet"), path);
+  const shard = join(folder, "shard.parquet");
+  for (const [i, path] of paths.entries()) {
+    // File systems allow some 65,000 links to a file.
+    if (i % MOST_LINKS === 0) copyFileSync(shard, path);
+    else linkSync(paths[i - (i % MOST_LINKS)] ?? shard, path);
+  }
   return { paths, requests: async () => 0, [Symbol.asyncDispose]: async () => undefined };
 }
 

@@ -78,7 +78,12 @@ export type {
   SourceContents,
 } from "./data/sources/cells.js";
 export { ConcatenatedSource } from "./data/sources/concatenate.js";
-export type { FileDescriptor, MemoryCells, SourceDescriptor } from "./data/sources/descriptor.js";
+export type {
+  FileDescriptor,
+  FilesDescriptor,
+  MemoryCells,
+  SourceDescriptor,
+} from "./data/sources/descriptor.js";
 export type { CategoricalColumn, Column, Frame, FrameRows } from "./data/sources/frame.js";
 export { framesOf, tablesOf } from "./data/sources/frames.js";
 export { MemorySource } from "./data/sources/memory.js";

@@ -13,7 +13,7 @@ import type { CellSource } from "../sources/source.js";
 import { expandPath, type Found, findCells } from "./find_cells.js";
 import { formats } from "./formats.js";
 import { outlineFiles } from "./outline_files.js";
-import { noPeers, type Peers, shareOut } from "./share_out.js";
+import { noPeers, type Peers, workOfAll } from "./share_out.js";
 import { sharedNameNotes } from "./shared_names.js";
 import { withoutRepeats } from "./without_repeats.js";
 
@@ -38,7 +38,8 @@ export async function openPaths(
   const paths = given.map(publicAddress);
   const { geneTable } = asked;
   const options = geneTable === undefined ? asked : { ...asked, geneTable: publicAddress(geneTable) };
-  const named = (await Promise.all(paths.map(expandPath))).flat();
+  const named: string[] = [];
+  for (const path of paths) for (const one of await expandPath(path)) named.push(one);
   const { peers = noPeers } = opening;
   const { found, notes } = await withoutRepeats(await findCells(named, options, peers));
   const [first] = found;
@@ -54,9 +55,8 @@ export async function openPaths(
     paths.length === 1 && paths[0] !== undefined ? paths[0] : `${first.path} and ${found.length - 1} more`;
   return openTogether(found, options, opening, name, async (members) => {
     // One rank reads the names.
-    for await (const told of shareOut([name], () => sharedNameNotes(members), peers))
-      notes.push(...told.flat(2));
-    return notes;
+    const told = await workOfAll(peers, async () => (peers.rank === 0 ? sharedNameNotes(members) : []));
+    return [...notes, ...told.flat()];
   });
 }
 
@@ -108,7 +108,14 @@ async function openPooled(
   const numbers = Uint8Array.from(found, ({ format }) => formats.indexOf(format));
   const pool = new FilePool({ paths: paths.packed(), formats: numbers, options }, openAs, mostOpen);
   try {
-    return new PooledMembers(pool, await outlineFiles(pool, peers));
+    return new PooledMembers(
+      pool,
+      await outlineFiles(
+        pool,
+        found.map(({ path }) => path),
+        peers,
+      ),
+    );
   } catch (error) {
     pool[Symbol.dispose]();
     throw error;

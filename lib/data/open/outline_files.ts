@@ -23,8 +23,11 @@ interface FileWords {
  * Opens every file of a pool once, of several ranks each its share, for what has to be known of them while they are closed. Throws what the first file
  * in order does that cannot be opened, `DATA_CHANGED` for one that ranks find different.
  */
-export async function outlineFiles(pool: FilePool, peers: Peers): Promise<Outlines> {
-  const paths = Array.from({ length: pool.count }, (_, file) => pool.nameOf(file));
+export async function outlineFiles(
+  pool: FilePool,
+  paths: readonly string[],
+  peers: Peers,
+): Promise<Outlines> {
   const collector = new OutlineCollector();
   const own = new Map<string, SourceTraits>();
   const work = (_: string, file: number) =>

@@ -7,6 +7,7 @@ import { mapFewAtOnce } from "../io/few_at_once.js";
 export interface Peers {
   readonly rank: number;
   readonly world: number;
+  /** What each rank gave, as JSON carries it, in the order of ranks. */
   gather<T>(value: T): Promise<readonly T[]>;
 }
 
@@ -16,11 +17,24 @@ export const noPeers: Peers = { rank: 0, world: 1, gather: async (value) => [val
 /** Files that a rank looks at before it tells the others. */
 const ROUND = 4096;
 
-/** What a rank tells of its files. */
-type Words<R> = { readonly files: string } & (
-  | { readonly results: readonly R[] }
-  | { readonly error: PostedError }
-);
+/** What the work of each rank gave, as JSON carries it, in the order of ranks. Throws on every rank what the first one threw that failed. */
+export async function workOfAll<R>(peers: Peers, work: () => Promise<R>): Promise<readonly R[]> {
+  if (peers.world === 1) return [await work()];
+  let failure: unknown;
+  let words: { readonly result: R } | { readonly error: PostedError };
+  try {
+    words = { result: await work() };
+  } catch (error) {
+    failure = error;
+    words = { error: packError(error) };
+  }
+  const told = await peers.gather(words);
+  return told.map((each, rank) => {
+    if ("result" in each) return each.result;
+    // The own error has its own stack.
+    throw rank === peers.rank ? failure : unpackError(each.error);
+  });
+}
 
 /**
  * Has every rank do its share of the work on files, a few at the same time, and tell the others: gives, some files at a time, what each
@@ -36,39 +50,25 @@ export async function* shareOut<R>(
   atOnce?: number,
 ): AsyncGenerator<readonly (readonly R[])[], void, undefined> {
   const { rank, world } = peers;
-  const files = world === 1 ? "" : digestOf(paths);
-  for (let first = 0; first === 0 || first < paths.length; first += world * ROUND) {
+  await requireSameFiles(paths, peers);
+  for (let first = 0; first < paths.length; first += world * ROUND) {
     const count = Math.min(world * ROUND, paths.length - first);
-    const [start, end] = [rank, rank + 1].map((each) => first + Math.floor((count * each) / world));
-    let failure: unknown;
-    let words: Words<R>;
-    try {
-      const own = Array.from(paths.slice(start, end).entries());
-      const results = await mapFewAtOnce(own, ([i, path]) => work(path, (start ?? 0) + i), atOnce);
-      words = { files, results };
-    } catch (error) {
-      failure = error;
-      words = { files, error: packError(error) };
-    }
-    if (world === 1 && failure !== undefined) throw failure;
-    const told = await peers.gather(words);
-    const other = told.findIndex((each) => each.files !== told[0]?.files);
-    if (other >= 0) {
-      throw new DdscError(
-        "CLUSTER_MISMATCH",
-        `rank ${other} finds other files than rank 0: give all ranks the same ones, and leave them alone`,
-      );
-    }
-    yield told.map((each, number) => {
-      if ("results" in each) return each.results;
-      // The own error has its own stack.
-      throw number === rank ? failure : unpackError(each.error);
-    });
+    const start = first + Math.floor((count * rank) / world);
+    const end = first + Math.floor((count * (rank + 1)) / world);
+    const own = Array.from(paths.slice(start, end).entries());
+    yield await workOfAll(peers, () => mapFewAtOnce(own, ([i, path]) => work(path, start + i), atOnce));
   }
 }
 
-function digestOf(paths: readonly string[]): string {
+async function requireSameFiles(paths: readonly string[], peers: Peers): Promise<void> {
+  if (peers.world === 1) return;
   const hash = createHash("sha256");
   for (const path of paths) hash.update(`${path}\n`);
-  return hash.digest("base64");
+  const told = await peers.gather(hash.digest("base64"));
+  const other = told.findIndex((each) => each !== told[0]);
+  if (other < 0) return;
+  throw new DdscError(
+    "CLUSTER_MISMATCH",
+    `rank ${other} finds other files than rank 0: give all ranks the same ones, and leave them alone`,
+  );
 }
