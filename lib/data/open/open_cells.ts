@@ -33,6 +33,8 @@ export async function openCells(
   for (const one of paths) {
     if (typeof one !== "string") throw wrongType("path", one, "a path, an address or a list of these");
   }
+  if (peers !== undefined && typeof peers?.gather !== "function")
+    throw wrongType("peers", peers, "processes that work together, such as await joinCluster(),");
   return openPaths(typeof path === "string" ? [path] : path, options, { peers });
 }
 

@@ -265,6 +265,13 @@ describe("several ranks", () => {
       expect(error).toMatchObject({ code: "DATA_NOT_FOUND", place: { file: paths[2] } });
   });
 
+  it("are told what peers are", async () => {
+    const wrong = await failure(() => openCells("cells.h5ad", {}, 3 as unknown as Peers));
+    expect(wrong.message).toContain(
+      "expected processes that work together, such as await joinCluster(), for peers",
+    );
+  });
+
   it("refuse to go on where they see different files", async () => {
     const { paths } = await shards();
     for (const error of await open((rank) => (rank === 2 ? paths.slice(1) : paths), 3))
