@@ -55,6 +55,7 @@ export type { UnstructuredValue } from "./data/anndata/write_uns.js";
 export type { AmbiguousGene, GeneMatch } from "./data/genes/gene_index.js";
 export type { AttributeValue } from "./data/hierarchy_writer.js";
 export { openCells, openSource } from "./data/open/open_cells.js";
+export type { Peers } from "./data/open/share_out.js";
 export type { ColumnSummary, ValueCount } from "./data/report/column_counter.js";
 export { type Conversion, type ConvertOptions, convertCells } from "./data/report/convert.js";
 export type { Quantiles } from "./data/report/quantiles.js";
@@ -66,15 +67,23 @@ export { rowsWhere, WhereFilter } from "./data/select/where.js";
 export * from "./data/shards/index.js";
 export type { CellFrame, StreamedFrame } from "./data/sources/cell_frame.js";
 export type {
+  AnnDataPart,
   CellBlock,
   Gene,
+  GeneColumn,
   MeasuredPanels,
   MetadataColumn,
   MetadataOptions,
   OpenOptions,
+  SourceContents,
 } from "./data/sources/cells.js";
 export { ConcatenatedSource } from "./data/sources/concatenate.js";
-export type { FileDescriptor, MemoryCells, SourceDescriptor } from "./data/sources/descriptor.js";
+export type {
+  FileDescriptor,
+  FilesDescriptor,
+  MemoryCells,
+  SourceDescriptor,
+} from "./data/sources/descriptor.js";
 export type { CategoricalColumn, Column, Frame, FrameRows } from "./data/sources/frame.js";
 export { framesOf, tablesOf } from "./data/sources/frames.js";
 export { MemorySource } from "./data/sources/memory.js";
@@ -83,10 +92,7 @@ export { simulateCells } from "./data/sources/simulate.js";
 export { SimulatedSource } from "./data/sources/simulated_source.js";
 export type { SimulateOptions, SimulationTruth } from "./data/sources/simulation.js";
 export type {
-  AnnDataPart,
   CellSource,
-  GeneColumn,
-  SourceContents,
   SourceFrames,
   SourceTables,
 } from "./data/sources/source.js";

@@ -12,7 +12,12 @@ import { tableFromIPC, tableToIPC } from "apache-arrow";
 import { DdscError } from "../lib/base/errors.js";
 import { Purpose, RandomStream } from "../lib/base/random.js";
 import { openArrow } from "../lib/data/arrow/arrow.js";
-import { checkRange, closedError, type RandomAccess } from "../lib/data/io/random_access.js";
+import {
+  checkRange,
+  closedError,
+  type FileIdentity,
+  type RandomAccess,
+} from "../lib/data/io/random_access.js";
 import { openParquet } from "../lib/data/parquet/parquet.js";
 import { rowRange } from "../lib/data/sources/parts.js";
 import type { CellSource } from "../lib/data/sources/source.js";
@@ -41,6 +46,10 @@ class MemoryFile implements RandomAccess {
 
   get size(): number {
     return this.#bytes.length;
+  }
+
+  get identity(): FileIdentity {
+    return { size: this.size, etag: null, modified: null };
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {

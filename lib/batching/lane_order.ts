@@ -1,6 +1,6 @@
 import { DdscError } from "../base/errors.js";
 import { Purpose, RandomStream } from "../base/random.js";
-import { upperBound } from "../base/search.js";
+import { lowerBound, upperBound } from "../base/search.js";
 import type { RowSpan } from "../data/sources/parts.js";
 import { evenBatches } from "./limit.js";
 import { checkPlanOptions, cutParts, type PlanOptions } from "./plan.js";
@@ -29,8 +29,10 @@ export class LaneOrder {
   readonly #seed: number;
   /** Bounds of the pieces in the source's rows, [pieces + 1]. */
   readonly #bounds: Float64Array;
-  /** Pieces of each lane that belong to one part, the parts in the source's order. */
-  readonly #parts: readonly (readonly Neighbours[])[];
+  /** First piece of each lane, and the number of pieces, [lanes + 1]. */
+  readonly #firstOfLane: Int32Array;
+  /** Of each lane the bounds of the pieces that belong to one part, the parts in the source's order, [parts + 1]. */
+  readonly #parts: readonly Int32Array[];
   #epoch = -1;
   /** Of each lane, its pieces in the order of the epoch at hand, once they are known. */
   readonly #orders: Int32Array[] = [];
@@ -60,22 +62,33 @@ export class LaneOrder {
     this.windows = Math.max(1, Math.min(fewest, Math.ceil(cells / windowCells)));
     this.#seed = seed;
     this.#bounds = bounds;
+    this.#firstOfLane = firstOfLane;
     this.#parts = ranges.map((range) => partsWithin(range, firstPiece));
   }
 
-  /** Rows of the pieces that a lane gives to a window, ascending. */
-  pieces(epoch: number, window: number, lane: number): RowSpan[] {
+  get pieceCount(): number {
+    return this.#bounds.length - 1;
+  }
+
+  /** Rows of a piece. */
+  piece(piece: number): RowSpan {
+    return { first: this.#bounds[piece] ?? 0, end: this.#bounds[piece + 1] ?? 0 };
+  }
+
+  /** The pieces of neighbouring lanes. */
+  piecesOf({ first, end }: Neighbours): Neighbours {
+    return { first: this.#firstOfLane[first] ?? 0, end: this.#firstOfLane[end] ?? 0 };
+  }
+
+  /** The pieces that a lane gives to a window, ascending. */
+  pieces(epoch: number, window: number, lane: number): Int32Array {
     if (this.#epoch !== epoch) this.#orders.length = 0;
     this.#epoch = epoch;
     this.#orders[lane] ??= this.#shuffled(epoch, lane);
     const order = this.#orders[lane];
     const first = Math.floor((window * order.length) / this.windows);
     const end = Math.floor(((window + 1) * order.length) / this.windows);
-    const pieces = order.slice(first, end).sort();
-    return Array.from(pieces, (piece) => ({
-      first: this.#bounds[piece] ?? 0,
-      end: this.#bounds[piece + 1] ?? 0,
-    }));
+    return order.slice(first, end).sort();
   }
 
   /** What the order of a lane's cells within a window is drawn from. */
@@ -85,14 +98,15 @@ export class LaneOrder {
 
   /** A lane's pieces in the order of an epoch; those of one part stay together. */
   #shuffled(epoch: number, lane: number): Int32Array {
-    const parts = this.#parts[lane] ?? [];
+    const parts = this.#parts[lane] ?? new Int32Array(1);
     const random = this.#random(epoch, lane, 0);
-    const order: number[] = [];
-    for (const part of random.shuffle(Int32Array.from(parts, (_, i) => i))) {
-      const { first, end } = parts[part] ?? { first: 0, end: 0 };
-      for (let piece = first; piece < end; piece++) order.push(piece);
+    const order = new Int32Array((parts.at(-1) ?? 0) - (parts[0] ?? 0));
+    let length = 0;
+    for (const part of random.shuffle(Int32Array.from({ length: parts.length - 1 }, (_, i) => i))) {
+      const end = parts[part + 1] ?? 0;
+      for (let piece = parts[part] ?? 0; piece < end; piece++) order[length++] = piece;
     }
-    return Int32Array.from(order);
+    return order;
   }
 
   #random(epoch: number, lane: number, number: number): RandomStream {
@@ -157,14 +171,8 @@ function cutLanes(bounds: Float64Array, lanes: number): Int32Array {
   return first;
 }
 
-/** The pieces of each part within a range. */
-function partsWithin({ first, end }: Neighbours, firstPiece: Int32Array): Neighbours[] {
-  const parts: Neighbours[] = [];
-  let part = upperBound(firstPiece, first) - 1;
-  for (let from = first; from < end; part++) {
-    const to = Math.min(end, firstPiece[part + 1] ?? end);
-    if (from < to) parts.push({ first: from, end: to });
-    from = to;
-  }
-  return parts;
+/** The bounds of the pieces of each part within a range. */
+function partsWithin({ first, end }: Neighbours, firstPiece: Int32Array): Int32Array {
+  const bounds = firstPiece.slice(upperBound(firstPiece, first), lowerBound(firstPiece, end));
+  return Int32Array.from([first, ...bounds, end]);
 }

@@ -17,8 +17,8 @@ interface LaneCells {
 
 /**
  * Reads the pieces of a rank's own lanes and no others: lanes are as many for any number of ranks, and every batch has its share of
- * cells of each lane, so that the batches are the same, too. Of the cells of other lanes nothing is read but what tells which of
- * them belong to the selection.
+ * cells of each lane, so that the batches are the same, too. Of the cells of other lanes nothing is read but what tells how many of
+ * them belong to the selection, and not that where it is told.
  *
  * Data of one window are read once for all epochs.
  */
@@ -29,6 +29,7 @@ export class LaneReader {
   readonly #signal: AbortSignal;
   readonly #batchCells: number;
   readonly #own: Neighbours;
+  readonly #laneCells: Int32Array | undefined;
   #kept: { readonly cells: LaneCells; readonly window: CellWindow } | undefined;
 
   private constructor(
@@ -44,6 +45,7 @@ export class LaneReader {
     this.#signal = signal;
     this.#batchCells = batchCells;
     this.#own = lanesOf(options.lanes, options.share);
+    this.#laneCells = options.laneCells;
   }
 
   /** Undefined where there are no lanes. Throws as `LaneOrder`. */
@@ -84,11 +86,18 @@ export class LaneReader {
     const counts: number[] = [];
     const rows: Int32Array[] = [];
     for (let lane = 0; lane < this.order.lanes; lane++) {
-      const found: Int32Array[] = [];
-      for (const span of this.order.pieces(epoch, window, lane))
-        found.push(await selectRows(this.#selector, span, this.#signal));
-      counts.push(found.reduce((sum, each) => sum + each.length, 0));
-      if (lane >= this.#own.first && lane < this.#own.end) rows.push(...found);
+      const isOwn = lane >= this.#own.first && lane < this.#own.end;
+      let count = 0;
+      for (const piece of this.order.pieces(epoch, window, lane)) {
+        const told = isOwn ? undefined : this.#laneCells?.[piece];
+        const found =
+          told === undefined
+            ? await selectRows(this.#selector, this.order.piece(piece), this.#signal)
+            : undefined;
+        count += told ?? found?.length ?? 0;
+        if (isOwn && found !== undefined) rows.push(found);
+      }
+      counts.push(count);
     }
     return { counts, rows };
   }

@@ -23,6 +23,8 @@ export interface BatchLoaderOptions extends PlanOptions {
    * gets as many batches, in the same order, some maybe empty. Default all cells.
    */
   readonly share?: { readonly rank: number; readonly world: number };
+  /** What `countLaneCells` gave for these options: of other ranks' lanes nothing is read then. */
+  readonly laneCells?: Int32Array | undefined;
   /** The batch to begin with; default the first of epoch 0. */
   readonly start?: BatchPosition;
   /** Epochs in all, counted from epoch 0; default without end. */
@@ -112,7 +114,14 @@ export class BatchLoader implements AsyncIterableIterator<LoadedBatch, void, voi
         { argument: "lanes" },
       );
     }
-    this.#options = { ...plan, selection, start, epochs, share: { rank, world } };
+    this.#options = {
+      ...plan,
+      selection,
+      start,
+      epochs,
+      share: { rank, world },
+      laneCells: options.laneCells,
+    };
     if (this.#signal?.aborted === true) this.#onAbort();
     else this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
   }

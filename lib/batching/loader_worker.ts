@@ -1,10 +1,11 @@
 /** The worker of `BatchLoader`: opens the source again and posts batches, as many as were asked for. */
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { packError } from "../base/posted_error.js";
 import { openSource } from "../data/open/open_cells.js";
 import type { CellSource } from "../data/sources/source.js";
 import { CellTokenizer } from "../tokenizer/cell_tokenizer.js";
 import { emptyReport } from "../tokenizer/report.js";
-import { type LoaderReply, type LoaderRequest, type LoaderSetup, packError } from "./loader_messages.js";
+import type { LoaderReply, LoaderRequest, LoaderSetup } from "./loader_messages.js";
 import { type LoadedBatch, produceBatches } from "./producer.js";
 
 /** What the worker has open. */

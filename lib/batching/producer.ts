@@ -48,6 +48,8 @@ export interface ProducerOptions extends Required<PlanOptions> {
   readonly epochs: number;
   /** Which cells of each batch are wanted. */
   readonly share: Share;
+  /** See `BatchLoaderOptions`. */
+  readonly laneCells?: Int32Array | undefined;
 }
 
 /**

@@ -11,6 +11,8 @@ import { readBlocks, selectRows, WindowFill } from "./window_pieces.js";
 export interface ReaderOptions extends Required<PlanOptions> {
   /** Which cells of each batch are wanted. */
   readonly share: Share;
+  /** How many cells of each piece of lanes belong to the selection: see `countLaneCells`. */
+  readonly laneCells?: Int32Array | undefined;
   /** What cells with so many stored counts cost, above 0 each. */
   weigh(stored: Int32Array): Int32Array;
 }

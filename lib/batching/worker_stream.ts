@@ -1,6 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { DdscError } from "../base/errors.js";
-import { type LoaderReply, type LoaderRequest, type LoaderSetup, unpackError } from "./loader_messages.js";
+import { unpackError } from "../base/posted_error.js";
+import type { LoaderReply, LoaderRequest, LoaderSetup } from "./loader_messages.js";
 import type { BatchStream, StreamItem } from "./stream.js";
 import { workerUrl } from "./worker_url.js";
 

@@ -63,7 +63,7 @@ async function evaluateHere(
   const device = rankDevice(options.device, cluster);
   const own = { ...options, ...(device === undefined ? {} : { device }) };
   const { model: folder, batch: batchCells, batchTokens: maxRows } = options;
-  using given = options.data === undefined ? undefined : await openData(options.data, options);
+  using given = options.data === undefined ? undefined : await openData(options.data, options, cluster);
   using opened = new Opened();
   using progress = new CellProgress(output, 0);
   const result = await scoreRun(

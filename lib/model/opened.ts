@@ -2,6 +2,7 @@ import { lstat } from "node:fs/promises";
 import { checkKind } from "../base/arguments.js";
 import { DdscError, wrongType } from "../base/errors.js";
 import { openCells } from "../data/open/open_cells.js";
+import type { Peers } from "../data/open/share_out.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { DType } from "../native/types.js";
 import { Denoiser } from "./denoiser.js";
@@ -16,10 +17,14 @@ export class Opened implements Disposable {
     return one;
   }
 
-  /** Cells, or what `openCells` opens. Throws `ARGUMENT_TYPE` and as `openCells`. */
-  async cells(argument: string, given: string | readonly string[] | CellSource): Promise<CellSource> {
+  /** Cells, or what `openCells` opens, with these peers. Throws `ARGUMENT_TYPE` and as `openCells`. */
+  async cells(
+    argument: string,
+    given: string | readonly string[] | CellSource,
+    peers?: Peers,
+  ): Promise<CellSource> {
     const isPath = typeof given === "string" || Array.isArray(given);
-    if (isPath) return this.own(await openCells(given));
+    if (isPath) return this.own(await openCells(given, {}, peers));
     checkKind(argument, given, "cells");
     // What is no array of paths is a source.
     return given as CellSource;

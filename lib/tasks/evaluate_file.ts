@@ -123,7 +123,7 @@ export async function evaluateFile(options: EvaluateFileOptions): Promise<Evalua
     cluster: options.cluster,
   };
   using opened = new Opened();
-  const given = data === undefined ? undefined : await opened.cells("data", data);
+  const given = data === undefined ? undefined : await opened.cells("data", data, options.cluster);
   const load = () => opened.modelOn(folder, { device, dtype });
   const hooks = collectNotes();
   const scored = await scoreRun({ ...asked, folder, given, load }, hooks);

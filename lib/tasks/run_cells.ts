@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { DdscError } from "../base/errors.js";
+import type { Peers } from "../data/open/share_out.js";
 import type { CellSelection } from "../data/select/selection.js";
 import type { CellSource } from "../data/sources/source.js";
 import { exists, findModel } from "../model/model_files.js";
@@ -24,6 +25,8 @@ export interface AskedCells {
   readonly given: CellSource | undefined;
   /** How a user gives them, for messages: "--data". */
   readonly place: string;
+  /** Who opens the run's own together. */
+  readonly peers?: Peers | undefined;
 }
 
 /** Some cells of a source. */
@@ -63,10 +66,11 @@ export async function readRun(folder: string): Promise<TrainingRecord | undefine
  * Opens the data of a run where they were. Throws as `openRunCells`, saying how a user tells where they are now.
  *
  * @param place how a user gives it
+ * @param peers who opens it together
  */
-export async function openRunData(record: DataRecord, place: string): Promise<CellSource> {
+export async function openRunData(record: DataRecord, place: string, peers?: Peers): Promise<CellSource> {
   try {
-    return await openRunCells(record);
+    return await openRunCells(record, peers);
   } catch (error) {
     const isAway = error instanceof DdscError && ["DATA_NOT_FOUND", "DATA_UNREADABLE"].includes(error.code);
     if (!isAway) throw error;
@@ -81,7 +85,7 @@ export async function openRunData(record: DataRecord, place: string): Promise<Ce
 
 /** The data of the run where the cells given are not that; undefined, with a note, where it can no longer be read. */
 export async function openTraining(
-  { folder, record, given, place }: AskedCells,
+  { folder, record, given, place, peers }: AskedCells,
   { onNote }: Pick<TaskHooks, "onNote">,
 ): Promise<CellSource | undefined> {
   if (
@@ -89,9 +93,9 @@ export async function openTraining(
     (given !== undefined && isSameData(record.data, await recordData(given, record.data)))
   )
     return undefined;
-  if (given === undefined) return openRunData(record.data, place);
+  if (given === undefined) return openRunData(record.data, place, peers);
   try {
-    return await openRunCells(record.data);
+    return await openRunCells(record.data, peers);
   } catch (error) {
     if (!(error instanceof DdscError)) throw error;
     onNote(`${folder}: no baselines, as the training data cannot be read (${error.message})`);

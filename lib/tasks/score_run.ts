@@ -69,7 +69,7 @@ export type FileEvaluation = CountFileEvaluation | RankFileEvaluation;
 export async function scoreRun(options: ScoreRunOptions, hooks: TaskHooks): Promise<FileEvaluation> {
   const { folder, given, where, by, ratios, seed, maxRows, signal, cluster = alone, onProgress } = options;
   const record = await readRun(folder);
-  const asked = { folder, record, given, place: hooks.nameOf("data") };
+  const asked = { folder, record, given, place: hooks.nameOf("data"), peers: cluster };
   using own = await openTraining(asked, hooks);
   const model = await options.load();
   const { source, heldOut, training } = await chooseCells(asked, own, hooks);

@@ -112,7 +112,7 @@ export async function trainFile(options: TrainFileOptions): Promise<Training> {
   refuse("model", model, OF_MODEL);
   await RunFolder.check(out, { overwrite });
   using opened = new Opened();
-  const source = await opened.cells("data", data);
+  const source = await opened.cells("data", data, training.cluster);
   const hooks = collectNotes();
   const asked = {
     conditions,

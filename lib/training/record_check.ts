@@ -88,6 +88,14 @@ function isSource(source: unknown, depth: number): boolean {
   switch (source.kind) {
     case "file":
       return isText(source.path) && isObject(source.options);
+    case "files":
+      return (
+        isText(source.name) &&
+        Array.isArray(source.paths) &&
+        source.paths.length > 0 &&
+        source.paths.every(isText) &&
+        isObject(source.options)
+      );
     case "simulated":
       return isObject(source.options);
     case "concatenated":

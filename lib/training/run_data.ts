@@ -4,8 +4,10 @@ import { DdscError, wrongType } from "../base/errors.js";
 import { publicAddress } from "../data/io/addresses.js";
 import { isUrl } from "../data/io/content.js";
 import { openSource } from "../data/open/open_cells.js";
+import type { Peers } from "../data/open/share_out.js";
 import { type CellSelection, CellSelector, type HeldOut } from "../data/select/selection.js";
 import type { CellSplit } from "../data/select/split.js";
+import type { OpenOptions } from "../data/sources/cells.js";
 import type { SourceDescriptor } from "../data/sources/descriptor.js";
 import { fingerprintOf, type SourceFingerprint } from "../data/sources/fingerprint.js";
 import { joinRows, rowSpans } from "../data/sources/parts.js";
@@ -91,10 +93,10 @@ export async function splitRunCells(record: DataRecord, source: CellSource): Pro
   };
 }
 
-/** Opens the files a run was trained on. Throws `DATA_IN_MEMORY` where there were none, and as `openCells` does. */
-export async function openRunCells(record: DataRecord): Promise<CellSource> {
+/** Opens the files a run was trained on. Throws `DATA_IN_MEMORY` where there were none, and as `openCells` does. @param peers as there */
+export async function openRunCells(record: DataRecord, peers?: Peers): Promise<CellSource> {
   checkRecord(record);
-  if (record.source !== null) return openSource(record.source);
+  if (record.source !== null) return openSource(record.source, peers);
   throw new DdscError(
     "DATA_IN_MEMORY",
     `the run was trained on cells in memory (${record.name}), which cannot be opened again; pass its data`,
@@ -131,13 +133,11 @@ function withAbsolutePaths(descriptor: SourceDescriptor): SourceDescriptor | nul
     case "file":
     case "shared": {
       const { path, options } = descriptor;
-      const { geneTable } = options;
-      const tables = geneTable === undefined ? {} : { geneTable: publicAddress(geneTable) };
-      return {
-        kind: "file",
-        path: isUrl(path) ? publicAddress(path) : resolve(path),
-        options: { ...options, ...tables },
-      };
+      return { kind: "file", path: absolute(path), options: withPublicTable(options) };
+    }
+    case "files": {
+      const { kind, name, paths, options } = descriptor;
+      return { kind, name, paths: paths.map(absolute), options: withPublicTable(options) };
     }
     case "simulated":
       return descriptor;
@@ -145,10 +145,20 @@ function withAbsolutePaths(descriptor: SourceDescriptor): SourceDescriptor | nul
       const sources = descriptor.sources.map(withAbsolutePaths).filter((source) => source !== null);
       return sources.length === descriptor.sources.length ? { ...descriptor, sources } : null;
     }
+    case "pool":
     case "memory":
     case "subset":
       return null;
   }
+}
+
+function absolute(path: string): string {
+  return isUrl(path) ? publicAddress(path) : resolve(path);
+}
+
+function withPublicTable(options: OpenOptions): OpenOptions {
+  const { geneTable } = options;
+  return geneTable === undefined ? options : { ...options, geneTable: publicAddress(geneTable) };
 }
 
 /** Throws `DATA_TOO_FEW` for data that nothing can be learnt from. */

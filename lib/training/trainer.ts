@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { checkKind, checkOptions } from "../base/arguments.js";
 import { checkNumber, DdscError, wrongType } from "../base/errors.js";
 import { BatchLoader } from "../batching/index.js";
+import { countLaneCells } from "../batching/lane_cells.js";
 import { requireLaneParts } from "../batching/lane_order.js";
 import { noCells } from "../batching/producer.js";
 import { alone, type Cluster } from "../cluster/cluster.js";
@@ -215,7 +216,9 @@ export class Trainer {
     const validator = await this.#validator(task, source, tokenizer, beginning.data);
     // Of a cluster, all ranks stop after the same step: nothing within a step ends one of them.
     const within = this.#cluster.world === 1 ? signal : undefined;
-    await using batches = this.#batches(task, source, tokenizer, beginning, within);
+    const plan = { limit, seed, lengthBuckets, lanes };
+    const laneCells = await countLaneCells(source, selectionOf(beginning.data, "train"), plan, this.#cluster);
+    await using batches = this.#batches(task, source, tokenizer, { ...beginning, laneCells }, within);
     // What is wrong with the data shows before anything is written, or a run replaced.
     await unlessAborted(within, () => batches.ready());
     await this.#cluster.useDevice(this.model.native.device);
@@ -466,7 +469,7 @@ export class Trainer {
     task: TrainingTask,
     source: CellSource,
     tokenizer: CellTokenizer,
-    { data, steps }: Beginning,
+    { data, steps, laneCells }: Beginning & { readonly laneCells: Int32Array | undefined },
     signal?: AbortSignal,
   ): StepsAhead {
     const { limit, seed, lengthBuckets, lanes, prefetch, worker, accumulation } = this.settings;
@@ -480,6 +483,7 @@ export class Trainer {
       prefetch,
       worker,
       share: { rank: cluster.rank, world: cluster.world },
+      laneCells,
       start: this.#state.position,
       ...(signal === undefined ? {} : { signal }),
     });

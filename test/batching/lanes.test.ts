@@ -1,8 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { BatchLoader, type BatchLoaderOptions } from "../../lib/batching/index.js";
+import { countLaneCells } from "../../lib/batching/lane_cells.js";
 import { LaneOrder, lanesOf, spreadLanes } from "../../lib/batching/lane_order.js";
+import { alone } from "../../lib/cluster/cluster.js";
 import { rowRange } from "../../lib/data/sources/parts.js";
+import { together } from "../cluster/in_process.js";
 import {
   ascending,
   byRank,
@@ -60,6 +63,38 @@ describe("lanes", () => {
     },
   );
 
+  it("of some cells have these counted first, each rank looking at the names of its own parts alone", async () => {
+    // Of few cells all names are looked at.
+    const many = () => {
+      const partBounds = Float64Array.from({ length: 41 }, (_, part) => part * PART);
+      return Object.assign(variedSource(40 * PART), { partBounds, storedCounts: () => undefined });
+    };
+    const heldOut = { kind: "fraction", fraction: 0.3, seed: 5 } as const;
+    const selection = { split: { heldOut, side: "train" } } as const;
+    const options = { ...plain, epochs: 2, selection };
+    const expected = await collect(many(), options);
+    const ranks = await together(3, async (peers) => {
+      const { rank, world } = peers;
+      const source = many();
+      const named = new Set<number>();
+      const cellIds = source.cellIds.bind(source);
+      source.cellIds = async (rows) => {
+        for (const row of rows) named.add(Math.floor(row / PART));
+        return cellIds(rows);
+      };
+      const laneCells = await countLaneCells(source, selection, options, peers);
+      expect(laneCells).toHaveLength(40);
+      return { batches: await collect(source, { ...options, share: { rank, world }, laneCells }), named };
+    });
+    const parts = joined(ranks);
+    expect(parts.map(({ batch, next }) => ({ batch, next }))).toEqual(
+      expected.map(({ batch, next }) => ({ batch, next })),
+    );
+    expect(ranks.reduce((sum, { named }) => sum + named.size, 0)).toBe(40);
+    expect(await countLaneCells(many(), {}, options, { ...alone, world: 3 })).toBe(undefined);
+    expect(await countLaneCells(many(), selection, options, alone)).toBe(undefined);
+  });
+
   it("have cells in every batch, each about its share, in another order each epoch", async () => {
     const batches = await collect(cells(), { ...plain, epochs: 2 });
     const rows = batches.map(({ batch }) => [...batch.cells]);
@@ -71,7 +106,9 @@ describe("lanes", () => {
     expect(first).not.toEqual(second);
     const order = new LaneOrder(cells().partBounds, { lanes: 6, windowCells: 200, seed: 2 });
     const firstRow = Array.from({ length: 6 }, (_, lane) =>
-      Math.min(...Array.from({ length: order.windows }, (_, i) => order.pieces(0, i, lane)[0]!.first)),
+      Math.min(
+        ...Array.from({ length: order.windows }, (_, i) => order.piece(order.pieces(0, i, lane)[0]!).first),
+      ),
     );
     for (const batch of first!) {
       for (const [lane, from] of firstRow.entries()) {
@@ -152,7 +189,8 @@ describe("LaneOrder", () => {
           for (let window = 0; window < order.windows; window++) {
             const pieces = order.pieces(epoch, window, lane);
             expect(pieces.length).toBeGreaterThan(0);
-            for (const { first, end } of pieces) {
+            for (const piece of pieces) {
+              const { first, end } = order.piece(piece);
               expect(end - first).toBeLessThanOrEqual(options.windowCells);
               own.push(...rowRange(first, end));
             }
@@ -175,7 +213,10 @@ describe("LaneOrder", () => {
     for (let lane = 0; lane < 7; lane++) {
       let cells = 0;
       for (let window = 0; window < order.windows; window++)
-        for (const { first, end } of order.pieces(0, window, lane)) cells += end - first;
+        for (const piece of order.pieces(0, window, lane)) {
+          const { first, end } = order.piece(piece);
+          cells += end - first;
+        }
       expect(Math.abs(cells - 1000 / 7)).toBeLessThanOrEqual(10);
     }
   });

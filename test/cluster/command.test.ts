@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -47,6 +47,44 @@ describe.each(LAUNCHERS.map((launcher) => ({ launcher, title: titleOf(launcher) 
         expect((await stepsOf(run)).map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6]);
       },
       60_000,
+    );
+
+    available(
+      "ddsc train on three processes reads many files as one process does, and all name the one that is broken",
+      async () => {
+        const shards = join(folder, `${launcher.name}-shards`);
+        const made = await ddsc(
+          ...[
+            "convert",
+            "--simulate",
+            "120",
+            "--simulated-genes",
+            "20",
+            "--cells-per-file",
+            "8",
+            "--out",
+            shards,
+          ],
+        );
+        expect(made.code, made.stderr).toBe(0);
+        const words = ["--data", shards, "--steps", "4", "--lanes", "3", "--out"];
+        const runs = await Promise.all(
+          [1, 3].map(async (ranks) => {
+            const run = join(folder, `${launcher.name}-many-${ranks}`);
+            const { code, stderr } = await train(launcher, ranks, [...words, run]);
+            expect(code, stderr).toBe(0);
+            return stepsOf(run);
+          }),
+        );
+        const [one = [], three = []] = runs;
+        expect(one).toHaveLength(4);
+        for (const [i, { loss }] of three.entries()) expect(loss).toBeCloseTo(one[i]?.loss ?? 0, 5);
+        await writeFile(join(shards, "train-00012-of-00015.parquet"), "PAR1");
+        const broken = await train(launcher, 3, [...words, join(folder, `${launcher.name}-broken`)]);
+        expect(broken.code).not.toBe(0);
+        expect(broken.stderr).toMatch(/^ddsc: DATA_TRUNCATED: .*train-00012-of-00015\.parquet: /m);
+      },
+      120_000,
     );
 
     available(

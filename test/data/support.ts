@@ -46,6 +46,7 @@ export function memoryFile(bytes: Uint8Array, onRead?: (length: number) => void)
     name,
     remote: false,
     size: copy.length,
+    identity: { size: copy.length, etag: null, modified: null },
     async read(offset, length) {
       checkRange(name, copy.length, offset, length);
       onRead?.(length);

@@ -1,6 +1,7 @@
 import { isUrl } from "../../data/io/content.js";
 import { isS3 } from "../../data/io/s3/address.js";
 import { openCells } from "../../data/open/open_cells.js";
+import type { Peers } from "../../data/open/share_out.js";
 import { rowsWhere } from "../../data/select/where.js";
 import type { CellSource } from "../../data/sources/source.js";
 import { leftOutNote } from "../../data/sources/source_contents.js";
@@ -26,13 +27,16 @@ export const MODEL_OPTIONS = ["model", "device", "dtype"] as const;
 /**
  * Opens cells: what a path names (see `openCells`), or what several do, separated by commas where there is no file of that
  * name. Throws as `openCells`.
+ *
+ * @param peers as there
  */
 export async function openData(
   path: string,
   options: OptionValues<(typeof DATA_OPTIONS)[number]>,
+  peers?: Peers,
 ): Promise<CellSource> {
   const { layer, raw, geneTable, geneColumn, genome, transpose, metadataColumns } = options;
-  return openCells(await splitPaths(path), {
+  const asked = {
     raw,
     ...(layer === undefined ? {} : { layer }),
     ...(geneTable === undefined ? {} : { geneTable }),
@@ -43,7 +47,8 @@ export async function openData(
     ...(metadataColumns === undefined
       ? {}
       : { metadataColumns: metadataColumns.split(",").map((name) => name.trim()) }),
-  });
+  };
+  return openCells(await splitPaths(path), asked, peers);
 }
 
 /** As `openData`, only the cells for which `--where` holds. Throws also as `rowsWhere`. */

@@ -180,7 +180,7 @@ async function begin(options: TrainOptions, context: CommandContext, cluster: Cl
   if (options.data === undefined) throw new UsageError("train needs --data <FILE>: counts to train on");
   if (cluster.rank === 0) await RunFolder.check(options.out, { overwrite: options.overwrite });
   await checkLeastMemory({ ...options, optimizerShare: shareOf(options, cluster) });
-  const source = await openData(options.data, options);
+  const source = await openData(options.data, options, cluster);
   try {
     const { vocabulary: file, weights } = options;
     const vocabulary =
@@ -217,8 +217,8 @@ async function resume(options: TrainOptions, context: CommandContext, cluster: C
   const record = await readRecord(last);
   const source =
     options.data === undefined
-      ? await openRunData(record.data, flagOf("data"))
-      : await openData(options.data, options);
+      ? await openRunData(record.data, flagOf("data"), cluster)
+      : await openData(options.data, options, cluster);
   try {
     // Before anything is made of the data: what else is wrong with other data is beside the point.
     requireSameData(record.data, await recordData(source, record.data));

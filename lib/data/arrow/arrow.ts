@@ -28,7 +28,7 @@ const AT_ONCE = 32;
 export async function openArrow(file: RandomAccess, options: OpenOptions): Promise<FileSource> {
   const opened = await ArrowFile.open(file);
   try {
-    return await FileSource.open(await cellParts(opened, options));
+    return await FileSource.open({ ...(await cellParts(opened, options)), identity: file.identity });
   } catch (error) {
     opened.close();
     throw error;

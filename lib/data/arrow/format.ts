@@ -1,6 +1,6 @@
 import type { Content } from "../io/content.js";
 import type { RandomAccess } from "../io/random_access.js";
-import { openRandomAccess } from "../io/random_access_open.js";
+import { openChecked } from "../io/random_access_open.js";
 import type { OpenOptions } from "../sources/cells.js";
 import type { FileSource } from "../sources/file_source.js";
 import type { CellFormat } from "../sources/format.js";
@@ -14,7 +14,8 @@ const STREAM_MARK = Buffer.from([0xff, 0xff, 0xff, 0xff]);
 export const arrow: CellFormat = {
   name: "Arrow IPC",
   matches: (content: Content) => content.kind === "file" && isArrow(content.head),
-  open: async (path, options) => openArrow(await openRandomAccess(path), options),
+  open: async (path, options, check) => openArrow(await openChecked(path, check), options),
+  opensAgain: true,
   isCompanion,
 };
 

@@ -10,15 +10,15 @@ export function atOnceOf(paths: readonly string[]): number {
   return paths.some(isUrl) ? REMOTE_AT_ONCE : AT_ONCE;
 }
 
-/** The results of `work` on each item, in the order of the items, a few at the same time. Rejects as
- * the first that fails, but only when none is under way any more (p-map rejects while others go on, which leaves files open). */
+/** The results of `work` on each item, in the order of the items, a few at the same time. Rejects as the first item in order
+ * that fails, but only when none is under way any more (p-map rejects while others go on, which leaves files open). */
 export async function mapFewAtOnce<T, R>(
   items: readonly T[],
   work: (item: T) => Promise<R>,
   atOnce = AT_ONCE,
 ): Promise<R[]> {
   const results: R[] = [];
-  const errors: unknown[] = [];
+  let failed: { readonly at: number; readonly error: unknown } | undefined;
   const left = items.entries();
   const worker = async (): Promise<void> => {
     // All workers take from one iterator, and stop where one has failed.
@@ -26,13 +26,14 @@ export async function mapFewAtOnce<T, R>(
       try {
         results[i] = await work(item);
       } catch (error) {
-        errors.push(error);
+        if (failed === undefined || i < failed.at) failed = { at: i, error };
       }
-      if (errors.length > 0) return;
+      if (failed !== undefined) return;
     }
   };
   await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, worker));
-  if (errors.length > 0) throw errors[0];
+  // Those before it were begun earlier: none of them has failed.
+  if (failed !== undefined) throw failed.error;
   return results;
 }
 

@@ -1,5 +1,14 @@
 import { DdscError } from "../../base/errors.js";
 
+/** What tells a file from what it becomes when it is changed. */
+export interface FileIdentity {
+  readonly size: number;
+  /** Of an address, where the server says it. */
+  readonly etag: string | null;
+  /** When it was changed last; null where the server does not say it. */
+  readonly modified: string | null;
+}
+
 /** Bytes that can be read anywhere: a local file, or one behind an http(s) address. */
 export interface RandomAccess {
   /** Path or address as the user named it. */
@@ -12,6 +21,8 @@ export interface RandomAccess {
   onNote?(tell: (note: string) => void): void;
   /** Length in bytes; found when opened, and checked to stay so. */
   readonly size: number;
+  /** As it was when it was opened. */
+  readonly identity: FileIdentity;
   /**
    * Exactly `length` bytes from `offset` on, in memory that is the caller's. Throws `DATA_CORRUPT` for a range that is not within the file (the file's own
    * numbers contradict its length), `DATA_TRUNCATED`, `DATA_UNREADABLE`, and for addresses the errors of `HttpFile`.

@@ -3,15 +3,8 @@ import { isHidden } from "./addresses.js";
 import { type Place, webPlace } from "./http_place.js";
 import { type ProgressWatch, Transient } from "./http_request.js";
 import { allHttpOptions, busyError, type HttpOptions, repeat, watched } from "./http_tries.js";
-import { checkRange, closedError, type RandomAccess } from "./random_access.js";
+import { checkRange, closedError, type FileIdentity, type RandomAccess } from "./random_access.js";
 import { isS3 } from "./s3/address.js";
-
-/** What is known of the file after the first answer. */
-interface Identity {
-  readonly size: number;
-  readonly etag: string | null;
-  readonly modified: string | null;
-}
 
 /** Read with the first answer: what tells formats apart. */
 const HEAD_BYTES = 8;
@@ -25,17 +18,22 @@ const HEAD_BYTES = 8;
 export class HttpFile implements RandomAccess {
   readonly name: string;
   readonly size: number;
+  readonly identity: FileIdentity;
   readonly remote = true;
   /** What a reader should know: hosts that redirects led to. */
   readonly notes: readonly string[];
   readonly #place: Place;
-  readonly #identity: Identity;
   /** The file's first bytes. */
   readonly #head: Uint8Array;
   readonly #options: Required<HttpOptions>;
   #closed = false;
 
-  private constructor(place: Place, identity: Identity, head: Uint8Array, options: Required<HttpOptions>) {
+  private constructor(
+    place: Place,
+    identity: FileIdentity,
+    head: Uint8Array,
+    options: Required<HttpOptions>,
+  ) {
     this.name = place.name;
     this.notes = Array.from(
       place.hosts,
@@ -43,14 +41,14 @@ export class HttpFile implements RandomAccess {
     );
     this.#place = place;
     this.size = identity.size;
-    this.#identity = identity;
+    this.identity = identity;
     this.#head = head;
     this.#options = options;
   }
 
   /** What tells this version of the file from later ones; undefined where the server says nothing that does. */
   get version(): string | undefined {
-    const { etag, modified, size } = this.#identity;
+    const { etag, modified, size } = this.identity;
     const { service = "" } = this.#place;
     return etag === null && modified === null ? undefined : JSON.stringify([service, size, etag, modified]);
   }
@@ -85,7 +83,7 @@ export class HttpFile implements RandomAccess {
     if (length === 0) return new Uint8Array(0);
     if (offset + length <= this.#head.length) return this.#head.slice(offset, offset + length);
     return repeat(this.name, this.#options, signal, async () => {
-      const answer = await request(this.#place, offset, length, this.#identity, this.#options, signal);
+      const answer = await request(this.#place, offset, length, this.identity, this.#options, signal);
       return answer.body;
     });
   }
@@ -108,7 +106,7 @@ function request(
   place: Place,
   offset: number,
   length: number,
-  identity: Identity | undefined,
+  identity: FileIdentity | undefined,
   options: Required<HttpOptions>,
   signal: AbortSignal | undefined,
 ): Promise<Answer> {
@@ -172,7 +170,7 @@ function checkAnswer(
   range: ReturnType<typeof contentRange>,
   offset: number,
   length: number,
-  identity: Identity | undefined,
+  identity: FileIdentity | undefined,
 ): number | undefined {
   const end = range?.total === undefined ? offset + length : Math.min(offset + length, range.total);
   if (range !== undefined && range.first === offset && range.last === end - 1) return range.total;
@@ -187,7 +185,7 @@ function checkAnswer(
   );
 }
 
-function identityOf(url: string, answer: Answer): Identity {
+function identityOf(url: string, answer: Answer): FileIdentity {
   if (answer.total === undefined || !Number.isSafeInteger(answer.total)) {
     throw new DdscError(
       "DATA_NO_RANGES",
@@ -198,7 +196,7 @@ function identityOf(url: string, answer: Answer): Identity {
   return { size: answer.total, etag: answer.etag, modified: answer.modified };
 }
 
-function checkSame(url: string, now: Identity, before: Identity): void {
+function checkSame(url: string, now: FileIdentity, before: FileIdentity): void {
   const same =
     now.size === before.size &&
     (now.etag === null || before.etag === null || now.etag === before.etag) &&
@@ -214,7 +212,7 @@ function checkSame(url: string, now: Identity, before: Identity): void {
 }
 
 /** The error for an answer that is no range. */
-function refused(url: string, response: Response, identity: Identity | undefined): Error {
+function refused(url: string, response: Response, identity: FileIdentity | undefined): Error {
   const busy = busyError(response);
   if (busy !== undefined) return busy;
   const { status } = response;

@@ -3,19 +3,21 @@ import { DdscError } from "../../base/errors.js";
 import { readFull } from "../../base/files.js";
 import { openToRead } from "../../base/regular_files.js";
 import { unreadable } from "./content.js";
-import { checkRange, closedError, type RandomAccess } from "./random_access.js";
+import { checkRange, closedError, type FileIdentity, type RandomAccess } from "./random_access.js";
 
 /** A file on a disk. */
 export class LocalFile implements RandomAccess {
   readonly name: string;
   readonly size: number;
+  readonly identity: FileIdentity;
   readonly remote = false;
   #handle: FileHandle | undefined;
   #reading = 0;
 
-  private constructor(name: string, size: number, handle: FileHandle) {
+  private constructor(name: string, identity: FileIdentity, handle: FileHandle) {
     this.name = name;
-    this.size = size;
+    this.size = identity.size;
+    this.identity = identity;
     this.#handle = handle;
   }
 
@@ -24,7 +26,8 @@ export class LocalFile implements RandomAccess {
     try {
       const handle = await openToRead(path);
       try {
-        return new LocalFile(path, (await handle.stat()).size, handle);
+        const { size, mtimeMs } = await handle.stat();
+        return new LocalFile(path, { size, etag: null, modified: String(mtimeMs) }, handle);
       } catch (error) {
         await handle.close();
         throw error;

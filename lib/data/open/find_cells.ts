@@ -3,12 +3,12 @@ import { basename, join } from "node:path";
 import { DdscError } from "../../base/errors.js";
 import type { Content } from "../io/content.js";
 import { describeContent, isUrl, readContent } from "../io/content.js";
-import { mapFewAtOnce } from "../io/few_at_once.js";
 import { expandGlob, isGlob } from "../io/glob.js";
 import { isS3 } from "../io/s3/address.js";
 import type { OpenOptions } from "../sources/cells.js";
 import type { CellFormat } from "../sources/format.js";
 import { formats } from "./formats.js";
+import { type Peers, shareOut } from "./share_out.js";
 
 /** Names that a message lists. */
 const MOST_NAMED = 5;
@@ -18,8 +18,6 @@ export interface Found {
   readonly path: string;
   readonly format: CellFormat;
 }
-
-type Folder = Extract<Content, { kind: "folder" }>;
 
 /**
  * Paths that a name with wildcards stands for, without the files that go with others and hold no cells; a path that is there
@@ -55,19 +53,42 @@ async function expandLocal(path: string): Promise<string[]> {
   return isThere ? [path] : expandGlob(path);
 }
 
+/** What a path holds that is of no format. */
+const FOLDER = -1;
+const NO_CELLS = -2;
+
 /**
- * What one path holds: cells of one format, or a folder with those in it and in the folders below. Throws `DATA_FORMAT` where
- * there are none, and as `readContent`.
+ * What paths hold: each cells of one format, or a folder with those in it and in the folders below. Every file is looked at by one of
+ * the peers. Throws `DATA_FORMAT` for a path without cells, and as `readContent`.
  */
-export async function findCells(path: string, options: OpenOptions): Promise<Found[]> {
-  const content = await readContent(path);
-  const format = await formatOf(content, options);
-  if (format !== undefined) return [{ path, format }];
-  if (content.kind !== "folder") throw notCells(path, describeContent(content));
-  const found = await findBelow(content, options, new Set());
+export async function findCells(
+  paths: readonly string[],
+  options: OpenOptions,
+  peers: Peers,
+): Promise<Found[]> {
+  const looks = await lookAt(paths, peers, async (path) => {
+    const content = await readContent(path);
+    const format = await formatOf(content, options);
+    if (format === FOLDER && content.kind !== "folder") throw notCells(path, describeContent(content));
+    return format;
+  });
+  const found: Found[] = [];
+  for (const [i, path] of paths.entries()) {
+    const format = formats[looks[i] ?? FOLDER];
+    // Not by spreading: a folder may hold a million.
+    if (format === undefined) for (const member of await findIn(path, options, peers)) found.push(member);
+    else found.push({ path, format });
+  }
+  return found;
+}
+
+/** What a folder that is no format's own holds. */
+async function findIn(path: string, options: OpenOptions, peers: Peers): Promise<Found[]> {
+  const found = await findBelow(path, options, peers, new Set());
   // Any text may look like a table: it is one only where nothing else is.
   const sure = found.filter((member) => member.format.isDoubtful !== true);
   if (found.length > 0) return sure.length > 0 ? sure : found;
+  const content = await readContent(path);
   const names = cellNames(content);
   const listed = names.slice(0, MOST_NAMED).join(", ") + (names.length > MOST_NAMED ? ", ..." : "");
   throw notCells(
@@ -76,33 +97,60 @@ export async function findCells(path: string, options: OpenOptions): Promise<Fou
   );
 }
 
-/** What a folder that is no format's own holds, in the order of names; `above` has the folders on the way, which links may lead back to. */
-async function findBelow(folder: Folder, options: OpenOptions, above: ReadonlySet<string>): Promise<Found[]> {
-  const here = await realpath(folder.path);
+/** The same in the order of names; `above` has the folders on the way, which links may lead back to. */
+async function findBelow(
+  path: string,
+  options: OpenOptions,
+  peers: Peers,
+  above: ReadonlySet<string>,
+): Promise<Found[]> {
+  const here = await realpath(path);
   if (above.has(here)) return [];
   const way = new Set(above).add(here);
-  const members = await mapFewAtOnce(cellNames(folder), async (name) => {
-    const content = await readContent(join(folder.path, name));
+  const members = cellNames(await readContent(path)).map((name) => join(path, name));
+  const looks = await lookAt(members, peers, async (member) => {
+    const content = await readContent(member);
     const format = await formatOf(content, options);
-    const isOther = (await format?.holdsCells?.(content.path)) === false;
-    return { content, format: isOther ? undefined : format };
+    const isOther = (await formats[format]?.holdsCells?.(member)) === false;
+    if (format !== FOLDER && !isOther) return format;
+    return content.kind === "folder" ? FOLDER : NO_CELLS;
   });
   const found: Found[] = [];
-  for (const { content, format } of members) {
-    if (format !== undefined) found.push({ path: content.path, format });
-    else if (content.kind === "folder") found.push(...(await findBelow(content, options, way)));
+  for (const [i, member] of members.entries()) {
+    const format = formats[looks[i] ?? NO_CELLS];
+    if (format !== undefined) found.push({ path: member, format });
+    else if (looks[i] === FOLDER)
+      for (const below of await findBelow(member, options, peers, way)) found.push(below);
   }
   return found;
 }
 
-async function formatOf(content: Content, options: OpenOptions): Promise<CellFormat | undefined> {
-  for (const format of formats) if (await format.matches(content, options)) return format;
-  return undefined;
+/** What `look` says of each path, each of which one of the peers looks at: number of its format, or one of those below 0. */
+async function lookAt(
+  paths: readonly string[],
+  peers: Peers,
+  look: (path: string) => Promise<number>,
+): Promise<Int8Array> {
+  const looks = new Int8Array(paths.length);
+  let at = 0;
+  for await (const told of shareOut(paths, look, peers)) {
+    for (const numbers of told) {
+      looks.set(numbers, at);
+      at += numbers.length;
+    }
+  }
+  return looks;
+}
+
+/** Number of the format of what is there, `FOLDER` where there is none. */
+async function formatOf(content: Content, options: OpenOptions): Promise<number> {
+  for (const [number, format] of formats.entries()) if (await format.matches(content, options)) return number;
+  return FOLDER;
 }
 
 /** The names in a folder that may be of cells. */
-function cellNames(folder: Folder): string[] {
-  return folder.names.filter((name) => !isCompanion(name));
+function cellNames(content: Content): string[] {
+  return content.kind === "folder" ? content.names.filter((name) => !isCompanion(name)) : [];
 }
 
 function isCompanion(name: string): boolean {

@@ -1,6 +1,6 @@
 import { DdscError } from "../../base/errors.js";
 import { isArrow, openArrow } from "../arrow/format.js";
-import { openRandomAccess } from "../io/random_access_open.js";
+import { openChecked } from "../io/random_access_open.js";
 import { openParquet } from "../parquet/parquet.js";
 import type { CellFormat } from "../sources/format.js";
 
@@ -9,8 +9,9 @@ export const remote: CellFormat = {
   name: "Parquet or Arrow at an http(s) or s3 address",
   onlyAddresses: true,
   matches: (content) => content.kind === "url",
-  open: async (path, options) => {
-    const file = await openRandomAccess(path);
+  opensAgain: true,
+  open: async (path, options, check) => {
+    const file = await openChecked(path, check);
     try {
       const head = Buffer.from(await file.read(0, Math.min(8, file.size)));
       const isParquet = head.toString("latin1", 0, 4) === "PAR1";

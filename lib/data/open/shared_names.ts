@@ -1,3 +1,4 @@
+import type { Members } from "../files/members.js";
 import { COMPARED_NAMES } from "../genes/gene_names.js";
 import { isUrl } from "../io/content.js";
 import { rowRange } from "../sources/parts.js";
@@ -30,13 +31,14 @@ interface Pair {
  * of one are in another. Of more than 131,072 cells together, as many of the first of each source are compared; of so many
  * sources that it would be fewer than 256 each, and of those at addresses, none.
  */
-export async function sharedNameNotes(sources: readonly CellSource[]): Promise<string[]> {
-  const local = sources.filter(({ name }) => !isUrl(name));
-  const total = local.reduce((cells, { cellCount }) => cells + cellCount, 0);
+export async function sharedNameNotes(members: Members): Promise<string[]> {
+  const { firstRow } = members.outlines;
+  const local = [...firstRow.subarray(1).keys()].filter((member) => !isUrl(members.nameOf(member)));
+  const total = local.reduce((cells, i) => cells + (firstRow[i + 1] ?? 0) - (firstRow[i] ?? 0), 0);
   const limit = total <= COMPARED_NAMES ? COMPARED_NAMES : Math.floor(COMPARED_NAMES / local.length);
   if (local.length < 2 || limit < FEWEST_NAMES) return [];
   const compared: Names[] = [];
-  for (const source of local) compared.push(await namesOf(source, limit));
+  for (const member of local) compared.push(await members.use(member, (source) => namesOf(source, limit)));
   const { occurring, pairs } = comparePairs(compared);
   if (occurring === 0) return [];
   const said = pairs.slice(0, MOST_PAIRS).map((pair) => pairText(pair, compared));

@@ -1,6 +1,6 @@
 import type { Content } from "../io/content.js";
 import type { RandomAccess } from "../io/random_access.js";
-import { openRandomAccess } from "../io/random_access_open.js";
+import { openChecked } from "../io/random_access_open.js";
 import type { MetadataColumn, OpenOptions } from "../sources/cells.js";
 import { type FileParts, FileSource } from "../sources/file_source.js";
 import type { CellFormat } from "../sources/format.js";
@@ -18,7 +18,8 @@ const MAGIC = Buffer.from("PAR1");
 export const parquet: CellFormat = {
   name: "Parquet",
   matches: (content: Content) => content.kind === "file" && content.head.subarray(0, 4).equals(MAGIC),
-  open: async (path, options) => openParquet(await openRandomAccess(path), options),
+  open: async (path, options, check) => openParquet(await openChecked(path, check), options),
+  opensAgain: true,
   isCompanion,
 };
 
@@ -29,7 +30,7 @@ export const parquet: CellFormat = {
 export async function openParquet(file: RandomAccess, options: OpenOptions): Promise<FileSource> {
   const opened = await ParquetFile.open(file);
   try {
-    return await FileSource.open(await cellParts(opened, options));
+    return await FileSource.open({ ...(await cellParts(opened, options)), identity: file.identity });
   } catch (error) {
     opened.close();
     throw error;

@@ -28,10 +28,13 @@ function pathsOf(descriptor: SourceDescriptor | undefined): string[] {
     case "file":
     case "shared":
       return isUrl(descriptor.path) ? [] : [descriptor.path];
+    case "files":
+      return descriptor.paths.filter((path) => !isUrl(path));
     case "subset":
       return pathsOf(descriptor.source);
     case "concatenated":
       return descriptor.sources.flatMap(pathsOf);
+    case "pool":
     case "memory":
     case "simulated":
     case undefined:

@@ -1,7 +1,7 @@
 import { isTurnOver, takeTurn } from "../../base/turns.js";
 import { readBlocks } from "../sources/blocks.js";
-import type { CellBlock } from "../sources/cells.js";
-import type { CellSource, GeneColumn, SourceContents } from "../sources/source.js";
+import type { CellBlock, GeneColumn, SourceContents } from "../sources/cells.js";
+import type { CellSource } from "../sources/source.js";
 import { ColumnCounter, type ColumnSummary } from "./column_counter.js";
 import { interpolate, type Quantiles, RunningQuantiles } from "./quantiles.js";
 

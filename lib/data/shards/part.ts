@@ -2,6 +2,7 @@ import { createHash, type Hash } from "node:crypto";
 import { lstat } from "node:fs/promises";
 import { DdscError } from "../../base/errors.js";
 import type { UnstructuredValue } from "../anndata/write_uns.js";
+import type { OpenOptions } from "../sources/cells.js";
 import type { SourceDescriptor } from "../sources/descriptor.js";
 import { fingerprintOf } from "../sources/fingerprint.js";
 import { type CellSource, descriptorOf } from "../sources/source.js";
@@ -80,12 +81,12 @@ export async function partToWrite(work: WorkOfShard): Promise<PartToWrite> {
 function addOrigin(hash: Hash, descriptor: SourceDescriptor | undefined): void {
   switch (descriptor?.kind) {
     case "file":
-    case "shared": {
-      // The table of genes, a file as well, shows in their names.
-      const { geneTable: _, ...options } = descriptor.options;
-      hash.update(JSON.stringify(options));
+    case "shared":
+      addOptions(hash, descriptor.options);
       return;
-    }
+    case "files":
+      for (const _ of descriptor.paths) addOptions(hash, descriptor.options);
+      return;
     case "subset":
       hash.update(descriptor.rows);
       addOrigin(hash, descriptor.source);
@@ -96,7 +97,13 @@ function addOrigin(hash: Hash, descriptor: SourceDescriptor | undefined): void {
     case "simulated":
       hash.update(JSON.stringify(descriptor.options));
       return;
+    case "pool":
     case "memory":
     case undefined:
   }
+}
+
+function addOptions(hash: Hash, { geneTable: _, ...options }: OpenOptions): void {
+  // The table of genes, a file as well, shows in their names.
+  hash.update(JSON.stringify(options));
 }

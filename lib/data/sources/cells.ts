@@ -41,6 +41,34 @@ export interface MetadataColumn {
   readonly kind: "text" | "number" | "boolean";
 }
 
+/** A column of the table of genes. */
+export interface GeneColumn {
+  readonly name: string;
+  /** Its first value; undefined where there is none. */
+  readonly example: string | undefined;
+}
+
+/** A part of an AnnData file: "obsm", with what is in it. */
+export interface AnnDataPart {
+  readonly name: string;
+  /** Names in it; none where it is one matrix. */
+  readonly members: readonly string[];
+}
+
+/** What the files of a source hold, beside counts and the table of cells. */
+export interface SourceContents {
+  /** Columns of the table of genes, the index first: what `geneColumn` may name. */
+  readonly geneColumns: readonly GeneColumn[];
+  /** Of AnnData only. */
+  readonly anndata?: {
+    readonly layers: readonly string[];
+    /** Whether there is a raw matrix. */
+    readonly raw: boolean;
+    /** What was not read, the matrices beside the chosen one included, and so is written nowhere. */
+    readonly unread: readonly AnnDataPart[];
+  };
+}
+
 /** Which part of the metadata to read. */
 export interface MetadataOptions {
   /** Names of columns, in the order of the table; default all. */

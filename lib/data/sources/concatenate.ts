@@ -1,15 +1,24 @@
 import type { Table } from "apache-arrow";
 import { DdscError } from "../../base/errors.js";
 import { upperBound } from "../../base/search.js";
+import { type Members, OpenMembers } from "../files/members.js";
+import type { SourceTraits } from "../files/outlines.js";
 import { uniteGenes } from "../genes/gene_union.js";
 import { arrowTable } from "../tables/arrow_table.js";
-import type { CellBlock, Gene, MeasuredPanels, MetadataColumn, MetadataOptions } from "./cells.js";
+import type {
+  CellBlock,
+  Gene,
+  MeasuredPanels,
+  MetadataColumn,
+  MetadataOptions,
+  SourceContents,
+} from "./cells.js";
 import { checkRows } from "./checked_counts.js";
 import type { SourceDescriptor } from "./descriptor.js";
 import { columnOf, missingColumn } from "./frame.js";
 import { joinPanels } from "./panels.js";
 import { rowRange } from "./parts.js";
-import { type CellSource, handoverOf, type SourceContents } from "./source.js";
+import type { CellSource } from "./source.js";
 import { joinContents } from "./source_contents.js";
 
 /** Rows of one of the sources, and where they stand among the rows asked for. */
@@ -24,7 +33,8 @@ interface Share {
 /**
  * Cells of several sources as one source: the cells of the first, then those of the second, ...; the union of their genes
  * (`uniteGenes`), of which each cell measures those of its own source (`panels`), and of their metadata columns, null where
- * a source does not have one; a column that is text in one is text in all. Disposing of it disposes of them. Throws `DATA_TOO_LARGE` for more than 2^31 - 1 cells.
+ * a source does not have one; a column that is text in one is text in all. Of thousands of files a few are open: see
+ * `openCells`. Disposing of it disposes of them. Throws `DATA_TOO_LARGE` for more than 2^31 - 1 cells.
  */
 export class ConcatenatedSource implements CellSource {
   readonly name: string;
@@ -33,20 +43,19 @@ export class ConcatenatedSource implements CellSource {
   readonly panels: MeasuredPanels | undefined;
   readonly partBounds: Float64Array;
   readonly metadataColumns: readonly MetadataColumn[];
-  readonly #sources: readonly CellSource[];
-  /** First row of each source, [sources + 1]. */
-  readonly #firstRow: Float64Array;
+  readonly contents: SourceContents | undefined;
+  readonly #members: Members;
+  /** By number of a source's traits. */
   readonly #columns: readonly (Int32Array | undefined)[];
   readonly #ownNotes: readonly string[];
 
   /** `notes` is what was noticed about them together, told first. */
-  constructor(sources: readonly CellSource[], name: string, notes: readonly string[] = []) {
+  constructor(sources: readonly CellSource[] | Members, name: string, notes: readonly string[] = []) {
+    const members = "outlines" in sources ? sources : new OpenMembers(sources);
+    const { traits, traitsOf, firstRow, partBounds } = members.outlines;
     this.name = name;
-    this.#sources = sources;
-    this.#firstRow = new Float64Array(sources.length + 1);
-    for (const [i, { cellCount }] of sources.entries())
-      this.#firstRow[i + 1] = (this.#firstRow[i] ?? 0) + cellCount;
-    this.cellCount = this.#firstRow[sources.length] ?? 0;
+    this.#members = members;
+    this.cellCount = firstRow.at(-1) ?? 0;
     if (this.cellCount > 0x7fff_ffff) {
       throw new DdscError(
         "DATA_TOO_LARGE",
@@ -54,29 +63,27 @@ export class ConcatenatedSource implements CellSource {
         { file: name },
       );
     }
-    const united = uniteGenes(sources);
+    const united = uniteGenes(
+      traits.map(({ genes }, number) => ({ genes, name: members.nameOf(traitsOf.indexOf(number)) })),
+    );
     this.genes = united.genes;
     this.#columns = united.columns;
-    this.panels = joinPanels(sources, united.columns, united.genes.length);
+    this.panels = joinPanels(members.outlines, united.columns, united.genes.length);
     this.#ownNotes = [...notes, ...united.notes];
-    this.partBounds = joinBounds(sources, this.#firstRow);
-    this.metadataColumns = joinColumns(sources);
+    this.partBounds = partBounds;
+    this.metadataColumns = joinColumns(traits);
+    this.contents = joinContents(traits);
   }
 
   get notes(): readonly string[] {
-    const own = this.#sources.flatMap((source) => source.notes.map((note) => `${source.name}: ${note}`));
-    return [...this.#ownNotes, ...own];
-  }
-
-  get contents(): SourceContents | undefined {
-    return joinContents(this.#sources);
+    return [...this.#ownNotes, ...this.#members.notes];
   }
 
   async cellIds(rows: Int32Array): Promise<readonly string[]> {
     checkRows(rows, this.cellCount, this.name);
     const ids = new Array<string>(rows.length).fill("");
     for (const { source, rows: own, places } of this.#shares(rows)) {
-      const found = (await this.#sources[source]?.cellIds(own)) ?? [];
+      const found = await this.#members.use(source, (open) => open.cellIds(own));
       for (const [i, place] of places.entries()) ids[place] = found[i] ?? "";
     }
     return ids;
@@ -93,11 +100,13 @@ export class ConcatenatedSource implements CellSource {
     });
     if (wanted.length === 0) return arrowTable(new Map());
     for (const { source, rows: own, places } of this.#shares(rows)) {
-      const below = this.#sources[source];
-      const known = new Set(below?.metadataColumns.map(({ name }) => name));
+      const { traits, traitsOf } = this.#members.outlines;
+      const known = new Set(traits[traitsOf[source] ?? 0]?.metadataColumns.map(({ name }) => name));
       const columns = wanted.filter(({ name }) => known.has(name));
-      if (below === undefined || columns.length === 0) continue;
-      const table = await below.metadata({ columns: columns.map(({ name }) => name), rows: own });
+      if (columns.length === 0) continue;
+      const table = await this.#members.use(source, (open) =>
+        open.metadata({ columns: columns.map(({ name }) => name), rows: own }),
+      );
       for (const { name, kind, values } of columns) {
         const vector = table.getChild(name);
         for (const [i, place] of places.entries()) {
@@ -114,8 +123,8 @@ export class ConcatenatedSource implements CellSource {
     const shares = this.#shares(rows);
     const blocks: CellBlock[] = [];
     for (const { source, rows: own } of shares) {
-      const block = await this.#sources[source]?.read(own, signal);
-      if (block !== undefined) blocks.push(withColumns(block, this.#columns[source]));
+      const block = await this.#members.use(source, (open) => open.read(own, signal));
+      blocks.push(withColumns(block, this.#columns[this.#members.outlines.traitsOf[source] ?? 0]));
     }
     const [first] = blocks;
     // All from one source: in order already.
@@ -128,7 +137,7 @@ export class ConcatenatedSource implements CellSource {
     checkRows(rows, this.cellCount, this.name);
     const stored = new Int32Array(rows.length);
     for (const { source, rows: own, places } of this.#shares(rows)) {
-      const told = this.#sources[source]?.storedCounts?.(own);
+      const told = this.#members.storedCounts(source, own);
       if (told === undefined) return undefined;
       for (const [i, place] of places.entries()) stored[place] = told[i] ?? 0;
     }
@@ -136,27 +145,24 @@ export class ConcatenatedSource implements CellSource {
   }
 
   descriptor(): SourceDescriptor {
-    return {
-      kind: "concatenated",
-      name: this.name,
-      sources: this.#sources.map((source) => source.descriptor()),
-    };
+    return this.#members.descriptor(this.name);
   }
 
   handover(): SourceDescriptor {
-    return { kind: "concatenated", name: this.name, sources: this.#sources.map(handoverOf) };
+    return this.#members.handover(this.name);
   }
 
   /** Closes all of them. */
   [Symbol.dispose](): void {
-    for (const source of this.#sources) source[Symbol.dispose]();
+    this.#members[Symbol.dispose]();
   }
 
   /** The rows by source, in the order of the sources, each in the order given. */
   #shares(rows: Int32Array): Share[] {
+    const { firstRow } = this.#members.outlines;
     const placesOf = new Map<number, number[]>();
     for (const [place, row] of rows.entries()) {
-      const source = this.#sourceOf(row);
+      const source = upperBound(firstRow, row) - 1;
       const places = placesOf.get(source);
       if (places === undefined) placesOf.set(source, [place]);
       else places.push(place);
@@ -165,28 +171,15 @@ export class ConcatenatedSource implements CellSource {
       .sort(([a], [b]) => a - b)
       .map(([source, found]) => {
         const places = Int32Array.from(found);
-        const first = this.#firstRow[source] ?? 0;
+        const first = firstRow[source] ?? 0;
         return { source, places, rows: places.map((place) => (rows[place] ?? 0) - first) };
       });
   }
-
-  /** Number of the source that a row is in. */
-  #sourceOf(row: number): number {
-    return upperBound(this.#firstRow, row) - 1;
-  }
 }
 
-function joinBounds(sources: readonly CellSource[], firstRow: Float64Array): Float64Array {
-  const bounds = [0];
-  for (const [i, { partBounds }] of sources.entries()) {
-    for (const bound of partBounds.subarray(1)) bounds.push((firstRow[i] ?? 0) + bound);
-  }
-  return Float64Array.from(bounds);
-}
-
-function joinColumns(sources: readonly CellSource[]): MetadataColumn[] {
+function joinColumns(traits: readonly SourceTraits[]): MetadataColumn[] {
   const kinds = new Map<string, MetadataColumn["kind"]>();
-  for (const { metadataColumns } of sources) {
+  for (const { metadataColumns } of traits) {
     for (const { name, kind } of metadataColumns) {
       kinds.set(name, (kinds.get(name) ?? kind) === kind ? kind : "text");
     }

@@ -1,3 +1,5 @@
+import type { FileList } from "../files/file_list.js";
+import type { Outlines } from "../files/outlines.js";
 import type { Gene, MetadataColumn, OpenOptions } from "./cells.js";
 import type { SharedRows } from "./compact_rows.js";
 import type { Column, Frame } from "./frame.js";
@@ -7,6 +9,8 @@ import type { SimulateOptions } from "./simulation.js";
 /** Structured-clonable recipe of a source. */
 export type SourceDescriptor =
   | FileDescriptor
+  | FilesDescriptor
+  | PooledFiles
   | SharedCells
   | { readonly kind: "memory"; readonly cells: MemoryCells }
   | { readonly kind: "simulated"; readonly options: SimulateOptions }
@@ -19,6 +23,23 @@ export interface FileDescriptor {
   /** Path or URL. */
   readonly path: string;
   readonly options: OpenOptions;
+}
+
+/** Files of formats that are opened again at little cost. */
+export interface FilesDescriptor {
+  readonly kind: "files";
+  readonly name: string;
+  readonly paths: readonly string[];
+  /** Of each. */
+  readonly options: OpenOptions;
+}
+
+/** Those files for another thread, which opens none before it reads it. */
+export interface PooledFiles {
+  readonly kind: "pool";
+  readonly name: string;
+  readonly files: FileList;
+  readonly outlines: Outlines;
 }
 
 /** A whole data set in memory, in compressed rows. */

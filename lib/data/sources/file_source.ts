@@ -3,16 +3,24 @@ import { DdscError } from "../../base/errors.js";
 import { genesOf } from "../genes/gene_names.js";
 import { isTransposed, TRANSPOSED } from "../genes/orientation.js";
 import { fullAddress } from "../io/addresses.js";
+import type { FileIdentity } from "../io/random_access.js";
 import { arrowTable } from "../tables/arrow_table.js";
 import { cellFrame, foundFrame } from "./cell_frame.js";
-import type { CellBlock, Gene, MetadataColumn, MetadataOptions, OpenOptions } from "./cells.js";
+import type {
+  CellBlock,
+  Gene,
+  MetadataColumn,
+  MetadataOptions,
+  OpenOptions,
+  SourceContents,
+} from "./cells.js";
 import { CountFindings, checkedBlock, checkRows } from "./checked_counts.js";
 import type { RawRows } from "./count_matrix.js";
 import type { SourceDescriptor } from "./descriptor.js";
 import { type Frame, missingColumn } from "./frame.js";
 import type { PackedStrings } from "./packed_strings.js";
 import { rowRange } from "./parts.js";
-import type { CellSource, SourceContents, SourceTables } from "./source.js";
+import type { CellSource, SourceTables } from "./source.js";
 import { geneColumnsOf } from "./source_contents.js";
 
 /** So many cells are looked at on opening, to tell counts from transformed values. */
@@ -72,6 +80,8 @@ export interface FileParts {
   readonly notes: readonly string[];
   /** What to do when values turn out to be no counts; "" if nothing. */
   readonly remedy: string;
+  /** Of formats that are opened again, which version of the file this is. */
+  readonly identity?: FileIdentity;
   /** Of AnnData, what the file holds. */
   readonly anndata?: SourceContents["anndata"];
   /** Cells looked at on opening, to tell counts from transformed values; default 64. */
@@ -91,10 +101,13 @@ export class FileSource implements CellSource {
   readonly metadataColumns: readonly MetadataColumn[];
   /** What to do when values turn out to be no counts; "" if nothing. */
   readonly remedy: string;
+  /** Of formats that are opened again, which version of the file this is. */
+  readonly identity: FileIdentity | undefined;
+  /** What is noticed in what is read; that of the same file opened before may go on. */
+  findings = new CountFindings();
   readonly #parts: FileParts;
   readonly #openingNotes: readonly string[];
   readonly #notesBefore: string[] = [];
-  readonly #findings = new CountFindings();
   #closed = false;
 
   private constructor(parts: FileParts) {
@@ -105,6 +118,7 @@ export class FileSource implements CellSource {
     this.partBounds = partBounds;
     this.metadataColumns = cells.columns;
     this.remedy = remedy;
+    this.identity = parts.identity;
     checkGeneColumn(path, parts.genes, options);
     const { genes, note } = genesOf(parts.genes, options.geneColumn);
     this.genes = genes;
@@ -130,7 +144,7 @@ export class FileSource implements CellSource {
 
   /** Grows while reading, if counts turn out to have fractions or a gene is stored twice in a cell. */
   get notes(): readonly string[] {
-    return [...this.#notesBefore, ...this.#openingNotes, ...this.#findings.notes(this.remedy)];
+    return [...this.#notesBefore, ...this.#openingNotes, ...this.findings.notes(this.remedy)];
   }
 
   get contents(): SourceContents {
@@ -176,7 +190,7 @@ export class FileSource implements CellSource {
   async read(rows: Int32Array, signal?: AbortSignal): Promise<CellBlock> {
     signal?.throwIfAborted();
     this.#check(rows);
-    return checkedBlock(await this.#parts.matrix.read(rows, signal), rows, this, this.#findings);
+    return checkedBlock(await this.#parts.matrix.read(rows, signal), rows, this, this.findings);
   }
 
   storedCounts(rows: Int32Array): Int32Array | undefined {

@@ -1,4 +1,5 @@
 import type { Content } from "../io/content.js";
+import type { CheckIdentity } from "../io/random_access_open.js";
 import type { OpenOptions } from "./cells.js";
 import type { FileSource } from "./file_source.js";
 
@@ -10,8 +11,10 @@ export interface CellFormat {
   matches(content: Content, options: OpenOptions): boolean | Promise<boolean>;
   /** Whether a file found in a folder, and not named, holds cells, of those that match; default yes. */
   holdsCells?(path: string): Promise<boolean>;
-  /** Opens it. */
-  open(path: string, options: OpenOptions): Promise<FileSource>;
+  /** Opens it; `check` is told which version of the file this is, by formats that `opensAgain`. */
+  open(path: string, options: OpenOptions, check?: CheckIdentity): Promise<FileSource>;
+  /** Whether opening costs little: of many such files few are kept open. */
+  readonly opensAgain?: boolean;
   /** Whether files of other kinds may look like this one: in a folder they are taken only where no other format is found. */
   readonly isDoubtful?: boolean;
   /** Whether only addresses are of this format, no file. */

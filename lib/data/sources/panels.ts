@@ -1,4 +1,5 @@
 import { upperBound } from "../../base/search.js";
+import type { Outlines } from "../files/outlines.js";
 import type { MeasuredPanels } from "./cells.js";
 import { rowRange } from "./parts.js";
 import type { CellSource } from "./source.js";
@@ -90,33 +91,29 @@ export function panelsOfRows(
 
 /**
  * The panels of several sources one after the other over the union of their genes, of so many columns.
- * @param unions for each source the column of the union of each of its own; undefined where they are the same
+ * @param unions for each of their traits the column of the union of each of the own; undefined where they are the same
  */
 export function joinPanels(
-  sources: readonly Pick<CellSource, "panels" | "genes" | "cellCount">[],
+  { traits, traitsOf, firstRow }: Outlines,
   unions: readonly (Int32Array | undefined)[],
   columnCount: number,
 ): MeasuredPanels | undefined {
   const runs = new PanelRuns();
   const all = rowRange(0, columnCount);
-  /** The sorted columns of sources that measure all of theirs: the shards of a data set share them. */
-  const whole = new Map<Int32Array, Int32Array>();
-  let first = 0;
-  for (const [i, { panels, cellCount }] of sources.entries()) {
-    const union = unions[i];
-    const unite = (columns: Int32Array) =>
-      union === undefined ? columns : columns.map((column) => union[column] ?? 0).sort();
-    if (panels !== undefined) {
-      const united = panels.columns.map(unite);
-      for (const [run, number] of panels.numbers.entries())
-        runs.add(first + (panels.ends[run] ?? 0), united[number] ?? all);
-    } else if (union === undefined) runs.add(first + cellCount, all);
-    else {
-      const sorted = whole.get(union) ?? union.slice().sort();
-      whole.set(union, sorted);
-      runs.add(first + cellCount, sorted);
-    }
-    first += cellCount;
+  const united = traits.map(({ panels }, number) => {
+    const union = unions[number];
+    if (panels === undefined) return [union === undefined ? all : union.slice().sort()];
+    return panels.columns.map((columns) =>
+      union === undefined ? columns : columns.map((column) => union[column] ?? 0).sort(),
+    );
+  });
+  for (const [source, number] of traitsOf.entries()) {
+    const columns = united[number] ?? [];
+    const panels = traits[number]?.panels;
+    if (panels === undefined) runs.add(firstRow[source + 1] ?? 0, columns[0] ?? all);
+    else
+      for (const [run, own] of panels.numbers.entries())
+        runs.add((firstRow[source] ?? 0) + (panels.ends[run] ?? 0), columns[own] ?? all);
   }
   return runs.panels(columnCount);
 }

@@ -1,6 +1,6 @@
-import type { OpenOptions } from "./cells.js";
+import type { AnnDataPart, GeneColumn, OpenOptions, SourceContents } from "./cells.js";
 import { columnText, type Frame } from "./frame.js";
-import type { AnnDataPart, CellSource, GeneColumn, SourceContents } from "./source.js";
+import type { CellSource } from "./source.js";
 
 /** Groups of an AnnData file that no reader here takes anything of. */
 export const UNREAD_GROUPS = ["obsm", "obsp", "varm", "varp", "uns"] as const;
@@ -45,7 +45,7 @@ export function geneColumnsOf(genes: Frame): GeneColumn[] {
 }
 
 /** What any of several sources holds; undefined where none says. */
-export function joinContents(sources: readonly CellSource[]): SourceContents | undefined {
+export function joinContents(sources: readonly Pick<CellSource, "contents">[]): SourceContents | undefined {
   const all = sources.flatMap(({ contents }) => contents ?? []);
   if (all.length === 0) return undefined;
   const columns = new Map<string, GeneColumn>();

@@ -1,12 +1,19 @@
 import type { Table } from "apache-arrow";
 import { cellFrame } from "./cell_frame.js";
-import type { CellBlock, Gene, MeasuredPanels, MetadataColumn, MetadataOptions } from "./cells.js";
+import type {
+  CellBlock,
+  Gene,
+  MeasuredPanels,
+  MetadataColumn,
+  MetadataOptions,
+  SourceContents,
+} from "./cells.js";
 import { checkRows } from "./checked_counts.js";
 import type { SourceDescriptor } from "./descriptor.js";
 import { tablesOf } from "./frames.js";
 import { panelsOfRows } from "./panels.js";
 import { fixedParts, partsOfRows } from "./parts.js";
-import { type CellSource, handoverOf, type SourceContents, type SourceTables } from "./source.js";
+import { type CellSource, handoverOf, type SourceTables } from "./source.js";
 
 /**
  * Some cells of a source, in the order given, as a source of their own: row 0 of it is `rows[0]` of `source`.

@@ -117,10 +117,10 @@ function filesOf(
       return undefined;
     return { ...first, paths: parts.map((part) => part?.paths ?? "").join(",") };
   }
-  if (source.kind !== "file" && source.kind !== "shared") return undefined;
+  if (source.kind !== "file" && source.kind !== "files" && source.kind !== "shared") return undefined;
   const { layer, raw, geneTable, geneColumn, genome, transpose, metadataColumns } = source.options;
   return {
-    paths: source.path,
+    paths: source.kind === "files" ? source.paths.join(",") : source.path,
     options: [
       ...(layer === undefined ? [] : option("--layer", layer)),
       ...(raw === true ? ["--raw"] : []),

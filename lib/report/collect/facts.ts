@@ -61,6 +61,9 @@ function* pathsOf(source: SourceDescriptor): Generator<string> {
     case "shared":
       yield source.path;
       return;
+    case "files":
+      yield* source.paths;
+      return;
     case "concatenated":
       for (const each of source.sources) yield* pathsOf(each);
       return;
@@ -70,6 +73,7 @@ function* pathsOf(source: SourceDescriptor): Generator<string> {
     case "simulated":
       yield "simulated cells";
       return;
+    case "pool":
     case "memory":
       yield "cells in memory";
   }

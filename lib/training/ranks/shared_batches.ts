@@ -1,7 +1,7 @@
 import { DdscError } from "../../base/errors.js";
+import { type PostedError, packError, unpackError } from "../../base/posted_error.js";
 import { countValid } from "../../batching/collate.js";
 import type { BatchLoader, LoadedBatch } from "../../batching/index.js";
-import { type PostedError, packError, unpackError } from "../../batching/loader_messages.js";
 import type { Cluster } from "../../cluster/cluster.js";
 import { addReport, emptyReport, type TokenizerReport } from "../../tokenizer/index.js";
 import { NO_OTHERS, type OtherCells } from "./share.js";

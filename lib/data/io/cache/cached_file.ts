@@ -1,6 +1,6 @@
 import { withoutSecrets } from "../../../base/secrets.js";
 import { mapFewAtOnce } from "../few_at_once.js";
-import { checkRange, closedError, type RandomAccess } from "../random_access.js";
+import { checkRange, closedError, type FileIdentity, type RandomAccess } from "../random_access.js";
 import { BLOCK_BYTES, type BlockCache } from "./block_cache.js";
 
 /** A file that says which version of it this is. */
@@ -39,6 +39,10 @@ export class CachedFile implements RandomAccess {
     this.size = file.size;
     this.#key = `${unsigned(file.name)}\n${file.version}`;
     this.#first = file.size % BLOCK_BYTES || BLOCK_BYTES;
+  }
+
+  get identity(): FileIdentity {
+    return this.#file.identity;
   }
 
   get notes(): readonly string[] {

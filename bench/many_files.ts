@@ -1,13 +1,13 @@
 /**
- * How long many shards behind addresses take to open, with how many requests, and how much memory each holds.
+ * How long many shards of Parquet take to open, and how much memory each holds.
  *
- *     npm run bench:remote-shards -- [--files 2000] [--latency 30] [--groups 30]
+ *     npm run bench:many-files -- [--files 2000] [--groups 30] [--latency 30 | --local]
  *
- * A process of its own answers each request after so many milliseconds; every address is the same shard, with so many row
- * groups and Tahoe-100M's number of columns. Then one cell of each file is read, for what files in use hold.
+ * Every file is the same shard, with so many row groups and Tahoe-100M's number of columns: behind addresses, for which a process of its own
+ * answers each request after so many milliseconds, or links in a folder. Then one cell of each file is read, for what files in use hold.
  */
 import { type ChildProcess, fork } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { copyFileSync, linkSync, readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -27,12 +27,14 @@ import { openCells } from "../lib/index.js";
 const COLUMNS = 11;
 const GENES = 500;
 const GROUP_CELLS = 64;
+const MOST_LINKS = 50_000;
 
 const { values } = parseArgs({
   options: {
     files: { type: "string", default: "2000" },
     latency: { type: "string", default: "30" },
     groups: { type: "string", default: "30" },
+    local: { type: "boolean", default: false },
     serve: { type: "string" },
   },
 });
@@ -99,41 +101,67 @@ function answer(server: ChildProcess): Promise<number> {
   return new Promise((resolve) => server.once("message", (message) => resolve(Number(message))));
 }
 
-async function measure(): Promise<void> {
-  const [files, groups] = [Number(values.files), Number(values.groups)];
-  const folder = await mkdtemp(join(tmpdir(), "ddsc-shards-"));
-  await writeShard(folder, groups);
+/** Where the files are: `files` of them and one more. */
+interface Place extends AsyncDisposable {
+  readonly paths: readonly string[];
+  /** Requests that were answered. */
+  requests(): Promise<number>;
+}
+
+async function behindAddresses(folder: string, files: number): Promise<Place> {
   const server = fork(fileURLToPath(import.meta.url), ["--serve", folder, "--latency", values.latency], {
     execArgv: ["--import", "tsx"],
   });
-  try {
-    const port = await answer(server);
-    const asked = async (): Promise<number> => {
+  const port = await answer(server);
+  return {
+    paths: Array.from({ length: files + 1 }, (_, i) => `http://127.0.0.1:${port}/set/train-${i}.parquet`),
+    requests: () => {
       server.send("requests");
       return answer(server);
-    };
-    const address = (i: number) => `http://127.0.0.1:${port}/set/train-${i}.parquet`;
+    },
+    [Symbol.asyncDispose]: async () => void server.kill(),
+  };
+}
+
+function inFolder(folder: string, files: number): Place {
+  const paths = Array.from({ length: files + 1 }, (_, i) => join(folder, `train-${i}.parquet`));
+  const shard = join(folder, "shard.parquet");
+  for (const [i, path] of paths.entries()) {
+    // File systems allow some 65,000 links to a file.
+    if (i % MOST_LINKS === 0) copyFileSync(shard, path);
+    else linkSync(paths[i - (i % MOST_LINKS)] ?? shard, path);
+  }
+  return { paths, requests: async () => 0, [Symbol.asyncDispose]: async () => undefined };
+}
+
+async function measure(): Promise<void> {
+  const [files, groups] = [Number(values.files), Number(values.groups)];
+  const folder = await mkdtemp(join(tmpdir(), "ddsc-shards-"));
+  try {
+    await writeShard(folder, groups);
+    await using place = values.local ? inFolder(folder, files) : await behindAddresses(folder, files);
+    const { paths } = place;
     // What one file brings with it is not held for each.
-    (await openCells(address(files)))[Symbol.dispose]();
-    const before = { memory: memory(), requests: await asked() };
+    (await openCells(paths.slice(files)))[Symbol.dispose]();
+    const before = { memory: memory(), requests: await place.requests() };
     const start = performance.now();
-    const source = await openCells(Array.from({ length: files }, (_, i) => address(i)));
+    const source = await openCells(paths.slice(0, files));
     const seconds = (performance.now() - start) / 1000;
-    const perFile = (memory() - before.memory) / files;
-    const requests = (await asked()) - before.requests;
+    const perFile = () => `${((memory() - before.memory) / files / 1024).toFixed(2)} KiB a file`;
+    const requests = (await place.requests()) - before.requests;
+    const how = values.local ? "in a folder" : `${values.latency} ms a request`;
+    const asked = values.local ? "" : `${(requests / files).toFixed(2)} requests and `;
     console.log(
-      `${files} files of ${groups} row groups, ${values.latency} ms a request: opened in ${seconds.toFixed(1)} s, ` +
-        `${(requests / files).toFixed(2)} requests and ${(perFile / 1024).toFixed(1)} KiB a file`,
+      `${files} files of ${groups} row groups, ${how}: opened in ${seconds.toFixed(1)} s, ${asked}${perFile()}`,
     );
     const each = source.cellCount / files;
     for (let file = 0; file < files; file += 16)
       await source.read(Int32Array.from({ length: Math.min(16, files - file) }, (_, i) => (file + i) * each));
-    console.log(
-      `after one cell of each was read: ${((memory() - before.memory) / files / 1024).toFixed(1)} KiB a file`,
-    );
+    console.log(`after one cell of each was read: ${perFile()}`);
+    const peak = process.resourceUsage().maxRSS / 1024;
+    console.log(`the process took ${peak.toFixed(0)} MiB at most`);
     source[Symbol.dispose]();
   } finally {
-    server.kill();
     await rm(folder, { recursive: true, force: true });
   }
 }

@@ -1,0 +1,74 @@
+import { createHash } from "node:crypto";
+import { DdscError } from "../../base/errors.js";
+import { type PostedError, packError, unpackError } from "../../base/posted_error.js";
+import { mapFewAtOnce } from "../io/few_at_once.js";
+
+/** The processes that open the same cells together: what `joinCluster` gives. Each makes the same calls. */
+export interface Peers {
+  readonly rank: number;
+  readonly world: number;
+  /** What each rank gave, as JSON carries it, in the order of ranks. */
+  gather<T>(value: T): Promise<readonly T[]>;
+}
+
+/** One process. */
+export const noPeers: Peers = { rank: 0, world: 1, gather: async (value) => [value] };
+
+/** Files that a rank looks at before it tells the others. */
+const ROUND = 4096;
+
+/** What the work of each rank gave, as JSON carries it, in the order of ranks. Throws on every rank what the first one threw that failed. */
+export async function workOfAll<R>(peers: Peers, work: () => Promise<R>): Promise<readonly R[]> {
+  if (peers.world === 1) return [await work()];
+  let failure: unknown;
+  let words: { readonly result: R } | { readonly error: PostedError };
+  try {
+    words = { result: await work() };
+  } catch (error) {
+    failure = error;
+    words = { error: packError(error) };
+  }
+  const told = await peers.gather(words);
+  return told.map((each, rank) => {
+    if ("result" in each) return each.result;
+    // The own error has its own stack.
+    throw rank === peers.rank ? failure : unpackError(each.error);
+  });
+}
+
+/**
+ * Has every rank do its share of the work on files, a few at the same time, and tell the others: gives, some files at a time, what each
+ * rank found in the order of ranks, which is that of the files. Throws on every rank what the first file in order threw that failed;
+ * `CLUSTER_MISMATCH` where ranks see other files.
+ *
+ * @param work whose results JSON carries
+ */
+export async function* shareOut<R>(
+  paths: readonly string[],
+  work: (path: string, file: number) => Promise<R>,
+  peers: Peers,
+  atOnce?: number,
+): AsyncGenerator<readonly (readonly R[])[], void, undefined> {
+  const { rank, world } = peers;
+  await requireSameFiles(paths, peers);
+  for (let first = 0; first < paths.length; first += world * ROUND) {
+    const count = Math.min(world * ROUND, paths.length - first);
+    const start = first + Math.floor((count * rank) / world);
+    const end = first + Math.floor((count * (rank + 1)) / world);
+    const own = Array.from(paths.slice(start, end).entries());
+    yield await workOfAll(peers, () => mapFewAtOnce(own, ([i, path]) => work(path, start + i), atOnce));
+  }
+}
+
+async function requireSameFiles(paths: readonly string[], peers: Peers): Promise<void> {
+  if (peers.world === 1) return;
+  const hash = createHash("sha256");
+  for (const path of paths) hash.update(`${path}\n`);
+  const told = await peers.gather(hash.digest("base64"));
+  const other = told.findIndex((each) => each !== told[0]);
+  if (other < 0) return;
+  throw new DdscError(
+    "CLUSTER_MISMATCH",
+    `rank ${other} finds other files than rank 0: give all ranks the same ones, and leave them alone`,
+  );
+}
