@@ -23,8 +23,9 @@ std::int64_t halvesPerElement(DType type) { return sizeOf(type) / 2; }
 std::vector<float> randomValues(std::uint32_t name, std::int64_t count, float scale) {
   const Stream stream(name, Purpose::simulate, 0, 0);
   std::vector<float> values(index(count));
+  PhiloxBlock block;
   for (std::size_t i = 0; i < values.size(); ++i) {
-    const PhiloxBlock block = philox(stream, static_cast<std::uint32_t>(i / 4));
+    if (i % 4 == 0) block = philox(stream, static_cast<std::uint32_t>(i / 4));
     const double unit = static_cast<double>(block.word[i % 4]) * 0x1p-32;
     values[i] = static_cast<float>((2 * unit - 1) * static_cast<double>(scale));
   }

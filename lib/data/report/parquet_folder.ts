@@ -1,6 +1,6 @@
 import { readdir, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
-import { Table, type Vector } from "apache-arrow";
+import type { Table, Vector } from "apache-arrow";
 import { checkNumber, DdscError } from "../../base/errors.js";
 import { fileWriteError, makeFolders } from "../../base/files.js";
 import { FolderLock, type LockUse } from "../../base/folder_lock.js";
@@ -157,7 +157,9 @@ async function readColumns(
     const vector = table.getChild(from);
     if (vector !== null) vectors[name] = vector;
   }
-  return new Table(vectors);
+  // Loaded here, as in arrow_table.ts, so that whoever converts nothing does not wait for it.
+  const arrow = await import("apache-arrow");
+  return new arrow.Table(vectors);
 }
 
 /** A conversion under way in a folder, which is its own until it is disposed of. */
