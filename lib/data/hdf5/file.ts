@@ -53,17 +53,18 @@ export class Hdf5File implements Hierarchy {
     name: string,
   ): Promise<string | number | boolean | readonly string[] | readonly number[] | undefined> {
     const handle = this.#handle;
-    await this.#handle.takeTurn();
+    await handle.takeTurn();
     const names = handle.call(path, (module) => module.get_attribute_names(handle.id, path));
     if (!names.includes(name)) return undefined;
     const place = `${path} attribute ${name}`;
-    await this.#handle.takeTurn();
+    await handle.takeTurn();
     const metadata = handle.call(place, (module) => module.get_attribute_metadata(handle.id, path, name));
     const { shape } = metadata;
     if (shape === null) return undefined;
     const count = shape.reduce((product, extent) => product * extent, 1);
     const bytes = count * metadata.size;
     handle.checkClaim(place, bytes);
+    await handle.takeTurn();
     const fill: Fill = (module, pointer) => module.get_attribute_data(handle.id, path, name, pointer);
     if (metadata.type === CLASS.reference) {
       const reference = handle.bytes(place, bytes, fill);
