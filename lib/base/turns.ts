@@ -30,8 +30,16 @@ export function isTurnOver(): boolean {
  *
  * Rejects with the signal's reason when aborted.
  */
-export async function takeTurn(signal?: AbortSignal): Promise<void> {
-  if (isTurnOver()) {
+export function takeTurn(signal?: AbortSignal): Promise<void> {
+  return takeTurnFor(0, signal);
+}
+
+/**
+ * `takeTurn` before a piece of so many milliseconds, which nothing can interrupt: one that does not fit into what is left of the turn
+ * comes first in the next.
+ */
+export async function takeTurnFor(milliseconds: number, signal?: AbortSignal): Promise<void> {
+  if (performance.now() - began + milliseconds >= TURN_MS) {
     await new Promise<void>((resolve) => {
       waiting.push(resolve);
       // Twice: from a file's callback the first follows at once, before any timer.

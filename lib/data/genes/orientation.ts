@@ -47,9 +47,11 @@ export async function isTransposed(
   source: Pick<CellSource, "genes" | "cellCount" | "cellIds">,
 ): Promise<boolean> {
   if (source.genes.length === 0 || source.cellCount === 0 || holdGenes(source.genes)) return false;
-  const genes = source.genes.map(({ id }) => id);
-  const cells = await source.cellIds(rowRange(0, Math.min(source.cellCount, 32 * LOOKED_AT)));
-  return !areCellNames(cells) && (areCellNames(genes) || areGenes(cells));
+  const names = (end: number): Promise<readonly string[]> =>
+    source.cellIds(rowRange(0, Math.min(source.cellCount, end)));
+  // Nearly always the first names tell.
+  if (areCellNames(await names(LOOKED_AT))) return false;
+  return areCellNames(source.genes.map(({ id }) => id)) || areGenes(await names(32 * LOOKED_AT));
 }
 
 /** What is said of a matrix that lies the other way round. */

@@ -1,6 +1,5 @@
 import type { Metadata } from "h5wasm";
 import { DdscError } from "../../base/errors.js";
-import { takeTurn } from "../../base/turns.js";
 import type { ElementKind, StoredArray } from "../hierarchy.js";
 import type { NumberArray } from "../sources/number_array.js";
 import type { RowSpan } from "../sources/parts.js";
@@ -61,7 +60,7 @@ export class Hdf5Array implements StoredArray {
     const rowsAtOnce = this.#rowsAtOnce(rowBytes);
     const firstStop = Math.min(end, (Math.floor(first / rowsAtOnce) + 1) * rowsAtOnce);
     let result: Uint8Array;
-    await takeTurn();
+    await this.#handle.takeTurn();
     if (bytes > 0 && end <= firstStop) result = read(first, end - first);
     else {
       result = new Uint8Array(bytes);
@@ -69,7 +68,7 @@ export class Hdf5Array implements StoredArray {
         result.set(read(row, stop - row), (row - first) * rowBytes);
         row = stop;
         stop = Math.min(end, row + rowsAtOnce);
-        await takeTurn();
+        await this.#handle.takeTurn();
       }
     }
     const values = numberArray(this.#metadata, this.kind, result);
@@ -89,7 +88,7 @@ export class Hdf5Array implements StoredArray {
     this.#handle.checkClaim(path, (end - first) * this.elementBytes);
     const strings: string[] = [];
     for (let at = first; at < end; at += STRINGS_AT_ONCE) {
-      await takeTurn();
+      await this.#handle.takeTurn();
       const count = Math.min(STRINGS_AT_ONCE, end - at);
       const extent = [BigInt(count)];
       const piece = this.#handle.strings(

@@ -1,6 +1,5 @@
 import type { Metadata } from "h5wasm";
 import type { DdscError } from "../../base/errors.js";
-import { takeTurn } from "../../base/turns.js";
 import type { Hierarchy, NodeKind } from "../hierarchy.js";
 import { Hdf5Array } from "./array.js";
 import { type Fill, Hdf5Handle } from "./handle.js";
@@ -25,7 +24,7 @@ export class Hdf5File implements Hierarchy {
   }
 
   async kind(path: string): Promise<NodeKind> {
-    await takeTurn();
+    await this.#handle.takeTurn();
     return this.#handle.call(path, (module) => {
       const type = module.get_type(this.#handle.id, path);
       if (type === module.H5G_GROUP) return "group";
@@ -35,7 +34,7 @@ export class Hdf5File implements Hierarchy {
   }
 
   async members(path: string): Promise<string[]> {
-    await takeTurn();
+    await this.#handle.takeTurn();
     return this.#handle.call(path, (module) => module.get_names(this.#handle.id, path, false));
   }
 
@@ -54,17 +53,18 @@ export class Hdf5File implements Hierarchy {
     name: string,
   ): Promise<string | number | boolean | readonly string[] | readonly number[] | undefined> {
     const handle = this.#handle;
-    await takeTurn();
+    await handle.takeTurn();
     const names = handle.call(path, (module) => module.get_attribute_names(handle.id, path));
     if (!names.includes(name)) return undefined;
     const place = `${path} attribute ${name}`;
-    await takeTurn();
+    await handle.takeTurn();
     const metadata = handle.call(place, (module) => module.get_attribute_metadata(handle.id, path, name));
     const { shape } = metadata;
     if (shape === null) return undefined;
     const count = shape.reduce((product, extent) => product * extent, 1);
     const bytes = count * metadata.size;
     handle.checkClaim(place, bytes);
+    await handle.takeTurn();
     const fill: Fill = (module, pointer) => module.get_attribute_data(handle.id, path, name, pointer);
     if (metadata.type === CLASS.reference) {
       const reference = handle.bytes(place, bytes, fill);
@@ -100,7 +100,7 @@ export class Hdf5File implements Hierarchy {
     const kind = await this.kind(path);
     if (kind !== "array")
       throw this.corrupt(path, `is ${kind === "missing" ? "missing" : `a ${kind}`}, not a dataset`);
-    await takeTurn();
+    await this.#handle.takeTurn();
     const metadata = this.#handle.call(path, (module) => module.get_dataset_metadata(this.#handle.id, path));
     this.#metadata.set(path, metadata);
     return metadata;

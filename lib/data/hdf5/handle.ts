@@ -2,7 +2,7 @@ import { statSync } from "node:fs";
 import type { Metadata } from "h5wasm";
 import { DdscError } from "../../base/errors.js";
 import { requireRegularFile } from "../../base/regular_files.js";
-import { takeTurn } from "../../base/turns.js";
+import { takeTurn, takeTurnFor } from "../../base/turns.js";
 import { unreadable } from "../io/content.js";
 import { type Hdf5Library, innermostCause, loadHdf5 } from "./library.js";
 import { fixedStrings, type H5Module } from "./types.js";
@@ -24,6 +24,8 @@ export class Hdf5Handle {
   readonly id: bigint;
   readonly #library: Hdf5Library;
   readonly #fileBytes: number;
+  /** Milliseconds that the last call took. */
+  #took = 0;
   #closed = false;
 
   private constructor(path: string, library: Hdf5Library, id: bigint, fileBytes: number) {
@@ -60,12 +62,18 @@ export class Hdf5Handle {
     throw corrupt(path, "", innermostCause(diagnostics));
   }
 
+  /** `takeTurn` before a call: one that takes as long as the last did and does not fit into this turn comes first in the next. */
+  takeTurn(): Promise<void> {
+    return takeTurnFor(this.#took);
+  }
+
   /** Runs a call of the library about the object at `path`; whatever it throws (a trap, too) becomes `DATA_CORRUPT`. */
   call<T>(path: string, call: (module: H5Module) => T): T {
     if (this.#closed)
       throw new DdscError("DATA_CLOSED", `${this.path}: has been closed`, { file: this.path });
     this.#library.takeDiagnostics();
     this.#library.opens.takeRefused();
+    const start = performance.now();
     try {
       const result = call(this.#library.module);
       this.#checkOpens(path);
@@ -75,6 +83,8 @@ export class Hdf5Handle {
       if (error instanceof DdscError) throw error;
       const cause = innermostCause(this.#library.takeDiagnostics());
       throw this.corrupt(path, cause || (error instanceof Error ? error.message : String(error)));
+    } finally {
+      this.#took = performance.now() - start;
     }
   }
 

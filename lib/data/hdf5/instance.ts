@@ -5,8 +5,11 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Script } from "node:vm";
 import { Worker } from "node:worker_threads";
-import { takeTurn } from "../../base/turns.js";
+import { takeTurnFor } from "../../base/turns.js";
 import type { H5Module } from "./types.js";
+
+/** Milliseconds that each piece of making an instance takes at least, which nothing can interrupt. */
+const PIECE_MS = 5;
 
 /** What of WebAssembly is used here, of which Node's types know nothing. */
 interface Compiled {
@@ -97,18 +100,18 @@ const PREPARE = `
  */
 export async function makeInstance(): Promise<Hdf5Instance> {
   const { program, make, isProgramApart } = await prepareInThread(programUrl());
-  await takeTurn();
+  await takeTurnFor(PIECE_MS);
   return new Promise((resolve, reject) => {
     let memory: WebAssemblyMemory | undefined;
     make({
       noInitialRun: true,
       printErr: () => undefined,
-      beforeStart: () => takeTurn(),
+      beforeStart: () => takeTurnFor(PIECE_MS),
       instantiateWasm(imports, done) {
-        takeTurn()
+        takeTurnFor(PIECE_MS)
           .then(() => WebAssembly.instantiate(program, imports))
           .then(async (instance) => {
-            await takeTurn();
+            await takeTurnFor(PIECE_MS);
             ({ memory } = instance.exports);
             done(instance, program);
           })
@@ -117,7 +120,7 @@ export async function makeInstance(): Promise<Hdf5Instance> {
       },
     }).then(async (module) => {
       if (memory === undefined) throw new Error("h5wasm did not ask to be instantiated");
-      await takeTurn();
+      await takeTurnFor(PIECE_MS);
       resolve({ module, memory, isProgramApart });
     }, reject);
   });
@@ -152,7 +155,7 @@ async function prepareInThread(
       const { default: make } = (await import(url)) as { default: MakeInstance };
       return { program, make, isProgramApart: false };
     }
-    await takeTurn();
+    await takeTurnFor(PIECE_MS);
     const script = new Script(code, { filename: url, cachedData: compiled });
     return { program, make: script.runInThisContext() as MakeInstance, isProgramApart: true };
   } finally {

@@ -26,13 +26,16 @@ export function rowRuns(
 ): RowSpan[] {
   const sorted = Int32Array.from(rows).sort();
   const runs: { first: number; end: number }[] = [];
-  for (const row of sorted) {
-    const last = runs.at(-1);
+  let last: { first: number; end: number } | undefined;
+  // By index: an iterator takes twice as long until this is compiled, milliseconds for all rows of a file.
+  for (let i = 0; i < sorted.length; i++) {
+    const row = sorted[i] ?? 0;
     const near = last !== undefined && (row - last.end <= gap || joins(last.end, row));
-    if (near && row + 1 - last.first <= limit) {
-      last.end = Math.max(last.end, row + 1);
+    if (last !== undefined && near && row + 1 - last.first <= limit) {
+      if (row >= last.end) last.end = row + 1;
     } else {
-      runs.push({ first: row, end: row + 1 });
+      last = { first: row, end: row + 1 };
+      runs.push(last);
     }
   }
   return runs;
