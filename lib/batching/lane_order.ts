@@ -173,6 +173,7 @@ function cutLanes(bounds: Float64Array, lanes: number): Int32Array {
 
 /** The bounds of the pieces of each part within a range. */
 function partsWithin({ first, end }: Neighbours, firstPiece: Int32Array): Int32Array {
-  const bounds = firstPiece.slice(upperBound(firstPiece, first), lowerBound(firstPiece, end));
+  // Once each: a part without cells has no pieces.
+  const bounds = new Set(firstPiece.subarray(upperBound(firstPiece, first), lowerBound(firstPiece, end)));
   return Int32Array.from([first, ...bounds, end]);
 }

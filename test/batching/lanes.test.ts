@@ -204,6 +204,21 @@ describe("LaneOrder", () => {
     );
   });
 
+  it("has the same order whether parts without rows lie between the others or not", () => {
+    fc.assert(
+      fc.property(shapes, ({ parts, epoch, ...options }) => {
+        const [all, filled] = [parts, parts.filter((rows) => rows > 0)].map((each) => {
+          const order = new LaneOrder(boundsOf(each), options);
+          const windows = Array.from({ length: order.windows }, (_, window) => window);
+          return Array.from({ length: options.lanes }, (_, lane) =>
+            windows.map((window) => order.pieces(epoch, window, lane)),
+          );
+        });
+        expect(all).toEqual(filled);
+      }),
+    );
+  });
+
   it("divides rows about evenly, where parts allow it", () => {
     const order = new LaneOrder(boundsOf(new Array<number>(100).fill(10)), {
       lanes: 7,
