@@ -1,6 +1,7 @@
 import { SCHEDULE_KINDS } from "../../diffusion/index.js";
 import { presetNames } from "../../model/config.js";
-import { COUNT_SAMPLER_KINDS, SAMPLER_KINDS, WHOLE_CELL_GUIDANCE } from "../../sampling/index.js";
+import { COUNT_SAMPLER_KINDS, WHOLE_CELL_GUIDANCE } from "../../sampling/counts/options.js";
+import { SAMPLER_KINDS } from "../../sampling/options.js";
 import type { OptionSpec, OptionValue } from "./option_kinds.js";
 
 /** A port that stands for the usual one, or any that is free. */

@@ -19,6 +19,5 @@ export {
   type CountSamplerConfig,
   type CountSamplingOptions,
   type GuidanceConfig,
-  WHOLE_CELL_GUIDANCE,
 } from "./options.js";
 export type { CellsToComplete } from "./state.js";
