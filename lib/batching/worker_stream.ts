@@ -1,9 +1,9 @@
 import { Worker } from "node:worker_threads";
 import { DdscError } from "../base/errors.js";
 import { unpackError } from "../base/posted_error.js";
+import { workerUrl } from "../base/worker_url.js";
 import type { LoaderReply, LoaderRequest, LoaderSetup } from "./loader_messages.js";
 import type { BatchStream, StreamItem } from "./stream.js";
-import { workerUrl } from "./worker_url.js";
 
 /** Milliseconds that the thread has to stop by itself. */
 const LONGEST_STOP = 5000;

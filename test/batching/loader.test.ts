@@ -6,6 +6,7 @@ import { Worker } from "node:worker_threads";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { DdscError } from "../../lib/base/errors.js";
+import { workerUrl } from "../../lib/base/worker_url.js";
 import {
   BatchLoader,
   type BatchLoaderOptions,
@@ -19,7 +20,6 @@ import {
 } from "../../lib/batching/index.js";
 import type { LoaderReply, LoaderSetup } from "../../lib/batching/loader_messages.js";
 import { WHOLE } from "../../lib/batching/share.js";
-import { workerUrl } from "../../lib/batching/worker_url.js";
 import { ConcatenatedSource } from "../../lib/data/sources/concatenate.js";
 import { MemorySource } from "../../lib/data/sources/memory.js";
 import { CellTokenizer, CountTokens, GeneVocabulary } from "../../lib/tokenizer/index.js";

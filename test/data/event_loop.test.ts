@@ -6,7 +6,6 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { tokenizeRows } from "../../lib/batching/index.js";
 import { CellSummary } from "../../lib/counts/cell_summary.js";
 import { DepthStatistics } from "../../lib/counts/depth_statistics.js";
-import { makeInstance } from "../../lib/data/hdf5/instance.js";
 import { openCells } from "../../lib/data/open/open_cells.js";
 import { convertCells } from "../../lib/data/report/convert.js";
 import { summarise } from "../../lib/data/report/summary.js";
@@ -65,7 +64,7 @@ const CALLS: readonly (readonly [string, (source: CellSource) => Promise<unknown
   ["cells are summarised", (source) => summarise(source)],
   ["cells are written as .h5ad", (source) => convertCells(source, join(temporaryFolder(), "copy.h5ad"))],
   ["cells are written as shards", (source) => convertCells(source, join(temporaryFolder(), "shards"))],
-  ["the HDF5 library is made ready", () => makeInstance()],
+  ["a file is opened", async () => (await openCells(path))[Symbol.dispose]()],
   ["it is learnt how cells are summed up", learnSummary],
   ["a layer of denoised cells is made", makeLayer],
 ];

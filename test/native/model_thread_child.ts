@@ -4,7 +4,7 @@
  */
 import { once } from "node:events";
 import { isMainThread, parentPort, Worker } from "node:worker_threads";
-import { workerUrl } from "../../lib/batching/worker_url.js";
+import { workerUrl } from "../../lib/base/worker_url.js";
 import type { NativeBatch } from "../../lib/native/types.js";
 import { smallModel } from "../training/small_run.js";
 

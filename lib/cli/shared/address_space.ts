@@ -1,4 +1,4 @@
-import { canReserveWebAssembly } from "../../data/hdf5/library.js";
+import { canReserveWebAssembly } from "../../data/hdf5/address_space.js";
 
 const FLAG = "--disable-wasm-trap-handler";
 

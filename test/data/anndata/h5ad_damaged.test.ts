@@ -3,7 +3,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { DdscError } from "../../../lib/base/errors.js";
-import { loadHdf5 } from "../../../lib/data/hdf5/library.js";
+import { loadHdf5 } from "../../../lib/data/hdf5/worker/library.js";
 import { Hdf5Writer } from "../../../lib/data/hdf5/writer/writer.js";
 import { openCells } from "../../../lib/data/open/open_cells.js";
 import { summarise } from "../../../lib/data/report/summary.js";

@@ -1,9 +1,9 @@
 import { statSync } from "node:fs";
 import type { Metadata } from "h5wasm";
-import { DdscError } from "../../base/errors.js";
-import { requireRegularFile } from "../../base/regular_files.js";
-import { takeTurn, takeTurnFor } from "../../base/turns.js";
-import { unreadable } from "../io/content.js";
+import { DdscError } from "../../../base/errors.js";
+import { requireRegularFile } from "../../../base/regular_files.js";
+import { unreadable } from "../../io/content.js";
+import { corrupt } from "../corrupt.js";
 import { type Hdf5Library, innermostCause, loadHdf5 } from "./library.js";
 import { fixedStrings, type H5Module } from "./types.js";
 
@@ -24,9 +24,6 @@ export class Hdf5Handle {
   readonly id: bigint;
   readonly #library: Hdf5Library;
   readonly #fileBytes: number;
-  /** Milliseconds that the last call took. */
-  #took = 0;
-  #closed = false;
 
   private constructor(path: string, library: Hdf5Library, id: bigint, fileBytes: number) {
     this.path = path;
@@ -35,10 +32,9 @@ export class Hdf5Handle {
     this.#fileBytes = fileBytes;
   }
 
-  /** Opens `path`. Throws `DATA_TRUNCATED`, `DATA_CORRUPT`, `DATA_NOT_FOUND`, `DATA_UNREADABLE` or `ADDRESS_SPACE_LIMIT`. */
+  /** Opens `path`. Throws `DATA_TRUNCATED`, `DATA_CORRUPT`, `DATA_NOT_FOUND` or `DATA_UNREADABLE`. */
   static async open(path: string): Promise<Hdf5Handle> {
     const library = await loadHdf5();
-    await takeTurn();
     const size = sizeOf(path);
     library.memory.admit(size);
     library.takeDiagnostics();
@@ -62,18 +58,10 @@ export class Hdf5Handle {
     throw corrupt(path, "", innermostCause(diagnostics));
   }
 
-  /** `takeTurn` before a call: one that takes as long as the last did and does not fit into this turn comes first in the next. */
-  takeTurn(): Promise<void> {
-    return takeTurnFor(this.#took);
-  }
-
   /** Runs a call of the library about the object at `path`; whatever it throws (a trap, too) becomes `DATA_CORRUPT`. */
   call<T>(path: string, call: (module: H5Module) => T): T {
-    if (this.#closed)
-      throw new DdscError("DATA_CLOSED", `${this.path}: has been closed`, { file: this.path });
     this.#library.takeDiagnostics();
     this.#library.opens.takeRefused();
-    const start = performance.now();
     try {
       const result = call(this.#library.module);
       this.#checkOpens(path);
@@ -83,8 +71,6 @@ export class Hdf5Handle {
       if (error instanceof DdscError) throw error;
       const cause = innermostCause(this.#library.takeDiagnostics());
       throw this.corrupt(path, cause || (error instanceof Error ? error.message : String(error)));
-    } finally {
-      this.#took = performance.now() - start;
     }
   }
 
@@ -133,10 +119,7 @@ export class Hdf5Handle {
     return corrupt(this.path, path, what);
   }
 
-  /** Closes the file; further use throws. */
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
     this.#library.module.close_file(this.id);
     this.#library.takeDiagnostics();
   }
@@ -166,14 +149,4 @@ function sizeOf(path: string): number {
   } catch (error) {
     throw unreadable(path, error);
   }
-}
-
-function corrupt(file: string, path: string, what: string): DdscError {
-  const where = path === "" ? file : `${file}: ${path}`;
-  const first = what.split("\n")[0] ?? "";
-  return new DdscError(
-    "DATA_CORRUPT",
-    `${where}: ${first || "cannot be read"}; the file is damaged, fetch or write it again`,
-    { file },
-  );
 }

@@ -1,6 +1,6 @@
 import type { Metadata } from "h5wasm";
-import type { ElementKind } from "../hierarchy.js";
-import type { NumberArray } from "../sources/number_array.js";
+import type { ElementKind } from "../../hierarchy.js";
+import type { NumberArray } from "../../sources/number_array.js";
 
 /** The functions of h5wasm's WebAssembly module. */
 export type H5Module = Awaited<typeof import("h5wasm/node")["ready"]>;

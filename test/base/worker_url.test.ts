@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { workerUrl } from "../../lib/batching/worker_url.js";
+import { workerUrl } from "../../lib/base/worker_url.js";
 
 describe("workerUrl", () => {
   let directory: string;

@@ -1,5 +1,4 @@
 import { resolve } from "node:path";
-import { DdscError } from "../../base/errors.js";
 import { isDamagedLocalHeap, spoilDamagedHeaps } from "./heaps.js";
 import { makeInstance } from "./instance.js";
 import { Hdf5MemoryBound } from "./memory.js";
@@ -35,41 +34,13 @@ const CHARACTER_DEVICE = 0o020000;
 const WASI_EIO = 29;
 const WASI_EACCES = 2;
 
-/** Whether this process can have any WebAssembly memory. */
-export function canReserveWebAssembly(): boolean {
-  const { WebAssembly } = globalThis as unknown as {
-    WebAssembly: { Memory: new (size: { initial: number; maximum: number }) => unknown };
-  };
-  try {
-    new WebAssembly.Memory({ initial: 1, maximum: 1 });
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 let library: Promise<Hdf5Library> | undefined;
 
 /**
- * Throws `ADDRESS_SPACE_LIMIT` where the process may not reserve what V8 does for any WebAssembly module, however small: addresses, not
- * memory, for its checks of bounds by the processor.
- */
-function requireAddressSpace(): void {
-  if (library !== undefined || canReserveWebAssembly()) return;
-  throw new DdscError(
-    "ADDRESS_SPACE_LIMIT",
-    "HDF5 files (.h5ad, .h5) are read by WebAssembly, for which Node.js reserves more than 10 GB of addresses (not of memory), and the limit " +
-      "of this process (ulimit -v) does not allow them; raise the limit to 20 GB or more, or set NODE_OPTIONS=--disable-wasm-trap-handler, with which 4 GB do",
-    {},
-  );
-}
-
-/**
- * Loads the library once. Throws `ADDRESS_SPACE_LIMIT`. It prints a page of its own source locations to stderr at each error; that text is
- * kept for `takeDiagnostics` instead. What it reads is looked at first: see heaps.ts, and README.md for why.
+ * Loads the library once. It prints a page of its own source locations to stderr at each error; that text is
+ * kept for `takeDiagnostics` instead. What it reads is looked at first: see heaps.ts, and ../README.md for why.
  */
 export function loadHdf5(): Promise<Hdf5Library> {
-  requireAddressSpace();
   library ??= makeInstance().then(({ module, memory }) => {
     const { FS } = module as unknown as { FS: ModuleFileSystem };
     watchReads(FS);

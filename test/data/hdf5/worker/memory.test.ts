@@ -1,8 +1,8 @@
-import { expect, it, vi } from "vitest";
-import { makeInstance } from "../../../lib/data/hdf5/instance.js";
-import { loadHdf5 } from "../../../lib/data/hdf5/library.js";
-import { openCells } from "../../../lib/data/open/open_cells.js";
-import { fixture } from "../support.js";
+import { expect, it } from "vitest";
+import { makeInstance } from "../../../../lib/data/hdf5/worker/instance.js";
+import { loadHdf5 } from "../../../../lib/data/hdf5/worker/library.js";
+import { openCells } from "../../../../lib/data/open/open_cells.js";
+import { fixture } from "../../support.js";
 
 const MIB = 2 ** 20;
 
@@ -27,22 +27,11 @@ it("the library gets as much memory as the largest file so far may need, and no 
   expect(gets(1000 * MIB)).toBe(true);
 });
 
-it("the program is compiled in another thread: here it is instantiated alone", async () => {
-  const { WebAssembly } = globalThis as unknown as {
-    WebAssembly: { instantiate: (program: object, imports: object) => Promise<object>; Module: object };
-  };
-  const calls = vi.spyOn(WebAssembly, "instantiate");
-  const one = await makeInstance();
-  expect(calls.mock.calls.map(([program]) => Object.prototype.toString.call(program))).toEqual([
-    "[object WebAssembly.Module]",
-  ]);
-  calls.mockRestore();
-  // Its text is no part of what is parsed here: the installed version looks as it is expected to.
-  expect(one.isProgramApart).toBe(true);
-  // The memory is the one that the library allocates from.
-  const before = one.memory.buffer.byteLength;
-  expect(one.module._malloc(2 * before)).toBeGreaterThan(0);
-  expect(one.memory.buffer.byteLength).toBeGreaterThan(2 * before);
+it("the memory is the one that the library allocates from", async () => {
+  const { module, memory } = await makeInstance();
+  const before = memory.buffer.byteLength;
+  expect(module._malloc(2 * before)).toBeGreaterThan(0);
+  expect(memory.buffer.byteLength).toBeGreaterThan(2 * before);
 });
 
 it("nothing that others use of the process is changed", async () => {
