@@ -92,6 +92,10 @@ fi
 
 echo "== benchmark"
 "$folder/ddsc_gpu_bench" --json --seconds "$seconds" | tee "$work/ours.jsonl"
+if DDSC_GEMM=hopper "$tests" --filter "limits are measured" > "$work/log" 2>&1; then
+  echo "== benchmark, products by wgmma"
+  DDSC_GEMM=hopper "$folder/ddsc_gpu_bench" --seconds "$seconds" --filter linear
+fi
 : > "$work/cublaslt.jsonl"
 if $library; then
   echo "== benchmark, plain products by cuBLASLt"

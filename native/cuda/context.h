@@ -15,6 +15,7 @@ struct Context {
   Stream& stream;
   Scratch& scratch;
   cublaslt::Products* products = nullptr;  // null: our kernels alone
+  bool hasGroupProducts = false;           // whether the GPU has those of cuda/primitives.cuh, and this build
 };
 
 }  // namespace ddsc::cuda

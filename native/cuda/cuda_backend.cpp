@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/errors.h"
 #include "cuda/context.h"
 #include "cuda/cublaslt/choice.h"
 #include "cuda/devices.h"
@@ -15,11 +16,25 @@
 namespace ddsc::cuda {
 namespace {
 
+/// Whether DDSC_GEMM asks for the products of four warps. Throws Error GEMM_UNAVAILABLE where there are none.
+bool wantsGroupProducts(const Gpu& gpu) {
+  if (cublaslt::choiceFromEnvironment() != cublaslt::Choice::hopper) return false;
+#if defined(DDSC_HOPPER_CODE)
+  if (gpu.major == 9 && gpu.minor == 0) return true;
+  const std::string missing = "this GPU (" + gpu.name + ") does not have";
+#else
+  const std::string missing = "this build for " + gpu.name + " does not contain";
+#endif
+  throw Error("GEMM_UNAVAILABLE",
+              "DDSC_GEMM asks for the instructions of Hopper GPUs, which " + missing + "; unset DDSC_GEMM");
+}
+
 class CudaBackend final : public EveryOp<CudaBackend> {
  public:
   CudaBackend(int device, Gpu gpu) : device_(device), gpu_(std::move(gpu)) {
     useDevice(device_);
     parts_ = std::make_unique<Parts>();
+    parts_->context.hasGroupProducts = wantsGroupProducts(gpu_);
     parts_->products = cublaslt::chosenProducts(parts_->context);
     parts_->context.products = parts_->products.get();
   }
@@ -34,7 +49,8 @@ class CudaBackend final : public EveryOp<CudaBackend> {
   std::string describe() const override {
     const cublaslt::Products* const products = parts_->products.get();
     return "cuda:" + std::to_string(device_) + " (" + gpu_.name +
-           (products == nullptr ? "" : ", plain products by cuBLASLt " + products->version()) + ")";
+           (products == nullptr ? "" : ", plain products by cuBLASLt " + products->version()) +
+           (parts_->context.hasGroupProducts ? ", products by wgmma" : "") + ")";
   }
   DeviceKind kind() const override { return DeviceKind::gpu; }
   int threads() const override { return 1; }

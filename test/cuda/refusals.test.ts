@@ -88,11 +88,21 @@ describe("a library for products", () => {
     },
   );
 
+  it.skipIf(isReal)("of instructions that the GPU does not have is refused", async () => {
+    const { code, stderr } = await ended(
+      start(computing("cuda"), { ...emulated("ampere"), DDSC_GEMM: "hopper" }),
+    );
+    expect(code).toBe(1);
+    expect(stderr).toBe(
+      "ddsc: GEMM_UNAVAILABLE: DDSC_GEMM asks for the instructions of Hopper GPUs, which this GPU (emulated GPU) does not have; unset DDSC_GEMM\n",
+    );
+  });
+
   it("is one of those there are", async () => {
     const { code, stderr } = await withGemm("mkl");
     expect(code).toBe(1);
     expect(stderr).toBe(
-      'ddsc: GEMM_UNKNOWN: expected own, cublaslt or auto for DDSC_GEMM but received "mkl"\n',
+      'ddsc: GEMM_UNKNOWN: expected own, hopper, cublaslt or auto for DDSC_GEMM but received "mkl"\n',
     );
   });
 });

@@ -139,15 +139,16 @@ Choice choiceFromEnvironment() {
   const char* const given = std::getenv("DDSC_GEMM");
   const std::string_view word = given == nullptr ? "" : given;
   if (word.empty() || word == "own") return Choice::own;
+  if (word == "hopper") return Choice::hopper;
   if (word == "cublaslt") return Choice::library;
   if (word == "auto") return Choice::measured;
-  throw Error("GEMM_UNKNOWN",
-              "expected own, cublaslt or auto for DDSC_GEMM but received \"" + std::string(word) + "\"");
+  throw Error("GEMM_UNKNOWN", "expected own, hopper, cublaslt or auto for DDSC_GEMM but received \"" +
+                                  std::string(word) + "\"");
 }
 
 std::unique_ptr<Products> chosenProducts(Context& context) {
   const Choice choice = choiceFromEnvironment();
-  if (choice == Choice::own) return nullptr;
+  if (choice == Choice::own || choice == Choice::hopper) return nullptr;
   std::unique_ptr<Products> products;
   try {
     products = std::make_unique<Products>(cublasLtNames());
@@ -164,7 +165,8 @@ std::unique_ptr<Products> chosenProducts(Context& context) {
 namespace ddsc::cuda {
 
 std::size_t libraryScratchBytes() {
-  const bool isOwn = cublaslt::choiceFromEnvironment() == cublaslt::Choice::own;
+  const cublaslt::Choice choice = cublaslt::choiceFromEnvironment();
+  const bool isOwn = choice == cublaslt::Choice::own || choice == cublaslt::Choice::hopper;
   return isOwn ? 0 : Scratch::grownSize(cublaslt::kMostWorkspaceBytes);
 }
 

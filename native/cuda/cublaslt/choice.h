@@ -5,9 +5,10 @@
 
 namespace ddsc::cuda::cublaslt {
 
-/// What DDSC_GEMM says: own kernels alone ("own", the default), cuBLASLt for plain products of bf16
-/// ("cublaslt"), or whichever a measurement says ("auto").
-enum class Choice : std::uint8_t { own, library, measured };
+/// What DDSC_GEMM says: own kernels alone ("own", the default), those that only Hopper GPUs run among them
+/// ("hopper"), cuBLASLt for plain products of bf16 ("cublaslt"), or whichever of the first and the last a
+/// measurement says ("auto").
+enum class Choice : std::uint8_t { own, hopper, library, measured };
 
 /// Throws Error GEMM_UNKNOWN for another word.
 Choice choiceFromEnvironment();

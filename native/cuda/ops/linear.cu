@@ -8,6 +8,7 @@
 #include "cuda/ops/kernels.h"
 #include "cuda/product/product_bf16.cuh"
 #include "cuda/product/product_float.cuh"
+#include "cuda/product/product_group.cuh"
 #include "ops/gpu_scratch.h"
 
 namespace ddsc::cuda {
@@ -109,6 +110,11 @@ multiplyBf16(ProductOfBf16<a, b> product, Epilogue epilogue) {
   ProductBf16::run<aligned>(product, epilogue, false, NoRowSums{});
 }
 template <bool a, bool b, class Epilogue>
+DDSC_KERNEL(ProductGroup::kThreads, ProductGroup::kBlocks)
+multiplyByGroup(ProductOfBf16<a, b> product, Epilogue epilogue) {
+  if constexpr (kHasGroupProducts) ProductGroup::run(product, epilogue, false, NoRowSums{});
+}
+template <bool a, bool b, class Epilogue>
 DDSC_KERNEL(ProductFloat::kThreads, ProductFloat::kBlocks)
 multiplyFloat(ProductOfFloat<a, b> product, Epilogue epilogue) {
   ProductFloat::run(product, epilogue, false, NoRowSums{});
@@ -117,6 +123,11 @@ template <bool aligned>
 DDSC_KERNEL(ProductBf16::kThreads, ProductBf16::kBlocks)
 weightGradientBf16(ProductOfBf16<false, false> product, WeightGradientEpilogue epilogue) {
   ProductBf16::run<aligned>(product, epilogue, epilogue.dbias.data != nullptr, BiasSums{epilogue});
+}
+DDSC_KERNEL(ProductGroup::kThreads, ProductGroup::kBlocks)
+weightGradientByGroup(ProductOfBf16<false, false> product, WeightGradientEpilogue epilogue) {
+  if constexpr (kHasGroupProducts)
+    ProductGroup::run(product, epilogue, epilogue.dbias.data != nullptr, BiasSums{epilogue});
 }
 DDSC_KERNEL(ProductFloat::kThreads, ProductFloat::kBlocks)
 weightGradientFloat(ProductOfFloat<false, false> product, WeightGradientEpilogue epilogue) {
@@ -142,6 +153,13 @@ LaunchShape shapeOf(const P& product, std::int64_t splits) {
           .sharedBytes = Tile::kSharedBytes};
 }
 
+/// Whether four warps multiply at a time: not by the number of cells, on which a cell's bits shall not
+/// depend.
+template <class P>
+bool multipliesByGroup(const Context& context, const P& product) {
+  return context.hasGroupProducts && product.b.count > gpu::productTile(DType::bf16);
+}
+
 template <bool a, bool b, class Epilogue>
 void multiply(Context& context, const char* name, const ConstMatrix& left, const ConstMatrix& right,
               std::int64_t rows, std::int64_t cols, std::int64_t steps, const Epilogue& epilogue) {
@@ -156,7 +174,10 @@ void multiply(Context& context, const char* name, const ConstMatrix& left, const
   const bool aligned =
       isAligned(left.data, left.stride, left.type) && isAligned(right.data, right.stride, right.type);
   const LaunchShape shape = shapeOf<ProductBf16>(product, 1);
-  if (aligned) {
+  if (aligned && multipliesByGroup(context, product)) {
+    launch<multiplyByGroup<a, b, Epilogue>>(context.stream, name, shapeOf<ProductGroup>(product, 1), product,
+                                            epilogue);
+  } else if (aligned) {
     launch<multiplyBf16<true, a, b, Epilogue>>(context.stream, name, shape, product, epilogue);
   } else {
     launch<multiplyBf16<false, a, b, Epilogue>>(context.stream, name, shape, product, epilogue);
@@ -167,7 +188,8 @@ static_assert(ProductFloat::kRows == gpu::productTile(DType::f32) &&
               ProductFloat::kCols == gpu::productTile(DType::f32) &&
               ProductBf16::kRows == gpu::productTile(DType::bf16) &&
               ProductBf16::kCols == gpu::productTile(DType::bf16));
-static_assert(gpu::kWholeSteps % ProductFloat::kSteps == 0 && gpu::kWholeSteps % ProductBf16::kSteps == 0);
+static_assert(gpu::kWholeSteps % ProductFloat::kSteps == 0 && gpu::kWholeSteps % ProductBf16::kSteps == 0 &&
+              gpu::kWholeSteps % 8 == 0);  // a part begins aligned
 
 }  // namespace
 
@@ -207,7 +229,10 @@ void run(Context& context, const LinearWeightGradient& op) {
     const bool aligned =
         isAligned(op.dy.data, op.dy.stride, op.dy.type) && isAligned(op.x.data, op.x.stride, op.x.type);
     const LaunchShape shape = shapeOf<ProductBf16>(product, splits);
-    if (aligned) {
+    if (aligned && multipliesByGroup(context, product)) {
+      launch<weightGradientByGroup>(context.stream, "linearWeightGradient",
+                                    shapeOf<ProductGroup>(product, splits), product, epilogue);
+    } else if (aligned) {
       launch<weightGradientBf16<true>>(context.stream, "linearWeightGradient", shape, product, epilogue);
     } else {
       launch<weightGradientBf16<false>>(context.stream, "linearWeightGradient", shape, product, epilogue);

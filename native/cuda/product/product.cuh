@@ -1,9 +1,9 @@
 #pragma once
 // C = A B with A[i, step] and B[j, step] summed over the steps: what the three linear ops have in common. A
 // block makes one tile of C; finished tiles pass through shared memory, so that the epilogue sees whole runs
-// of eight columns and every access to global memory is wide. Two main loops: bf16 on the matrix units,
-// float32 on the plain ones. With `splits` > 1 the steps are shared between blocks, whose tiles meet in
-// scratch memory and are added in order: the same bits each time.
+// of eight columns and every access to global memory is wide. Three main loops: bf16 on the matrix
+// units, the same on those of Hopper GPUs, float32 on the plain ones. With `splits` > 1 the steps are shared
+// between blocks, whose tiles meet in scratch memory and are added in order: the same bits each time.
 
 #include "cuda/ops/elements.cuh"
 
@@ -25,7 +25,7 @@ struct Product {
   A a;
   B b;
   std::int64_t steps;
-  std::int64_t stepsPerSplit;  // a multiple of every tile's steps
+  std::int64_t stepsPerSplit;  // a multiple of 32: parts begin aligned
 };
 
 /// Where a block stands in C and in the steps.

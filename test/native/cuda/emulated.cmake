@@ -14,5 +14,6 @@ add_library(ddsc_emulated_cuda STATIC EXCLUDE_FROM_ALL ${emulated_kernels} ${cud
 target_include_directories(ddsc_emulated_cuda PUBLIC
   ${CMAKE_CURRENT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR}/test/native/cuda)
 target_link_libraries(ddsc_emulated_cuda PUBLIC ddsc_core PRIVATE ${CMAKE_DL_LIBS})
+target_compile_definitions(ddsc_emulated_cuda PRIVATE DDSC_HOPPER_CODE)
 # nvcc's pragmas; nobody else calls functions with these vectors.
 target_compile_options(ddsc_emulated_cuda PUBLIC -Wno-unknown-pragmas -Wno-psabi)

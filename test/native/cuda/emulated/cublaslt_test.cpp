@@ -2,8 +2,6 @@
 // missing, old or fails. The library is a stand-in (test/native/cuda/fake).
 #include <dlfcn.h>
 
-#include <cstdlib>
-#include <optional>
 #include <string>
 
 #include "core/errors.h"
@@ -13,34 +11,13 @@
 #include "cuda/ops/kernels.h"
 #include "test/native/cuda/emulator/runtime.h"
 #include "test/native/cuda/mirror.h"
+#include "test/native/environment.h"
 #include "test/native/harness.h"
 #include "test/native/model/small_model.h"
 #include "test/native/support.h"
 
 namespace ddsc::test {
 namespace {
-
-/// A variable of the environment while this exists.
-class Variable {
- public:
-  Variable(const char* name, const char* value) : name_(name) {
-    if (const char* before = std::getenv(name)) before_ = before;
-    setenv(name, value, 1);
-  }
-  ~Variable() {
-    if (before_) {
-      setenv(name_, before_->c_str(), 1);
-    } else {
-      unsetenv(name_);
-    }
-  }
-  Variable(const Variable&) = delete;
-  Variable& operator=(const Variable&) = delete;
-
- private:
-  const char* name_;
-  std::optional<std::string> before_;
-};
 
 /// DDSC_GEMM and the library that there is, in which way it is odd.
 struct Setting {
@@ -123,6 +100,12 @@ DDSC_TEST("cuBLASLt serves plain products of bf16 where DDSC_GEMM asks for it, a
   checkEqual(productsOfLayer(DType::f32), 0);
   checkEqual(cuda::makeCudaBackend(0)->describe(),
              "cuda:0 (emulated GPU, plain products by cuBLASLt 13.1.1)");
+}
+
+DDSC_TEST("products of Hopper GPUs serve where DDSC_GEMM asks for them, and the backend says so") {
+  const Setting setting("hopper");
+  checkEqual(cuda::makeCudaBackend(0)->describe(), "cuda:0 (emulated GPU, products by wgmma)");
+  checkEqual(productsOfLayer(DType::bf16), 0);
 }
 
 DDSC_TEST("what is fused with a product stays with our kernels") {
@@ -246,11 +229,11 @@ DDSC_TEST("the first cuBLASLt that can be used is taken") {
   checkEqual(productsOfLayer(DType::bf16), 3);
 }
 
-DDSC_TEST("DDSC_GEMM has three values, and another is refused with them") {
+DDSC_TEST("DDSC_GEMM has four values, and another is refused with them") {
   const Setting setting("cublas");
   checkEqual(codeOfMaking(), "GEMM_UNKNOWN");
   checkThrows<Error>([] { cuda::makeCudaBackend(0); },
-                     "expected own, cublaslt or auto for DDSC_GEMM but received \"cublas\"");
+                     "expected own, hopper, cublaslt or auto for DDSC_GEMM but received \"cublas\"");
 }
 
 DDSC_TEST("auto takes cuBLASLt where a measurement says that it is faster, and only there") {

@@ -254,4 +254,75 @@ inline void multiplyAccumulate(float (&sums)[4], const std::uint32_t (&a)[4], st
   emulator::warpOperation("multiplyAccumulate", &own, emulator::multiplyFragments);
 }
 
+inline constexpr bool kHasGroupProducts = true;
+
+inline void showToProducts() {}
+inline void beginProducts() {}
+inline void commitProducts() {}
+template <int pending>
+void waitForProducts() {}
+inline void takeSums(float (&)[32][4]) {}
+
+namespace emulator {
+
+struct GroupProduct {
+  float (*sums)[4];
+  const bf16 *a, *b;
+  int step;
+  bool contiguousA, contiguousB;
+};
+
+/// Place of (row, step) in a tile of an operand.
+inline int groupPlace(bool stepsContiguous, int row, int step) {
+  return stepsContiguous ? groupChunk(row, step / 8) + step % 8
+                         : groupChunk(row / kGroupRows * kGroupSteps + step, row % kGroupRows / 8) + row % 8;
+}
+
+/// Notes that this lane reads its share of the chunks of `rows` rows and 16 steps.
+inline void readGroupOperand(const bf16* tile, bool stepsContiguous, int first, int rows, int step) {
+  for (int chunk = threadIndex() % kWarpSize; chunk < rows * 2; chunk += kWarpSize) {
+    const int row = first + (stepsContiguous ? chunk / 2 : chunk / 16 * 8);
+    const int at = step + (stepsContiguous ? chunk % 2 * 8 : chunk % 16);
+    sharedRead(tile + groupPlace(stepsContiguous, row, at), 16, 16);
+  }
+}
+
+/// The 16 rows of one warp. The sums are taken exactly and rounded once.
+inline void multiplyGroupOfWarp(void* const* lanes) {
+  const auto& first = *static_cast<GroupProduct*>(lanes[0]);
+  const int warpRow = threadIndex() / kWarpSize % 4 * 16;
+  static double a[16][16], b[kGroupCols][16];
+  const auto take = [&](double& to, const bf16* tile, bool stepsContiguous, int row, int k) {
+    to = static_cast<double>(toFloat(tile[groupPlace(stepsContiguous, row, first.step + k)]));
+  };
+  for (int k = 0; k < 16; ++k) {
+    for (int row = 0; row < 16; ++row) take(a[row][k], first.a, first.contiguousA, warpRow + row, k);
+    for (int col = 0; col < kGroupCols; ++col) take(b[col][k], first.b, first.contiguousB, col, k);
+  }
+  for (int lane = 0; lane < kWarpSize; ++lane) {
+    auto& own = *static_cast<GroupProduct*>(lanes[lane]);
+    const int group = lane / 4, pair = lane % 4 * 2;
+    for (int j = 0; j < kGroupCols / 8; ++j) {
+      for (int part = 0; part < 4; ++part) {
+        double sum = static_cast<double>(own.sums[j][part]);
+        for (int k = 0; k < 16; ++k) sum += a[group + part / 2 * 8][k] * b[8 * j + pair + part % 2][k];
+        own.sums[j][part] = static_cast<float>(sum);
+      }
+    }
+  }
+}
+
+}  // namespace emulator
+
+template <bool contiguousA, bool contiguousB>
+void multiplyGroup(float (&sums)[32][4], Shared<bf16> a, Shared<bf16> b, int step) {
+  if (reinterpret_cast<std::uintptr_t>(a.data) % 1024 != 0 ||
+      reinterpret_cast<std::uintptr_t>(b.data) % 1024 != 0)
+    emulator::fault("a tile of a product begins at no multiple of 1,024 bytes");
+  emulator::readGroupOperand(a.data, contiguousA, emulator::threadIndex() / kWarpSize % 4 * 16, 16, step);
+  emulator::readGroupOperand(b.data, contiguousB, 0, kGroupCols, step);
+  emulator::GroupProduct own{sums, a.data, b.data, step, contiguousA, contiguousB};
+  emulator::warpOperation("multiplyGroup", &own, emulator::multiplyGroupOfWarp);
+}
+
 }  // namespace ddsc::cuda

@@ -155,8 +155,10 @@ DriverState driverState() {
   state.isTooOld = settings.isDriverOld;
   state.driver = state.isTooOld ? kOldVersion : kVersion;
   if (settings.hasGpu && !state.isTooOld) {
-    state.devices.push_back({"emulated GPU", settings.isGpuOld ? 7 : 8, settings.isGpuOld ? 5 : 0,
-                             settings.memoryBytes, 2, std::size_t{163} << 10});
+    const int major = settings.isGpuOld ? 7 : settings.isAmpere ? 8 : 9;
+    const std::size_t sharedBytes = std::size_t{major == 9 ? 227U : 163U} << 10;
+    state.devices.push_back(
+        {"emulated GPU", major, settings.isGpuOld ? 5 : 0, settings.memoryBytes, 2, sharedBytes});
   }
   return state;
 }

@@ -28,6 +28,8 @@ void readWord(std::string_view word, Settings& settings) {
     settings.hasGpu = false;
   } else if (word == "old-gpu") {
     settings.isGpuOld = true;
+  } else if (word == "ampere") {
+    settings.isAmpere = true;
   } else if (readNumber(word, "memory", settings.memoryBytes)) {
     settings.memoryBytes <<= 20;
   } else if (!readNumber(word, "fails-at", settings.failsAt)) {

@@ -6,7 +6,7 @@
 namespace ddsc::cuda::emulator {
 namespace {
 
-constexpr std::size_t kAlignment = 128;
+constexpr std::size_t kAlignment = 1024;
 
 std::int32_t warpOf(std::int32_t thread) { return thread / 32; }
 
