@@ -18,11 +18,16 @@ export function packError(error: unknown): PostedError {
   return { code: error.code, message, place: error.place, ...stack };
 }
 
-/** The error again: the same code, message and place; `LOADER_FAILED` for one that had no code. The cause has the stack it had. */
-export function unpackError(posted: PostedError): DdscError {
+/**
+ * The error again: the same code, message and place. The cause has the stack it had.
+ * @param uncoded code of one that had none, and what its message begins with; default that of a defect, as where it was thrown
+ */
+export function unpackError(
+  posted: PostedError,
+  uncoded: { readonly code: string; readonly what: string } = { code: "INTERNAL", what: "" },
+): DdscError {
   const cause = new Error(posted.message);
   if (posted.stack !== undefined) cause.stack = posted.stack;
-  const message =
-    posted.code === undefined ? `the loader's worker failed: ${posted.message}` : posted.message;
-  return new DdscError(posted.code ?? "LOADER_FAILED", message, posted.place, { cause });
+  const message = posted.code === undefined ? uncoded.what + posted.message : posted.message;
+  return new DdscError(posted.code ?? uncoded.code, message, posted.place, { cause });
 }

@@ -66,7 +66,7 @@ export class WorkerStream implements BatchStream {
 
   #receive(reply: LoaderReply): void {
     if (reply.kind === "error") {
-      this.#fail(unpackError(reply.error));
+      this.#fail(unpackError(reply.error, { code: "LOADER_FAILED", what: "the loader's worker failed: " }));
       return;
     }
     const waiting = this.#stopWaiting();

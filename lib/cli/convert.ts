@@ -1,4 +1,5 @@
 import { anndataFormat } from "../data/anndata/write.js";
+import type { Peers } from "../data/open/share_out.js";
 import { convertCells } from "../data/report/convert.js";
 import { SimulatedSource } from "../data/sources/simulated_source.js";
 import type { CellSource } from "../data/sources/source.js";
@@ -44,15 +45,15 @@ Examples: ddsc convert filtered_feature_bc_matrix/ --out cells.h5ad
   ],
   required: ["out"],
   texts: { out: { help: "what to write: NAME.h5ad, NAME.zarr, or a folder for Parquet files" } },
-  run: (options, context) =>
-    writeTogether(options, context, async () => {
+  run: (given, context) =>
+    writeTogether(given, context, async (options, openTogether) => {
       const { output, signal } = context;
       const { out, overwrite } = options;
       checkOutEnding(out, "NAME.h5ad, NAME.zarr, or a folder of Parquet files");
       const format = anndataFormat(out);
       if (format !== undefined) await checkOutOrPart(options);
       const shard = shardOf(options);
-      using source = await openInput(options);
+      using source = await openTogether((peers) => openInput(options, peers));
       using progress = new CellProgress(output, source.cellCount);
       const { notes, ...written } = await convertCells(source, out, {
         ...(shard === undefined ? {} : { shard }),
@@ -87,6 +88,7 @@ async function openInput(
     readonly simulatedDepth: number | undefined;
     readonly seed: number;
   },
+  peers: Peers | undefined,
 ): Promise<CellSource> {
   const { files, simulate, simulatedGenes: genes, simulatedDepth: librarySize, seed } = options;
   const [file] = files;
@@ -98,5 +100,5 @@ async function openInput(
     return new SimulatedSource({ cells: simulate, genes, seed, ...depth });
   }
   if (file === undefined) throw new UsageError("convert needs a file of cells, or --simulate <N>");
-  return openSelected(file, options);
+  return openSelected(file, options, peers);
 }

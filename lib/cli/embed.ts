@@ -48,13 +48,13 @@ Example: ddsc embed --model runs/a --data cells.h5ad --out embedded.h5ad`,
   },
   defaults: { tell: "none" },
   run: (given, context) =>
-    writeTogether(given, context, async (options) => {
+    writeTogether(given, context, async (options, openTogether) => {
       const { output, signal } = context;
       const { out, where, nll, tell, allowFractional, overwrite, batchTokens } = options;
       checkOutEnding(out, "NAME.h5ad or NAME.zarr");
       await checkOutOrPart(options);
       const shard = shardOf(options);
-      using source = await openData(options.data, options);
+      using source = await openTogether((peers) => openData(options.data, options, peers));
       using model = await openModel(options, output);
       using progress = new CellProgress(output, source.cellCount);
       const result = await embedFile({

@@ -1,6 +1,8 @@
+import type { Table } from "apache-arrow";
 import { checkKind, checkOptions } from "../base/arguments.js";
 import { checkChoice, checkNumber, DdscError } from "../base/errors.js";
 import { Purpose, RandomStream } from "../base/random.js";
+import { checkPeers, noPeers, type Peers, packArray, unpackArray } from "../data/open/share_out.js";
 import type { CellSource } from "../data/sources/source.js";
 import { type Condition, labelNumber, scaledNumber } from "./condition.js";
 import { isMissing, metadataOf } from "./learn.js";
@@ -46,17 +48,21 @@ export class CellConditions {
    *
    * @param options.unknown "untold": of a column that is missing, and a value that the model cannot be told, cells are told nothing,
    *   and `notes` say so; default "refuse", as above
+   * @param options.peers processes that do so together, each making the same call: each reads a share of the cells where values are
+   *   refused. Default: this one reads all
    */
   static async read(
     source: CellSource,
     conditions: readonly Condition[],
-    options: { readonly unknown?: "refuse" | "untold" } = {},
+    options: { readonly unknown?: "refuse" | "untold"; readonly peers?: Peers } = {},
   ): Promise<CellConditions> {
     checkKind("source", source, "cells");
     checkKind("conditions", conditions, "conditions");
     checkOptions(options);
     const refuses = checkChoice("unknown", options.unknown ?? "refuse", ["refuse", "untold"]) === "refuse";
     const untold = refuses ? undefined : new UntoldValues();
+    // Who notes what is untold has to see it.
+    const peers = refuses ? checkPeers(options.peers) : noPeers;
     const columns = conditions.map(({ kind }) =>
       kind === "labels"
         ? new Int32Array(source.cellCount)
@@ -65,15 +71,22 @@ export class CellConditions {
     const known = new Set(source.metadataColumns.map(({ name }) => name));
     const names = conditions.map(({ name }) => name).filter((name) => refuses || known.has(name));
     if (names.length > 0) {
-      let row = 0;
-      for await (const table of metadataOf(source, names)) {
+      const look = async (table: Table, first: number) => {
+        const end = first + table.numRows;
+        const parts = columns.map((column) => column.subarray(first, end));
         for (const [i, condition] of conditions.entries()) {
-          const into = columns[i];
           const values: Iterable<unknown> = table.getChild(condition.name) ?? [];
-          if (into === undefined) continue;
-          tell(condition, values, into.subarray(row), { file: source.name, row, untold });
+          const into = parts[i] ?? new Int32Array(0);
+          tell(condition, values, into, { file: source.name, row: first, untold });
         }
-        row += table.numRows;
+        return { first, parts: peers.world === 1 ? [] : parts.map(packArray) };
+      };
+      for await (const { first, parts } of metadataOf(source, names, look, peers)) {
+        for (const [i, part] of parts.entries()) {
+          const column = columns[i];
+          const bytes = unpackArray(part);
+          column?.set(column instanceof Int32Array ? new Int32Array(bytes) : new Float32Array(bytes), first);
+        }
       }
     }
     const missing = conditions.map(({ name }) => name).filter((name) => !names.includes(name));

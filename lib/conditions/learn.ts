@@ -2,13 +2,16 @@ import type { Table } from "apache-arrow";
 import { checkKind } from "../base/arguments.js";
 import { DdscError } from "../base/errors.js";
 import { didYouMean } from "../base/suggest.js";
+import { checkPeers, type Peers, packArray, shareOutItems, unpackArray } from "../data/open/share_out.js";
 import type { MetadataColumn } from "../data/sources/cells.js";
-import { rowRange, rowSpans } from "../data/sources/parts.js";
+import { type RowSpan, rowRange, rowSpans } from "../data/sources/parts.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { Condition } from "./condition.js";
 
 /** Cells whose metadata are read at a time. */
 const SPAN_CELLS = 65_536;
+/** So many of these a rank, and they are told to the others: a message of some megabytes a column. */
+const ROUND = 8;
 /** A column of more values names cells rather than conditions. */
 const MOST_LABELS = 10_000;
 /** A label of fewer cells is told of: nothing can be learnt about it. */
@@ -34,38 +37,47 @@ export interface LearntConditions {
  * for numbers that are names (clusters, batches), `:number`, and `:log` for numbers such as doses, of which the model is told
  * log(1 + value). Labels and scales are those of all cells of the source.
  *
+ * @param peers processes that do so together, each making the same call: what `joinCluster` gave. Each reads a share of the cells, and all
+ *   learn the same bits as one process. Default: this one reads all
+ *
  * Throws `DATA_MISSING_COLUMN` with near names, `CONDITION_SPECIFICATION` for an ending that is none, a column named twice, or
  * text that is to be a number, `CONDITION_LABELS` for a column without values, of one value, or of more than 10,000.
  */
 export async function learnConditions(
   source: CellSource,
   specifications: readonly string[],
+  peers?: Peers,
 ): Promise<LearntConditions> {
   checkKind("source", source, "cells");
   checkKind("specifications", specifications, "texts");
+  const together = checkPeers(peers);
   const wanted = specifications.map((text) => wantedFrom(text, source));
   const twice = wanted.find(({ name }, i) => wanted.findIndex((other) => other.name === name) < i);
   if (twice !== undefined) throw badSpecification(`the condition ${twice.name} is given twice; give it once`);
   if (wanted.length === 0) return { conditions: [], notes: [] };
   const seen = wanted.map(() => new Seen());
-  for await (const table of metadataOf(
-    source,
-    wanted.map(({ name }) => name),
-  )) {
-    for (const [i, { name, kind }] of wanted.entries()) seen[i]?.add(table.getChild(name) ?? [], kind);
-  }
+  const names = wanted.map(({ name }) => name);
+  const look = async (table: Table) =>
+    wanted.map(({ name, kind }) => new Seen().add(table.getChild(name) ?? [], kind).words());
+  for await (const told of metadataOf(source, names, look, together))
+    for (const [i, words] of told.entries()) seen[i]?.join(words);
   const notes: string[] = [];
   const conditions = wanted.map((want, i) => (seen[i] ?? new Seen()).condition(want, source, notes));
   return { conditions, notes };
 }
 
-/** The metadata columns of all cells, some at a time. */
-export async function* metadataOf(
+/** What `look` finds, as JSON carries it, in the metadata columns of all cells, some at a time and in order; each of the peers looks at a share. */
+export async function* metadataOf<R>(
   source: CellSource,
   columns: readonly string[],
-): AsyncGenerator<Table, void, undefined> {
-  for (const { first, end } of rowSpans(source.partBounds, SPAN_CELLS))
-    yield await source.metadata({ columns, rows: rowRange(first, end) });
+  look: (table: Table, first: number) => Promise<R>,
+  peers: Peers,
+): AsyncGenerator<R, void, undefined> {
+  const spans = [...rowSpans(source.partBounds, SPAN_CELLS)];
+  const work = async ({ first, end }: RowSpan) =>
+    look(await source.metadata({ columns, rows: rowRange(first, end) }), first);
+  for await (const told of shareOutItems(spans, work, peers, { round: ROUND, atOnce: 1 }))
+    for (const found of told) yield* found;
 }
 
 /** Whether a cell has no value in a column: tables of numbers write that as NaN. */
@@ -111,14 +123,40 @@ function kindFrom(
   return { kind: "number", scale: ending === "log" ? "log" : "linear" };
 }
 
+/** Values of a column in some cells, for JSON. */
+interface SeenWords {
+  readonly count: number;
+  /** Cells by label, of no more labels than it takes to see that they are too many. */
+  readonly cellsOf: readonly (readonly [string, number])[];
+  /** Sums and sums of squares: JSON has no infinity. */
+  readonly sums: string;
+  readonly bad: string | undefined;
+}
+
 /** Values of a column so far. */
 class Seen {
   readonly #cellsOf = new Map<string, number>();
   #count = 0;
-  #sums = { linear: { sum: 0, squares: 0 }, log: { sum: 0, squares: 0 } };
+  /** Sum and sum of squares of the values, and the same of their logarithms. */
+  readonly #sums = new Float64Array(4);
   #bad: number | undefined;
 
-  add(values: Iterable<unknown>, kind: Wanted["kind"]): void {
+  words(): SeenWords {
+    const cellsOf = [...this.#cellsOf].slice(0, MOST_LABELS + 1);
+    const bad = this.#bad === undefined ? undefined : String(this.#bad);
+    return { count: this.#count, cellsOf, sums: packArray(this.#sums), bad };
+  }
+
+  /** Adds the values of the cells after these. Sums are added span by span, whoever read them: the same bits for any number of processes. */
+  join({ count, cellsOf, sums, bad }: SeenWords): void {
+    this.#count += count;
+    for (const [label, cells] of cellsOf) this.#cellsOf.set(label, (this.#cellsOf.get(label) ?? 0) + cells);
+    for (const [i, sum] of new Float64Array(unpackArray(sums)).entries())
+      this.#sums[i] = (this.#sums[i] ?? 0) + sum;
+    if (bad !== undefined) this.#bad ??= Number(bad);
+  }
+
+  add(values: Iterable<unknown>, kind: Wanted["kind"]): this {
     for (const value of values) {
       if (isMissing(value)) continue;
       this.#count++;
@@ -129,14 +167,11 @@ class Seen {
       }
       const number = Number(value);
       if (!(number > -1)) this.#bad ??= number;
-      for (const [scale, scaled] of [
-        ["linear", number],
-        ["log", Math.log1p(number)],
-      ] as const) {
-        this.#sums[scale].sum += scaled;
-        this.#sums[scale].squares += scaled * scaled;
-      }
+      const log = Math.log1p(number);
+      for (const [i, term] of [number, number * number, log, log * log].entries())
+        this.#sums[i] = (this.#sums[i] ?? 0) + term;
     }
+    return this;
   }
 
   condition({ name, kind, scale }: Wanted, source: CellSource, notes: string[]): Condition {
@@ -172,7 +207,7 @@ class Seen {
         `column "${name}" holds ${this.#bad}, of which log(1 + value) cannot be taken; condition on ${name}:number`,
       );
     }
-    const { sum, squares } = this.#sums[scale];
+    const [sum = 0, squares = 0] = this.#sums.subarray(scale === "log" ? 2 : 0);
     const mean = sum / this.#count;
     const variance = squares / this.#count - mean * mean;
     if (!Number.isFinite(variance)) {

@@ -36,7 +36,7 @@ export async function beginTraining(
   { conditions: columns, model: asked, training }: BeginOptions,
   hooks: TaskHooks,
 ): Promise<Begun> {
-  const { conditions, notes } = await learnConditions(source, columns);
+  const { conditions, notes } = await learnConditions(source, columns, training.cluster);
   for (const note of notes) hooks.onNote(note);
   const { weights, ...rest } = asked;
   const options = { ...rest, vocabulary: rest.vocabulary ?? GeneVocabulary.from(source), conditions };

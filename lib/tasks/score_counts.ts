@@ -101,13 +101,18 @@ async function readCells(
   model: Denoiser,
   { source, selection }: ChosenSource,
   cells: number,
-  { seed, by, allowFractional = false }: Pick<ScoreCountsOptions, "seed" | "by" | "allowFractional">,
+  {
+    seed,
+    by,
+    allowFractional = false,
+    cluster = alone,
+  }: Pick<ScoreCountsOptions, "seed" | "by" | "allowFractional" | "cluster">,
 ): Promise<{ readonly cells: CountCells; readonly told: SourceCells }> {
   const { maxLength } = model.tokenizer;
   const tokenizer = runTokenizer(model.tokenizer, { maxLength, seed, allowFractional });
   const batch = await tokensOfSome(source, tokenizer, { selection, cells, seed });
   const { panels } = tokenizer.map(source);
-  const conditions = await CellConditions.read(source, model.conditions);
+  const conditions = await CellConditions.read(source, model.conditions, { peers: cluster });
   const labels = by === undefined ? undefined : await labelsFrom(source, by)(batch.cells);
   return { cells: countCellsOf(batch, panels, labels), told: { rows: batch.cells, conditions } };
 }

@@ -45,7 +45,7 @@ export async function trainingTask(
   { queries, maxLength, seed, data, cluster, signal }: TaskOptions,
 ): Promise<TrainingTask> {
   if (queries === null) return new RankTask(model);
-  const conditions = await CellConditions.read(source, model.conditions);
+  const conditions = await CellConditions.read(source, model.conditions, { peers: cluster });
   const { panels } = tokenizer.map(source);
   const selection = selectionOf(data, "train");
   if (model.base === undefined) {

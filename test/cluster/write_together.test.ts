@@ -3,17 +3,24 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { command, ddsc, writeStudy } from "../cli/program.js";
+import { command, ddsc, ended as endedProgram, start, writeStudy } from "../cli/program.js";
+import { S3Server } from "../data/io/s3/s3_server.js";
 import { ended, LAUNCHERS, mpirun, titleOf } from "./mpirun.js";
 
+/** 48 files of 3 cells each. */
+const MANY = "s3://shards/*.parquet";
+
 let folder: string;
+let run: string;
+let server: S3Server;
 /** The words of each command that writes a store, and the files that one process makes. */
 let works: Record<"convert" | "impute" | "embed" | "generate" | "impute-ranks" | "generate-ranks", string[]>;
 const wholes = new Map<string, Map<string, unknown>>();
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "ddsc-cluster-store-"));
   const data = join(folder, "cells.h5ad");
-  const [run, ranks] = [join(folder, "run"), join(folder, "ranks")];
+  run = join(folder, "run");
+  const ranks = join(folder, "ranks");
   await writeStudy(data);
   for (const words of [
     ["--out", run],
@@ -21,6 +28,14 @@ beforeAll(async () => {
   ]) {
     const { code, stderr } = await ddsc("train", "--data", data, "--steps", "2", "--batch", "16", ...words);
     if (code !== 0) throw new Error(stderr);
+  }
+  server = await S3Server.start();
+  const shards = join(folder, "shards");
+  const simulated = ["--simulate", "144", "--simulated-genes", "24", "--cells-per-file", "3"];
+  const made = await ddsc("convert", ...simulated, "--out", shards);
+  if (made.code !== 0) throw new Error(made.stderr);
+  for (const name of await readdir(shards)) {
+    if (name.endsWith(".parquet")) server.objects.set(`shards/${name}`, await readFile(join(shards, name)));
   }
   const drawn = ["--sampler", "ancestral", "--sampling-steps", "3", "--temperature", "1"];
   works = {
@@ -38,7 +53,13 @@ beforeAll(async () => {
     wholes.set(name, await filesIn(out));
   }
 });
-afterAll(() => rm(folder, { recursive: true }));
+afterAll(async () => {
+  await server.stop();
+  await rm(folder, { recursive: true });
+});
+
+/** The files of cells that were opened, in order. */
+const opened = () => server.requests.filter((request) => /train-.* bytes=0-7$/.test(request));
 
 /** All files of a store, as text; of the consolidated metadata what it says, in whatever order. */
 async function filesIn(store: string): Promise<Map<string, unknown>> {
@@ -133,6 +154,40 @@ describe.each(LAUNCHERS.map((launcher) => ({ launcher, title: titleOf(launcher) 
         expect(next.stdout).toContain("part-001-of-002.zarr: this part is there already");
         expect(next.stdout).toMatch(/4,000 cells x 300 genes of 2 parts/);
         expect(await besides(name)).toEqual([`${name}.zarr`]);
+      },
+      240_000,
+    );
+
+    available(
+      "two processes open many files once between them, and each writes its part",
+      async () => {
+        const [name, env] = [`${launcher.name}-many`, { AWS_ENDPOINT_URL_S3: server.endpoint }];
+        const named = ["--model", run, "--seed", "1"];
+        const works = {
+          convert: ["convert", MANY],
+          impute: ["impute", ...named.slice(0, 2), "--data", MANY],
+          embed: ["embed", ...named.slice(0, 2), "--data", MANY],
+          generate: ["generate", ...named, "--like", MANY, "--sampling-steps", "2"],
+        };
+        for (const [work, words] of Object.entries(works)) {
+          const [out, whole] = [
+            join(folder, `${name}-${work}.h5ad`),
+            join(folder, `${name}-${work}-whole.h5ad`),
+          ];
+          const one = await endedProgram(start([...words, "--out", whole], env));
+          expect(one.code, one.stderr).toBe(0);
+          server.requests.length = 0;
+          const two = await ended(mpirun(launcher, 2, command([...words, "--out", out]), env));
+          expect(two.code, two.stderr).toBe(0);
+          expect(two.stdout.match(/^cluster {2}rank 0 of 2 /gm)).toHaveLength(1);
+          for (const part of ["001", "002"])
+            expect(two.stdout).toContain(`-${work}.part-${part}-of-002.h5ad: `);
+          // Before any is opened to be read.
+          expect(new Set(opened().slice(0, 48)).size).toBe(48);
+          const merged = await ddsc("merge", "--out", out);
+          expect(merged.code, merged.stderr).toBe(0);
+          expect((await readFile(out)).equals(await readFile(whole))).toBe(true);
+        }
       },
       240_000,
     );

@@ -7,17 +7,24 @@ import { withThousands } from "../shared/output.js";
 import { CellProgress } from "../shared/progress.js";
 import { partIsThere, shardOf } from "../shared/shard.js";
 import { UsageError } from "../shared/usage_error.js";
+import type { OpenTogether } from "../shared/write_together.js";
 import type { GenerateOptions } from "./options.js";
 
 /** Draws whole cells from a model of counts, and writes them. */
-export async function generateCounts(options: GenerateOptions, context: CommandContext): Promise<JsonResult> {
+export async function generateCounts(
+  options: GenerateOptions,
+  context: CommandContext,
+  openTogether: OpenTogether,
+): Promise<JsonResult> {
   const { output, signal, given } = context;
   for (const name of ["set", "depth", "genes"] as const) checkExclusive(context, "like", name);
   const sampler = samplerOf(options, context);
   const conditions = options.set === undefined ? undefined : conditionsFrom(options.set);
   const listed = options.genes === undefined ? undefined : await readGeneList(options.genes);
   const shard = shardOf(options);
-  using like = options.like === undefined ? undefined : await openData(options.like, options);
+  using like = await openTogether(async (peers) =>
+    options.like === undefined ? undefined : openData(options.like, options, peers),
+  );
   using model = await openModel(options, output);
   const {
     skipUnknown,

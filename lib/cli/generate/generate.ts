@@ -44,11 +44,13 @@ Examples: ddsc generate --model runs/a --cells 500 --out new.h5ad
     cells: { help: "cells to generate", defaultText: "100, or as many as --like has" },
   },
   run: (given, context) =>
-    writeTogether(given, context, async (options) => {
+    writeTogether(given, context, async (options, openTogether) => {
       checkOutEnding(options.out, "NAME.h5ad or NAME.zarr");
       await checkOutOrPart(options);
       const ofCounts = await isOfCounts(options.model);
       refuseOthers(options.model, ofCounts, GENERATE_KINDS, context);
-      return ofCounts ? generateCounts(options, context) : generateRanks(options, context);
+      return ofCounts
+        ? generateCounts(options, context, openTogether)
+        : generateRanks(options, context, openTogether);
     }),
 });

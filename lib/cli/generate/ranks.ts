@@ -18,13 +18,18 @@ import { CellProgress } from "../shared/progress.js";
 import { samplingCells, samplingOptions } from "../shared/sampling.js";
 import { partIsThere, shardOf } from "../shared/shard.js";
 import { UsageError } from "../shared/usage_error.js";
+import type { OpenTogether } from "../shared/write_together.js";
 import type { GenerateOptions } from "./options.js";
 
 /** Cells without a count that are drawn in a row before giving up. */
 const MOST_ATTEMPTS = 1000;
 
 /** Draws cells that express the listed genes from a model of ranks, and writes them. */
-export async function generateRanks(options: GenerateOptions, context: CommandContext): Promise<JsonResult> {
+export async function generateRanks(
+  options: GenerateOptions,
+  context: CommandContext,
+  openTogether: OpenTogether,
+): Promise<JsonResult> {
   const { output } = context;
   if (options.genes === undefined)
     throw new UsageError(
@@ -33,7 +38,9 @@ export async function generateRanks(options: GenerateOptions, context: CommandCo
   const batch = samplingCells(options, context);
   const listed = await readGeneList(options.genes);
   const shard = shardOf(options);
-  using reference = options.data === undefined ? undefined : await openData(options.data, options);
+  using reference = await openTogether(async (peers) =>
+    options.data === undefined ? undefined : openData(options.data, options, peers),
+  );
   if (reference !== undefined) await refuseOwnFiles(reference, pathOf(options.out, shard));
   using model = await openModel(options, output);
   const { skipUnknown, cells: all, overwrite } = options;

@@ -6,6 +6,7 @@ import { noteWritten, openData, openModel } from "../shared/open.js";
 import { withThousands } from "../shared/output.js";
 import { CellProgress } from "../shared/progress.js";
 import { partIsThere, shardOf } from "../shared/shard.js";
+import type { OpenTogether } from "../shared/write_together.js";
 import type { ImputeOptions } from "./task.js";
 
 /** Denoises the counts of all cells, writes layers beside them and says what they are. */
@@ -13,11 +14,12 @@ export async function imputeCounts(
   listed: readonly string[] | undefined,
   options: ImputeOptions,
   { output, signal }: CommandContext,
+  openTogether: OpenTogether,
 ): Promise<JsonResult> {
   const layers = options.layers?.split(",").map((name) => checkChoice("layers", name.trim(), IMPUTED_LAYERS));
   const { where, least, replaceX, tell, allowFractional, overwrite, batchTokens, skipUnknown } = options;
   const shard = shardOf(options);
-  using source = await openData(options.data, options);
+  using source = await openTogether((peers) => openData(options.data, options, peers));
   using model = await openModel(options, output);
   const { vocabulary } = model;
   const mapping = model.tokenizer.map(source);

@@ -52,7 +52,7 @@ Examples: ddsc impute --model runs/a --data cells.h5ad --out filled.h5ad
   },
   defaults: { sampler: "parallel", samplingSteps: 1, temperature: 0 },
   run: (given, context) =>
-    writeTogether(given, context, async (options) => {
+    writeTogether(given, context, async (options, openTogether) => {
       // Before any work: whether the options go together.
       samplingCells(options, context);
       checkExclusive(context, "maskFraction", "genes");
@@ -64,6 +64,6 @@ Examples: ddsc impute --model runs/a --data cells.h5ad --out filled.h5ad
       await checkOutOrPart(options);
       const ofCounts = await isOfCounts(options.model);
       refuseOthers(options.model, ofCounts, IMPUTE_KINDS, context, { batch: "give --batch-tokens instead" });
-      return await (ofCounts ? imputeCounts : imputeRanks)(listed, options, context);
+      return await (ofCounts ? imputeCounts : imputeRanks)(listed, options, context, openTogether);
     }),
 });

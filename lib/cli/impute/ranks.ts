@@ -16,6 +16,7 @@ import { type Output, withThousands } from "../shared/output.js";
 import { CellProgress } from "../shared/progress.js";
 import { samplingCells, samplingOptions } from "../shared/sampling.js";
 import { partIsThere, shardOf } from "../shared/shard.js";
+import type { OpenTogether } from "../shared/write_together.js";
 import { type CellsToFill, cellsToFill, type FillRule } from "./cells_to_fill.js";
 import { RANK_MATRICES, RankRows } from "./rank_rows.js";
 import type { ImputeOptions } from "./task.js";
@@ -25,11 +26,12 @@ export async function imputeRanks(
   listed: readonly string[] | undefined,
   options: ImputeOptions,
   context: CommandContext,
+  openTogether: OpenTogether,
 ): Promise<JsonResult> {
   const { output, signal } = context;
   const { where, allowFractional, overwrite } = options;
   const shard = shardOf(options);
-  using source = await openData(options.data, options);
+  using source = await openTogether((peers) => openData(options.data, options, peers));
   using model = await openModel(options, output);
   using progress = new CellProgress(output, source.cellCount);
   const file = {

@@ -51,12 +51,13 @@ export async function openData(
   return openCells(await splitPaths(path), asked, peers);
 }
 
-/** As `openData`, only the cells for which `--where` holds. Throws also as `rowsWhere`. */
+/** As `openData`, only the cells for which `--where` holds. Throws also as `rowsWhere`. @param peers as there */
 export async function openSelected(
   path: string,
   options: OptionValues<(typeof DATA_OPTIONS)[number] | "where">,
+  peers?: Peers,
 ): Promise<CellSource> {
-  const source = await openData(path, options);
+  const source = await openData(path, options, peers);
   if (options.where === undefined) return source;
   try {
     const rows = await rowsWhere(source, options.where);

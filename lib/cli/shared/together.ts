@@ -38,8 +38,18 @@ export async function beginTogether(
 ): Promise<void> {
   if (cluster.world === 1) return;
   if (cluster.rank > 0) output.silence();
-  output.line(`cluster  ${cluster.description}`);
-  for (const note of cluster.notes) output.note(note);
+  await introduce(options, output, cluster, does);
+}
+
+/** As `beginTogether` for several processes that each speak of what they do. */
+export async function introduce(
+  options: object,
+  output: Output,
+  cluster: Cluster,
+  does: string,
+): Promise<void> {
+  if (cluster.rank === 0) output.line(`cluster  ${cluster.description}`);
+  if (cluster.rank === 0) for (const note of cluster.notes) output.note(note);
   await requireSame(
     cluster,
     JSON.stringify(options),

@@ -53,6 +53,14 @@ async function expandLocal(path: string): Promise<string[]> {
   return isThere ? [path] : expandGlob(path);
 }
 
+/** How cells are looked for. */
+interface Search {
+  readonly options: OpenOptions;
+  readonly peers: Peers;
+  /** Folders that were looked at and are still to be searched: long ones take a while to list. */
+  readonly listed: Map<string, Content>;
+}
+
 /** What a path holds that is of no format. */
 const FOLDER = -1;
 const NO_CELLS = -2;
@@ -66,25 +74,27 @@ export async function findCells(
   options: OpenOptions,
   peers: Peers,
 ): Promise<Found[]> {
+  const search: Search = { options, peers, listed: new Map() };
   const looks = await lookAt(paths, peers, async (path) => {
     const content = await readContent(path);
     const format = await formatOf(content, options);
     if (format === FOLDER && content.kind !== "folder") throw notCells(path, describeContent(content));
+    if (format === FOLDER) search.listed.set(path, content);
     return format;
   });
   const found: Found[] = [];
   for (const [i, path] of paths.entries()) {
     const format = formats[looks[i] ?? FOLDER];
     // Not by spreading: a folder may hold a million.
-    if (format === undefined) for (const member of await findIn(path, options, peers)) found.push(member);
+    if (format === undefined) for (const member of await findIn(path, search)) found.push(member);
     else found.push({ path, format });
   }
   return found;
 }
 
 /** What a folder that is no format's own holds. */
-async function findIn(path: string, options: OpenOptions, peers: Peers): Promise<Found[]> {
-  const found = await findBelow(path, options, peers, new Set());
+async function findIn(path: string, search: Search): Promise<Found[]> {
+  const found = await findBelow(path, search, new Set());
   // Any text may look like a table: it is one only where nothing else is.
   const sure = found.filter((member) => member.format.isDoubtful !== true);
   if (found.length > 0) return sure.length > 0 ? sure : found;
@@ -98,29 +108,28 @@ async function findIn(path: string, options: OpenOptions, peers: Peers): Promise
 }
 
 /** The same in the order of names; `above` has the folders on the way, which links may lead back to. */
-async function findBelow(
-  path: string,
-  options: OpenOptions,
-  peers: Peers,
-  above: ReadonlySet<string>,
-): Promise<Found[]> {
+async function findBelow(path: string, search: Search, above: ReadonlySet<string>): Promise<Found[]> {
+  const { options, peers, listed } = search;
   const here = await realpath(path);
   if (above.has(here)) return [];
   const way = new Set(above).add(here);
-  const members = cellNames(await readContent(path)).map((name) => join(path, name));
+  const content = listed.get(path) ?? (await readContent(path));
+  listed.delete(path);
+  const members = cellNames(content).map((name) => join(path, name));
   const looks = await lookAt(members, peers, async (member) => {
     const content = await readContent(member);
     const format = await formatOf(content, options);
     const isOther = (await formats[format]?.holdsCells?.(member)) === false;
     if (format !== FOLDER && !isOther) return format;
-    return content.kind === "folder" ? FOLDER : NO_CELLS;
+    if (content.kind !== "folder") return NO_CELLS;
+    listed.set(member, content);
+    return FOLDER;
   });
   const found: Found[] = [];
   for (const [i, member] of members.entries()) {
     const format = formats[looks[i] ?? NO_CELLS];
     if (format !== undefined) found.push({ path: member, format });
-    else if (looks[i] === FOLDER)
-      for (const below of await findBelow(member, options, peers, way)) found.push(below);
+    else if (looks[i] === FOLDER) for (const below of await findBelow(member, search, way)) found.push(below);
   }
   return found;
 }

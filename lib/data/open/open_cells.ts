@@ -10,7 +10,7 @@ import { SimulatedSource } from "../sources/simulated_source.js";
 import type { CellSource } from "../sources/source.js";
 import { subsetSource } from "../sources/subset.js";
 import { openFiles, openPaths, openPool } from "./open_files.js";
-import type { Peers } from "./share_out.js";
+import { checkPeers, type Peers } from "./share_out.js";
 
 /**
  * Opens cells: a file, a folder or an http(s) address of any format, found by content and not by name; a folder of such
@@ -33,9 +33,7 @@ export async function openCells(
   for (const one of paths) {
     if (typeof one !== "string") throw wrongType("path", one, "a path, an address or a list of these");
   }
-  if (peers !== undefined && typeof peers?.gather !== "function")
-    throw wrongType("peers", peers, "processes that work together, such as await joinCluster(),");
-  return openPaths(typeof path === "string" ? [path] : path, options, { peers });
+  return openPaths(typeof path === "string" ? [path] : path, options, { peers: checkPeers(peers) });
 }
 
 /** Opens the source again that `CellSource.descriptor` described. Throws as `openCells` does. @param peers as there */

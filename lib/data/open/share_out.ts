@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { DdscError } from "../../base/errors.js";
+import { DdscError, wrongType } from "../../base/errors.js";
 import { type PostedError, packError, unpackError } from "../../base/posted_error.js";
 import { mapFewAtOnce } from "../io/few_at_once.js";
 
@@ -13,6 +13,20 @@ export interface Peers {
 
 /** One process. */
 export const noPeers: Peers = { rank: 0, world: 1, gather: async (value) => [value] };
+
+/** Numbers as JSON carries them whole. */
+export function packArray({
+  buffer,
+  byteOffset,
+  byteLength,
+}: Int32Array | Float32Array | Float64Array): string {
+  return Buffer.from(buffer, byteOffset, byteLength).toString("base64");
+}
+
+/** The bytes of `packArray`. */
+export function unpackArray(text: string): ArrayBuffer {
+  return Uint8Array.from(Buffer.from(text, "base64")).buffer;
+}
 
 /** Files that a rank looks at before it tells the others. */
 const ROUND = 4096;
@@ -49,15 +63,32 @@ export async function* shareOut<R>(
   peers: Peers,
   atOnce?: number,
 ): AsyncGenerator<readonly (readonly R[])[], void, undefined> {
-  const { rank, world } = peers;
   await requireSameFiles(paths, peers);
-  for (let first = 0; first < paths.length; first += world * ROUND) {
-    const count = Math.min(world * ROUND, paths.length - first);
+  yield* shareOutItems(paths, work, peers, { round: ROUND, atOnce });
+}
+
+/** As `shareOut`, of anything that all ranks have in the same order, so many (`round`) a rank at a time. */
+export async function* shareOutItems<T, R>(
+  items: readonly T[],
+  work: (item: T, place: number) => Promise<R>,
+  peers: Peers,
+  { round, atOnce }: { readonly round: number; readonly atOnce?: number | undefined },
+): AsyncGenerator<readonly (readonly R[])[], void, undefined> {
+  const { rank, world } = peers;
+  for (let first = 0; first < items.length; first += world * round) {
+    const count = Math.min(world * round, items.length - first);
     const start = first + Math.floor((count * rank) / world);
     const end = first + Math.floor((count * (rank + 1)) / world);
-    const own = Array.from(paths.slice(start, end).entries());
-    yield await workOfAll(peers, () => mapFewAtOnce(own, ([i, path]) => work(path, start + i), atOnce));
+    const own = Array.from(items.slice(start, end).entries());
+    yield await workOfAll(peers, () => mapFewAtOnce(own, ([i, item]) => work(item, start + i), atOnce));
   }
+}
+
+/** Throws `ARGUMENT_TYPE` for something else than peers; undefined is one process. */
+export function checkPeers(peers: Peers | undefined): Peers {
+  if (peers === undefined) return noPeers;
+  if (typeof peers?.gather === "function") return peers;
+  throw wrongType("peers", peers, "processes that work together, such as await joinCluster(),");
 }
 
 async function requireSameFiles(paths: readonly string[], peers: Peers): Promise<void> {

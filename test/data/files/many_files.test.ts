@@ -8,7 +8,7 @@ import { FilePool } from "../../../lib/data/files/file_pool.js";
 import { openChecked } from "../../../lib/data/io/random_access_open.js";
 import { openCells, openSource } from "../../../lib/data/open/open_cells.js";
 import { openPaths } from "../../../lib/data/open/open_files.js";
-import type { Peers } from "../../../lib/data/open/share_out.js";
+import { type Peers, workOfAll } from "../../../lib/data/open/share_out.js";
 import { openParquet } from "../../../lib/data/parquet/parquet.js";
 import { convertCells } from "../../../lib/data/report/convert.js";
 import { MemorySource } from "../../../lib/data/sources/memory.js";
@@ -263,6 +263,19 @@ describe("several ranks", () => {
     rmSync(paths[2]!);
     for (const error of await open(() => paths, 4))
       expect(error).toMatchObject({ code: "DATA_NOT_FOUND", place: { file: paths[2] } });
+  });
+
+  it("fail alike with an error that has no code: a defect of one is one of all", async () => {
+    const errors = await together(3, async (peers) => {
+      const work = workOfAll(peers, async () => {
+        if (peers.rank === 1) throw new RangeError("no such place");
+        return 0;
+      });
+      return work.catch((error: Error) => error);
+    });
+    expect(errors[1]).toBeInstanceOf(RangeError);
+    for (const rank of [0, 2])
+      expect(errors[rank]).toMatchObject({ code: "INTERNAL", message: "INTERNAL: no such place" });
   });
 
   it("are told what peers are", async () => {
