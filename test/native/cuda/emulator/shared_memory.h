@@ -51,8 +51,8 @@ class SharedMemory {
     bool copying = false;
 
     bool settledFor(const Moment& now, std::uint32_t first) const {
-      return !copying && writer.block >= first &&
-             (writer.block < now.block || writer.thread == now.thread) && reader.block == now.block &&
+      return !copying && writer.block >= first && (writer.block < now.block || writer.thread == now.thread) &&
+             reader.block == now.block &&
              (reader.thread == kSeveral ||
               (reader.warp == now.warp &&
                (reader.thread == now.thread || reader.thread == -3 - now.thread / 32)));
