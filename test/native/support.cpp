@@ -18,6 +18,21 @@ std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 std::int64_t halvesPerElement(DType type) { return sizeOf(type) / 2; }
 
+/// Gives every element, row by row, the value of its place among them.
+template <class Value>
+void setAll(const Matrix& m, const Value& valueOf) {
+  std::size_t i = 0;
+  for (std::int64_t row = 0; row < m.rows; ++row) {
+    if (m.type == DType::f32) {
+      float* const to = m.row<float>(row);
+      for (std::int64_t col = 0; col < m.cols; ++col) to[col] = valueOf(i++);
+    } else {
+      bf16* const to = m.row<bf16>(row);
+      for (std::int64_t col = 0; col < m.cols; ++col) to[col] = toBf16(valueOf(i++));
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<float> randomValues(std::uint32_t name, std::int64_t count, float scale) {
@@ -42,8 +57,8 @@ Tensor::Tensor(std::int64_t rows, std::int64_t cols, DType type, std::int64_t pa
 Tensor Tensor::of(const std::vector<float>& values, std::int64_t rows, std::int64_t cols, DType type,
                   std::int64_t padding) {
   Tensor tensor(rows, cols, type, padding);
-  for (std::int64_t row = 0; row < rows; ++row)
-    for (std::int64_t col = 0; col < cols; ++col) tensor.set(row, col, values[index(row * cols + col)]);
+  check(values.size() >= index(rows * cols), "a tensor needs a value for each element");
+  setAll(tensor.view(), [from = values.data()](std::size_t i) { return from[i]; });
   return tensor;
 }
 
@@ -75,15 +90,19 @@ void Tensor::set(std::int64_t row, std::int64_t col, float value) {
 }
 
 void Tensor::fill(float value) {
-  for (std::int64_t row = 0; row < rows_; ++row)
-    for (std::int64_t col = 0; col < cols_; ++col) set(row, col, value);
+  setAll(view(), [value](std::size_t) { return value; });
 }
 
 std::vector<float> Tensor::values() const {
-  std::vector<float> all;
-  all.reserve(index(rows_ * cols_));
-  for (std::int64_t row = 0; row < rows_; ++row)
-    for (std::int64_t col = 0; col < cols_; ++col) all.push_back(at(row, col));
+  std::vector<float> all(index(rows_ * cols_));
+  const ConstMatrix m = view();
+  float* to = all.data();
+  for (std::int64_t row = 0; row < rows_; ++row) {
+    if (type_ == DType::f32)
+      to = std::copy_n(m.row<float>(row), cols_, to);
+    else
+      to = std::transform(m.row<bf16>(row), m.row<bf16>(row) + cols_, to, [](bf16 x) { return toFloat(x); });
+  }
   return all;
 }
 

@@ -6,6 +6,21 @@ file(GLOB shared_tests CONFIGURE_DEPENDS test/native/*.cpp test/native/ops/*.cpp
 set(cpu_tests ${shared_tests})
 list(FILTER cpu_tests INCLUDE REGEX "${cpu_only}")
 list(FILTER shared_tests EXCLUDE REGEX "${cpu_only}")
+file(GLOB other_cpu_tests CONFIGURE_DEPENDS
+  test/native/core/*.cpp test/native/cpu/*.cpp test/native/cells/*.cpp test/native/parquet/*.cpp
+  test/native/zstandard/*.cpp)
+if(DDSC_SANITIZE STREQUAL "thread")
+  # Only tests about threads run there: other files of tests need not be compiled.
+  foreach(test IN LISTS shared_tests cpu_tests other_cpu_tests)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${test}")
+    file(STRINGS "${test}" threads REGEX "thread" LIMIT_COUNT 1)
+    if(test MATCHES "_test\\.cpp$" AND NOT threads)
+      list(REMOVE_ITEM shared_tests "${test}")
+      list(REMOVE_ITEM cpu_tests "${test}")
+      list(REMOVE_ITEM other_cpu_tests "${test}")
+    endif()
+  endforeach()
+endif()
 add_library(ddsc_tests OBJECT EXCLUDE_FROM_ALL ${shared_tests})
 target_link_libraries(ddsc_tests PRIVATE ddsc_options)
 # Tests name their own headers from the root, native's from native/.
@@ -28,9 +43,6 @@ function(add_test_program name library)
   set_target_properties(${name} PROPERTIES LINKER_LANGUAGE CXX)
 endfunction()
 
-file(GLOB other_cpu_tests CONFIGURE_DEPENDS
-  test/native/core/*.cpp test/native/cpu/*.cpp test/native/cells/*.cpp test/native/parquet/*.cpp
-  test/native/zstandard/*.cpp)
 add_library(ddsc_cpu_tests OBJECT EXCLUDE_FROM_ALL ${cpu_tests} ${other_cpu_tests})
 target_link_libraries(ddsc_cpu_tests PRIVATE ddsc_options)
 target_include_directories(ddsc_cpu_tests PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})

@@ -13,9 +13,9 @@ namespace {
 struct RotaryTensors {
   RotaryTensors(std::int64_t longest, std::int64_t headDim)
       : cosine(longest, headDim / 2), sine(longest, headDim / 2) {
-    for (std::int64_t position = 0; position < longest; ++position) {
-      for (std::int64_t i = 0; i < headDim / 2; ++i) {
-        const double rate = std::pow(10000.0, -2.0 * static_cast<double>(i) / static_cast<double>(headDim));
+    for (std::int64_t i = 0; i < headDim / 2; ++i) {
+      const double rate = std::pow(10000.0, -2.0 * static_cast<double>(i) / static_cast<double>(headDim));
+      for (std::int64_t position = 0; position < longest; ++position) {
         cosine.set(position, i, static_cast<float>(std::cos(static_cast<double>(position) * rate)));
         sine.set(position, i, static_cast<float>(std::sin(static_cast<double>(position) * rate)));
       }

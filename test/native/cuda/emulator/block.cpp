@@ -24,6 +24,7 @@ constexpr std::size_t kCopyBytes = 16;
 
 struct Thread {
   Fiber fiber;
+  bool finished = false;
   bool atBarrier = false;
   bool inWarpOperation = false;
   std::vector<Copy> uncommitted;
@@ -74,7 +75,7 @@ class Run {
     for (Warp& warp : warps_) warp = {};
     for (std::size_t i = 0; i < count; ++i) {
       Thread& thread = threads_[i];
-      thread.atBarrier = thread.inWarpOperation = false;
+      thread.finished = thread.atBarrier = thread.inWarpOperation = false;
       thread.uncommitted.clear();
       thread.groups.clear();
       thread.fiber.start(body_);
@@ -85,11 +86,12 @@ class Run {
       bool moved = false;
       for (const std::size_t i : order_) {
         Thread& thread = threads_[i];
-        if (thread.fiber.finished() || thread.atBarrier || thread.inWarpOperation) continue;
+        if (thread.finished || thread.atBarrier || thread.inWarpOperation) continue;
         running_ = static_cast<int>(i);
         moved = true;
         thread.fiber.resume();
-        if (thread.fiber.finished()) {
+        thread.finished = thread.fiber.finished();
+        if (thread.finished) {
           --alive;
           if (thread.copying())
             throw std::runtime_error("the thread ended with an asynchronous copy under way");
@@ -114,7 +116,7 @@ class Run {
   void warpOperation(const char* name, void* lane, void (*compute)(void* const* lanes)) {
     Warp& warp = warps_[static_cast<std::size_t>(running_ / kWarpSize)];
     if (warp.arrived == 0) warp.operation = name;
-    if (std::strcmp(warp.operation, name) != 0)
+    if (warp.operation != name && std::strcmp(warp.operation, name) != 0)
       throw std::runtime_error(std::string("lanes of one warp meet at different operations: ") +
                                warp.operation + " and " + name);
     warp.lanes[running_ % kWarpSize] = lane;
@@ -154,14 +156,14 @@ class Run {
     for (std::size_t i = 0; i < count_ && shown < 4; ++i) {
       const Thread& thread = threads_[i];
       const std::size_t next = (i + 1) % count_;
-      const auto state = [&](const Thread& t) { return t.fiber.finished() ? 0 : t.atBarrier ? 1 : 2; };
+      const auto state = [&](const Thread& t) { return t.finished ? 0 : t.atBarrier ? 1 : 2; };
       if (i > 0 && state(thread) == state(threads_[next]) && state(thread) == state(threads_[i - 1]))
         continue;
       ++shown;
       text += " thread " + std::to_string(i) +
-              (thread.fiber.finished() ? " has ended;"
-               : thread.atBarrier      ? " waits at a barrier;"
-                                       : std::string(" waits at ") + warps_[i / kWarpSize].operation + ";");
+              (thread.finished    ? " has ended;"
+               : thread.atBarrier ? " waits at a barrier;"
+                                  : std::string(" waits at ") + warps_[i / kWarpSize].operation + ";");
     }
     return text;
   }

@@ -23,7 +23,7 @@ class SharedMemory {
   std::byte* data() { return memory_; }
 
   // Each throws std::runtime_error saying what is wrong, or returns. Small reads are answered here where
-  // nothing is new: what a barrier made visible, read again by the same thread.
+  // nothing is new: what a barrier made visible, or the thread wrote, read again by the same thread or warp.
   void read(const Moment& now, const void* address, std::size_t bytes, std::size_t alignment) {
     const std::size_t offset = offsetOf(address);
     if (offset % alignment == 0 && offset < size_ && bytes <= kInlineBytes && bytes <= size_ - offset) {
@@ -43,7 +43,7 @@ class SharedMemory {
   void copyLands(const Moment& now, const void* address, std::size_t bytes);
 
  private:
-  static constexpr std::size_t kGranule = 2, kInlineBytes = 8;
+  static constexpr std::size_t kGranule = 2, kInlineBytes = 16;
   static constexpr std::int32_t kNobody = -1, kSeveral = -2;  // -3 - w: several threads of warp w
   /// Of two bytes, the smallest element there is.
   struct Cell {
@@ -51,8 +51,11 @@ class SharedMemory {
     bool copying = false;
 
     bool settledFor(const Moment& now, std::uint32_t first) const {
-      return !copying && writer.block >= first && writer.block < now.block && reader.block == now.block &&
-             (reader.thread == kSeveral || reader.thread == now.thread);
+      return !copying && writer.block >= first && (writer.block < now.block || writer.thread == now.thread) &&
+             reader.block == now.block &&
+             (reader.thread == kSeveral ||
+              (reader.warp == now.warp &&
+               (reader.thread == now.thread || reader.thread == -3 - now.thread / 32)));
     }
   };
   std::size_t offsetOf(const void* address) const {
