@@ -3,7 +3,10 @@
  * N threads, the same run in turns; and, of the model of ranks, beside PyTorch's DistributedDataParallel over gloo with as many processes of
  * one thread on cells of the same number and length. Prints tokens a second of each (median over the steps after the first three) and their ratios.
  *
- *     [DDSC_TORCH_PYTHON=PYTHON] npm run bench:ranks -- [--ranks 2] [--repeats 3] [--launcher mpirun.openmpi]
+ *     [DDSC_TORCH_PYTHON=PYTHON] npm run bench:ranks -- [--ranks 2] [--repeats 3] [--launcher mpirun.openmpi] [--exchange]
+ *
+ * --exchange says instead what of a step the exchange between ranks takes, for one process and several, of one thread each, the same batch
+ * shared out, with and without --shard-optimizer.
  */
 import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -12,6 +15,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { presets } from "../lib/model/config.js";
 import { readMetrics } from "../lib/training/metrics_lines.js";
+import type { Exchange, ExchangeCase } from "./ranks_child.js";
 import { median } from "./statistics.js";
 
 const { values } = parseArgs({
@@ -19,6 +23,7 @@ const { values } = parseArgs({
     ranks: { type: "string", default: "2" },
     repeats: { type: "string", default: "3" },
     launcher: { type: "string", default: "mpirun.openmpi" },
+    exchange: { type: "boolean", default: false },
   },
 });
 const ranks = Number(values.ranks);
@@ -41,6 +46,42 @@ const CASES = [
     peer: undefined,
   },
 ];
+
+const EXCHANGES: readonly ExchangeCase[] = [{ preset: "nano", genes: 1000, cells: 64 }];
+
+/** Words and variables by which several processes of one thread start. */
+const LAUNCH = ["--oversubscribe", "--bind-to", "none", "-n", String(ranks), process.execPath];
+const ONE_THREAD = { DDSC_THREADS: "1", OMPI_ALLOW_RUN_AS_ROOT: "1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1" };
+
+/** Prints the pieces of a step of each case, the median of the repeats. */
+async function exchange(): Promise<void> {
+  const child = ["--import", "tsx", join(import.meta.dirname, "ranks_child.ts")];
+  const ms = (seconds: readonly number[]) => `${(1000 * median(seconds)).toFixed(1)} ms`;
+  console.log(
+    "| | processes | step | waited for the gradient | update | a sum by itself |\n|---|---|---|---|---|---|",
+  );
+  for (const each of EXCHANGES) {
+    const found: Record<string, Exchange[]> = { 1: [], [ranks]: [], [`${ranks}, --shard-optimizer`]: [] };
+    for (let repeat = 0; repeat < repeats; repeat++) {
+      for (const [name, all] of Object.entries(found)) {
+        const words = [...child, JSON.stringify({ ...each, shared: name.includes("-") })];
+        const output =
+          name === "1"
+            ? await run(process.execPath, words, { ...ONE_THREAD, DDSC_CLUSTER: "off" })
+            : await run(values.launcher, [...LAUNCH, ...words], ONE_THREAD);
+        all.push(JSON.parse(output.trim().split("\n").at(-1) ?? ""));
+      }
+    }
+    const { preset, genes, cells } = each;
+    for (const [name, all] of Object.entries(found)) {
+      const what = `${preset}, ${((all[0]?.parameters ?? 0) / 1e6).toFixed(1)} million parameters, ${cells} cells of ${genes} genes`;
+      const pieces = (["step", "waited", "update", "alone"] as const).map((piece) =>
+        ms(all.map((one) => one[piece])),
+      );
+      console.log(`| ${what} | ${name} | ${pieces.join(" | ")} |`);
+    }
+  }
+}
 
 const folder = await mkdtemp(join(tmpdir(), "ddsc-ranks-"));
 
@@ -102,7 +143,8 @@ function ratiosOf(speeds: readonly number[], others: readonly number[]): string 
 
 const { DDSC_TORCH_PYTHON: python = "" } = process.env;
 try {
-  for (const [i, { name, simulate, train, peer }] of CASES.entries()) {
+  if (values.exchange) await exchange();
+  for (const [i, { name, simulate, train, peer }] of values.exchange ? [] : CASES.entries()) {
     const data = join(folder, `${i}.h5ad`);
     await run(process.execPath, [PROGRAM, "convert", ...simulate, "--out", data], {});
     const speeds = { threads: [] as number[], ranks: [] as number[], peer: [] as number[] };
@@ -125,20 +167,7 @@ try {
       });
       speeds.threads.push(await speedOf(one));
       const several = join(folder, "several");
-      const launched = [
-        "--oversubscribe",
-        "--bind-to",
-        "none",
-        "-n",
-        String(ranks),
-        process.execPath,
-        ...words,
-      ];
-      await run(values.launcher, [...launched, "--out", several], {
-        DDSC_THREADS: "1",
-        OMPI_ALLOW_RUN_AS_ROOT: "1",
-        OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1",
-      });
+      await run(values.launcher, [...LAUNCH, ...words, "--out", several], ONE_THREAD);
       speeds.ranks.push(await speedOf(several));
       if (peer !== undefined && python !== "") speeds.peer.push(await peerSpeed(python, peer));
     }
