@@ -102,7 +102,8 @@ const commands = {
     );
     const environment = { UBSAN_OPTIONS: "print_stacktrace=1" };
     conformance("build-asan", { environment });
-    // Whole models on the emulator take minutes each there; their kernels run in the tests of each op, and on the CPU they all run.
+    // Whole models on the emulator, and draws by the hundred thousand, take minutes each there; their kernels run in the other tests of
+    // each op, and on the CPU they all run.
     const long = [
       "along a direction",
       "for any number of threads",
@@ -120,6 +121,7 @@ const commands = {
       "moving average predicts counts",
       "draws of counts are named",
       "a count model in bf16",
+      "drawn as often as",
     ];
     const options = long.flatMap((text) => ["--except", text]);
     conformance("build-asan", { program: "ddsc_emulated", options, environment });
