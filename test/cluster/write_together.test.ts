@@ -169,12 +169,11 @@ describe.each(LAUNCHERS.map((launcher) => ({ launcher, title: titleOf(launcher) 
           embed: ["embed", ...named.slice(0, 2), "--data", MANY],
           generate: ["generate", ...named, "--like", MANY, "--sampling-steps", "2"],
         };
-        for (const [work, words] of Object.entries(works)) {
-          const [out, whole] = [
-            join(folder, `${name}-${work}.h5ad`),
-            join(folder, `${name}-${work}-whole.h5ad`),
-          ];
-          const one = await endedProgram(start([...words, "--out", whole], env));
+        // They share one way of opening, which is not the launcher's.
+        const tried = Object.entries(works).slice(0, launcher === LAUNCHERS[0] ? undefined : 1);
+        for (const [work, words] of tried) {
+          const [out, whole] = [join(folder, `${name}-${work}.h5ad`), join(folder, `many-${work}.h5ad`)];
+          const one = await endedProgram(start([...words, "--out", whole, "--overwrite"], env));
           expect(one.code, one.stderr).toBe(0);
           server.requests.length = 0;
           const two = await ended(mpirun(launcher, 2, command([...words, "--out", out]), env));

@@ -72,7 +72,7 @@ describe("a model on a GPU", () => {
     expect(model.deviceReason).toMatch(
       isReal
         ? /^the first GPU that can be used \(NVIDIA .+, compute capability \d+\.\d/
-        : /^the first GPU that can be used \(emulated GPU, compute capability 8\.0/,
+        : /^the first GPU that can be used \(emulated GPU, compute capability 9\.0/,
     );
   });
 
