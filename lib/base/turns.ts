@@ -14,9 +14,9 @@ function wakeOne(): void {
   if (waiting.length > 0) setImmediate(wakeOne);
 }
 
-/** Whether the package has worked for long enough, or will have after so many milliseconds more. Takes some 50 ns: ask once in some microseconds. */
-export function isTurnOver(more = 0): boolean {
-  return performance.now() - began + more >= TURN_MS;
+/** Whether the package has worked for long enough. Takes some 50 ns: ask once in some microseconds. */
+export function isTurnOver(): boolean {
+  return performance.now() - began >= TURN_MS;
 }
 
 /**
@@ -30,16 +30,8 @@ export function isTurnOver(more = 0): boolean {
  *
  * Rejects with the signal's reason when aborted.
  */
-export function takeTurn(signal?: AbortSignal): Promise<void> {
-  return takeTurnFor(0, signal);
-}
-
-/**
- * `takeTurn` before a piece of so many milliseconds, which nothing can interrupt: one that does not fit into what is left of the turn
- * comes first in the next.
- */
-export async function takeTurnFor(milliseconds: number, signal?: AbortSignal): Promise<void> {
-  if (isTurnOver(milliseconds)) {
+export async function takeTurn(signal?: AbortSignal): Promise<void> {
+  if (isTurnOver()) {
     await new Promise<void>((resolve) => {
       waiting.push(resolve);
       // Twice: from a file's callback the first follows at once, before any timer.

@@ -1,6 +1,6 @@
 import { setImmediate as round } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { isTurnOver, takeTurn, takeTurnFor } from "../../lib/base/turns.js";
+import { isTurnOver, takeTurn } from "../../lib/base/turns.js";
 
 /** Works without a pause. */
 function work(milliseconds: number): void {
@@ -26,19 +26,6 @@ describe("a long loop", () => {
     await takeTurn();
     expect(ran).toBe(false);
     await round();
-  });
-
-  it("puts off to the next turn a piece that is too long for what is left of this one, and no other", async () => {
-    work(20);
-    await takeTurn();
-    let ran = false;
-    setImmediate(() => {
-      ran = true;
-    });
-    await takeTurnFor(0.1);
-    expect(ran).toBe(false);
-    await takeTurnFor(1000);
-    expect(ran).toBe(true);
   });
 
   it("has its turn in another round of the event loop than the other loops", async () => {
