@@ -7,7 +7,7 @@
 # Builds the tests and the benchmark for the GPUs that are here (build-gpu/; --no-build: as they were built before, perhaps
 # elsewhere with DDSC_CUDA_ARCHITECTURES), runs the op and model tests on the
 # device, runs them again under compute-sanitizer (memcheck, racecheck, initcheck), and with plain products by cuBLASLt
-# where that is found, measures products, attention and whole steps beside PyTorch (--no-compile: only as written, since
+# where that is found, measures products (by wgmma, too, where the GPU has it), attention and whole steps beside PyTorch (--no-compile: only as written, since
 # compiling its models takes minutes), and ends with one short table. Exit code 0 where all tests passed.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -133,6 +133,8 @@ bool isClearlyFaster(Context& context, Products& products) {
   }
 }
 
+bool mayUseLibrary(Choice choice) { return choice == Choice::library || choice == Choice::measured; }
+
 }  // namespace
 
 Choice choiceFromEnvironment() {
@@ -148,7 +150,7 @@ Choice choiceFromEnvironment() {
 
 std::unique_ptr<Products> chosenProducts(Context& context) {
   const Choice choice = choiceFromEnvironment();
-  if (choice == Choice::own || choice == Choice::hopper) return nullptr;
+  if (!mayUseLibrary(choice)) return nullptr;
   std::unique_ptr<Products> products;
   try {
     products = std::make_unique<Products>(cublasLtNames());
@@ -165,9 +167,9 @@ std::unique_ptr<Products> chosenProducts(Context& context) {
 namespace ddsc::cuda {
 
 std::size_t libraryScratchBytes() {
-  const cublaslt::Choice choice = cublaslt::choiceFromEnvironment();
-  const bool isOwn = choice == cublaslt::Choice::own || choice == cublaslt::Choice::hopper;
-  return isOwn ? 0 : Scratch::grownSize(cublaslt::kMostWorkspaceBytes);
+  return cublaslt::mayUseLibrary(cublaslt::choiceFromEnvironment())
+             ? Scratch::grownSize(cublaslt::kMostWorkspaceBytes)
+             : 0;
 }
 
 }  // namespace ddsc::cuda
