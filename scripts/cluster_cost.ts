@@ -43,7 +43,7 @@ const SHAPES: Readonly<Record<string, Shape & { readonly cells: number }>> = {
 
 function predict(): void {
   console.log(
-    "| model, cells a GPU and step | GPUs | step of one | sent by each | sum | efficiency | with sums during backward |",
+    "| model, cells a GPU and step | GPUs | step of one | sent by each | sum | efficiency | with sums after backward |",
   );
   console.log("|---|---|---|---|---|---|---|");
   for (const [name, shape] of Object.entries(SHAPES)) {
@@ -51,8 +51,7 @@ function predict(): void {
     const step: Step = {
       seconds: operationsOf(shape, shape.cells) / H100.operationsPerSecond,
       parameters: inBlocks + table,
-      // Sums begin once a GPU has done with backward.
-      inBlocks: 0,
+      inBlocks: inBlocks / (inBlocks + table),
       blocks: shape.blocks,
     };
     for (const gpus of [8, 64, 256, 1024]) {
@@ -61,12 +60,13 @@ function predict(): void {
         bytesPerSecond: isOneNode ? H100.withinNode : H100.between,
         latency: isOneNode ? LATENCY.withinNode : LATENCY.between,
         rounds: "tree",
+        bucket: 16 * 2 ** 20,
       };
       const cost = costOf(step, network, gpus);
-      const overlapped = costOf({ ...step, inBlocks: inBlocks / step.parameters }, network, gpus);
+      const afterwards = costOf({ ...step, inBlocks: 0 }, network, gpus);
       console.log(
         `| ${name} | ${gpus} | ${ms(step.seconds)} | ${(cost.bytes / 1e6).toFixed(0)} MB | ${ms(cost.sumSeconds)} | ` +
-          `${percent(cost.efficiency)} | ${percent(overlapped.efficiency)} |`,
+          `${percent(cost.efficiency)} | ${percent(afterwards.efficiency)} |`,
       );
     }
   }
@@ -88,7 +88,7 @@ async function measure(): Promise<void> {
   for (const { one, several } of pairs) {
     const gradient = 4 * one.parameters;
     const bytesPerSecond = (2 * ((ranks - 1) / ranks) * gradient) / several.sumSeconds;
-    const network: Network = { bytesPerSecond, latency: 0, rounds: "direct" };
+    const network: Network = { bytesPerSecond, latency: 0, rounds: "direct", bucket: 4 * 2 ** 20 };
     const cost = costOf(one, network, ranks);
     console.log(
       `${values.cells} cells a process: one takes ${ms(one.seconds)} a step; ${ranks} send ${(cost.bytes / 1e6).toFixed(1)} MB each at ` +

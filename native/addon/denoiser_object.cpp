@@ -15,7 +15,8 @@ namespace {
 class SummedAsItGoes {
  public:
   SummedAsItGoes(Model& model, const std::shared_ptr<cluster::GradientSum>& sum) : model_(model) {
-    if (sum != nullptr) model_.onBlockDone([&model, sum] { sum->begin(model.parameters()); });
+    if (sum != nullptr && sum->goesAlong(model.backend()))
+      model_.onBlockDone([&model, sum] { sum->begin(model.parameters()); });
   }
   ~SummedAsItGoes() { model_.onBlockDone({}); }
   SummedAsItGoes(const SummedAsItGoes&) = delete;

@@ -158,12 +158,16 @@ bool Communicator::sumsOnDevices() const {
   return nccl_ != nullptr;
 }
 
-void Communicator::sumOnDevice(Backend& backend, Span<float> values) {
-  onDevice([&](Nccl& nccl) { nccl.sum(backend, values, untilDeadline(limit_)); });
+void Communicator::startSumOnDevice(Backend& backend, Span<float> values) {
+  onDevice([&](Nccl& nccl) { nccl.startSum(backend, values, untilDeadline(limit_)); });
 }
 
-void Communicator::broadcastOnDevice(Backend& backend, Span<float> values, int root) {
-  onDevice([&](Nccl& nccl) { nccl.broadcast(backend, values, root, untilDeadline(limit_)); });
+void Communicator::startBroadcastOnDevice(Backend& backend, Span<float> values, int root) {
+  onDevice([&](Nccl& nccl) { nccl.startBroadcast(backend, values, root, untilDeadline(limit_)); });
+}
+
+void Communicator::finishOnDevice(Backend& backend) {
+  onDevice([&](Nccl& nccl) { nccl.finish(backend, untilDeadline(limit_)); });
 }
 
 void Communicator::onDevice(const std::function<void(Nccl&)>& work) {

@@ -64,13 +64,16 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   /// Forgets about NCCL, as where another rank could not join.
   void dropNccl();
   bool sumsOnDevices() const;
-  /// Replaces values, as many on every rank, in the memory of a GPU by their sums over all ranks: float32, in
-  /// an order of NCCL's. Throws Error CLUSTER_NCCL, CLUSTER_PEER_LOST, CLUSTER_TIMEOUT, what `giveUp` was
-  /// told.
-  void sumOnDevice(Backend& backend, Span<float> values);
-  /// Replaces values, as many on every rank, in the memory of a GPU by those of rank `root`. Throws as
-  /// `sumOnDevice`.
-  void broadcastOnDevice(Backend& backend, Span<float> values, int root);
+  /// Begins to replace values, as many on every rank, in the memory of a GPU by their sums over all ranks:
+  /// float32, in an order of NCCL's. They are those that the backend has computed from what it was given so
+  /// far; what it is given later must leave them alone up to `finishOnDevice`. Throws Error CLUSTER_NCCL,
+  /// CLUSTER_PEER_LOST, CLUSTER_TIMEOUT, what `giveUp` was told.
+  void startSumOnDevice(Backend& backend, Span<float> values);
+  /// Begins to replace values, as many on every rank, in the memory of a GPU by those of rank `root`,
+  /// likewise.
+  void startBroadcastOnDevice(Backend& backend, Span<float> values, int root);
+  /// Waits for all of that. Throws likewise.
+  void finishOnDevice(Backend& backend);
 
   /// Ends the call under way and all later ones with this error, unless another has ended them.
   void giveUp(Error reason);
@@ -89,7 +92,7 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
     std::exception_ptr failure;
   };
 
-  /// Has NCCL do something. Throws as `sumOnDevice`.
+  /// Has NCCL do something. Throws as `startSumOnDevice`.
   void onDevice(const std::function<void(Nccl&)>& work);
   void run(Task task) { wait(*start(std::move(task))); }
   std::shared_ptr<Call> start(Task task);

@@ -5,8 +5,36 @@
 
 namespace ddsc::cluster {
 
+GradientSum::~GradientSum() {
+  // A step that failed half way: the GPU would wait for peers that have no reason to come.
+  if (isUnderWay_) communicator_->dropNccl();
+}
+
+std::int64_t GradientSum::atOnceOnDevice(std::int64_t size) {
+  constexpr std::int64_t kLeast = std::int64_t{1} << 10, kMost = std::int64_t{1} << 22;
+  return std::clamp(size / 8, kLeast, kMost);
+}
+
 void GradientSum::begin(ParameterStore& parameters) {
   const BufferPart part = parameters.layout().finalParts().at(next_++);
+  if (isOnDevice(parameters.backend())) {
+    beginOnDevice(parameters, part);
+  } else {
+    beginOnHost(parameters, part);
+  }
+}
+
+void GradientSum::finish(ParameterStore& parameters) {
+  const std::size_t parts = parameters.layout().finalParts().size();
+  while (next_ < parts) begin(parameters);
+  while (!pieces_.empty()) takeFirst(parameters);
+  if (!isOnDevice(parameters.backend())) return;
+  beginGathered(parameters);
+  communicator_->finishOnDevice(parameters.backend());
+  isUnderWay_ = false;
+}
+
+void GradientSum::beginOnHost(ParameterStore& parameters, const BufferPart& part) {
   for (std::int64_t at = part.begin; at < part.end; at += Communicator::kBucket) {
     if (pieces_.size() == kMostPieces) takeFirst(parameters);
     const std::int64_t size = std::min(Communicator::kBucket, part.end - at);
@@ -16,23 +44,31 @@ void GradientSum::begin(ParameterStore& parameters) {
   }
 }
 
-void GradientSum::finish(ParameterStore& parameters) {
-  // A GPU is never handed blocks one by one: nothing has begun.
-  if (parameters.backend().kind() == DeviceKind::gpu && communicator_->sumsOnDevices()) {
-    communicator_->sumOnDevice(parameters.backend(), parameters.wholeGradient());
-    return;
-  }
-  const std::size_t parts = parameters.layout().finalParts().size();
-  while (next_ < parts) begin(parameters);
-  while (!pieces_.empty()) takeFirst(parameters);
-}
-
 void GradientSum::takeFirst(ParameterStore& parameters) {
   const Piece piece = std::move(pieces_.front());
   pieces_.pop_front();
   piece.wait();
   parameters.write("gradient", piece.offset,
                    {piece.values->data(), static_cast<std::int64_t>(piece.values->size())});
+}
+
+void GradientSum::beginOnDevice(ParameterStore& parameters, const BufferPart& part) {
+  const bool isNext = gathered_.size() == 0 || part.end == gathered_.begin || part.begin == gathered_.end;
+  if (!isNext) beginGathered(parameters);
+  gathered_ = gathered_.size() == 0
+                  ? part
+                  : BufferPart{std::min(gathered_.begin, part.begin), std::max(gathered_.end, part.end)};
+  if (gathered_.size() >= atOnceOnDevice(parameters.layout().size)) beginGathered(parameters);
+}
+
+void GradientSum::beginGathered(ParameterStore& parameters) {
+  if (gathered_.size() == 0) return;
+  Backend& backend = parameters.backend();
+  backend.endPiece();
+  isUnderWay_ = true;
+  communicator_->startSumOnDevice(backend,
+                                  parameters.wholeGradient().part(gathered_.begin, gathered_.size()));
+  gathered_ = {0, 0};
 }
 
 }  // namespace ddsc::cluster

@@ -6,6 +6,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "cluster/communicator.h"
@@ -15,17 +16,28 @@ namespace ddsc::cluster {
 
 /// One step's sum. The parts are those of `ParameterLayout::finalParts`, in that order on every rank,
 /// whenever a rank has them: one whose share of the cells is empty begins with the first in `finish`. On GPUs
-/// that NCCL joins all of it is summed at once, there, in `finish`.
+/// that NCCL joins they are summed where they are, neighbours of few values together.
 class GradientSum {
  public:
   explicit GradientSum(std::shared_ptr<Communicator> communicator) : communicator_(std::move(communicator)) {}
+  ~GradientSum();
+  GradientSum(const GradientSum&) = delete;
+  GradientSum& operator=(const GradientSum&) = delete;
 
+  /// Whether parts are to be begun as backward has them: not where a GPU would have to stop for each.
+  bool goesAlong(const Backend& backend) const {
+    return backend.kind() == DeviceKind::cpu || communicator_->sumsOnDevices();
+  }
   /// Begins to sum the next part, whose gradient is final, and returns; waits only where much is under way
-  /// already. Throws as `Communicator::startSum`.
+  /// already. Throws as `Communicator::startSum` or `startSumOnDevice`.
   void begin(ParameterStore& parameters);
-  /// Begins with all that is left, waits, and has the sums in the place of the gradient. Throws as
-  /// `Communicator::startSum` or `sumOnDevice`; the gradient is then good for nothing.
+  /// Begins with all that is left, waits, and has the sums in the place of the gradient. Throws as `begin`;
+  /// the gradient is then good for nothing.
   void finish(ParameterStore& parameters);
+
+  /// Values of a gradient of so many that a GPU sums at a time, at least: an eighth, so that most of it goes
+  /// along with backward, within bounds where messages are neither too short nor begun too late.
+  static std::int64_t atOnceOnDevice(std::int64_t size);
 
  private:
   /// Some of the gradient, in the host's memory.
@@ -37,11 +49,20 @@ class GradientSum {
   /// Pieces under way at most: 64 MiB, whatever the size of the model and the speed of the network.
   static constexpr std::size_t kMostPieces = 16;
 
+  bool isOnDevice(const Backend& backend) const {
+    return backend.kind() == DeviceKind::gpu && communicator_->sumsOnDevices();
+  }
+  void beginOnHost(ParameterStore& parameters, const BufferPart& part);
   void takeFirst(ParameterStore& parameters);
+  void beginOnDevice(ParameterStore& parameters, const BufferPart& part);
+  /// Begins with the parts that were put together.
+  void beginGathered(ParameterStore& parameters);
 
   std::shared_ptr<Communicator> communicator_;
   std::size_t next_ = 0;
   std::deque<Piece> pieces_;
+  BufferPart gathered_{0, 0};
+  bool isUnderWay_ = false;  // on a GPU
 };
 
 }  // namespace ddsc::cluster

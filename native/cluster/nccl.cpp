@@ -150,28 +150,35 @@ Nccl::Nccl(std::shared_ptr<const NcclLibrary> library, const NcclId& id, int ran
 
 Nccl::~Nccl() { abort(); }
 
-void Nccl::sum(Backend& backend, Span<float> values, const Check& check) {
+void Nccl::startSum(Backend& backend, Span<float> values, const Check& check) {
   require(communicator_ != nullptr, "CLUSTER_NCCL", kGivenUp);
-  carryOut(backend,
-           library_->functions().allReduce(values.data, values.data, static_cast<std::size_t>(values.size),
-                                           kFloat32, kSum, communicator_, backend.queue()),
-           "ncclAllReduce", check);
+  begin(library_->functions().allReduce(values.data, values.data, static_cast<std::size_t>(values.size),
+                                        kFloat32, kSum, communicator_, backend.queueBeside()),
+        "ncclAllReduce", check);
 }
 
-void Nccl::broadcast(Backend& backend, Span<float> values, int root, const Check& check) {
+void Nccl::startBroadcast(Backend& backend, Span<float> values, int root, const Check& check) {
   require(communicator_ != nullptr, "CLUSTER_NCCL", kGivenUp);
-  carryOut(backend,
-           library_->functions().broadcast(values.data, values.data, static_cast<std::size_t>(values.size),
-                                           kFloat32, root, communicator_, backend.queue()),
-           "ncclBroadcast", check);
+  begin(library_->functions().broadcast(values.data, values.data, static_cast<std::size_t>(values.size),
+                                        kFloat32, root, communicator_, backend.queueBeside()),
+        "ncclBroadcast", check);
 }
 
-void Nccl::carryOut(Backend& backend, int result, const char* call, const Check& check) {
+void Nccl::begin(int result, const char* call, const Check& check) {
+  begun_ = call;
   try {
     settle(result, call, check);
-    const Mark done = backend.mark();
-    for (int round = 0; !backend.passed(done); ++round) {
-      pollErrors(call);
+  } catch (...) {
+    abort();
+    throw;
+  }
+}
+
+void Nccl::finish(Backend& backend, const Check& check) {
+  require(communicator_ != nullptr, "CLUSTER_NCCL", kGivenUp);
+  try {
+    for (int round = 0; !backend.isDoneBeside(); ++round) {
+      pollErrors(begun_);
       check();
       pause(round);
     }
@@ -180,6 +187,7 @@ void Nccl::carryOut(Backend& backend, int result, const char* call, const Check&
     abort();
     throw;
   }
+  backend.joinBeside();
 }
 
 void Nccl::leave(const Check& check) {

@@ -57,20 +57,25 @@ class Nccl {
   Nccl(const Nccl&) = delete;
   Nccl& operator=(const Nccl&) = delete;
 
-  /// Replaces values in the backend's memory by their sums over all ranks, in float32, in the backend's order
-  /// of work, and waits until they are there. Throws Error CLUSTER_NCCL, and what `check` throws: then
-  /// nothing more can be summed.
-  void sum(Backend& backend, Span<float> values, const Check& check);
+  /// Begins to replace values in the backend's memory by their sums over all ranks, in float32, once all is
+  /// done that the backend was given so far, and beside what it is given later, which must leave them alone
+  /// up to `finish`. Any number may be under way, in the same order on all ranks. Throws Error CLUSTER_NCCL,
+  /// and what `check` throws: then nothing more can be summed.
+  void startSum(Backend& backend, Span<float> values, const Check& check);
 
-  /// Replaces values in the backend's memory by those of one rank, likewise.
-  void broadcast(Backend& backend, Span<float> values, int root, const Check& check);
+  /// Begins to replace values in the backend's memory by those of one rank, likewise.
+  void startBroadcast(Backend& backend, Span<float> values, int root, const Check& check);
+
+  /// Waits until all that was begun is there, for what the backend is given from now on, too. Throws
+  /// likewise.
+  void finish(Backend& backend, const Check& check);
 
   /// Leaves, once what is under way is done.
   void leave(const Check& check);
 
  private:
-  /// Waits until the device has done what `call` began, which gave this result.
-  void carryOut(Backend& backend, int result, const char* call, const Check& check);
+  /// Waits until `call`, which gave this result, has put its work on the device; gives all up where it fails.
+  void begin(int result, const char* call, const Check& check);
   void settle(int result, const char* call, const Check& check);
   void pollErrors(const char* call) const;
   [[noreturn]] void fail(int result, const char* call) const;
@@ -78,6 +83,7 @@ class Nccl {
 
   std::shared_ptr<const NcclLibrary> library_;
   void* communicator_ = nullptr;
+  const char* begun_ = "";  // the last call that put work on the device
 };
 
 }  // namespace ddsc::cluster

@@ -25,9 +25,10 @@ void exchangeWeights(Communicator& communicator, ParameterStore& parameters) {
     for (std::int64_t rank = 0; rank < share.count; ++rank) {
       const BufferPart part = share.of(weights.size, rank);
       if (part.size() > 0)
-        communicator.broadcastOnDevice(backend, weights.part(part.begin, part.size()),
-                                       static_cast<int>(rank));
+        communicator.startBroadcastOnDevice(backend, weights.part(part.begin, part.size()),
+                                            static_cast<int>(rank));
     }
+    communicator.finishOnDevice(backend);
     return;
   }
   const BufferPart own = share.of(weights.size);

@@ -8,7 +8,7 @@ namespace ddsc::cluster {
 
 /// Brings to every rank the weights that the others have updated. On GPUs that NCCL joins they stay there.
 /// Every rank has a share of the same optimizer, by its number. Throws as `Communicator::gather` or
-/// `broadcastOnDevice`.
+/// `startBroadcastOnDevice`.
 void exchangeWeights(Communicator& communicator, ParameterStore& parameters);
 
 }  // namespace ddsc::cluster

@@ -1,6 +1,7 @@
 #include "cuda/cuda_backend.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -56,7 +57,23 @@ class CudaBackend final : public EveryOp<CudaBackend> {
   int threads() const override { return 1; }
   Limits measureLimits() override { return cuda::measureLimits(inOrder().context, gpu_.multiprocessors); }
 
-  void* queue() override { return inOrder().stream.handle(); }
+  void* queueBeside() override {
+    Parts& parts = inOrder();
+    if (!parts.beside) parts.beside.emplace();
+    parts.stream.record(parts.given);
+    parts.beside->runAfter(parts.given);
+    return parts.beside->handle();
+  }
+  bool isDoneBeside() override {
+    useDevice(device_);
+    return !parts_->beside || parts_->beside->isDone();
+  }
+  void joinBeside() override {
+    if (!parts_->beside) return;
+    Parts& parts = inOrder();
+    parts.beside->record(parts.joined);
+    parts.stream.runAfter(parts.joined);
+  }
   Mark mark() override { return inOrder().marks.mark(); }
   bool passed(Mark mark) override {
     useDevice(device_);
@@ -105,6 +122,7 @@ class CudaBackend final : public EveryOp<CudaBackend> {
   void runAsOne(const std::function<void()>& give) override {
     gathering_ = true;
     gathered_.clear();
+    pieces_ = 0;
     try {
       give();
     } catch (...) {
@@ -112,7 +130,10 @@ class CudaBackend final : public EveryOp<CudaBackend> {
       throw;
     }
     gathering_ = false;
-    inOrder().launchGraphs.launch(std::exchange(gathered_, {}));
+    launchGathered();
+  }
+  void endPiece() override {
+    if (gathering_) launchGathered();
   }
 
   template <class Op>
@@ -141,6 +162,8 @@ class CudaBackend final : public EveryOp<CudaBackend> {
     std::unique_ptr<cublaslt::Products> products;
     LaunchGraphs launchGraphs{context};
     Event copied;
+    std::optional<Stream> beside;
+    Event given, joined;
   };
 
   /// The parts, for work that comes after everything given so far, copies ahead of it included.
@@ -154,12 +177,15 @@ class CudaBackend final : public EveryOp<CudaBackend> {
     return *parts_;
   }
 
+  void launchGathered() { inOrder().launchGraphs.launch(std::exchange(gathered_, {}), ++pieces_); }
+
   int device_;
   Gpu gpu_;
   std::unique_ptr<Parts> parts_;
   bool ahead_ = false;  // copies that the stream does not wait for yet
   bool gathering_ = false;
   std::vector<LaunchGraphs::AnyOp> gathered_;
+  std::size_t pieces_ = 0;  // of what is given as one, so far
 };
 
 }  // namespace

@@ -26,7 +26,10 @@ class LaunchGraphs {
 #undef DDSC_EACH
 
   explicit LaunchGraphs(Context& context) : context_(&context) {}
-  void launch(std::vector<AnyOp> ops);
+  /// @param number of this piece among those that are given one after the other each time, from 1: as many
+  /// more are
+  ///   kept
+  void launch(std::vector<AnyOp> ops, std::size_t number = 1);
 
  private:
   struct Known {
@@ -40,6 +43,7 @@ class LaunchGraphs {
   Context* context_;
   std::vector<Known> known_;
   std::uint64_t pieces_ = 0;
+  std::size_t mostTogether_ = 1;
 };
 
 }  // namespace ddsc::cuda

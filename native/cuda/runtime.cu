@@ -29,6 +29,16 @@ bool isFatal(cudaError_t error) {
   }
 }
 
+/// What a query says.
+bool isReady(cudaError_t result, const char* call) {
+  if (result == cudaErrorNotReady) {
+    cudaGetLastError();
+    return false;
+  }
+  checkCall(result, call);
+  return true;
+}
+
 std::string fileName(const char* path) {
   const char* slash = std::strrchr(path, '/');
   return slash == nullptr ? path : slash + 1;
@@ -154,15 +164,7 @@ Event::~Event() = default;
 Event::Event(Event&&) noexcept = default;
 Event& Event::operator=(Event&&) noexcept = default;
 
-bool Event::reached() const {
-  const cudaError_t result = cudaEventQuery(state_->event);
-  if (result == cudaErrorNotReady) {
-    cudaGetLastError();
-    return false;
-  }
-  checkCall(result, "cudaEventQuery");
-  return true;
-}
+bool Event::reached() const { return isReady(cudaEventQuery(state_->event), "cudaEventQuery"); }
 
 void Event::wait() const { checkCall(cudaEventSynchronize(state_->event), "cudaEventSynchronize"); }
 
@@ -194,6 +196,8 @@ void Stream::fillZero(void* memory, std::size_t bytes) {
 }
 
 void Stream::synchronize() { checkCall(cudaStreamSynchronize(state_->stream), "cudaStreamSynchronize"); }
+
+bool Stream::isDone() const { return isReady(cudaStreamQuery(state_->stream), "cudaStreamQuery"); }
 
 void Stream::record(Event& event) {
   checkCall(cudaEventRecord(event.state().event, state_->stream), "cudaEventRecord");

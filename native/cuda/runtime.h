@@ -99,6 +99,9 @@ class Stream {
   /// Waits for everything; errors of earlier kernels surface here at the latest.
   void synchronize();
 
+  /// Whether everything given so far is done.
+  bool isDone() const;
+
   /// The event now stands behind all work given so far.
   void record(Event& event);
   /// Work given from now on runs after the event's, as it stands now.

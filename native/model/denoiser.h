@@ -46,7 +46,7 @@ struct DenoiserInput {
   double dropout = 0;                 // 0: none
   std::uint64_t dropoutSeed = 0, step = 0;
   const std::atomic<bool>* cancelled = nullptr;
-  const std::function<void()>* blockDone = nullptr;  // called where a block's gradients are final
+  const std::function<void()>* blockDone = nullptr;  // called where a block's gradients are final: see Model
   CountInput counts;                                 // of a model of counts
 };
 

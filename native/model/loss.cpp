@@ -204,8 +204,7 @@ PendingLoss Model::computeLoss(StagedLoss staged, Keep keep, double gradientScal
   staged.hold.reset();
   DenoiserInput in = staged.denoiser;
   in.cancelled = cancelled_;
-  // A GPU is given all of a step at once, long before its gradients are there.
-  if (blockDone_ && backend_->kind() == DeviceKind::cpu) in.blockDone = &blockDone_;
+  if (blockDone_) in.blockDone = &blockDone_;
   const auto count = staged.sums.maskedTokens;
   if (count == 0) return {*backend_, std::move(staged)};
   if (slot != nullptr)

@@ -121,8 +121,9 @@ class Model : public std::enable_shared_from_this<Model> {
   /// do; null: they cannot be cancelled.
   void cancelBy(const std::atomic<bool>* flag) { cancelled_ = flag; }
 
-  /// Has `accumulate` call `done`, on the CPU, where the gradients of a block are final: of the last block
-  /// first, as `ParameterLayout::finalParts` has them. Empty: no longer.
+  /// Has `accumulate` call `done` where all that makes the gradients of a block final has been given to the
+  /// backend (see `Backend::endPiece`): of the last block first, as `ParameterLayout::finalParts` has them.
+  /// Empty: no longer.
   void onBlockDone(std::function<void()> done) { blockDone_ = std::move(done); }
 
  private:

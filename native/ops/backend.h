@@ -68,14 +68,20 @@ class Backend {
     download(toHost, from, bytes);
   }
 
-  /// The order of work of a device, for libraries that put work of their own there, at the end of all that
-  /// was given so far: on a GPU a cudaStream_t, of the device that is then current for this thread. Null
-  /// where there is none.
-  virtual void* queue() { return nullptr; }
+  /// A second order of work of a device, for libraries that put work of their own there: it runs after all
+  /// that was given so far, and beside what is given later. On a GPU a cudaStream_t, of the device that is
+  /// then current for this thread. Null where there is none.
+  virtual void* queueBeside() { return nullptr; }
+  /// Whether all that was put there is done.
+  virtual bool isDoneBeside() { return true; }
+  /// What is given from now on runs after all that was put there.
+  virtual void joinBeside() {}
 
   /// Runs what `give` gives: ops, zeros, and uploads to memory that no earlier op of these uses. A device may
   /// keep them as one piece of work, to be run at once when the same are given again.
   virtual void runAsOne(const std::function<void()>& give) { give(); }
+  /// In `give`: what it gave so far is a piece by itself, and begins.
+  virtual void endPiece() {}
 
   /// Names what the next op is for, to a profile: run.at("qkv").run(op). A literal; costs a store.
   Backend& at(const char* place) {

@@ -24,7 +24,9 @@ class Profiler final : public EveryOp<Profiler, ProfilingBackend> {
   DeviceKind kind() const override { return backend_->kind(); }
   int threads() const override { return backend_->threads(); }
   Limits measureLimits() override { return backend_->measureLimits(); }
-  void* queue() override { return backend_->queue(); }
+  void* queueBeside() override { return backend_->queueBeside(); }
+  bool isDoneBeside() override { return backend_->isDoneBeside(); }
+  void joinBeside() override { backend_->joinBeside(); }
   Mark mark() override { return backend_->mark(); }
   bool passed(Mark mark) override { return backend_->passed(mark); }
   void waitFor(Mark mark) override { backend_->waitFor(mark); }

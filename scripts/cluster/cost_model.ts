@@ -25,6 +25,8 @@ export interface Network {
    * their number, as NCCL has for many.
    */
   readonly rounds: "direct" | "tree";
+  /** Bytes that are summed at a time: `Communicator::kBucket`, or `GradientSum::atOnceOnDevice` of a large model. */
+  readonly bucket: number;
 }
 
 /** What a step costs. */
@@ -40,8 +42,6 @@ export interface Cost {
   readonly efficiency: number;
 }
 
-/** Bytes of a bucket: see `Communicator::kBucket`. */
-const BUCKET = 4 * 2 ** 20;
 /** Backward is two thirds of a step: two products where forward has one. */
 const BACKWARD = 2 / 3;
 
@@ -55,7 +55,7 @@ export function costOf(step: Step, network: Network, processes: number): Cost {
   const gradient = 4 * step.parameters;
   const bytes = 2 * ((processes - 1) / processes) * gradient;
   const rounds = network.rounds === "direct" ? processes - 1 : Math.ceil(Math.log2(processes));
-  const buckets = Math.ceil(gradient / BUCKET);
+  const buckets = Math.ceil(gradient / network.bucket);
   const sumSeconds = bytes / network.bytesPerSecond + 2 * buckets * rounds * network.latency;
   const ofBlocks = step.inBlocks * sumSeconds;
   const hidden = BACKWARD * step.seconds * (1 - 1 / step.blocks);

@@ -11,6 +11,7 @@ import { nodeProgram } from "../node_program.js";
 import { type Ended, ended, LAUNCHERS, mpirun } from "./mpirun.js";
 
 const child = await nodeProgram(new URL("train_child.ts", import.meta.url));
+const lone = await nodeProgram(new URL("nccl_child.ts", import.meta.url));
 const source = fileURLToPath(new URL("nccl_stand_in.cpp", import.meta.url));
 const root = mkdtempSync(join(tmpdir(), "ddsc-nccl-"));
 const library = join(root, "libnccl-stand-in.so");
@@ -97,10 +98,12 @@ describe.skipIf(!hasCompiler)(title, () => {
   it("ends in CLUSTER_PEER_LOST where a rank is killed while the others wait for it in a sum", async () => {
     const folder = join(root, "killed");
     const pids = new Map<string, number>();
-    const killed = await train(2, [folder, "2000"], { DDSC_STAND_IN_NCCL: "stuck@1" }, (line) => {
+    // The last of the third step.
+    const stuck = { DDSC_STAND_IN_NCCL: "stuck@1", DDSC_STAND_IN_SUM: "9" };
+    const killed = await train(2, [folder, "2000"], stuck, (line) => {
       const [, rank, pid] = /^rank (\d+) pid (\d+)$/.exec(line) ?? [];
       if (rank !== undefined) pids.set(rank, Number(pid));
-      // The third sum never ends: that long, and rank 0 waits in it.
+      // It never ends: that long, and rank 0 waits in it.
       if (line.startsWith('step {"step":2,')) setTimeout(() => process.kill(pids.get("1")!, "SIGKILL"), 3000);
     });
     expect(killed.code).not.toBe(0);
@@ -110,12 +113,32 @@ describe.skipIf(!hasCompiler)(title, () => {
 
   it("ends all where an error comes later", async () => {
     const folder = join(root, "failed");
-    const failed = await train(2, [folder, "2000"], { DDSC_STAND_IN_NCCL: "fails@1" });
+    const fault = { DDSC_STAND_IN_NCCL: "fails@1", DDSC_STAND_IN_SUM: "8" };
+    const failed = await train(2, [folder, "2000"], fault);
     expect(failed.code).not.toBe(0);
     expect(failureOf(folder, 1)).toMatch(/^CLUSTER_NCCL: ncclAllReduce failed: remote process exited/);
     expect(failureOf(folder, 0)).toMatch(
       /^CLUSTER_PEER_LOST: rank 1 failed: CLUSTER_NCCL: ncclAllReduce failed/,
     );
+  }, 120_000);
+
+  it("sums blocks while backward goes on, and drops what a step that fails has begun", () => {
+    const calls = (env: NodeJS.ProcessEnv) => {
+      const all = { ...process.env, ...emulated(), DDSC_NCCL_LIBRARY: library, ...env };
+      const { stdout, stderr, status } = spawnSync(process.execPath, lone, { encoding: "utf8", env: all });
+      expect(status, stderr).toBe(0);
+      return stdout.trim().split("\n");
+    };
+    const done = ["accumulate: done", "sum: done"];
+    expect(calls({})).toEqual([...done, ...done]);
+    // A step has three sums, of which the first is of the block.
+    const first = calls({ DDSC_STAND_IN_NCCL: "fails", DDSC_STAND_IN_SUM: "4" });
+    expect(first.slice(0, 2)).toEqual(done);
+    expect(first[2]).toMatch(/^accumulate: CLUSTER_NCCL: ncclAllReduce failed: remote process exited/);
+    expect(first[3]).toMatch(/^sum: CLUSTER_NCCL: /);
+    const second = calls({ DDSC_STAND_IN_NCCL: "fails", DDSC_STAND_IN_SUM: "5" });
+    expect(second.slice(0, 3)).toEqual([...done, "accumulate: done"]);
+    expect(second[3]).toMatch(/^sum: CLUSTER_NCCL: ncclAllReduce failed: remote process exited/);
   }, 120_000);
 
   it("is refused where ranks have different versions", async () => {

@@ -4,19 +4,23 @@
 //
 // DDSC_STAND_IN_NCCL makes it another library, on the rank that RANK says or on all: "old" (version 2.10),
 // "other@1" (another version on rank 1), "duplicate" (two ranks have one GPU), "absent@1" (rank 1 never
-// joins), "stuck@1" (the third sum of rank 1 never comes), "fails@1" (the third sum of rank 1 is an error that comes later).
+// joins), "stuck@1" (a sum of rank 1 never comes), "fails@1" (a sum of rank 1 is an error that comes later); of these two
+// DDSC_STAND_IN_SUM says which sum, from 1.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
-#include <climits>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
+#include <memory>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "test/native/cuda/emulator/stream_handle.h"
@@ -45,14 +49,15 @@ struct Shared {
   float values[kMostRanks][kMostFloats];
 };
 
-/// A sum, or what `root` gives to all, that is not done.
+/// A sum, or what `root` gives to all, that is not done: its stream is held meanwhile.
 struct Pending {
-  const float* from = nullptr;
-  float* to = nullptr;
-  std::size_t count = 0;
-  ddsc::cuda::emulator::StreamHandle* stream = nullptr;
-  int root = -1;
-  bool isPublished = false, isEnqueued = false;
+  float* to;
+  ddsc::cuda::emulator::StreamHandle* stream;
+  int root;
+  std::uint64_t number;
+  /// As they were in the stream's turn.
+  std::shared_ptr<std::vector<float>> values;
+  bool isPublished = false;
 };
 
 struct Communicator {
@@ -60,9 +65,11 @@ struct Communicator {
   std::string name;
   int rank, size;
   bool isJoined = false, isStuck = false, isLeaving = false, hasLeft = false;
+  /// Whether the last call is still putting its work on the stream.
+  bool isBeginning = false;
   int error = ncclSuccess;
   std::uint64_t sums = 0;
-  Pending pending;
+  std::deque<Pending> pending;
 };
 
 bool is(const char* fault) {
@@ -91,7 +98,32 @@ Shared* map(const char* name) {
   return memory == MAP_FAILED ? nullptr : static_cast<Shared*>(memory);
 }
 
-/// Goes on with what waits for the others; whether it is done.
+/// Goes on with the first sum as far as the others are; whether it is done.
+bool advance(Communicator& c, Pending& p) {
+  Shared& shared = *c.shared;
+  if (!p.isPublished) {
+    for (int r = 0; r < c.size; ++r)
+      if (shared.taken[r] + 1 < p.number) return false;
+    p.stream->catchUp();
+    std::copy(p.values->begin(), p.values->end(), shared.values[c.rank]);
+    shared.published[c.rank] = p.number;
+    p.isPublished = true;
+  }
+  for (int r = 0; r < c.size; ++r)
+    if (shared.published[r] < p.number) return false;
+  // From the last rank on: an order that is not the host's.
+  std::fill(p.values->begin(), p.values->end(), 0.0F);
+  for (int r = c.size; r-- > 0;)
+    if (p.root < 0 || r == p.root)
+      for (std::size_t i = 0; i < p.values->size(); ++i) (*p.values)[i] += shared.values[r][i];
+  shared.taken[c.rank] = p.number;
+  p.stream->enqueue([to = p.to, values = p.values] { std::copy(values->begin(), values->end(), to); });
+  p.stream->catchUp();
+  p.stream->release();
+  return true;
+}
+
+/// Goes on with what waits for the others; whether the last call has done its part.
 bool advance(Communicator& c) {
   if (c.isStuck) return false;
   if (!c.isJoined) {
@@ -102,35 +134,40 @@ bool advance(Communicator& c) {
     c.hasLeft = c.shared->left == c.size;
     return c.hasLeft;
   }
-  Pending& p = c.pending;
-  if (p.stream == nullptr) return true;
-  Shared& shared = *c.shared;
-  if (!p.isPublished) {
-    for (int r = 0; r < c.size; ++r)
-      if (shared.taken[r] + 1 < c.sums) return false;
-    p.stream->catchUp();
-    std::memcpy(shared.values[c.rank], p.from, p.count * sizeof(float));
-    shared.published[c.rank] = c.sums;
-    p.isPublished = true;
-  }
-  for (int r = 0; r < c.size; ++r)
-    if (shared.published[r] < c.sums) return false;
-  if (!p.isEnqueued) {
-    p.stream->enqueue([&c, to = p.to, count = p.count, root = p.root] {
-      // From the last rank on: an order that is not the host's.
-      std::vector<float> sum(count, 0.0F);
-      for (int r = c.size; r-- > 0;)
-        if (root < 0 || r == root)
-          for (std::size_t i = 0; i < count; ++i) sum[i] += c.shared->values[r][i];
-      std::memcpy(to, sum.data(), count * sizeof(float));
-      c.shared->taken[c.rank] = c.sums;
-    });
-    p.isEnqueued = true;
-    return true;
-  }
-  p.stream->catchUp();
-  p = {};
+  // Work comes on the stream a little after the call, and runs when it can.
+  if (std::exchange(c.isBeginning, false)) return false;
+  while (!c.pending.empty() && advance(c, c.pending.front())) c.pending.pop_front();
   return true;
+}
+
+/// The sum, counted from 1, that is stuck or fails.
+std::uint64_t faultySum() {
+  const char* const given = std::getenv("DDSC_STAND_IN_SUM");
+  return given == nullptr ? 1 : std::stoull(given);
+}
+
+/// Begins a sum, or with a root to give what that has to all.
+int begin(Communicator& c, const void* from, void* to, std::size_t count, int type, int root, void* stream) {
+  if (type != ncclFloat32 || count > kMostFloats) return ncclInvalidArgument;
+  if (!c.isJoined || c.isBeginning) return ncclInvalidUsage;
+  ++c.sums;
+  if (is("fails") && c.sums == faultySum()) {
+    c.error = ncclRemoteError;
+    return ncclInProgress;
+  }
+  if (is("stuck") && c.sums == faultySum()) {
+    c.isStuck = true;
+    return ncclInProgress;
+  }
+  auto* const handle = static_cast<ddsc::cuda::emulator::StreamHandle*>(stream);
+  const auto values = std::make_shared<std::vector<float>>(count);
+  handle->enqueue([from = static_cast<const float*>(from), values] {
+    std::copy(from, from + values->size(), values->begin());
+  });
+  handle->hold();
+  c.pending.push_back({static_cast<float*>(to), handle, root, c.sums, values});
+  c.isBeginning = true;
+  return ncclInProgress;
 }
 
 }  // namespace
@@ -185,30 +222,15 @@ STAND_IN int ncclCommGetAsyncError(void* communicator, int* error) {
 
 STAND_IN int ncclAllReduce(const void* from, void* to, std::size_t count, int type, int operation,
                            void* communicator, void* stream) {
-  auto& c = *static_cast<Communicator*>(communicator);
-  if (type != ncclFloat32 || operation != ncclSum || count > kMostFloats) return ncclInvalidArgument;
-  if (!c.isJoined || c.pending.stream != nullptr) return ncclInvalidUsage;
-  ++c.sums;
-  if (is("fails") && c.sums == 3) {
-    c.error = ncclRemoteError;
-    return ncclInProgress;
-  }
-  if (is("stuck") && c.sums == 3) {
-    c.isStuck = true;
-    return ncclInProgress;
-  }
-  c.pending = {static_cast<const float*>(from), static_cast<float*>(to), count,
-               static_cast<ddsc::cuda::emulator::StreamHandle*>(stream)};
-  return ncclInProgress;
+  if (operation != ncclSum) return ncclInvalidArgument;
+  return begin(*static_cast<Communicator*>(communicator), from, to, count, type, -1, stream);
 }
 
 STAND_IN int ncclBroadcast(const void* from, void* to, std::size_t count, int type, int root, void* communicator,
                            void* stream) {
-  const auto& c = *static_cast<Communicator*>(communicator);
+  auto& c = *static_cast<Communicator*>(communicator);
   if (root < 0 || root >= c.size) return ncclInvalidArgument;
-  const int result = ncclAllReduce(from, to, count, type, ncclSum, communicator, stream);
-  static_cast<Communicator*>(communicator)->pending.root = root;
-  return result;
+  return begin(c, from, to, count, type, root, stream);
 }
 
 STAND_IN int ncclCommFinalize(void* communicator) {
@@ -228,8 +250,7 @@ STAND_IN int ncclCommDestroy(void* communicator) {
 STAND_IN int ncclCommAbort(void* communicator) {
   auto* const c = static_cast<Communicator*>(communicator);
   if (c->rank == 0) shm_unlink(c->name.c_str());
-  // Nothing is left on the stream that would use it.
-  if (c->pending.isEnqueued) c->pending.stream->catchUp();
+  for (const Pending& pending : c->pending) pending.stream->release();
   delete c;
   return ncclSuccess;
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { costOf, type Network, operationsOf, type Step } from "../../scripts/cluster/cost_model.js";
 
 const step: Step = { seconds: 0.1, parameters: 25e6, inBlocks: 0.8, blocks: 10 };
-const network: Network = { bytesPerSecond: 1e9, latency: 0, rounds: "direct" };
+const network: Network = { bytesPerSecond: 1e9, latency: 0, rounds: "direct", bucket: 4 * 2 ** 20 };
 
 describe("the cost of several processes", () => {
   it("is nothing for one", () => {
@@ -47,7 +47,7 @@ describe("the cost of several processes", () => {
         fc.double({ min: 1e6, max: 1e12, noNaN: true }),
         (seconds, parameters, inBlocks, blocks, processes, bytesPerSecond) => {
           const one: Step = { seconds, parameters, inBlocks, blocks };
-          const given: Network = { bytesPerSecond, latency: 1e-5, rounds: "tree" };
+          const given: Network = { bytesPerSecond, latency: 1e-5, rounds: "tree", bucket: 16 * 2 ** 20 };
           const cost = costOf(one, given, processes);
           expect(cost.waiting).toBeLessThanOrEqual(cost.sumSeconds * (1 + 1e-9));
           expect(costOf(one, given, processes + 1).bytes).toBeGreaterThan(cost.bytes);

@@ -1,12 +1,14 @@
 // The host does not wait inside a step, work of the same shape is replayed, and batches are copied ahead: on
 // the emulator, whose streams run as late as they may, every missing order shows as wrong bits.
 #include <atomic>
+#include <functional>
 #include <optional>
 #include <utility>
 
 #include "core/errors.h"
 #include "cuda/cuda_backend.h"
 #include "test/native/cuda/emulator/runtime.h"
+#include "test/native/cuda/emulator/stream_handle.h"
 #include "test/native/harness.h"
 #include "test/native/model/small_model.h"
 
@@ -132,6 +134,83 @@ DDSC_TEST("a training step of a known shape is replayed, with the gradient of on
     const LossSums expected = eager->accumulate(input, 0.25, {});
     checkEqual(sums.loss, expected.loss);
     checkSameBits(buffer(*model, "gradient"), buffer(*eager, "gradient"));
+  }
+}
+
+/// What is put beside a training step at each block: the part of the gradient that is final then, and where
+/// to.
+using Beside = std::function<void(cuda::emulator::StreamHandle&, std::size_t part, Span<float> gradient)>;
+
+/// The gradient after a training step with something beside it.
+std::vector<float> gradientBeside(Model& model, const LossInput& input, const Beside& beside) {
+  ParameterStore& parameters = model.parameters();
+  const std::vector<float> zeros(static_cast<std::size_t>(parameters.layout().size));
+  parameters.write("gradient", 0, {zeros.data(), parameters.layout().size});
+  const std::vector<BufferPart> parts = parameters.layout().finalParts();
+  std::size_t next = 0;
+  model.onBlockDone([&] {
+    const BufferPart part = parts.at(next);
+    model.backend().endPiece();
+    auto* const stream = static_cast<cuda::emulator::StreamHandle*>(model.backend().queueBeside());
+    beside(*stream, next++, parameters.wholeGradient().part(part.begin, part.size()));
+  });
+  PendingLoss loss = model.start(model.stage(input), 0.25, {1, 1});
+  model.onBlockDone({});
+  model.backend().joinBeside();
+  std::vector<float> gradient = buffer(model, "gradient");
+  check(model.backend().isDoneBeside(), "what was joined is not done");
+  checkEqual(next, static_cast<std::size_t>(model.config().blocks));
+  loss.finish();
+  return gradient;
+}
+
+DDSC_TEST(
+    "work beside a training step sees blocks' gradients as they stay, and is seen where it was joined") {
+  const DenoiserConfig config = smallConfig();
+  for (const bool isEager : {false, true}) {
+    const auto model = cudaModel(config, DType::bf16);
+    const std::vector<BufferPart> parts = model->parameters().layout().finalParts();
+    for (std::uint32_t seed = 1; seed <= 6; ++seed) {
+      const LossInput input = everyOtherMasked({30, 12}, config, seed);
+      const auto plain = cudaModel(config, DType::bf16);
+      plain->accumulate(input, 0.25, {1, 1});
+      std::vector<float> expected = buffer(*plain, "gradient");
+      std::vector<std::vector<float>> seen(parts.size());
+      const auto copyAndDouble = [&](cuda::emulator::StreamHandle& stream, std::size_t part,
+                                     Span<float> own) {
+        stream.enqueue([&seen, part, own] {
+          seen[part].assign(own.data, own.data + own.size);
+          for (std::int64_t i = 0; i < own.size; ++i) own.data[i] *= 2;
+        });
+        check(!model->backend().isDoneBeside(), "it is done before it could begin");
+        if (isEager) stream.catchUp();  // as on a GPU that has nothing else to do
+      };
+      const Counts before = counts();
+      const std::vector<float> gradient = gradientBeside(*model, input, copyAndDouble);
+      // By then each of the two slots of batches has its memory, and has been seen twice.
+      if (seed > 4) checkEqual(counts().replays - before.replays, static_cast<int>(config.blocks) + 1);
+      for (std::size_t block = 0; block < static_cast<std::size_t>(config.blocks); ++block) {
+        float* const own = expected.data() + parts[block].begin;
+        checkSameBits(seen[block], {own, static_cast<std::size_t>(parts[block].size())});
+        for (std::int64_t i = 0; i < parts[block].size(); ++i) own[i] *= 2;
+      }
+      checkSameBits(gradient, expected);
+    }
+  }
+}
+
+DDSC_TEST("as many shapes are kept for replay where a step is of several pieces") {
+  const DenoiserConfig config = smallConfig();
+  const auto model = cudaModel(config, DType::f32);
+  const int pieces = static_cast<int>(config.blocks) + 1;
+  // More pieces than are kept of steps that are one, in turns: whatever is dropped would never come again.
+  constexpr std::int32_t kShapes = 16;
+  for (int round = 1; round <= 3; ++round) {
+    const Counts before = counts();
+    for (std::int32_t shape = 0; shape < kShapes; ++shape)
+      gradientBeside(*model, everyOtherMasked({3 + shape}, config, 1),
+                     [](auto&, std::size_t, Span<float>) {});
+    if (round > 2) checkEqual(counts().replays - before.replays, kShapes * pieces);
   }
 }
 

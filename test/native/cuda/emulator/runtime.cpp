@@ -62,6 +62,7 @@ struct Stream::State final : emulator::StreamHandle {
   int kernels = 0;  // of those that wait
   std::vector<Piece> recorded;
   bool recording = false;
+  int holds = 0;
 
   State() = default;
   State(const State&) = delete;
@@ -71,6 +72,8 @@ struct Stream::State final : emulator::StreamHandle {
   void enqueue(std::function<void()> work) override { give({Piece::Kind::kernel, std::move(work), nullptr}); }
 
   void catchUp() override { runUntil(nullptr); }
+  void hold() override { ++holds; }
+  void release() override { --holds; }
 
   void give(Piece piece) {
     if (recording) {
@@ -264,6 +267,8 @@ void Stream::synchronize() {
   if (!state_->waiting.empty()) ++countsSoFar.waits;
   state_->runUntil(nullptr);
 }
+
+bool Stream::isDone() const { return state_->waiting.empty() && state_->holds == 0; }
 
 void Stream::record(Event& event) {
   require(!state_->recording, "CUDA_FAILED", "an event must not be recorded into a graph");

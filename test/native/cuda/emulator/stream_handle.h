@@ -11,6 +11,9 @@ class StreamHandle {
   virtual void enqueue(std::function<void()> work) = 0;
   /// Runs all that waits, as a device does that nobody waits for.
   virtual void catchUp() = 0;
+  /// Between these the stream is not done: what a library has yet to put there.
+  virtual void hold() = 0;
+  virtual void release() = 0;
 
  protected:
   ~StreamHandle() = default;
