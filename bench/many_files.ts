@@ -5,6 +5,7 @@
  *
  * Every file is the same shard, with so many row groups and Tahoe-100M's number of columns: behind addresses, for which a process of its own
  * answers each request after so many milliseconds, or links in a folder. Then one cell of each file is read, for what files in use hold.
+ * Under a launcher (`mpirun -n 2 node --import tsx bench/many_files.ts --local`) all processes open the links together.
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { copyFileSync, linkSync, readFileSync } from "node:fs";
@@ -20,8 +21,9 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { tableFromArrays } from "apache-arrow";
 import { TahoeShardWriter } from "../lib/data/parquet/write.js";
+import { handoverOf } from "../lib/data/sources/source.js";
 import { geneTokens, writeGeneTable } from "../lib/data/tahoe/genes_write.js";
-import { openCells } from "../lib/index.js";
+import { type CellSource, joinCluster, openCells } from "../lib/index.js";
 
 /** Columns of Tahoe-100M beside genes, expressions and the names of cells. */
 const COLUMNS = 11;
@@ -134,6 +136,43 @@ function inFolder(folder: string, files: number): Place {
   return { paths, requests: async () => 0, [Symbol.asyncDispose]: async () => undefined };
 }
 
+/** Bytes of what is known of the files that lie in a file, for all processes of the machine. */
+function mapped(source: CellSource): number {
+  const handed = handoverOf(source);
+  if (handed.kind !== "pool" || !("descriptor" in handed.arrays)) return 0;
+  const [, , begin, length] = handed.arrays.layout.at(-1) ?? ["", "Uint8Array", 0, 0];
+  return begin + 8 * length;
+}
+
+/** Several processes, which open the same links. */
+async function measureTogether(cluster: Awaited<ReturnType<typeof joinCluster>>): Promise<void> {
+  const [files, groups] = [Number(values.files), Number(values.groups)];
+  const [folder = ""] = await cluster.gather(
+    cluster.rank === 0 ? await mkdtemp(join(tmpdir(), "ddsc-shards-")) : "",
+  );
+  try {
+    if (cluster.rank === 0) {
+      await writeShard(folder, groups);
+      inFolder(folder, files - 1);
+    }
+    await cluster.barrier();
+    const before = memory();
+    const start = performance.now();
+    const source = await openCells(join(folder, "train-*.parquet"), {}, cluster);
+    const seconds = (performance.now() - start) / 1000;
+    const kept = memory() - before - mapped(source);
+    console.log(
+      `rank ${cluster.rank} of ${cluster.world}: ${files} files of ${groups} row groups opened together in ${seconds.toFixed(1)} s; ` +
+        `${(kept / 2 ** 20).toFixed(1)} MiB of its own, ${(mapped(source) / 2 ** 20).toFixed(1)} MiB for all of the machine in a file`,
+    );
+    source[Symbol.dispose]();
+    await cluster.barrier();
+  } finally {
+    if (cluster.rank === 0) await rm(folder, { recursive: true, force: true });
+  }
+  await cluster.leave();
+}
+
 async function measure(): Promise<void> {
   const [files, groups] = [Number(values.files), Number(values.groups)];
   const folder = await mkdtemp(join(tmpdir(), "ddsc-shards-"));
@@ -166,5 +205,7 @@ async function measure(): Promise<void> {
   }
 }
 
-if (values.serve === undefined) await measure();
+const cluster = await joinCluster();
+if (cluster.world > 1) await measureTogether(cluster);
+else if (values.serve === undefined) await measure();
 else serve(values.serve, Number(values.latency));

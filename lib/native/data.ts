@@ -92,6 +92,7 @@ interface DataAddon {
     columnOf: Int32Array,
   ): NativeCells;
   zstdDecompress(bytes: Uint8Array, most: number): Promise<Uint8Array>;
+  mapFile(descriptor: number, bytes: number): ArrayBuffer;
 }
 
 /** Decodes a flat column, or a column of lists: then `offsets` are the bounds of each row, else empty. Off the event loop. */
@@ -144,4 +145,14 @@ export function joinCells(
 /** Decompresses Zstandard frames of at most `most` bytes together. Off the event loop; `bytes` must not change meanwhile. */
 export async function zstdDecompress(bytes: Uint8Array, most: number): Promise<Uint8Array> {
   return callAddon((addon: DataAddon) => addon.zstdDecompress(bytes, most));
+}
+
+/**
+ * The first bytes of an open file as memory, which the processes that map it share as long as they do not write to it; what is written is
+ * seen by this mapping alone. The file must not become shorter; it may be closed and removed. Throws `DATA_UNREADABLE`.
+ *
+ * @param descriptor number of the open file in this process
+ */
+export function mapFile(descriptor: number, bytes: number): ArrayBuffer {
+  return callAddon((addon: DataAddon) => addon.mapFile(descriptor, bytes));
 }

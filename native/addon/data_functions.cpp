@@ -1,5 +1,13 @@
 #include "addon/data_functions.h"
 
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <memory>
+#include <string>
+#include <system_error>
+
 #include "addon/arguments.h"
 #include "addon/async.h"
 #include "cells/cell_lists.h"
@@ -235,6 +243,34 @@ Napi::Value zstdDecompress(const Napi::CallbackInfo& info) {
   });
 }
 
+/// mapFile(descriptor, bytes)
+Napi::Value mapFile(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto descriptor = static_cast<int>(argument(info, 0, "descriptor").natural());
+    const std::uint64_t bytes = argument(info, 1, "bytes").natural();
+    if (bytes == 0) return Napi::ArrayBuffer::New(info.Env(), 0);
+    const auto fail = [](const std::string& why) {
+      throw Error("DATA_UNREADABLE", "a temporary file cannot be mapped into memory: " + why);
+    };
+    struct stat status{};
+    if (fstat(descriptor, &status) != 0) fail(std::generic_category().message(errno));
+    // Memory beyond the file's end would end the process.
+    if (static_cast<std::uint64_t>(status.st_size) < bytes) fail("it is shorter than it should be");
+    void* const memory =
+        mmap(nullptr, static_cast<std::size_t>(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE, descriptor, 0);
+    if (memory == MAP_FAILED) fail(std::generic_category().message(errno));
+    auto size = std::make_unique<std::size_t>(bytes);
+    const auto unmap = [](Napi::BasicEnv, void* mapped, std::size_t* length) {
+      static_cast<void>(munmap(mapped, *length));
+      std::default_delete<std::size_t>()(length);
+    };
+    const Napi::ArrayBuffer buffer =
+        Napi::ArrayBuffer::New(info.Env(), memory, static_cast<std::size_t>(bytes), unmap, size.get());
+    static_cast<void>(size.release());  // the array buffer's finalizer has it now
+    return buffer;
+  });
+}
+
 }  // namespace
 
 void exportDataFunctions(Napi::Env env, Napi::Object exports) {
@@ -244,6 +280,7 @@ void exportDataFunctions(Napi::Env env, Napi::Object exports) {
   exports.Set("readCells", Napi::Function::New<readCells>(env, "readCells"));
   exports.Set("joinCells", Napi::Function::New<joinCells>(env, "joinCells"));
   exports.Set("zstdDecompress", Napi::Function::New<zstdDecompress>(env, "zstdDecompress"));
+  exports.Set("mapFile", Napi::Function::New<mapFile>(env, "mapFile"));
 }
 
 }  // namespace ddsc::addon

@@ -47,10 +47,10 @@ interface Noted {
  */
 export class FilePool implements Disposable {
   readonly options: OpenOptions;
-  readonly #paths: PackedStrings;
-  readonly #formats: Uint8Array;
+  #paths: PackedStrings;
+  #formats: Uint8Array;
   readonly #open: OpenFile;
-  readonly #identities: Identities;
+  #identities: Identities;
   readonly #opened: LRUCache<number, Opened>;
   readonly #noted = new Map<number, Noted>();
   #closed = false;
@@ -122,13 +122,42 @@ export class FilePool implements Disposable {
     return this.#identities.isSame(file, identity);
   }
 
+  /** What is known of the files, where it lies. */
+  get held(): Required<FileList> {
+    const { options } = this;
+    return {
+      paths: this.#paths.held(),
+      formats: this.#formats,
+      options,
+      identities: this.#identities.packed(),
+    };
+  }
+
+  /** Has what is known of the same files lie elsewhere from here on; what is known here alone is added there. */
+  moveTo({ paths, formats, identities }: Required<FileList>): void {
+    const before = this.#identities;
+    this.#paths = PackedStrings.from(paths);
+    this.#formats = formats;
+    this.#identities = new Identities(identities);
+    this.#identities.add(before.packed());
+  }
+
+  /** Whether an address is not all that is needed to read it: another thread has to be told the rest. */
+  hasSecrets(): boolean {
+    for (let file = 0; file < this.count; file++) {
+      const path = this.#paths.at(file);
+      if (fullAddress(path) !== path) return true;
+    }
+    return false;
+  }
+
   /** Paths, and addresses in full. */
   paths(): string[] {
     return Array.from({ length: this.count }, (_, file) => fullAddress(this.#paths.at(file)));
   }
 
   /** The files with what is known of them, for another thread. */
-  list(): FileList {
+  list(): Required<FileList> {
     // Another thread, too, needs the addresses in full.
     const paths = new PackedStrings();
     for (let file = 0; file < this.count; file++) paths.push(Buffer.from(fullAddress(this.#paths.at(file))));

@@ -37,6 +37,17 @@ export class Identities {
     });
   }
 
+  /** Takes in what others know of the same files, where nothing is known here. */
+  add({ sizes, hashes }: PackedIdentities): void {
+    for (const [file, size] of sizes.entries()) {
+      if (size < 0) continue;
+      // Memory that processes share is left alone where it need not change.
+      if (this.#sizes[file] !== size) this.#sizes[file] = size;
+      for (let i = 2 * file; i < 2 * file + 2; i++)
+        if ((this.#hashes[i] ?? 0) === 0 && hashes[i] !== 0) this.#hashes[i] = hashes[i] ?? 0;
+    }
+  }
+
   packed(): PackedIdentities {
     return { sizes: this.#sizes, hashes: this.#hashes };
   }

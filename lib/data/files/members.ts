@@ -1,7 +1,9 @@
+import type { MappedFile } from "../io/mapped_arrays.js";
 import type { SourceDescriptor } from "../sources/descriptor.js";
 import { type CellSource, handoverOf } from "../sources/source.js";
 import type { FilePool } from "./file_pool.js";
 import { OutlineCollector, type Outlines } from "./outlines.js";
+import { arraysOf } from "./pool_arrays.js";
 
 /** Sources that are read as one, whether they are open or not. */
 export interface Members extends Disposable {
@@ -72,11 +74,17 @@ export class OpenMembers implements Members {
 export class PooledMembers implements Members {
   readonly outlines: Outlines;
   readonly #pool: FilePool;
+  readonly #mapped: (MappedFile & Disposable) | undefined;
 
-  /** The pool belongs to them. */
-  constructor(pool: FilePool, outlines: Outlines) {
+  /**
+   * The pool belongs to them.
+   *
+   * @param mapped where what is known of the files lies, which belongs to them, too; left out where it lies in memory
+   */
+  constructor(pool: FilePool, outlines: Outlines, mapped?: MappedFile & Disposable) {
     this.#pool = pool;
     this.outlines = outlines;
+    this.#mapped = mapped;
   }
 
   get notes(): readonly string[] {
@@ -101,10 +109,18 @@ export class PooledMembers implements Members {
   }
 
   handover(name: string): SourceDescriptor {
-    return { kind: "pool", name, files: this.#pool.list(), outlines: this.outlines };
+    const { options } = this.#pool;
+    const { traits } = this.outlines;
+    // A file has addresses as they are said.
+    if (this.#mapped !== undefined && !this.#pool.hasSecrets()) {
+      const { descriptor, layout } = this.#mapped;
+      return { kind: "pool", name, options, traits, arrays: { descriptor, layout } };
+    }
+    return { kind: "pool", name, options, traits, arrays: arraysOf(this.#pool.list(), this.outlines) };
   }
 
   [Symbol.dispose](): void {
     this.#pool[Symbol.dispose]();
+    this.#mapped?.[Symbol.dispose]();
   }
 }

@@ -22,11 +22,17 @@ export interface Outlines {
 
 /** Collects outlines, source after source. */
 export class OutlineCollector {
+  readonly #isKept: boolean;
   readonly #traits: SourceTraits[] = [];
   readonly #numbers = new Map<unknown, number>();
   readonly #traitsOf: number[] = [];
   readonly #firstRow = [0];
   readonly #partBounds = [0];
+
+  /** @param isKept whether rows and parts are; else the outlines have the traits alone */
+  constructor(isKept = true) {
+    this.#isKept = isKept;
+  }
 
   /** Whether traits of this key are known. */
   knows(key: unknown): boolean {
@@ -44,6 +50,7 @@ export class OutlineCollector {
    * @param ends of its parts, in rows of its own
    */
   add(key: unknown, ends: Iterable<number>): void {
+    if (!this.#isKept) return;
     const first = this.#firstRow.at(-1) ?? 0;
     let rows = 0;
     for (const end of ends) {

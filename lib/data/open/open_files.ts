@@ -1,6 +1,7 @@
 import { DdscError } from "../../base/errors.js";
 import { FilePool } from "../files/file_pool.js";
 import { type Members, OpenMembers, PooledMembers } from "../files/members.js";
+import { arraysIn, arraysOf, fileListOf, outlinesOf } from "../files/pool_arrays.js";
 import { publicAddress } from "../io/addresses.js";
 import { atOnceOf, openFewAtOnce } from "../io/few_at_once.js";
 import type { CheckIdentity } from "../io/random_access_open.js";
@@ -12,6 +13,7 @@ import { PackedStrings } from "../sources/packed_strings.js";
 import type { CellSource } from "../sources/source.js";
 import { expandPath, type Found, findCells } from "./find_cells.js";
 import { formats } from "./formats.js";
+import { MachineFile } from "./machine_file.js";
 import { outlineFiles } from "./outline_files.js";
 import { noPeers, type Peers, workOfAll } from "./share_out.js";
 import { sharedNameNotes } from "./shared_names.js";
@@ -23,7 +25,12 @@ export interface Opening {
   readonly peers?: Peers | undefined;
   /** See `FilePool`. */
   readonly mostOpen?: number;
+  /** Files from which on the ranks of a machine hold what is known of them together; default 4,096. */
+  readonly sharedFrom?: number;
 }
+
+/** Of fewer files what is known takes less than a megabyte or two. */
+const SHARED_FROM = 4096;
 
 /**
  * Opens what paths name: a file or folder of any format, an address, a folder of such files, a pattern with wildcards; or
@@ -70,8 +77,10 @@ export async function openFiles(
 }
 
 /** The files that another thread has opened: one is opened here when it is read. */
-export function openPool({ name, files, outlines }: PooledFiles): CellSource {
-  return new ConcatenatedSource(new PooledMembers(new FilePool(files, openAs), outlines), name);
+export function openPool({ name, options, traits, arrays: given }: PooledFiles): CellSource {
+  const arrays = "descriptor" in given ? arraysIn(given) : given;
+  const pool = new FilePool(fileListOf(arrays, options), openAs);
+  return new ConcatenatedSource(new PooledMembers(pool, outlinesOf(arrays, traits)), name);
 }
 
 /** Opens files as one source of this name, with the notes that `look` gives. */
@@ -101,22 +110,25 @@ function openAll(found: readonly Found[], options: OpenOptions): Promise<CellSou
 async function openPooled(
   found: readonly Found[],
   options: OpenOptions,
-  { peers = noPeers, mostOpen }: Opening,
+  { peers = noPeers, mostOpen, sharedFrom = SHARED_FROM }: Opening,
 ): Promise<Members> {
   const paths = new PackedStrings();
   for (const { path } of found) paths.push(Buffer.from(path));
   const numbers = Uint8Array.from(found, ({ format }) => formats.indexOf(format));
   const pool = new FilePool({ paths: paths.packed(), formats: numbers, options }, openAs, mostOpen);
+  const isShared = peers.world > 1 && found.length >= sharedFrom;
+  let file: MachineFile | undefined;
   try {
-    return new PooledMembers(
-      pool,
-      await outlineFiles(
-        pool,
-        found.map(({ path }) => path),
-        peers,
-      ),
-    );
+    file = isShared ? await MachineFile.make(peers) : undefined;
+    const names = found.map(({ path }) => path);
+    const outlines = await outlineFiles(pool, names, peers, file === undefined || file.isWriter);
+    if (file === undefined) return new PooledMembers(pool, outlines);
+    await file.share(() => arraysOf(pool.held, outlines));
+    const arrays = arraysIn(file);
+    pool.moveTo(fileListOf(arrays, options));
+    return new PooledMembers(pool, outlinesOf(arrays, outlines.traits), file);
   } catch (error) {
+    file?.[Symbol.dispose]();
     pool[Symbol.dispose]();
     throw error;
   }

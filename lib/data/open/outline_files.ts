@@ -22,13 +22,16 @@ interface FileWords {
 /**
  * Opens every file of a pool once, of several ranks each its share, for what has to be known of them while they are closed. Throws what the first file
  * in order does that cannot be opened, `DATA_CHANGED` for one that ranks find different.
+ *
+ * @param isKept whether this rank keeps what it is told of rows, parts and versions; else it has the traits, and the versions of its own share
  */
 export async function outlineFiles(
   pool: FilePool,
   paths: readonly string[],
   peers: Peers,
+  isKept = true,
 ): Promise<Outlines> {
-  const collector = new OutlineCollector();
+  const collector = new OutlineCollector(isKept);
   const own = new Map<string, SourceTraits>();
   const work = (_: string, file: number) =>
     pool.use(file, async (source) => {
@@ -43,7 +46,8 @@ export async function outlineFiles(
       for (const { traits, ends, identity, notes } of words) {
         collector.add(traits, ends);
         if (rank !== peers.rank) {
-          if (identity !== undefined && !pool.isSame(file, identity)) throw changedError(pool.nameOf(file));
+          if (isKept && identity !== undefined && !pool.isSame(file, identity))
+            throw changedError(pool.nameOf(file));
           pool.note(file, notes, new CountFindings());
         }
         file++;

@@ -1,5 +1,6 @@
-import type { FileList } from "../files/file_list.js";
-import type { Outlines } from "../files/outlines.js";
+import type { SourceTraits } from "../files/outlines.js";
+import type { PoolArrays } from "../files/pool_arrays.js";
+import type { MappedFile } from "../io/mapped_arrays.js";
 import type { Gene, MetadataColumn, OpenOptions } from "./cells.js";
 import type { SharedRows } from "./compact_rows.js";
 import type { Column, Frame } from "./frame.js";
@@ -38,8 +39,10 @@ export interface FilesDescriptor {
 export interface PooledFiles {
   readonly kind: "pool";
   readonly name: string;
-  readonly files: FileList;
-  readonly outlines: Outlines;
+  readonly options: OpenOptions;
+  readonly traits: readonly SourceTraits[];
+  /** A file of them: good while the source it comes from is open. */
+  readonly arrays: PoolArrays | MappedFile;
 }
 
 /** A whole data set in memory, in compressed rows. */

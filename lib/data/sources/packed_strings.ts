@@ -3,7 +3,7 @@ export interface PackedText {
   /** UTF-8, end to end. */
   readonly bytes: Uint8Array;
   /** End of each string in the bytes. */
-  readonly ends: Float64Array<ArrayBuffer>;
+  readonly ends: Float64Array;
 }
 
 /**
@@ -13,7 +13,7 @@ export interface PackedText {
 export class PackedStrings {
   #bytes: Buffer<ArrayBufferLike> = Buffer.alloc(1 << 12);
   /** End of each string in the bytes. */
-  #ends = new Float64Array(1 << 8);
+  #ends: Float64Array = new Float64Array(1 << 8);
   #length = 0;
   #used = 0;
 
@@ -51,6 +51,14 @@ export class PackedStrings {
     return {
       bytes: Uint8Array.from(this.#bytes.subarray(0, this.#used)),
       ends: this.#ends.slice(0, this.#length),
+    };
+  }
+
+  /** The same without a copy: good until the next `push`. */
+  held(): PackedText {
+    return {
+      bytes: this.#bytes.subarray(0, this.#used),
+      ends: this.#ends.subarray(0, this.#length),
     };
   }
 

@@ -207,6 +207,16 @@ describe("many files at addresses", () => {
     }
   });
 
+  it("are handed to other threads with what is secret of their addresses, which no file holds", async () => {
+    const signed = addresses().map((address) => `${address}?X-Amz-Signature=tiger`);
+    await together(2, async (peers) => {
+      using source = await openPaths(signed, options, { peers, sharedFrom: 2 });
+      const handed = handoverOf(source) as { arrays: { pathBytes: Uint8Array } };
+      expect(Buffer.from(handed.arrays.pathBytes).toString()).toContain("tiger");
+      expect(source.descriptor()).toMatchObject({ paths: signed });
+    });
+  });
+
   it("are not opened by another thread before they are read, and then as they were", async () => {
     using source = await openPaths(addresses(), options);
     const handed = structuredClone(handoverOf(source));
@@ -244,6 +254,33 @@ describe("several ranks", () => {
       for (const source of await open(() => paths, world)) expect(source).toEqual(expected);
     },
   );
+
+  it("of a machine hold what is known of the files once, in a file, and so do their threads", async () => {
+    const paths = await mixed();
+    using one = await openPaths(paths, {});
+    const expected = await everything(one);
+    await together(3, async (peers) => {
+      using source = await openPaths(paths, {}, { peers, sharedFrom: paths.length, mostOpen: 2 });
+      expect(await everything(source)).toEqual(expected);
+      const handed = structuredClone(handoverOf(source));
+      expect(handed).toMatchObject({ kind: "pool", arrays: { descriptor: expect.any(Number) } });
+      using other = await openSource(handed);
+      expect(await everything(other)).toEqual({ ...expected, notes: other.notes });
+      const again = structuredClone(handoverOf(other));
+      using third = await openSource(again);
+      expect(await allIds(third)).toEqual(expected.ids);
+      await peers.gather(0);
+    });
+    // A file that changes is seen by who had not looked at it, too.
+    await together(3, async (peers) => {
+      using source = await openPaths(paths, {}, { peers, sharedFrom: 2, mostOpen: 1 });
+      await peers.gather(0);
+      if (peers.rank === 0) truncateSync(paths[1]!, 100);
+      await peers.gather(0);
+      const rows = Int32Array.of(source.partBounds[1] ?? 0);
+      expect(await failure(() => source.read(rows))).toMatchObject({ code: "DATA_CHANGED" });
+    });
+  });
 
   it("find the files of a folder together", async () => {
     const { folder } = await shards();
