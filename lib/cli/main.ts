@@ -6,6 +6,7 @@ import { printable, printableJson } from "../base/printable.js";
 import { didYouMean } from "../base/suggest.js";
 import { packageVersion } from "../base/version.js";
 import { restartWithinLimit } from "./shared/address_space.js";
+import { doAfterReport } from "./shared/after_report.js";
 import { outliveReaders } from "./shared/closed_output.js";
 import { addCommand, isUsage, type JsonResult } from "./shared/command.js";
 import { Interrupted } from "./shared/interrupt.js";
@@ -95,4 +96,5 @@ try {
   await program.parseAsync(words, { from: "user" });
 } catch (error) {
   process.exitCode = error instanceof Interrupted ? error.exitCode : report(error, words);
+  doAfterReport();
 }

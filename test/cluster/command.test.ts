@@ -67,7 +67,7 @@ describe.each(LAUNCHERS.map((launcher) => ({ launcher, title: titleOf(launcher) 
           ],
         );
         expect(made.code, made.stderr).toBe(0);
-        const words = ["--data", shards, "--steps", "4", "--lanes", "3", "--out"];
+        const words = ["--data", shards, "--steps", "4", "--lanes", "3", "--condition", "cell_type", "--out"];
         const runs = await Promise.all(
           [1, 3].map(async (ranks) => {
             const run = join(folder, `${launcher.name}-many-${ranks}`);

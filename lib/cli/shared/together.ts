@@ -1,5 +1,6 @@
 import type { Cluster } from "../../cluster/cluster.js";
 import { requireSame } from "../../cluster/same.js";
+import { afterReport } from "./after_report.js";
 import type { Output } from "./output.js";
 
 /**
@@ -19,7 +20,7 @@ export async function workTogether<T>(
     await cluster.leave();
     return result;
   } catch (error) {
-    cluster.fail(error);
+    afterReport(() => cluster.fail(error));
     throw error;
   }
 }

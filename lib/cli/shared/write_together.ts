@@ -8,6 +8,7 @@ import { isConnected } from "../../cluster/transports.js";
 import { anndataFormat } from "../../data/anndata/write.js";
 import type { Peers } from "../../data/open/share_out.js";
 import { type JoinedParts, joinParts, partPath } from "../../data/shards/index.js";
+import { afterReport } from "./after_report.js";
 import type { CommandContext, JsonResult } from "./command.js";
 import { checkOutFile } from "./out_path.js";
 import { type Output, withThousands } from "./output.js";
@@ -69,7 +70,7 @@ async function writePart<T extends SharedOptions>(
       return opened;
     });
   } catch (error) {
-    cluster.fail(error);
+    afterReport(() => cluster.fail(error));
     throw error;
   }
 }

@@ -17,6 +17,7 @@ import { recordData, requireSameData } from "../../training/run_data.js";
 import { RunFolder } from "../../training/run_folder.js";
 import { readRecord } from "../../training/state.js";
 import { Trainer } from "../../training/trainer.js";
+import { afterReport } from "../shared/after_report.js";
 import { flagOfArgument } from "../shared/argument_names.js";
 import { type CommandContext, checkExclusive, defineCommand, type JsonResult } from "../shared/command.js";
 import { Interrupted } from "../shared/interrupt.js";
@@ -56,7 +57,7 @@ Example: ddsc train --data cells.h5ad --preset nano --steps 1000 --batch 64 --ou
     try {
       return await trainTogether(options, context, cluster);
     } catch (error) {
-      cluster.fail(error);
+      afterReport(() => cluster.fail(error));
       throw error;
     }
   },
