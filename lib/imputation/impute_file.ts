@@ -12,7 +12,14 @@ import { findGenes } from "../sampling/find_genes.js";
 import { requireCounts } from "./counted_cells.js";
 import { denoiseCells } from "./denoise_cells.js";
 import { FILE_JOB_NAMES, type FileJobOptions, withFileJob } from "./file_job.js";
-import { countRows, IMPUTED_LAYERS, type ImputedLayer, layerRows } from "./layers.js";
+import {
+  countRows,
+  IMPUTED_LAYERS,
+  type ImputedLayer,
+  isOfCounts,
+  type LayerOptions,
+  layerRows,
+} from "./layers.js";
 
 /** Options of `imputeFile`. */
 export interface ImputeFileOptions extends FileJobOptions {
@@ -26,6 +33,8 @@ export interface ImputeFileOptions extends FileJobOptions {
   readonly replaceX?: boolean;
   /** What the model is told of the cells' conditions: "own" (default), what the columns of the data say, or "none". */
   readonly conditions?: "own" | "none";
+  /** Of the draws of `replicate`; default 0. */
+  readonly seed?: number;
 }
 
 /** What `imputeFile` wrote. */
@@ -58,6 +67,7 @@ const OPTION_NAMES: Readonly<Record<keyof ImputeFileOptions, true>> = {
   least: true,
   replaceX: true,
   conditions: true,
+  seed: true,
 };
 
 /**
@@ -65,7 +75,8 @@ const OPTION_NAMES: Readonly<Record<keyof ImputeFileOptions, true>> = {
  *
  * - `denoised`: mean of the posterior rate at the cell's own depth, molecules; of genes without a prediction their count;
  * - `p_expressed`: chance that a replicate count of the gene, in a cell of the same depth, is above 0;
- * - `low`, `high`: 5th and 95th percentile of a replicate count.
+ * - `low`, `high`: 5th and 95th percentile of a replicate count;
+ * - `replicate`: a replicate count, drawn: a sample of the posterior predictive distribution, one for each `seed`.
  *
  * See `denoiseCells`. The column `ddsc_imputed` of var says which genes were predicted; uns/ddsc how. Memory does not grow with the
  * number of cells. What is written appears whole or not at all.
@@ -81,6 +92,11 @@ export async function imputeFile(options: ImputeFileOptions): Promise<Imputation
   const layers = checkLayers(options.layers ?? ["denoised", "p_expressed"]);
   const least = checkNumber("least", options.least ?? LEAST, { min: 0, max: 1 });
   checkChoice("conditions", conditions, ["own", "none"]);
+  const seed = checkNumber("seed", options.seed ?? 0, {
+    min: 0,
+    max: Number.MAX_SAFE_INTEGER,
+    integer: true,
+  });
   return withFileJob(options, async ({ source, model, part, rows, cellCount, tables, names }) => {
     requireCounts(model);
     const { isPredicted, isKnown } = predictedColumns(source, model, options.genes);
@@ -88,8 +104,7 @@ export async function imputeFile(options: ImputeFileOptions): Promise<Imputation
     const matrices: Record<string, StreamedMatrix> = { X: { kind: "csr", type: "float32" } };
     if (replaceX) matrices["layers/counts"] = { kind: "csr", type: "float32" };
     for (const layer of own) {
-      const type = layer === "low" || layer === "high" ? "int32" : "float32";
-      matrices[`layers/${layer}`] = { kind: "csr", type };
+      matrices[`layers/${layer}`] = { kind: "csr", type: isOfCounts(layer) ? "int32" : "float32" };
     }
     const uns = {
       ddsc: {
@@ -101,8 +116,10 @@ export async function imputeFile(options: ImputeFileOptions): Promise<Imputation
         folds: FOLDS,
         conditions,
         replace_x: replaceX,
+        ...(own.includes("replicate") ? { seed } : {}),
       },
     };
+    const asLayer: LayerOptions = { least, isPredicted, seed, signal };
     const genes = options.genes?.map(String) ?? [];
     const written = await part({ ...uns, genes });
     const notes: string[] = [];
@@ -122,11 +139,10 @@ export async function imputeFile(options: ImputeFileOptions): Promise<Imputation
         emptyCells += emptyIn(cells.block, isKnown);
         const counts = countRows(cells);
         const given: Record<string, StreamedRows[string]> = {
-          X: replaceX ? await layerRows("denoised", cells, least, isPredicted, signal) : counts,
+          X: replaceX ? await layerRows("denoised", cells, asLayer) : counts,
         };
         if (replaceX) given["layers/counts"] = counts;
-        for (const layer of own)
-          given[`layers/${layer}`] = await layerRows(layer, cells, least, isPredicted, signal);
+        for (const layer of own) given[`layers/${layer}`] = await layerRows(layer, cells, asLayer);
         yield given;
         done += cells.block.rows.length;
         onProgress?.(done, cellCount);

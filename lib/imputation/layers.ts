@@ -1,28 +1,40 @@
+import { Purpose, RandomStream } from "../base/random.js";
 import { isTurnOver, takeTurn } from "../base/turns.js";
 import { chanceAboveZero, negativeBinomialQuantile } from "../counts/negative_binomial_quantile.js";
 import type { SparseRows } from "../data/anndata/write_matrices.js";
 import type { DenoisedCells } from "./denoise_cells.js";
 
 /** Layers that can be written of denoised cells. */
-export const IMPUTED_LAYERS = ["denoised", "p_expressed", "low", "high"] as const;
+export const IMPUTED_LAYERS = ["denoised", "p_expressed", "low", "high", "replicate"] as const;
 /** One of them. */
 export type ImputedLayer = (typeof IMPUTED_LAYERS)[number];
 
 /** The replicate counts that `low` and `high` are quantiles of. */
 const QUANTILES = { low: 0.05, high: 0.95 } as const;
+/** Step of the stream `Purpose.draw` that `replicate` is drawn by, apart from those of samplers. */
+const REPLICATE_STEP = 2 ** 43;
 
-/**
- * Rows of a layer. Lets the event loop run between cells; throws the signal's reason once it is aborted.
- *
- * @param least values of `denoised` and `p_expressed` below it are left out
- * @param isPredicted by column, 1 where genes are predicted: `denoised` holds the counts of the others
- */
+/** How rows of layers are made. */
+export interface LayerOptions {
+  /** Values of `denoised` and `p_expressed` below it are left out. */
+  readonly least: number;
+  /** By column, 1 where genes are predicted: `denoised` holds the counts of the others. */
+  readonly isPredicted: Uint8Array;
+  /** Of the draws of `replicate`, which go by it, row and column: not by what is drawn beside them. */
+  readonly seed: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Whether a layer's values are whole numbers. */
+export function isOfCounts(layer: ImputedLayer): boolean {
+  return layer === "low" || layer === "high" || layer === "replicate";
+}
+
+/** Rows of a layer. Lets the event loop run between cells; throws the signal's reason once it is aborted. */
 export async function layerRows(
   layer: ImputedLayer,
   cells: DenoisedCells,
-  least: number,
-  isPredicted: Uint8Array,
-  signal?: AbortSignal,
+  { least, isPredicted, seed, signal }: LayerOptions,
 ): Promise<SparseRows> {
   switch (layer) {
     case "denoised":
@@ -46,8 +58,31 @@ export async function layerRows(
         signal,
       );
     }
+    case "replicate":
+      return chosen(
+        cells,
+        drawsOf(cells, seed),
+        (value) => value > 0,
+        new Int32Array(cells.mean.length),
+        signal,
+      );
   }
 }
+
+/** Draws a replicate count of each entry: the quantile of a uniform random number, which row and column name. */
+function drawsOf({ block: { rows } }: DenoisedCells, seed: number): ValueOf {
+  let of = -1;
+  let stream: RandomStream | undefined;
+  return (mean, shape, cell, column) => {
+    if (cell !== of || stream === undefined)
+      stream = new RandomStream(seed, Purpose.draw, REPLICATE_STEP, rows[cell]);
+    of = cell;
+    return negativeBinomialQuantile(stream.uniformAt(column), mean, shape);
+  };
+}
+
+/** Value of an entry, by mean and shape of its rate, its cell's place in the block and its column. */
+type ValueOf = (mean: number, shape: number, cell: number, column: number) => number;
 
 /** The counts of a block's cells as they are. */
 export function countRows({ block: { offsets, columns, counts } }: Pick<DenoisedCells, "block">): SparseRows {
@@ -57,7 +92,7 @@ export function countRows({ block: { offsets, columns, counts } }: Pick<Denoised
 /** A function of the entries' means and shapes, where it is kept. */
 async function chosen(
   { offsets, columns, mean, shape }: DenoisedCells,
-  valueFrom: (mean: number, shape: number) => number,
+  valueFrom: ValueOf,
   isKept: (value: number) => boolean,
   values: Float32Array | Int32Array,
   signal?: AbortSignal,
@@ -67,9 +102,10 @@ async function chosen(
   const chooseOf = (cell: number, start: number): number => {
     let length = start;
     for (let i = offsets[cell] ?? 0; i < (offsets[cell + 1] ?? 0); i++) {
-      const value = valueFrom(mean[i] ?? 0, shape[i] ?? 0);
+      const column = columns[i] ?? 0;
+      const value = valueFrom(mean[i] ?? 0, shape[i] ?? 0, cell, column);
       if (!isKept(value)) continue;
-      kept[length] = columns[i] ?? 0;
+      kept[length] = column;
       values[length++] = value;
     }
     return length;

@@ -48,7 +48,21 @@ describe("ddsc impute with a model of counts", () => {
     const words = ["--genes", "GENE03,GENE11,Sox2", "--skip-unknown", "--where", "cell_type = 'type-0'"];
     const { code, stderr } = await ddsc(
       "impute",
-      ...["--model", run, "--data", data, "--out", out, "--layers", "low,high", ...words, "--tell", "none"],
+      ...[
+        "--model",
+        run,
+        "--data",
+        data,
+        "--out",
+        out,
+        "--layers",
+        "low,high,replicate",
+        "--seed",
+        "9",
+        ...words,
+        "--tell",
+        "none",
+      ],
     );
     expect(code).toBe(0);
     expect(stderr).toContain("left out 1 of 3 genes of --genes");
@@ -56,7 +70,7 @@ describe("ddsc impute with a model of counts", () => {
       "22 of 24 genes were not predicted, 0 of them unknown to the model: denoised holds their counts, and var/ddsc_imputed is False\n",
     );
     using file = await ZarrFile.open(out);
-    expect(await file.members("/layers")).toEqual(["high", "low"]);
+    expect(await file.members("/layers")).toEqual(["high", "low", "replicate"]);
     const high = await countsIn(out, "high");
     expect([...new Set(high.columns)].sort((a, b) => a - b)).toEqual([3, 11]);
   });
@@ -80,7 +94,7 @@ describe("ddsc impute with a model of counts", () => {
     const { code, stderr } = await ddsc("impute", "--model", run, ...words, "--layers", "median");
     expect(code).toBe(2);
     expect(stderr).toContain(
-      "expected one of denoised, p_expressed, low, high for --layers but received median",
+      "expected one of denoised, p_expressed, low, high, replicate for --layers but received median",
     );
     const embedded = await ddsc("embed", "--model", ranks.run, ...words);
     expect(embedded.code).toBe(1);

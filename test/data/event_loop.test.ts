@@ -55,7 +55,9 @@ async function makeLayer({ genes }: CellSource): Promise<void> {
     mean: new Float64Array(entries).fill(0.5),
     shape: new Float64Array(entries).fill(2),
   };
-  await layerRows("high", denoised, 0.01, new Uint8Array(genes.length).fill(1));
+  const isPredicted = new Uint8Array(genes.length).fill(1);
+  for (const layer of ["high", "replicate"] as const)
+    await layerRows(layer, denoised, { least: 0.01, isPredicted, seed: 0 });
 }
 
 const CALLS: readonly (readonly [string, (source: CellSource) => Promise<unknown>])[] = [

@@ -163,6 +163,29 @@ describe("an imputed file", () => {
     expect(await uns(file)).toContain("where");
   });
 
+  it("has replicate counts that are drawn by seed, row and column alone, whatever is drawn beside them", async () => {
+    const draw = async (name: string, options: object = {}) => {
+      const out = join(folder, name);
+      await imputeFile({ model, data: source, out, layers: ["replicate"], ...options });
+      return layer(out, "replicate");
+    };
+    const first = await draw("drawn.h5ad", { seed: 5 });
+    expect(await draw("again.zarr", { seed: 5, maxRows: 50 })).toEqual(first);
+    expect(await draw("other.h5ad", { seed: 6 })).not.toEqual(first);
+    const genes = ["GENE05", "GENE33"];
+    const some = await draw("one-type.h5ad", { seed: 5, genes, where: "cell_type = 'type-1'" });
+    const isWanted = (column: number) => genes.includes(few.genes[column]!);
+    expect(some).toEqual(
+      [1, 4, 7].map((row) => first[row]!.map((value, column) => (isWanted(column) ? value : 0))),
+    );
+    expect(first.flat().every((value) => Number.isInteger(value) && value >= 0)).toBe(true);
+    expect(first.every((row) => few.genes.every((gene, column) => isKnown(gene) || row[column] === 0))).toBe(
+      true,
+    );
+    using file = await Hdf5File.open(join(folder, "drawn.h5ad"));
+    expect(await uns(file)).toContain("seed");
+  });
+
   it("is not there after an error, and nothing is replaced unasked", async () => {
     const out = join(folder, "never.h5ad");
     const given = { model, data: source, out };

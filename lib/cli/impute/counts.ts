@@ -32,6 +32,7 @@ export async function imputeCounts(
     out: options.out,
     ...(shard === undefined ? {} : { shard }),
     replaceX,
+    seed: options.seed,
     conditions: tell,
     allowFractional,
     overwrite,

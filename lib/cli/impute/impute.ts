@@ -21,6 +21,7 @@ takes the gene's own count into account:
   layers/denoised      expected count at the cell's own depth; of genes that are not predicted, their count
   layers/p_expressed   chance that the gene has a count above 0 if the cell is sequenced once more, as deep
   layers/low, high     5th and 95th percentile of that count (ask for them with --layers)
+  layers/replicate     that count, drawn by --seed: as noisy as counts are (ask for it with --layers)
   var/ddsc_imputed     which genes were predicted: those of --genes, or all that the model knows
 Layers are sparse: values of denoised and p_expressed below --least are not stored. Denoised values of similar cells and of
 genes that go together share what the model learnt: look at them, do not test differences on them; X stays the counts.

@@ -28,17 +28,7 @@ export const IMPUTE_OPTIONS = [
 
 /** Those that belong to one kind of model. */
 export const IMPUTE_KINDS: KindOptions = {
-  ranks: [
-    "fill",
-    "maskFraction",
-    "atOnce",
-    "maxLength",
-    "sampler",
-    "samplingSteps",
-    "temperature",
-    "seed",
-    "batch",
-  ],
+  ranks: ["fill", "maskFraction", "atOnce", "maxLength", "sampler", "samplingSteps", "temperature", "batch"],
   counts: ["layers", "least", "replaceX", "tell"],
 };
 

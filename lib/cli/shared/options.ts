@@ -261,7 +261,7 @@ export const OPTIONS = {
   // Denoising and embedding with models of counts.
   layers: text(
     "NAMES",
-    "counts: layers to write, of denoised, p_expressed, low and high, separated by commas",
+    "counts: layers to write, of denoised, p_expressed, low, high and replicate, separated by commas",
     {
       defaultText: "denoised,p_expressed",
     },
