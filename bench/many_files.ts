@@ -140,8 +140,7 @@ function inFolder(folder: string, files: number): Place {
 function mapped(source: CellSource): number {
   const handed = handoverOf(source);
   if (handed.kind !== "pool" || !("descriptor" in handed.arrays)) return 0;
-  const [, , begin, length] = handed.arrays.layout.at(-1) ?? ["", "Uint8Array", 0, 0];
-  return begin + 8 * length;
+  return handed.arrays.layout.bytes;
 }
 
 /** Several processes, which open the same links. */

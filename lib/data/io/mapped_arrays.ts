@@ -1,4 +1,6 @@
+import { randomBytes } from "node:crypto";
 import { writeSync } from "node:fs";
+import { DdscError } from "../../base/errors.js";
 import { mapFile } from "../../native/data.js";
 
 /** The types of arrays that a file holds. */
@@ -11,7 +13,13 @@ export type Numbers = Uint8Array | Uint32Array | Float64Array;
 type Place = readonly [name: string, type: keyof typeof TYPES, begin: number, length: number];
 
 /** Where the arrays of a file lie: plain data. */
-export type Layout = readonly Place[];
+export interface Layout {
+  readonly places: readonly Place[];
+  /** Bytes of all of them. */
+  readonly bytes: number;
+  /** Stands behind them: another file may have the descriptor's number by now. */
+  readonly token: string;
+}
 
 /** Arrays in an open file for another thread of this process, structured-clonable; good while they are open here. */
 export interface MappedFile {
@@ -20,8 +28,9 @@ export interface MappedFile {
   readonly layout: Layout;
 }
 
-/** Bytes by which places are aligned. */
+/** Bytes by which places are aligned, and of tokens. */
 const ALIGNMENT = 8;
+const TOKEN_BYTES = 16;
 
 function typeOf(array: Numbers): keyof typeof TYPES {
   if (array instanceof Float64Array) return "Float64Array";
@@ -30,29 +39,33 @@ function typeOf(array: Numbers): keyof typeof TYPES {
 
 /** Writes arrays to an open file, from its begin on; where they lie. Throws the system's error. */
 export function writeArrays(descriptor: number, arrays: Readonly<Record<string, Numbers>>): Layout {
-  const layout: Place[] = [];
+  const places: Place[] = [];
   let begin = 0;
   for (const [name, array] of Object.entries(arrays)) {
-    const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-    for (let done = 0; done < bytes.length; )
-      done += writeSync(descriptor, bytes, done, bytes.length - done, begin + done);
-    layout.push([name, typeOf(array), begin, array.length]);
-    begin = Math.ceil((begin + bytes.length) / ALIGNMENT) * ALIGNMENT;
+    write(descriptor, new Uint8Array(array.buffer, array.byteOffset, array.byteLength), begin);
+    places.push([name, typeOf(array), begin, array.length]);
+    begin = Math.ceil((begin + array.byteLength) / ALIGNMENT) * ALIGNMENT;
   }
-  return layout;
+  const token = randomBytes(TOKEN_BYTES);
+  write(descriptor, token, begin);
+  return { places, bytes: begin, token: token.toString("hex") };
+}
+
+function write(descriptor: number, bytes: Uint8Array, position: number): void {
+  for (let done = 0; done < bytes.length; )
+    done += writeSync(descriptor, bytes, done, bytes.length - done, position + done);
 }
 
 /**
  * The arrays of a file, mapped into memory: what processes and threads of a machine do not write to, the system keeps once for all, and may
- * drop. Throws `DATA_UNREADABLE`.
+ * drop. Throws `DATA_UNREADABLE`, `DATA_CLOSED` where the file is no longer open and another has its number.
  */
 export function mapArrays({ descriptor, layout }: MappedFile): Record<string, Numbers> {
-  const end = Math.max(
-    0,
-    ...layout.map(([, type, begin, length]) => begin + length * TYPES[type].BYTES_PER_ELEMENT),
-  );
-  const memory = mapFile(descriptor, end);
+  const { places, bytes, token } = layout;
+  const memory = mapFile(descriptor, bytes + TOKEN_BYTES);
+  if (Buffer.from(memory, bytes).toString("hex") !== token)
+    throw new DdscError("DATA_CLOSED", "a temporary file was read after it was disposed of");
   return Object.fromEntries(
-    layout.map(([name, type, begin, length]) => [name, new TYPES[type](memory, begin, length)]),
+    places.map(([name, type, begin, length]) => [name, new TYPES[type](memory, begin, length)]),
   );
 }

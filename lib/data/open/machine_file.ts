@@ -30,7 +30,7 @@ export class MachineFile implements MappedFile, Disposable {
   /** The file that this rank writes to. */
   readonly #own: number;
   readonly #writer: number;
-  #layout: Layout = [];
+  #layout: Layout = { places: [], bytes: 0, token: "" };
   #isOpen = true;
 
   private constructor(peers: Peers, path: string, own: number, read: number, writers: readonly number[]) {
@@ -79,14 +79,14 @@ export class MachineFile implements MappedFile, Disposable {
    */
   async share(arrays: () => Readonly<Record<string, Numbers>>): Promise<void> {
     const layouts = await workOfAll(this.#peers, async (): Promise<Layout> => {
-      if (!this.isWriter) return [];
+      if (!this.isWriter) return this.#layout;
       try {
         return writeArrays(this.#own, arrays());
       } catch (error) {
         throw fileWriteError(this.#path, error);
       }
     });
-    this.#layout = layouts[this.#writer] ?? [];
+    this.#layout = layouts[this.#writer] ?? this.#layout;
   }
 
   /** Where what was shared lies. */

@@ -1,4 +1,4 @@
-import { openSync, readdirSync, writeFileSync } from "node:fs";
+import { openSync, readdirSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -100,9 +100,15 @@ describe("arrays in a file", () => {
   });
 
   it("are refused where the file is too short, or none", async () => {
-    writeFileSync(join(folder, "short"), new Uint8Array(100));
-    const descriptor = openSync(join(folder, "short"), "r");
-    const layout = [["values", "Float64Array", 0, 13]] as const;
+    const path = join(folder, "arrays");
+    const descriptor = openSync(path, "wx+");
+    const layout = writeArrays(descriptor, { values: new Float64Array(13) });
+    expect(mapArrays({ descriptor, layout })).toEqual({ values: new Float64Array(13) });
+    // As where another file has the number by now.
+    writeFileSync(path, new Uint8Array(200));
+    const other = await failure(async () => mapArrays({ descriptor, layout }));
+    expect(other).toMatchObject({ code: "DATA_CLOSED" });
+    truncateSync(path, 100);
     const short = await failure(async () => mapArrays({ descriptor, layout }));
     expect(short).toMatchObject({ code: "DATA_UNREADABLE" });
     expect(short.message).toMatch(/it is shorter than it should be/);
