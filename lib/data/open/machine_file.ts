@@ -61,7 +61,10 @@ export class MachineFile implements MappedFile, Disposable {
         read = openMade(made[rank]);
         writer = rank;
       }
-      const writers = await workOfAll(peers, async () => writer);
+      const writers = await workOfAll(peers, async () => {
+        if (read < 0) throw fileWriteError(path, new Error("it cannot be opened again"));
+        return writer;
+      });
       return new MachineFile(peers, path, own, read, writers);
     } catch (error) {
       for (const descriptor of [own, read]) if (descriptor >= 0) closeSync(descriptor);
