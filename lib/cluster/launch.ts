@@ -111,7 +111,13 @@ export function readLaunch(env: Environment = process.env): Launch {
   }
   const said = DIALECTS.map((dialect) => readDialect(env, dialect)).filter((each) => each !== undefined);
   const [first] = said;
-  if (first === undefined) return alone;
+  if (first === undefined) {
+    if (setValue(env, "PMI_PORT") === undefined || setValue(env, "PMI_ID") === undefined) return alone;
+    throw wrong(
+      "PMI_ID and PMI_PORT are set and PMI_SIZE is not",
+      "leave out -pmi-port, with which mpirun does not say how many processes there are",
+    );
+  }
   for (const other of said.slice(1)) {
     // Slurm's are a daemon's, and PMIx under Open MPI is the same launcher in other words, whose rank is compared.
     if (first.launcher !== other.launcher && other.launcher !== "Slurm") requireAgreement(first, other);

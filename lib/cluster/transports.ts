@@ -1,3 +1,4 @@
+import { fstatSync } from "node:fs";
 import { checkNumber, DdscError } from "../base/errors.js";
 import { type Launch, MOST_PORT } from "./launch.js";
 
@@ -22,14 +23,18 @@ export type Transport =
 const PORT = 29_500;
 
 /**
- * MPI where DDSC_MPI_LIBRARY names a library, or the launcher is one of MPI; else TCP, met at MASTER_ADDR. Throws `CLUSTER_LAUNCHER`
- * for processes that a launcher started without either.
+ * MPI where DDSC_MPI_LIBRARY names a library, or the launcher is one of MPI that this process has a connection to; else TCP, met at
+ * MASTER_ADDR. Throws `CLUSTER_LAUNCHER` for processes that a launcher started without either.
  */
 export function chooseTransport(
   { launcher, world, master }: Pick<Launch, "launcher" | "world" | "master">,
   env: Environment = process.env,
 ): Transport {
   const { DDSC_MPI_LIBRARY: given } = env;
+  if (isCutOff(env)) {
+    if (master === undefined) throw cutOff();
+    return { kind: "tcp", host: master.host, port: portOf(master.port ?? PORT, env) };
+  }
   if (given !== undefined && given !== "") return { kind: "mpi", libraries: [given] };
   switch (launcher) {
     case "Open MPI":
@@ -83,6 +88,28 @@ export function secretOf(env: Environment = process.env): string {
 function isWithoutMpi(env: Environment): boolean {
   const { SLURM_MPI_TYPE: type = "none", I_MPI_PMI_LIBRARY: own = "" } = env;
   return type === "none" && own === "" && !Object.keys(env).some((name) => /^(PMI|PALS_)/.test(name));
+}
+
+/**
+ * Whether a launcher gave the program an open connection that this process has not: MPICH's library would end it. Node.js hands none on to what
+ * it starts, so that npx, which is such a program, cuts off the one that it is asked for.
+ */
+function isCutOff({ PMI_FD: descriptor = "" }: Environment): boolean {
+  if (!/^\d+$/.test(descriptor)) return false;
+  try {
+    return !fstatSync(Number(descriptor)).isSocket();
+  } catch {
+    return true;
+  }
+}
+
+function cutOff(): DdscError {
+  return new DdscError(
+    "CLUSTER_LAUNCHER",
+    "the launcher's connection (PMI_FD) did not reach this process: npx and other programs between them do not hand it on. Write " +
+      "node_modules/.bin/ddsc in place of npx ddsc under mpirun of MPICH and Intel MPI and under srun --mpi=pmi2, or set MASTER_ADDR to the " +
+      "machine of rank 0",
+  );
 }
 
 function unconnected(launcher: string, world: number): DdscError {

@@ -88,6 +88,28 @@ describe.each(LAUNCHERS.map((launcher) => ({ launcher, title: titleOf(launcher) 
     );
 
     available(
+      "a program between the launcher and ddsc, as npx is, either does no harm or is named",
+      async () => {
+        const between =
+          'const { status } = require("node:child_process").spawnSync(process.execPath, process.argv.slice(1), { stdio: "inherit" }); process.exitCode = status;';
+        const words = ["--data", data, "--steps", "1", "--out", join(folder, `${launcher.name}-between`)];
+        const asked = await ended(mpirun(launcher, 2, ["-e", between, ...command(["train", ...words])]));
+        const said = asked.stdout + asked.stderr;
+        if (launcher.name === "MPICH") {
+          expect(asked.code).not.toBe(0);
+          expect(said).toMatch(
+            /CLUSTER_LAUNCHER: the launcher's connection \(PMI_FD\) did not reach this process: npx/,
+          );
+          expect(said).not.toMatch(/Segmentation fault/);
+        } else {
+          expect(asked.code, said).toBe(0);
+          expect(said).toMatch(/^cluster {2}rank 0 of 2 /m);
+        }
+      },
+      60_000,
+    );
+
+    available(
       "what rank 0 refuses ends all, each with one line",
       async () => {
         const run = join(folder, `${launcher.name}-taken`);

@@ -61,6 +61,9 @@ describe("who a process is", () => {
     expect(() => readLaunch({ WORLD_SIZE: "2" })).toThrow(/WORLD_SIZE is set and RANK is not/);
     expect(() => readLaunch({ PMI_RANK: "0" })).toThrow(/PMI_RANK is set and PMI_SIZE is not/);
     expect(() => readLaunch({ OMPI_COMM_WORLD_SIZE: "2" })).toThrow(/OMPI_COMM_WORLD_RANK is not/);
+    expect(() => readLaunch({ PMI_ID: "1", PMI_PORT: "node1:4000" })).toThrow(
+      /PMI_SIZE is not; leave out -pmi-port/,
+    );
   });
 
   it("is an error that names both sides where launchers contradict one another", () => {

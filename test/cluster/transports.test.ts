@@ -1,3 +1,7 @@
+import { once } from "node:events";
+import { closeSync, openSync } from "node:fs";
+import { createServer } from "node:net";
+import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import type { Launch } from "../../lib/cluster/launch.js";
 import { chooseTransport, secretOf } from "../../lib/cluster/transports.js";
@@ -22,6 +26,27 @@ describe("the MPI library", () => {
     expect(first("PMI")).toMatch(/libmpi\.(so\.12|12\.dylib)/);
     const named = { kind: "mpi", libraries: ["/x.so"] };
     expect(transportOf("torchrun", { DDSC_MPI_LIBRARY: "/x.so" }, master)).toEqual(named);
+  });
+
+  it("is not loaded where the launcher's connection did not get here, as through npx: MPICH's would end the process", async () => {
+    const server = createServer().listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { fd } = (server as unknown as { _handle: { fd: number } })._handle;
+    expect(transportOf("PMI", { PMI_FD: String(fd) }).kind).toBe("mpi");
+    server.close();
+    const closed = openSync(fileURLToPath(import.meta.url), "r");
+    try {
+      for (const given of [closed, 99_999]) {
+        const env = { PMI_FD: String(given) };
+        for (const more of [{}, { DDSC_MPI_LIBRARY: "/x.so" }])
+          expect(() => transportOf("PMI", { ...env, ...more })).toThrow(
+            /CLUSTER_LAUNCHER: .*PMI_FD.*node_modules\/\.bin\/ddsc in place of npx ddsc/,
+          );
+        expect(transportOf("PMI", env, master).kind).toBe("tcp");
+      }
+    } finally {
+      closeSync(closed);
+    }
   });
 
   it("is not loaded where srun has nothing by which it could connect: Open MPI would end the process", () => {
