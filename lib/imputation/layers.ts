@@ -77,7 +77,9 @@ function drawsOf({ block: { rows } }: DenoisedCells, seed: number): ValueOf {
     if (cell !== of || stream === undefined)
       stream = new RandomStream(seed, Purpose.draw, REPLICATE_STEP, rows[cell]);
     of = cell;
-    return negativeBinomialQuantile(stream.uniformAt(column), mean, shape);
+    // Within what a quantile is defined for: above 0, below 1.
+    const p = Math.min(Math.max(stream.uniformAt(column), Number.EPSILON), 1 - Number.EPSILON);
+    return negativeBinomialQuantile(p, mean, shape);
   };
 }
 

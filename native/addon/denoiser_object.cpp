@@ -14,16 +14,23 @@ namespace {
 /// While it lives, blocks' gradients are summed over the ranks as soon as they are final.
 class SummedAsItGoes {
  public:
-  SummedAsItGoes(Model& model, const std::shared_ptr<cluster::GradientSum>& sum) : model_(model) {
+  SummedAsItGoes(Model& model, const std::shared_ptr<cluster::GradientSum>& sum)
+      : model_(model), sum_(sum), failures_(std::uncaught_exceptions()) {
     if (sum != nullptr && sum->goesAlong(model.backend()))
       model_.onBlockDone([&model, sum] { sum->begin(model.parameters()); });
   }
-  ~SummedAsItGoes() { model_.onBlockDone({}); }
+  ~SummedAsItGoes() {
+    model_.onBlockDone({});
+    // Before anything else is to be done with the device, which would wait for what has begun.
+    if (sum_ != nullptr && std::uncaught_exceptions() > failures_) sum_->abandon();
+  }
   SummedAsItGoes(const SummedAsItGoes&) = delete;
   SummedAsItGoes& operator=(const SummedAsItGoes&) = delete;
 
  private:
   Model& model_;
+  std::shared_ptr<cluster::GradientSum> sum_;
+  int failures_;
 };
 
 Napi::Value lossObject(Napi::Env env, LossSums& sums) {
@@ -170,8 +177,10 @@ Napi::Value DenoiserObject::accumulate(const Napi::CallbackInfo& info) {
                                 argument(info, 3, "step").natural()};
     const Activations kept = activations(argument(info, 4, "recompute"));
     Cancellation cancellation = cancellationOf(argument(info, 5, "cancellation"));
-    if (const Field communicator = argument(info, 6, "communicator"); !communicator.missing())
-      gradientSum_ = std::make_shared<cluster::GradientSum>(CommunicatorObject::from(communicator.value));
+    const Field communicator = argument(info, 6, "communicator");
+    gradientSum_ = communicator.missing()
+                       ? nullptr
+                       : std::make_shared<cluster::GradientSum>(CommunicatorObject::from(communicator.value));
     const Field given = argument(info, 0, "input");
     StagedObject* const staged = StagedObject::from(given.value);
     if (staged == nullptr) {

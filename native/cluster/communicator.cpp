@@ -149,8 +149,9 @@ void Communicator::joinNccl(std::shared_ptr<const NcclLibrary> library, const Nc
 }
 
 void Communicator::dropNccl() {
+  std::shared_ptr<Nccl> dropped;  // given up once the lock is
   const std::lock_guard lock(mutex_);
-  nccl_ = nullptr;
+  dropped.swap(nccl_);
 }
 
 bool Communicator::sumsOnDevices() const {
@@ -201,12 +202,17 @@ std::string Communicator::lateness(Clock::duration waited) const {
 }
 
 void Communicator::giveUp(Error reason) {
+  std::shared_ptr<Nccl> nccl;
   {
     const std::lock_guard lock(mutex_);
     if (reason_) return;
     reason_ = std::move(reason);
     givenUp_ = true;
+    nccl = nccl_;
   }
+  // The device would wait for peers that may be gone, and with it who waits for the device. It may take a
+  // moment.
+  if (nccl != nullptr) std::thread([nccl] { nccl->giveUp(); }).detach();
   changed_.notify_all();
   ended_.notify_all();
 }

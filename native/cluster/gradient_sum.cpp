@@ -5,9 +5,8 @@
 
 namespace ddsc::cluster {
 
-GradientSum::~GradientSum() {
-  // A step that failed half way: the GPU would wait for peers that have no reason to come.
-  if (isUnderWay_) communicator_->dropNccl();
+void GradientSum::abandon() noexcept {
+  if (std::exchange(isUnderWay_, false)) communicator_->dropNccl();
 }
 
 std::int64_t GradientSum::atOnceOnDevice(std::int64_t size) {

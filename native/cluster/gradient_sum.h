@@ -20,7 +20,7 @@ namespace ddsc::cluster {
 class GradientSum {
  public:
   explicit GradientSum(std::shared_ptr<Communicator> communicator) : communicator_(std::move(communicator)) {}
-  ~GradientSum();
+  ~GradientSum() { abandon(); }
   GradientSum(const GradientSum&) = delete;
   GradientSum& operator=(const GradientSum&) = delete;
 
@@ -34,6 +34,10 @@ class GradientSum {
   /// Begins with all that is left, waits, and has the sums in the place of the gradient. Throws as `begin`;
   /// the gradient is then good for nothing.
   void finish(ParameterStore& parameters);
+
+  /// Gives up what has begun on a GPU, as where a step fails half way: it would wait for peers that have no
+  /// reason to come. Nothing more can be summed there.
+  void abandon() noexcept;
 
   /// Values of a gradient of so many that a GPU sums at a time, at least: an eighth, so that most of it goes
   /// along with backward, within bounds where messages are neither too short nor begun too late.

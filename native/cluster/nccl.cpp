@@ -15,7 +15,6 @@ namespace {
 constexpr int kSuccess = 0, kInProgress = 7;  // ncclResult_t
 constexpr int kFloat32 = 7, kSum = 0;         // ncclDataType_t, ncclRedOp_t
 constexpr int kLeastVersion = 21400;
-constexpr const char* kGivenUp = "NCCL was given up after an earlier error";
 
 /// ncclConfig_t of 2.14; later versions look at `version`, and take defaults for what came after it.
 struct Config {
@@ -151,17 +150,21 @@ Nccl::Nccl(std::shared_ptr<const NcclLibrary> library, const NcclId& id, int ran
 Nccl::~Nccl() { abort(); }
 
 void Nccl::startSum(Backend& backend, Span<float> values, const Check& check) {
-  require(communicator_ != nullptr, "CLUSTER_NCCL", kGivenUp);
-  begin(library_->functions().allReduce(values.data, values.data, static_cast<std::size_t>(values.size),
-                                        kFloat32, kSum, communicator_, backend.queueBeside()),
-        "ncclAllReduce", check);
+  void* const queue = backend.queueBeside();
+  const auto sum = [&](void* communicator) {
+    return library_->functions().allReduce(values.data, values.data, static_cast<std::size_t>(values.size),
+                                           kFloat32, kSum, communicator, queue);
+  };
+  begin(ask(sum), "ncclAllReduce", check);
 }
 
 void Nccl::startBroadcast(Backend& backend, Span<float> values, int root, const Check& check) {
-  require(communicator_ != nullptr, "CLUSTER_NCCL", kGivenUp);
-  begin(library_->functions().broadcast(values.data, values.data, static_cast<std::size_t>(values.size),
-                                        kFloat32, root, communicator_, backend.queueBeside()),
-        "ncclBroadcast", check);
+  void* const queue = backend.queueBeside();
+  const auto give = [&](void* communicator) {
+    return library_->functions().broadcast(values.data, values.data, static_cast<std::size_t>(values.size),
+                                           kFloat32, root, communicator, queue);
+  };
+  begin(ask(give), "ncclBroadcast", check);
 }
 
 void Nccl::begin(int result, const char* call, const Check& check) {
@@ -175,7 +178,6 @@ void Nccl::begin(int result, const char* call, const Check& check) {
 }
 
 void Nccl::finish(Backend& backend, const Check& check) {
-  require(communicator_ != nullptr, "CLUSTER_NCCL", kGivenUp);
   try {
     for (int round = 0; !backend.isDoneBeside(); ++round) {
       pollErrors(begun_);
@@ -191,41 +193,56 @@ void Nccl::finish(Backend& backend, const Check& check) {
 }
 
 void Nccl::leave(const Check& check) {
-  if (communicator_ == nullptr) return;
+  {
+    const std::lock_guard lock(mutex_);
+    if (communicator_ == nullptr) return;
+  }
   try {
-    settle(library_->functions().finalize(communicator_), "ncclCommFinalize", check);
+    settle(ask(library_->functions().finalize), "ncclCommFinalize", check);
   } catch (...) {
     abort();
     throw;
   }
-  static_cast<void>(library_->functions().destroy(std::exchange(communicator_, nullptr)));
+  const std::lock_guard lock(mutex_);
+  if (communicator_ != nullptr)
+    static_cast<void>(library_->functions().destroy(std::exchange(communicator_, nullptr)));
 }
 
 void Nccl::settle(int result, const char* call, const Check& check) {
   for (int round = 0; result == kInProgress; ++round) {
     check();
     pause(round);
-    const int asked = library_->functions().getAsyncError(communicator_, &result);
-    if (asked != kSuccess) fail(asked, "ncclCommGetAsyncError");
+    result = asyncResult();
   }
   if (result != kSuccess) fail(result, call);
 }
 
 void Nccl::pollErrors(const char* call) const {
-  int result = kSuccess;
-  const int asked = library_->functions().getAsyncError(communicator_, &result);
-  if (asked != kSuccess) fail(asked, "ncclCommGetAsyncError");
+  const int result = asyncResult();
   if (result != kSuccess && result != kInProgress) fail(result, call);
+}
+
+int Nccl::asyncResult() const {
+  int result = kSuccess;
+  const int asked =
+      ask([&](void* communicator) { return library_->functions().getAsyncError(communicator, &result); });
+  if (asked != kSuccess) fail(asked, "ncclCommGetAsyncError");
+  return result;
 }
 
 void Nccl::fail(int result, const char* call) const {
   const NcclFunctions& f = library_->functions();
-  const char* const last = f.getLastError(communicator_);
-  throw Error("CLUSTER_NCCL", std::string(call) + " failed: " + f.getErrorString(result) +
-                                  (last != nullptr && *last != '\0' ? std::string(" (") + last + ")" : ""));
+  std::string last;
+  {
+    const std::lock_guard lock(mutex_);
+    const char* const said = f.getLastError(communicator_);
+    if (said != nullptr && *said != '\0') last = std::string(" (") + said + ")";
+  }
+  throw Error("CLUSTER_NCCL", std::string(call) + " failed: " + f.getErrorString(result) + last);
 }
 
 void Nccl::abort() noexcept {
+  const std::lock_guard lock(mutex_);
   if (communicator_ != nullptr)
     static_cast<void>(library_->functions().abort(std::exchange(communicator_, nullptr)));
 }

@@ -7,9 +7,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
+#include "core/errors.h"
 #include "core/views.h"
 #include "ops/backend.h"
 
@@ -44,7 +46,7 @@ class NcclLibrary {
 };
 
 /// The ranks of a job, one GPU each. Nothing blocks: every wait calls `check`, which throws where it is to be
-/// given up.
+/// given up. Calls must not overlap, but for `giveUp`.
 class Nccl {
  public:
   using Check = std::function<void()>;
@@ -70,6 +72,9 @@ class Nccl {
   /// likewise.
   void finish(Backend& backend, const Check& check);
 
+  /// Gives up what is under way, from any thread: the device waits for peers no more. Later calls throw.
+  void giveUp() noexcept { abort(); }
+
   /// Leaves, once what is under way is done.
   void leave(const Check& check);
 
@@ -77,11 +82,20 @@ class Nccl {
   /// Waits until `call`, which gave this result, has put its work on the device; gives all up where it fails.
   void begin(int result, const char* call, const Check& check);
   void settle(int result, const char* call, const Check& check);
+  /// The result of a function of the library, which nobody gives up meanwhile. Throws where it was given up.
+  template <class Function>
+  int ask(const Function& function) const {
+    const std::lock_guard lock(mutex_);
+    require(communicator_ != nullptr, "CLUSTER_NCCL", "NCCL was given up after an earlier error");
+    return function(communicator_);
+  }
   void pollErrors(const char* call) const;
+  int asyncResult() const;
   [[noreturn]] void fail(int result, const char* call) const;
   void abort() noexcept;
 
   std::shared_ptr<const NcclLibrary> library_;
+  mutable std::mutex mutex_;
   void* communicator_ = nullptr;
   const char* begun_ = "";  // the last call that put work on the device
 };

@@ -122,12 +122,18 @@ describe.skipIf(!hasCompiler)(title, () => {
     );
   }, 120_000);
 
-  it("sums blocks while backward goes on, and drops what a step that fails has begun", () => {
-    const calls = (env: NodeJS.ProcessEnv) => {
+  it("sums blocks while backward goes on, and goes no further where one fails or a peer is lost", () => {
+    const calls = (env: NodeJS.ProcessEnv, ...words: string[]) => {
       const all = { ...process.env, ...emulated(), DDSC_NCCL_LIBRARY: library, ...env };
-      const { stdout, stderr, status } = spawnSync(process.execPath, lone, { encoding: "utf8", env: all });
+      const { stdout, stderr, status } = spawnSync(process.execPath, [...lone, ...words], {
+        encoding: "utf8",
+        env: all,
+        timeout: 30_000,
+      });
       expect(status, stderr).toBe(0);
-      return stdout.trim().split("\n");
+      const lines = stdout.trim().split("\n");
+      expect(lines.pop()).toBe("disposed");
+      return lines;
     };
     const done = ["accumulate: done", "sum: done"];
     expect(calls({})).toEqual([...done, ...done]);
@@ -139,6 +145,12 @@ describe.skipIf(!hasCompiler)(title, () => {
     const second = calls({ DDSC_STAND_IN_NCCL: "fails", DDSC_STAND_IN_SUM: "5" });
     expect(second.slice(0, 3)).toEqual([...done, "accumulate: done"]);
     expect(second[3]).toMatch(/^sum: CLUSTER_NCCL: ncclAllReduce failed: remote process exited/);
+    // The second of a step begins, and never comes; the first is under way by then. What comes later goes through the host, and fails there.
+    const gone = "CLUSTER_PEER_LOST: rank 1 is gone";
+    const lost = calls({ DDSC_STAND_IN_NCCL: "stuck", DDSC_STAND_IN_SUM: "2" }, "lost");
+    expect(lost).toEqual(["accumulate: done", `sum: ${gone}`, "accumulate: done", `sum: ${gone}`]);
+    const early = calls({ DDSC_STAND_IN_NCCL: "stuck", DDSC_STAND_IN_SUM: "1" }, "lost");
+    expect(early).toEqual([`accumulate: ${gone}`, `sum: ${gone}`, "accumulate: done", `sum: ${gone}`]);
   }, 120_000);
 
   it("is refused where ranks have different versions", async () => {

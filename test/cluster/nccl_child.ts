@@ -1,6 +1,6 @@
 /**
  * The only rank of a job that NCCL joins: computes a gradient on the GPU, has it summed, then clears it and does so again; prints how each
- * call ended. Run by nccl.test.ts.
+ * call ended, and whether the model goes after that. Run by nccl.test.ts.
  */
 import { tokenizeRows } from "../../lib/batching/index.js";
 import { NativeCommunicator } from "../../lib/native/communicator.js";
@@ -28,8 +28,13 @@ async function say(call: string, work: Promise<unknown>): Promise<void> {
   );
   process.stdout.write(`${call}: ${outcome}\n`);
 }
+// With a word: a peer is lost while the first call waits for it.
+if (process.argv[2] === "lost")
+  setTimeout(() => communicator.giveUp("CLUSTER_PEER_LOST", "rank 1 is gone"), 500);
 for (const _ of [1, 2]) {
   await native.clearGradient();
   await say("accumulate", native.accumulate(input!, options));
   await say("sum", native.sumGradient(communicator));
 }
+model[Symbol.dispose]();
+process.stdout.write("disposed\n");

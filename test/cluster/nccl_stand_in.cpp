@@ -55,6 +55,7 @@ struct Pending {
   ddsc::cuda::emulator::StreamHandle* stream;
   int root;
   std::uint64_t number;
+  std::shared_ptr<std::atomic<int>> holds;
   /// As they were in the stream's turn.
   std::shared_ptr<std::vector<float>> values;
   bool isPublished = false;
@@ -119,7 +120,7 @@ bool advance(Communicator& c, Pending& p) {
   shared.taken[c.rank] = p.number;
   p.stream->enqueue([to = p.to, values = p.values] { std::copy(values->begin(), values->end(), to); });
   p.stream->catchUp();
-  p.stream->release();
+  --*p.holds;
   return true;
 }
 
@@ -164,8 +165,9 @@ int begin(Communicator& c, const void* from, void* to, std::size_t count, int ty
   handle->enqueue([from = static_cast<const float*>(from), values] {
     std::copy(from, from + values->size(), values->begin());
   });
-  handle->hold();
-  c.pending.push_back({static_cast<float*>(to), handle, root, c.sums, values});
+  const auto holds = handle->holds();
+  ++*holds;
+  c.pending.push_back({static_cast<float*>(to), handle, root, c.sums, holds, values});
   c.isBeginning = true;
   return ncclInProgress;
 }
@@ -250,7 +252,7 @@ STAND_IN int ncclCommDestroy(void* communicator) {
 STAND_IN int ncclCommAbort(void* communicator) {
   auto* const c = static_cast<Communicator*>(communicator);
   if (c->rank == 0) shm_unlink(c->name.c_str());
-  for (const Pending& pending : c->pending) pending.stream->release();
+  for (const Pending& pending : c->pending) --*pending.holds;
   delete c;
   return ncclSuccess;
 }

@@ -38,7 +38,7 @@ A model of ranks (\`train --values ranks\`) fills in genes without a count, or t
   layers/rank_probability  probability of the filled-in rank given that evidence; otherwise NaN
 A rank says how a gene would compare with the cell's other genes if it had been captured. By default each entry gets its
 most probable rank; other samplers draw ranks, of the genes filled in together as fit each other. --fill, --mask-fraction, --at-once,
---max-length, --sampler, --sampling-steps, --temperature, --seed and --batch are for models of ranks.
+--max-length, --sampler, --sampling-steps, --temperature and --batch are for models of ranks.
 
 Examples: ddsc impute --model runs/a --data cells.h5ad --out filled.h5ad
           ddsc impute --model runs/a --data cells.h5ad --out filled.zarr --genes Sox2,Pax6 --layers denoised,low,high`,

@@ -28,11 +28,12 @@ export class Identities {
   isSame(file: number, { size, etag, modified }: FileIdentity): boolean {
     const known = this.#sizes[file] ?? -1;
     if (known >= 0 && known !== size) return false;
-    this.#sizes[file] = size;
+    // Memory that processes share is left alone where it need not change, here as below.
+    if (known < 0) this.#sizes[file] = size;
     return [etag, modified].every((text, i) => {
       const hash = text === null ? 0 : hashOf(text);
       const before = this.#hashes[2 * file + i] ?? 0;
-      if (before === 0) this.#hashes[2 * file + i] = hash;
+      if (before === 0 && hash !== 0) this.#hashes[2 * file + i] = hash;
       return before === 0 || hash === 0 || before === hash;
     });
   }
@@ -41,7 +42,6 @@ export class Identities {
   add({ sizes, hashes }: PackedIdentities): void {
     for (const [file, size] of sizes.entries()) {
       if (size < 0) continue;
-      // Memory that processes share is left alone where it need not change.
       if (this.#sizes[file] !== size) this.#sizes[file] = size;
       for (let i = 2 * file; i < 2 * file + 2; i++)
         if ((this.#hashes[i] ?? 0) === 0 && hashes[i] !== 0) this.#hashes[i] = hashes[i] ?? 0;

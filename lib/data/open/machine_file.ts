@@ -3,7 +3,7 @@ import { closeSync, openSync, readFileSync, readSync, unlinkSync, writeSync } fr
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileWriteError } from "../../base/files.js";
-import { type Layout, type MappedFile, type Numbers, writeArrays } from "../io/mapped_arrays.js";
+import { type Layout, type MappedFile, mapArrays, type Numbers, writeArrays } from "../io/mapped_arrays.js";
 import { type Peers, workOfAll } from "./share_out.js";
 
 /** Bytes that tell one file from another. */
@@ -30,6 +30,7 @@ export class MachineFile implements MappedFile, Disposable {
   /** The file that this rank writes to. */
   readonly #own: number;
   readonly #writer: number;
+  readonly #writers: readonly number[];
   #layout: Layout = { places: [], bytes: 0, token: "" };
   #isOpen = true;
 
@@ -38,6 +39,7 @@ export class MachineFile implements MappedFile, Disposable {
     this.#path = path;
     this.#own = own;
     this.descriptor = read;
+    this.#writers = writers;
     this.#writer = writers[peers.rank] ?? peers.rank;
     this.isWriter = writers.includes(peers.rank);
   }
@@ -75,12 +77,12 @@ export class MachineFile implements MappedFile, Disposable {
   }
 
   /**
-   * Shares arrays, those of the rank that writes for the machine. Every rank calls this, once. Throws `FILE_WRITE` on all where one cannot
-   * write.
+   * Shares arrays: gives those of the rank that writes for the machine. Every rank calls this, once. Throws `FILE_WRITE` and
+   * `DATA_UNREADABLE` on all where one cannot write, or map what was written.
    *
    * @param arrays what a writer shares; not asked of others
    */
-  async share(arrays: () => Readonly<Record<string, Numbers>>): Promise<void> {
+  async share<T extends Readonly<Record<string, Numbers>>>(arrays: () => T): Promise<T> {
     const layouts = await workOfAll(this.#peers, async (): Promise<Layout> => {
       if (!this.isWriter) return this.#layout;
       try {
@@ -90,6 +92,17 @@ export class MachineFile implements MappedFile, Disposable {
       }
     });
     this.#layout = layouts[this.#writer] ?? this.#layout;
+    let mapped: T | undefined;
+    await workOfAll(this.#peers, async () => {
+      mapped = mapArrays(this) as T;
+      return 0;
+    });
+    return mapped as T;
+  }
+
+  /** Whether a rank is of the same machine: reads what the same rank writes. */
+  hasRank(rank: number): boolean {
+    return this.#writers[rank] === this.#writer;
   }
 
   /** Where what was shared lies. */

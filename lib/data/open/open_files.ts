@@ -121,10 +121,9 @@ async function openPooled(
   try {
     file = isShared ? await MachineFile.make(peers) : undefined;
     const names = found.map(({ path }) => path);
-    const outlines = await outlineFiles(pool, names, peers, file === undefined || file.isWriter);
+    const outlines = await outlineFiles(pool, names, peers, file);
     if (file === undefined) return new PooledMembers(pool, outlines);
-    await file.share(() => arraysOf(pool.held, outlines));
-    const arrays = arraysIn(file);
+    const arrays = await file.share(() => arraysOf(pool.held, outlines));
     pool.moveTo(fileListOf(arrays, options));
     return new PooledMembers(pool, outlinesOf(arrays, outlines.traits), file);
   } catch (error) {

@@ -7,6 +7,7 @@ import type { FileIdentity } from "../io/random_access.js";
 import type { Gene } from "../sources/cells.js";
 import { CountFindings } from "../sources/checked_counts.js";
 import type { FileSource } from "../sources/file_source.js";
+import type { MachineFile } from "./machine_file.js";
 import { type Peers, shareOut } from "./share_out.js";
 
 /** What the rank that opens a file tells the others of it. */
@@ -23,14 +24,16 @@ interface FileWords {
  * Opens every file of a pool once, of several ranks each its share, for what has to be known of them while they are closed. Throws what the first file
  * in order does that cannot be opened, `DATA_CHANGED` for one that ranks find different.
  *
- * @param isKept whether this rank keeps what it is told of rows, parts and versions; else it has the traits, and the versions of its own share
+ * @param machine where the ranks of a machine are to hold rows, parts and versions together: those that do not write them there have the traits,
+ *   and the versions of their own share
  */
 export async function outlineFiles(
   pool: FilePool,
   paths: readonly string[],
   peers: Peers,
-  isKept = true,
+  machine?: MachineFile,
 ): Promise<Outlines> {
+  const isKept = machine?.isWriter ?? true;
   const collector = new OutlineCollector(isKept);
   const own = new Map<string, SourceTraits>();
   const work = (_: string, file: number) =>
@@ -46,8 +49,12 @@ export async function outlineFiles(
       for (const { traits, ends, identity, notes } of words) {
         collector.add(traits, ends);
         if (rank !== peers.rank) {
-          if (isKept && identity !== undefined && !pool.isSame(file, identity))
-            throw changedError(pool.nameOf(file));
+          if (isKept && identity !== undefined) {
+            // A file on a disk may be a copy on each machine, of another date.
+            const isHere = isUrl(pool.nameOf(file)) || machine?.hasRank(rank) === true;
+            if (!pool.isSame(file, isHere ? identity : { ...identity, modified: null }))
+              throw changedError(pool.nameOf(file));
+          }
           pool.note(file, notes, new CountFindings());
         }
         file++;
@@ -82,14 +89,8 @@ async function exchangeTraits(
 }
 
 function wordsOf(source: FileSource, traits: string): FileWords {
-  const { partBounds, notes, identity, name } = source;
-  return {
-    traits,
-    ends: [...partBounds.subarray(1)],
-    // A file on a disk may be a copy on each machine, of another date.
-    identity: identity === undefined || isUrl(name) ? identity : { ...identity, modified: null },
-    notes,
-  };
+  const { partBounds, notes, identity } = source;
+  return { traits, ends: [...partBounds.subarray(1)], identity, notes };
 }
 
 function plain({ genes, metadataColumns, contents }: SourceTraits): SourceTraits {

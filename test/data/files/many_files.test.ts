@@ -271,6 +271,18 @@ describe("several ranks", () => {
       expect(await allIds(third)).toEqual(expected.ids);
       await peers.gather(0);
     });
+    // So is one that is replaced by one of equal length, by their threads, too, whoever looked at it.
+    const own = await shards();
+    await together(2, async (peers) => {
+      using source = await openPaths(own.paths, {}, { peers, sharedFrom: 2, mostOpen: 1 });
+      const handed = structuredClone(handoverOf(source));
+      await peers.gather(0);
+      if (peers.rank === 0) for (const path of [own.paths[0]!, own.paths.at(-1)!]) utimesSync(path, 1, 1);
+      await peers.gather(0);
+      using other = await openSource(handed);
+      for (const row of [0, source.cellCount - 1])
+        expect(await failure(() => other.read(Int32Array.of(row)))).toMatchObject({ code: "DATA_CHANGED" });
+    });
     // A file that changes is seen by who had not looked at it, too.
     await together(3, async (peers) => {
       using source = await openPaths(paths, {}, { peers, sharedFrom: 2, mostOpen: 1 });

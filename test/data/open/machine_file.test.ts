@@ -19,9 +19,16 @@ afterEach(() => {
   else process.env.TMPDIR = before;
 });
 
-async function sharedIn(file: MachineFile, own: Record<string, Numbers>) {
-  await file.share(() => own);
-  return mapArrays(file);
+/** Of a rank that hears of other tokens than were written, as where it maps another file. */
+function withoutTokens(peers: Peers): Peers {
+  return {
+    ...peers,
+    gather: async (value) =>
+      (await peers.gather(value)).map((told) => {
+        const { result } = told as { result?: { token?: string; places?: unknown } };
+        return result?.places === undefined ? told : { result: { ...result, token: "none" } };
+      }) as never,
+  };
 }
 
 /** What each rank has in the end, where each would write its number. */
@@ -32,7 +39,7 @@ function shared(world: number, seenBy: (peers: Peers) => Peers = (peers) => peer
     await cluster.barrier();
     expect(readdirSync(folder)).toEqual([]);
     const own = { rank: Uint32Array.of(peers.rank), none: new Uint8Array(0), halves: Float64Array.of(0.5) };
-    const { rank, none, halves } = await sharedIn(file, own);
+    const { rank, none, halves } = await file.share(() => own);
     const found = { writes: file.isWriter, rank: rank![0], none: none!.length, halves: halves![0] };
     // What one does with it, another does not see.
     rank![0] = 99;
@@ -75,10 +82,17 @@ describe("a file of the ranks of a machine", () => {
     }
   });
 
-  it("is an error of all where one cannot write", async () => {
+  it("is an error of all where they cannot write, or one cannot map what was written", async () => {
     process.env.TMPDIR = join(folder, "none");
     const errors = await together(2, (peers) => failure(() => MachineFile.make(peers)));
     for (const error of errors) expect(error).toMatchObject({ code: "FILE_WRITE" });
+    process.env.TMPDIR = folder;
+    const unmapped = await together(3, async (cluster) => {
+      const peers = cluster.rank === 1 ? withoutTokens(cluster) : cluster;
+      using file = await MachineFile.make(peers);
+      return await failure(() => file.share(() => ({ values: Uint32Array.of(7) })));
+    });
+    for (const error of unmapped) expect(error).toMatchObject({ code: "DATA_CLOSED" });
   });
 });
 

@@ -62,7 +62,7 @@ struct Stream::State final : emulator::StreamHandle {
   int kernels = 0;  // of those that wait
   std::vector<Piece> recorded;
   bool recording = false;
-  int holds = 0;
+  std::shared_ptr<std::atomic<int>> held = std::make_shared<std::atomic<int>>(0);
 
   State() = default;
   State(const State&) = delete;
@@ -72,8 +72,7 @@ struct Stream::State final : emulator::StreamHandle {
   void enqueue(std::function<void()> work) override { give({Piece::Kind::kernel, std::move(work), nullptr}); }
 
   void catchUp() override { runUntil(nullptr); }
-  void hold() override { ++holds; }
-  void release() override { --holds; }
+  std::shared_ptr<std::atomic<int>> holds() override { return held; }
 
   void give(Piece piece) {
     if (recording) {
@@ -268,7 +267,7 @@ void Stream::synchronize() {
   state_->runUntil(nullptr);
 }
 
-bool Stream::isDone() const { return state_->waiting.empty() && state_->holds == 0; }
+bool Stream::isDone() const { return state_->waiting.empty() && *state_->held == 0; }
 
 void Stream::record(Event& event) {
   require(!state_->recording, "CUDA_FAILED", "an event must not be recorded into a graph");

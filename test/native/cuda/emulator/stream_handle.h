@@ -1,5 +1,7 @@
 #pragma once
+#include <atomic>
 #include <functional>
+#include <memory>
 
 namespace ddsc::cuda::emulator {
 
@@ -11,9 +13,9 @@ class StreamHandle {
   virtual void enqueue(std::function<void()> work) = 0;
   /// Runs all that waits, as a device does that nobody waits for.
   virtual void catchUp() = 0;
-  /// Between these the stream is not done: what a library has yet to put there.
-  virtual void hold() = 0;
-  virtual void release() = 0;
+  /// While it is above 0 the stream is not done: what a library has yet to put there. It may outlive the
+  /// stream.
+  virtual std::shared_ptr<std::atomic<int>> holds() = 0;
 
  protected:
   ~StreamHandle() = default;
