@@ -12,6 +12,7 @@
 import { readFileSync } from "node:fs";
 import { readlink } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { Checks, inFolder, require, Skipped } from "./cluster/checks.js";
 import { arrayScript, trainingScript } from "./cluster/job_scripts.js";
 import { AS_ROOT, DDSC, endOf, run, start, until } from "./cluster/programs.js";
@@ -108,7 +109,8 @@ await inFolder(async (folder, undoLater) => {
         await run(time === 0 ? ["scancel", "--signal=USR1", job] : ["scontrol", "requeue", job], slurm.env);
         await slurm.requeued(job, time + 1, 60);
         stoppedAt.push(stepsDone(out));
-        // Slurm would wait for two minutes.
+        // Slurm would wait for two minutes; within the second in which it stopped the job it starts it for nothing ("credential revoked").
+        await setTimeout(2000);
         await run(["scontrol", "update", `JobId=${job}`, "StartTime=now"], slurm.env);
       }
       require(stoppedAt.every((step) => step < LONG), `it was interrupted after the last step: ${stoppedAt}`);
