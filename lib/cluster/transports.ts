@@ -31,10 +31,7 @@ export function chooseTransport(
   env: Environment = process.env,
 ): Transport {
   const { DDSC_MPI_LIBRARY: given } = env;
-  if (isCutOff(env)) {
-    if (master === undefined) throw cutOff();
-    return { kind: "tcp", host: master.host, port: portOf(master.port ?? PORT, env) };
-  }
+  if (isCutOff(env)) return overTcp(master, env, cutOff);
   if (given !== undefined && given !== "") return { kind: "mpi", libraries: [given] };
   switch (launcher) {
     case "Open MPI":
@@ -46,7 +43,12 @@ export function chooseTransport(
     case "Slurm":
       if (!isWithoutMpi(env)) return { kind: "mpi", libraries: [...OPEN_MPI, ...STANDARD, ...MPICH] };
   }
-  if (master === undefined) throw unconnected(launcher ?? "nobody", world);
+  return overTcp(master, env, () => unconnected(launcher ?? "nobody", world));
+}
+
+/** TCP, met at MASTER_ADDR. Throws what `lack` gives where that is not set. */
+function overTcp(master: Launch["master"], env: Environment, lack: () => DdscError): Transport {
+  if (master === undefined) throw lack();
   return { kind: "tcp", host: master.host, port: portOf(master.port ?? PORT, env) };
 }
 

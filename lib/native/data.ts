@@ -149,7 +149,7 @@ export async function zstdDecompress(bytes: Uint8Array, most: number): Promise<U
 
 /**
  * The first bytes of an open file as memory, which the processes that map it share as long as they do not write to it; what is written is
- * seen by this mapping alone. The file must not become shorter; it may be closed and removed. Throws `DATA_UNREADABLE`.
+ * seen by this mapping alone. At least one. The file must not become shorter; it may be closed and removed. Throws `DATA_UNREADABLE`.
  *
  * @param descriptor number of the open file in this process
  */

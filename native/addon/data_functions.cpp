@@ -248,7 +248,6 @@ Napi::Value mapFile(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&]() -> Napi::Value {
     const auto descriptor = static_cast<int>(argument(info, 0, "descriptor").natural());
     const std::uint64_t bytes = argument(info, 1, "bytes").natural();
-    if (bytes == 0) return Napi::ArrayBuffer::New(info.Env(), 0);
     const auto fail = [](const std::string& why) {
       throw Error("DATA_UNREADABLE", "a temporary file cannot be mapped into memory: " + why);
     };

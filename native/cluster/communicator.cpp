@@ -154,9 +154,9 @@ void Communicator::dropNccl() {
   dropped.swap(nccl_);
 }
 
-bool Communicator::sumsOnDevices() const {
+bool Communicator::sumsOn(const Backend& backend) const {
   const std::lock_guard lock(mutex_);
-  return nccl_ != nullptr;
+  return nccl_ != nullptr && backend.kind() == DeviceKind::gpu;
 }
 
 void Communicator::startSumOnDevice(Backend& backend, Span<float> values) {

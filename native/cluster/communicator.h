@@ -63,7 +63,8 @@ class Communicator : public std::enable_shared_from_this<Communicator> {
   void joinNccl(std::shared_ptr<const NcclLibrary> library, const NcclId& id, double seconds);
   /// Forgets about NCCL, as where another rank could not join.
   void dropNccl();
-  bool sumsOnDevices() const;
+  /// Whether NCCL sums what this backend holds.
+  bool sumsOn(const Backend& backend) const;
   /// Begins to replace values, as many on every rank, in the memory of a GPU by their sums over all ranks:
   /// float32, in an order of NCCL's. They are those that the backend has computed from what it was given so
   /// far; what it is given later must leave them alone up to `finishOnDevice`. Throws Error CLUSTER_NCCL,

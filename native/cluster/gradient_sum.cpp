@@ -4,19 +4,24 @@
 #include <utility>
 
 namespace ddsc::cluster {
+namespace {
+
+/// Values of a gradient of so many that a GPU sums at a time, at least: an eighth, so that most of it goes
+/// along with backward, within bounds where messages are neither too short nor begun too late.
+std::int64_t atOnceOnDevice(std::int64_t size) {
+  constexpr std::int64_t kLeast = std::int64_t{1} << 10, kMost = std::int64_t{1} << 22;
+  return std::clamp(size / 8, kLeast, kMost);
+}
+
+}  // namespace
 
 void GradientSum::abandon() noexcept {
   if (std::exchange(isUnderWay_, false)) communicator_->dropNccl();
 }
 
-std::int64_t GradientSum::atOnceOnDevice(std::int64_t size) {
-  constexpr std::int64_t kLeast = std::int64_t{1} << 10, kMost = std::int64_t{1} << 22;
-  return std::clamp(size / 8, kLeast, kMost);
-}
-
 void GradientSum::begin(ParameterStore& parameters) {
   const BufferPart part = parameters.layout().finalParts().at(next_++);
-  if (isOnDevice(parameters.backend())) {
+  if (communicator_->sumsOn(parameters.backend())) {
     beginOnDevice(parameters, part);
   } else {
     beginOnHost(parameters, part);
@@ -27,7 +32,7 @@ void GradientSum::finish(ParameterStore& parameters) {
   const std::size_t parts = parameters.layout().finalParts().size();
   while (next_ < parts) begin(parameters);
   while (!pieces_.empty()) takeFirst(parameters);
-  if (!isOnDevice(parameters.backend())) return;
+  if (!communicator_->sumsOn(parameters.backend())) return;
   beginGathered(parameters);
   communicator_->finishOnDevice(parameters.backend());
   isUnderWay_ = false;
@@ -52,11 +57,12 @@ void GradientSum::takeFirst(ParameterStore& parameters) {
 }
 
 void GradientSum::beginOnDevice(ParameterStore& parameters, const BufferPart& part) {
-  const bool isNext = gathered_.size() == 0 || part.end == gathered_.begin || part.begin == gathered_.end;
-  if (!isNext) beginGathered(parameters);
-  gathered_ = gathered_.size() == 0
-                  ? part
-                  : BufferPart{std::min(gathered_.begin, part.begin), std::max(gathered_.end, part.end)};
+  if (part.end == gathered_.begin || part.begin == gathered_.end) {
+    gathered_ = {std::min(gathered_.begin, part.begin), std::max(gathered_.end, part.end)};
+  } else {
+    beginGathered(parameters);
+    gathered_ = part;
+  }
   if (gathered_.size() >= atOnceOnDevice(parameters.layout().size)) beginGathered(parameters);
 }
 

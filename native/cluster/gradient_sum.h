@@ -26,7 +26,7 @@ class GradientSum {
 
   /// Whether parts are to be begun as backward has them: not where a GPU would have to stop for each.
   bool goesAlong(const Backend& backend) const {
-    return backend.kind() == DeviceKind::cpu || communicator_->sumsOnDevices();
+    return backend.kind() == DeviceKind::cpu || communicator_->sumsOn(backend);
   }
   /// Begins to sum the next part, whose gradient is final, and returns; waits only where much is under way
   /// already. Throws as `Communicator::startSum` or `startSumOnDevice`.
@@ -39,10 +39,6 @@ class GradientSum {
   /// reason to come. Nothing more can be summed there.
   void abandon() noexcept;
 
-  /// Values of a gradient of so many that a GPU sums at a time, at least: an eighth, so that most of it goes
-  /// along with backward, within bounds where messages are neither too short nor begun too late.
-  static std::int64_t atOnceOnDevice(std::int64_t size);
-
  private:
   /// Some of the gradient, in the host's memory.
   struct Piece {
@@ -53,9 +49,6 @@ class GradientSum {
   /// Pieces under way at most: 64 MiB, whatever the size of the model and the speed of the network.
   static constexpr std::size_t kMostPieces = 16;
 
-  bool isOnDevice(const Backend& backend) const {
-    return backend.kind() == DeviceKind::gpu && communicator_->sumsOnDevices();
-  }
   void beginOnHost(ParameterStore& parameters, const BufferPart& part);
   void takeFirst(ParameterStore& parameters);
   void beginOnDevice(ParameterStore& parameters, const BufferPart& part);

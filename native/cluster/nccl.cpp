@@ -142,12 +142,12 @@ Nccl::Nccl(std::shared_ptr<const NcclLibrary> library, const NcclId& id, int ran
     settle(library_->functions().initRank(&communicator_, size, {id}, rank, &config),
            "ncclCommInitRankConfig", check);
   } catch (...) {
-    abort();
+    giveUp();
     throw;
   }
 }
 
-Nccl::~Nccl() { abort(); }
+Nccl::~Nccl() { giveUp(); }
 
 void Nccl::startSum(Backend& backend, Span<float> values, const Check& check) {
   void* const queue = backend.queueBeside();
@@ -172,7 +172,7 @@ void Nccl::begin(int result, const char* call, const Check& check) {
   try {
     settle(result, call, check);
   } catch (...) {
-    abort();
+    giveUp();
     throw;
   }
 }
@@ -186,7 +186,7 @@ void Nccl::finish(Backend& backend, const Check& check) {
     }
   } catch (...) {
     // The device waits for peers that may be gone.
-    abort();
+    giveUp();
     throw;
   }
   backend.joinBeside();
@@ -200,7 +200,7 @@ void Nccl::leave(const Check& check) {
   try {
     settle(ask(library_->functions().finalize), "ncclCommFinalize", check);
   } catch (...) {
-    abort();
+    giveUp();
     throw;
   }
   const std::lock_guard lock(mutex_);
@@ -241,7 +241,7 @@ void Nccl::fail(int result, const char* call) const {
   throw Error("CLUSTER_NCCL", std::string(call) + " failed: " + f.getErrorString(result) + last);
 }
 
-void Nccl::abort() noexcept {
+void Nccl::giveUp() noexcept {
   const std::lock_guard lock(mutex_);
   if (communicator_ != nullptr)
     static_cast<void>(library_->functions().abort(std::exchange(communicator_, nullptr)));

@@ -73,7 +73,7 @@ class Nccl {
   void finish(Backend& backend, const Check& check);
 
   /// Gives up what is under way, from any thread: the device waits for peers no more. Later calls throw.
-  void giveUp() noexcept { abort(); }
+  void giveUp() noexcept;
 
   /// Leaves, once what is under way is done.
   void leave(const Check& check);
@@ -92,7 +92,6 @@ class Nccl {
   void pollErrors(const char* call) const;
   int asyncResult() const;
   [[noreturn]] void fail(int result, const char* call) const;
-  void abort() noexcept;
 
   std::shared_ptr<const NcclLibrary> library_;
   mutable std::mutex mutex_;

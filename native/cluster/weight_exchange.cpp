@@ -21,7 +21,7 @@ void exchangeWeights(Communicator& communicator, ParameterStore& parameters) {
   const OptimizerShare& share = parameters.share();
   Backend& backend = parameters.backend();
   const Span<float> weights = parameters.wholeWeights();
-  if (backend.kind() == DeviceKind::gpu && communicator.sumsOnDevices()) {
+  if (communicator.sumsOn(backend)) {
     for (std::int64_t rank = 0; rank < share.count; ++rank) {
       const BufferPart part = share.of(weights.size, rank);
       if (part.size() > 0)

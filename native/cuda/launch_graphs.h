@@ -29,7 +29,7 @@ class LaunchGraphs {
   /// @param number of this piece among those that are given one after the other each time, from 1: as many
   /// more are
   ///   kept
-  void launch(std::vector<AnyOp> ops, std::size_t number = 1);
+  void launch(std::vector<AnyOp> ops, std::size_t number);
 
  private:
   struct Known {

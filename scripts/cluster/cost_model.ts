@@ -25,7 +25,7 @@ export interface Network {
    * their number, as NCCL has for many.
    */
   readonly rounds: "direct" | "tree";
-  /** Bytes that are summed at a time: `Communicator::kBucket`, or `GradientSum::atOnceOnDevice` of a large model. */
+  /** Bytes that are summed at a time: `Communicator::kBucket`, or on GPUs `atOnceOnDevice` (gradient_sum.cpp) of a large model. */
   readonly bucket: number;
 }
 

@@ -48,21 +48,8 @@ describe("ddsc impute with a model of counts", () => {
     const words = ["--genes", "GENE03,GENE11,Sox2", "--skip-unknown", "--where", "cell_type = 'type-0'"];
     const { code, stderr } = await ddsc(
       "impute",
-      ...[
-        "--model",
-        run,
-        "--data",
-        data,
-        "--out",
-        out,
-        "--layers",
-        "low,high,replicate",
-        "--seed",
-        "9",
-        ...words,
-        "--tell",
-        "none",
-      ],
+      ...["--model", run, "--data", data, "--out", out, ...words, "--tell", "none"],
+      ...["--layers", "low,high,replicate", "--seed", "9"],
     );
     expect(code).toBe(0);
     expect(stderr).toContain("left out 1 of 3 genes of --genes");

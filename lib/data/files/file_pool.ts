@@ -161,12 +161,7 @@ export class FilePool implements Disposable {
     // Another thread, too, needs the addresses in full.
     const paths = new PackedStrings();
     for (let file = 0; file < this.count; file++) paths.push(Buffer.from(fullAddress(this.#paths.at(file))));
-    return {
-      paths: paths.packed(),
-      formats: this.#formats,
-      options: this.options,
-      identities: this.#identities.packed(),
-    };
+    return { ...this.held, paths: paths.packed() };
   }
 
   /** Closes those that are open. */
