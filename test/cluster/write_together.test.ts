@@ -7,6 +7,8 @@ import { command, ddsc, ended as endedProgram, start, writeStudy } from "../cli/
 import { S3Server } from "../data/io/s3/s3_server.js";
 import { ended, LAUNCHERS, mpirun, titleOf } from "./mpirun.js";
 
+/** With the first launcher that is there all works are tried, with the others some: what is written, and by whom, is not theirs. */
+const first = LAUNCHERS.find(({ program }) => program !== undefined);
 /** 48 files of 3 cells each. */
 const MANY = "s3://shards/*.parquet";
 
@@ -97,7 +99,8 @@ describe.each(LAUNCHERS.map((launcher) => ({ launcher, title: titleOf(launcher) 
     available(
       "two processes write one store, with the bytes of one process, and leave no part; what is there is not replaced",
       async () => {
-        for (const [name, words] of Object.entries(works)) {
+        const tried = Object.entries(works).slice(0, launcher === first ? undefined : 2);
+        for (const [name, words] of tried) {
           const out = `${launcher.name}-one-${name}.zarr`;
           const two = await together([...words, "--out", join(folder, out), "--json"]);
           expect(two.code, two.stderr).toBe(0);
@@ -169,8 +172,7 @@ describe.each(LAUNCHERS.map((launcher) => ({ launcher, title: titleOf(launcher) 
           embed: ["embed", ...named.slice(0, 2), "--data", MANY],
           generate: ["generate", ...named, "--like", MANY, "--sampling-steps", "2"],
         };
-        // They share one way of opening, which is not the launcher's.
-        const tried = Object.entries(works).slice(0, launcher === LAUNCHERS[0] ? undefined : 1);
+        const tried = Object.entries(works).slice(0, launcher === first ? undefined : 1);
         for (const [work, words] of tried) {
           const [out, whole] = [join(folder, `${name}-${work}.h5ad`), join(folder, `many-${work}.h5ad`)];
           const one = await endedProgram(start([...words, "--out", whole, "--overwrite"], env));
