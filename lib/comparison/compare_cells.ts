@@ -30,7 +30,7 @@ export const FEW_CELLS = 20;
 export const CELLS_RANGE = { min: FEW_CELLS, max: 20_000 };
 /** Fewest cells of a group that is compared: one for each fold of the cross-validation. */
 const FEWEST_CELLS = 5;
-/** Sets of cells whose correlations are compared, at most. */
+/** Sets of cells of a kind, at most. */
 const MOST_SETS = 20;
 /** Groups at most: a column with more values names cells rather than groups. */
 const MOST_GROUPS = 1000;
@@ -38,7 +38,7 @@ const MOST_GROUPS = 1000;
 const CHOICE_STEP = 2 ** 43;
 
 /**
- * Compares generated cells with real ones at equal numbers: can they be told apart, and by what? Measures, each also for real
+ * Compares generated cells with real ones, at equal numbers where these matter: can they be told apart, and by what? Measures, each also for real
  * training cells in place of the generated ones (the ceiling) and for cells of two simple generators (floors), are those of
  * `ComparisonScores`; docs/comparison.md defines them. Counts are taken as they are, over the genes that all cells measure; where
  * real and generated cells have `labels`, each group is compared by itself, too, and the floors are by label.
@@ -103,7 +103,7 @@ export async function compareCells(
 
 type Sets = Pick<ComparedCells, "real" | "generated" | "training">;
 
-/** Draws equally many cells of each kind: as many as the smallest has, `most` at most. */
+/** Draws equally many cells of each kind, as many as the smallest has, `most` at most; and more sets of as many, from what is left. */
 function equalNumbers({ real, generated, training }: Sets, most: number, seed: number): ComparedCells {
   const size = Math.min(most, ...[real, generated, training].map(rowCount));
   const draw = (rows: CellRows, number: number) =>
@@ -112,15 +112,16 @@ function equalNumbers({ real, generated, training }: Sets, most: number, seed: n
       size,
       new RandomStream(seed, Purpose.split, CHOICE_STEP, number),
     );
-  const [drawn, others] = [draw(generated, 2), draw(training, 3)];
+  const [compared, drawn, others] = [draw(real, 1), draw(generated, 2), draw(training, 3)];
   const more = (rows: CellRows, taken: Int32Array, number: number) =>
     setsOfOthers(rowCount(rows), taken, new RandomStream(seed, Purpose.split, CHOICE_STEP, number));
   return {
-    real: takeRows(real, draw(real, 1)),
+    real: takeRows(real, compared),
     generated: takeRows(generated, drawn),
     training,
     others,
     more: {
+      real: more(real, compared, 6).map((places) => takeRows(real, places)),
       generated: more(generated, drawn, 4).map((places) => takeRows(generated, places)),
       others: more(training, others, 5),
     },

@@ -21,6 +21,11 @@ const MEASURES: readonly Measure[] = [
     of: ({ zeroFraction }) => number(zeroFraction.generated, 4),
   },
   { name: "  difference", of: ({ zeroFraction }) => interval(zeroFraction.difference, 4) },
+  {
+    name: "  cells (totals, too)",
+    real: ({ marginalCells }) => String(marginalCells.real),
+    of: ({ marginalCells }) => String(marginalCells.generated),
+  },
   { name: "  by gene, RMS", of: ({ zeroFraction }) => number(zeroFraction.byGene.rms, 4) },
   { name: "  by gene, largest", of: ({ zeroFraction }) => number(zeroFraction.byGene.largest, 4) },
   { name: "  by gene, Pearson", of: ({ zeroFraction }) => number(zeroFraction.byGene.pearson, 4) },

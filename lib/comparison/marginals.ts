@@ -34,19 +34,17 @@ export function geneSums(rows: CellRows): GeneSums {
   };
 }
 
-/** How often counts are 0, over all entries and by gene, with the interval of the difference over cells of both sets. */
+/** How often counts are 0, over all entries of all sets, with the interval of the difference over cells of both kinds. */
 export function compareZeros(
-  real: CellRows,
-  generated: CellRows,
-  sums: { readonly real: GeneSums; readonly generated: GeneSums },
+  real: readonly CellRows[],
+  generated: readonly CellRows[],
   resamples: { readonly real: CellResamples; readonly generated: CellResamples },
-): ZeroFractionScores {
-  const byCell = { real: cellZeros(real), generated: cellZeros(generated) };
+): Omit<ZeroFractionScores, "byGene"> {
+  const byCell = { real: joined(real, cellZeros), generated: joined(generated, cellZeros) };
   const drawn = {
     real: resampledMeans(byCell.real, resamples.real),
     generated: resampledMeans(byCell.generated, resamples.generated),
   };
-  const { real: ofReal, generated: ofGenerated } = sums;
   const [inReal, inGenerated] = [mean(byCell.real), mean(byCell.generated)];
   return {
     real: inReal,
@@ -55,20 +53,26 @@ export function compareZeros(
       value: inGenerated - inReal,
       ...percentiles(drawn.generated.map((value, i) => value - (drawn.real[i] as number))),
     },
-    byGene: {
-      rms: rmsDifference(ofReal.zeros, ofGenerated.zeros) as number,
-      largest: ofReal.zeros.reduce(
-        (most, share, gene) => Math.max(most, Math.abs(share - (ofGenerated.zeros[gene] as number))),
-        0,
-      ),
-      pearson: pearson(ofReal.zeros, ofGenerated.zeros),
-    },
   };
 }
 
-/** Quartiles of the cells' totals; null for the relative difference to a quartile of 0. */
-export function compareTotals(real: CellRows, generated: CellRows): TotalsScores {
-  const [ofReal, ofGenerated] = [quartiles(real.totals), quartiles(generated.totals)];
+/** How often counts are 0, by gene. */
+export function compareGeneZeros(real: GeneSums, generated: GeneSums): ZeroFractionScores["byGene"] {
+  return {
+    rms: rmsDifference(real.zeros, generated.zeros) as number,
+    largest: real.zeros.reduce(
+      (most, share, gene) => Math.max(most, Math.abs(share - (generated.zeros[gene] as number))),
+      0,
+    ),
+    pearson: pearson(real.zeros, generated.zeros),
+  };
+}
+
+/** Quartiles of the totals of all sets' cells; null for the relative difference to a quartile of 0. */
+export function compareTotals(real: readonly CellRows[], generated: readonly CellRows[]): TotalsScores {
+  const [ofReal, ofGenerated] = [real, generated].map((sets) =>
+    quartiles(joined(sets, ({ totals }) => totals)),
+  ) as [Quartiles, Quartiles];
   const relative = (name: keyof Quartiles) =>
     ofReal[name] > 0 ? ofGenerated[name] / ofReal[name] - 1 : null;
   return {
@@ -96,6 +100,17 @@ export function compareMoments(real: GeneSums, generated: GeneSums): MeanVarianc
     mean: compare(real.means, generated.means),
     variance: compare(real.variances, generated.variances),
   };
+}
+
+/** A value of each cell, of all sets, [cells]. */
+function joined(sets: readonly CellRows[], of: (rows: CellRows) => Float64Array): Float64Array {
+  const values = new Float64Array(sets.reduce((sum, rows) => sum + rowCount(rows), 0));
+  let next = 0;
+  for (const rows of sets) {
+    values.set(of(rows), next);
+    next += rowCount(rows);
+  }
+  return values;
 }
 
 /** Share of the genes without a count, [cells]. */

@@ -5,7 +5,7 @@ import { classify } from "./classifiers.js";
 import { compareCorrelationSets } from "./correlations.js";
 import { meanDistance, nearestDistances } from "./distances.js";
 import { drawNegativeBinomial, permuteWithinTypes } from "./floors.js";
-import { compareMoments, compareTotals, compareZeros, geneSums } from "./marginals.js";
+import { compareGeneZeros, compareMoments, compareTotals, compareZeros, geneSums } from "./marginals.js";
 import { compareNearest } from "./memorisation.js";
 import type { ComparisonBounds, ComparisonScores } from "./scores.js";
 
@@ -16,8 +16,12 @@ export interface ComparedCells {
   readonly training: CellRows;
   /** Places of the training cells that stand in for generated ones, as many as there are. */
   readonly others: Int32Array;
-  /** More sets of as many generated and training cells, none of which is in two. */
-  readonly more: { readonly generated: readonly CellRows[]; readonly others: readonly Int32Array[] };
+  /** More sets of as many real, generated and training cells, none of which is in two. */
+  readonly more: {
+    readonly real: readonly CellRows[];
+    readonly generated: readonly CellRows[];
+    readonly others: readonly Int32Array[];
+  };
 }
 
 /** How measures are computed. */
@@ -33,7 +37,7 @@ export async function measureAll(
   options: MeasureOptions,
 ): Promise<ComparisonScores & ComparisonBounds> {
   const { seed, signal } = options;
-  const measures = await Measures.against(real, training, options);
+  const measures = await Measures.against([real, ...more.real], training, options);
   const scores = await measures.of(generated, { more: more.generated });
   const moreOthers = more.others.map((places) => takeRows(training, places));
   const ceiling = await measures.of(takeRows(training, others), { own: others, more: moreOthers });
@@ -43,43 +47,75 @@ export async function measureAll(
   return { ...scores, ceiling, floors: { negativeBinomial, shuffled: await measures.of(permuted) } };
 }
 
+function cellsIn(sets: readonly CellRows[]): number {
+  return sets.reduce((sum, rows) => sum + rowCount(rows), 0);
+}
+
+/** Resamples of real and of generated cells, the same ones for every measure of so many cells. */
+class Resamples {
+  readonly #options: MeasureOptions;
+  readonly #known = new Map<string, CellResamples>();
+
+  constructor(options: MeasureOptions) {
+    this.#options = options;
+  }
+
+  async of(real: number, generated: number): Promise<{ real: CellResamples; generated: CellResamples }> {
+    const { seed } = this.#options;
+    // Streams have the resample's number as their cell: the last bit of the seed tells the two kinds of cells apart.
+    const other = seed % 2 === 0 ? seed + 1 : seed - 1;
+    return { real: await this.#drawn(real, seed), generated: await this.#drawn(generated, other) };
+  }
+
+  async #drawn(cells: number, seed: number): Promise<CellResamples> {
+    const key = `${cells} ${seed}`;
+    const known = this.#known.get(key) ?? new CellResamples(cells, this.#options.resamples, seed);
+    this.#known.set(key, known);
+    await takeTurn(this.#options.signal);
+    return known;
+  }
+}
+
 /** Measures of several sets of cells against the same real ones: what the latter say alone is computed once. */
 class Measures {
+  /** The set of real cells that is compared at equal numbers, and all sets. */
   readonly #real: CellRows;
+  readonly #realSets: readonly CellRows[];
   readonly #training: CellRows;
   readonly #options: MeasureOptions;
-  readonly #resamples: { readonly real: CellResamples; readonly generated: CellResamples };
+  readonly #resamples: Resamples;
   /** Mean distance between two real cells, and of each to the nearest training cell. */
   readonly #within: number;
   readonly #nearest: Float64Array;
 
   private constructor(
     real: CellRows,
+    realSets: readonly CellRows[],
     training: CellRows,
     options: MeasureOptions,
-    resamples: { readonly real: CellResamples; readonly generated: CellResamples },
     within: number,
     nearest: Float64Array,
   ) {
     this.#real = real;
+    this.#realSets = realSets;
     this.#training = training;
     this.#options = options;
-    this.#resamples = resamples;
+    this.#resamples = new Resamples(options);
     this.#within = within;
     this.#nearest = nearest;
   }
 
-  static async against(real: CellRows, training: CellRows, options: MeasureOptions): Promise<Measures> {
-    const { resamples, seed, signal } = options;
-    const ofReal = new CellResamples(rowCount(real), resamples, seed);
-    await takeTurn(signal);
-    // Streams have the resample's number as their cell: the last bit of the seed tells the two kinds of cells apart.
-    const ofGenerated = new CellResamples(rowCount(real), resamples, seed % 2 === 0 ? seed + 1 : seed - 1);
-    await takeTurn(signal);
+  /** @param realSets the first is compared at equal numbers */
+  static async against(
+    realSets: readonly [CellRows, ...CellRows[]],
+    training: CellRows,
+    options: MeasureOptions,
+  ): Promise<Measures> {
+    const [real] = realSets;
+    const { signal } = options;
     const within = await meanDistance(real, undefined, signal);
     const nearest = await nearestDistances(real, training, signal);
-    const drawn = { real: ofReal, generated: ofGenerated };
-    return new Measures(real, training, options, drawn, within, nearest);
+    return new Measures(real, realSets, training, options, within, nearest);
   }
 
   /**
@@ -92,7 +128,9 @@ class Measures {
   ): Promise<ComparisonScores> {
     const { seed, signal } = this.#options;
     const real = this.#real;
-    const resamples = this.#resamples;
+    const [realSets, sets] = [this.#realSets, [cells, ...more]];
+    const resamples = await this.#resamples.of(rowCount(real), rowCount(cells));
+    const marginalCells = { real: cellsIn(realSets), generated: cellsIn(sets) };
     const sums = { real: geneSums(real), generated: geneSums(cells) };
     const nearest = await nearestDistances(cells, this.#training, signal, own);
     const [between, within] = [
@@ -100,14 +138,16 @@ class Measures {
       await meanDistance(cells, undefined, signal),
     ];
     const auc = await classify(real, cells, resamples, seed, signal);
-    const zeroFraction = compareZeros(real, cells, sums, resamples);
+    const ofAll = await this.#resamples.of(marginalCells.real, marginalCells.generated);
+    const difference = compareZeros(realSets, sets, ofAll);
     await takeTurn(signal);
     return {
       auc,
-      zeroFraction,
-      totals: compareTotals(real, cells),
+      marginalCells,
+      zeroFraction: { ...difference, byGene: compareGeneZeros(sums.real, sums.generated) },
+      totals: compareTotals(realSets, sets),
       meanVariance: compareMoments(sums.real, sums.generated),
-      ...(await compareCorrelationSets(real, [cells, ...more], signal)),
+      ...(await compareCorrelationSets(real, sets, signal)),
       energyDistance: 2 * between - this.#within - within,
       memorisation: compareNearest({ real: this.#nearest, generated: nearest }, resamples),
     };

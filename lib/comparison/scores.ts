@@ -77,9 +77,14 @@ export interface CorrelationSets {
   readonly deviation: number | null;
 }
 
-/** How some cells compare with real ones, at equal numbers. */
+/**
+ * How some cells compare with real ones: at equal numbers, but for shares of zeros over all entries, and totals, whose expectation does
+ * not hang on the number of cells.
+ */
 export interface ComparisonScores {
   readonly auc: ClassifierScores;
+  /** Cells that zero fraction (but by gene) and totals are of: as many sets of so many cells as are compared as there are, 20 at most. */
+  readonly marginalCells: { readonly real: number; readonly generated: number };
   readonly zeroFraction: ZeroFractionScores;
   readonly totals: TotalsScores;
   readonly meanVariance: MeanVarianceScores;

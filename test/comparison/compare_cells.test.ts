@@ -156,6 +156,29 @@ describe("a comparison of cells", () => {
     expect(many.correlationSets.count).toBe(20);
   });
 
+  it("takes zeros and totals of all sets, what hangs on the number of cells of one", async () => {
+    const some = part(real, 0, 40);
+    const { marginalCells, ceiling, floors, ...scores } = await compareCells(some, alike, {
+      training,
+      resamples: 20,
+    });
+    expect(marginalCells).toEqual({ real: 40, generated: 120 });
+    expect(ceiling.marginalCells).toEqual({ real: 40, generated: 400 });
+    expect(floors.negativeBinomial.marginalCells).toEqual({ real: 40, generated: 40 });
+    // All training cells are in one of ten sets.
+    const whole = await compareCells(some, training, { training, resamples: 20 });
+    expect(ceiling.zeroFraction.generated).toBeCloseTo(whole.zeroFraction.generated, 12);
+    expect(ceiling.totals).toEqual(whole.totals);
+    expect(ceiling.zeroFraction.byGene).not.toEqual(whole.zeroFraction.byGene);
+    // With fewer generated cells, all real ones.
+    const few = await compareCells(real, part(alike, 0, 30), { training, resamples: 20 });
+    expect(few.cells).toBe(30);
+    expect(few.marginalCells.generated).toBe(30);
+    expect(few.marginalCells.real).toBe(30 * Math.min(20, Math.floor(real.panels.length / 30)));
+    expect(few.ceiling.totals.real).toEqual(few.totals.real);
+    expect(scores.zeroFraction.difference.low).toBeLessThan(scores.zeroFraction.difference.high);
+  });
+
   it("takes generated cells without any count", async () => {
     const empty = {
       ...alike,
