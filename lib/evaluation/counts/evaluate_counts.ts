@@ -69,7 +69,7 @@ export async function evaluateCounts(options: EvaluateCountsOptions): Promise<Co
       ? new Map<string, McvTotals>()
       : await crossValidate<string>(
           fitted.mcv,
-          thinCells(heldOut, thin, seed),
+          await thinCells(heldOut, thin, seed),
           thinnedBase(base, thin),
           thin,
           { pause, signal, cluster },

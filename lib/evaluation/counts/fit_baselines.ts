@@ -205,7 +205,7 @@ async function chooseForMcv(
   const { thin, seed } = options;
   if (thin === undefined) return choices;
   // Another seed than that of the held-out cells: places of the two run from 0.
-  const thinned = thinCells(tuning, thin, seed + 1);
+  const thinned = await thinCells(tuning, thin, seed + 1);
   for (const [name, method] of methodsForMcv(fitted, base, options)) {
     choices.set(name, await chooseByMcv(method, thinned, places, thinnedBase(base, thin), thin, options));
   }

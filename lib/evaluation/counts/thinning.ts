@@ -1,5 +1,5 @@
 import { checkNumber } from "../../base/errors.js";
-import { Purpose, RandomStream } from "../../base/random.js";
+import { drawKeptCounts } from "../../native/counts.js";
 import type { CountCells } from "./count_cells.js";
 
 /** Cells split by molecules: what methods see, and what they are tested on. */
@@ -11,24 +11,15 @@ export interface ThinnedCells {
 /**
  * Sends each molecule to the test cells with chance `thin`, by itself, and keeps it otherwise (molecular cross-validation, Batson,
  * Royer and Webber 2019): the two are independent given the cell's rates, where counts are Poisson. Decided by the stream
- * `Purpose.thin` of the seed at the cell's place plus `first`, molecule by molecule in the order of genes.
+ * `Purpose.thin` of the seed at the cell's place, molecule by molecule in the order of genes.
  */
-export function thinCells(cells: CountCells, thin: number, seed: number, first = 0): ThinnedCells {
+export async function thinCells(cells: CountCells, thin: number, seed: number): Promise<ThinnedCells> {
   checkNumber("thin", thin, { min: 1e-6, max: 1 - 1e-6 });
-  const threshold = Math.round(thin * 2 ** 32);
-  const drawn = new Int32Array(cells.counts.length);
-  for (let cell = 0; cell < cells.panels.length; cell++) {
-    const stream = new RandomStream(seed, Purpose.thin, 0, first + cell);
-    for (let i = cells.offsets[cell] as number; i < (cells.offsets[cell + 1] as number); i++) {
-      let test = 0;
-      for (let molecule = cells.counts[i] as number; molecule > 0; molecule--) {
-        if (stream.word() < threshold) test++;
-      }
-      drawn[i] = test;
-    }
-  }
+  const { offsets, genes, counts, panels } = cells;
+  const places = Float64Array.from(panels.keys());
+  const drawn = await drawKeptCounts({ offsets, genes, counts, panels, cells: places }, thin, seed, 0);
   return {
-    kept: withCounts(cells, (i) => (cells.counts[i] as number) - (drawn[i] as number)),
+    kept: withCounts(cells, (i) => (counts[i] as number) - (drawn[i] as number)),
     test: withCounts(cells, (i) => drawn[i] as number),
   };
 }

@@ -17,9 +17,9 @@ const cells = cellsOf(truth.dense);
 const base = baseOf(truth.dense);
 const sum = (values: readonly number[]) => values.reduce((total, each) => total + each, 0);
 const pause = async () => {};
+const thinned = await thinCells(cells, 0.1, 2);
 
 describe("molecular cross-validation", () => {
-  const thinned = thinCells(cells, 0.1, 2);
   const [kept, test] = [denseOf(thinned.kept), denseOf(thinned.test)];
   /** A method whose means are 2 in every gene and 0.5 in setting 1. */
   const flat: McvMethod = {
