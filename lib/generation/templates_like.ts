@@ -2,8 +2,10 @@ import { DdscError } from "../base/errors.js";
 import { Purpose, RandomStream } from "../base/random.js";
 import { streamCells } from "../batching/index.js";
 import { CellConditions } from "../conditions/cell_conditions.js";
+import { shareOf } from "../counts/count_base.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { Denoiser } from "../model/denoiser.js";
+import { requireBase } from "../sampling/counts/model.js";
 import type { CellTemplate, TemplateOf } from "../sampling/index.js";
 import { CellTokenizer } from "../tokenizer/index.js";
 
@@ -19,9 +21,10 @@ export interface LikeCells {
 
 /**
  * Reads what cells are like: their total counts, their measured genes and their conditions, of the genes and conditions that the
- * model knows. 8 bytes a cell and 4 a condition are held. Cells without a count of these genes are left out.
+ * model knows. Where a cell measures some of the genes, what it would have of the others is added to its total: as much as a cell of
+ * that depth is expected to. 8 bytes a cell and 4 a condition are held. Cells without a count of these genes are left out.
  *
- * Throws `DATA_NO_CELLS` where no cell is left, `CONDITION_LABEL_UNKNOWN` for a label that the model has not learnt, and as reading does.
+ * Throws `MODEL_BASE`, `DATA_NO_CELLS` where no cell is left, `CONDITION_LABEL_UNKNOWN` for a label that the model has not learnt, and as reading does.
  */
 export async function cellsLike(
   source: CellSource,
@@ -34,7 +37,9 @@ export async function cellsLike(
     cls: false,
     maxLength: model.vocabulary.size + 1,
   });
+  const base = requireBase(model);
   const { panels } = tokenizer.map(source);
+  const shares = panels.map((genes) => shareOf(genes, base.share));
   const conditions = await CellConditions.read(source, model.conditions);
   const rows: number[] = [];
   const totals: number[] = [];
@@ -46,8 +51,10 @@ export async function cellsLike(
         total += batch.counts?.[i] ?? 0;
       if (total === 0) continue;
       rows.push(row);
-      totals.push(total);
-      panelOf.push(batch.panels?.[cell] ?? 0);
+      const panel = batch.panels?.[cell] ?? 0;
+      const share = shares[panel] ?? 1;
+      totals.push(total + Math.round(base.estimateDepth(total, share) * Math.max(0, 1 - share)));
+      panelOf.push(panel);
     }
   }
   if (rows.length === 0) {

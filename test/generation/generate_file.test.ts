@@ -6,7 +6,7 @@ import { openCells } from "../../lib/data/open/open_cells.js";
 import { subsetSource } from "../../lib/data/sources/subset.js";
 import { type GenerateFileOptions, generateFile } from "../../lib/generation/index.js";
 import type { Denoiser } from "../../lib/model/denoiser.js";
-import { study, trainedModel } from "../imputation/support.js";
+import { sourceOf, study, trainedModel } from "../imputation/support.js";
 
 let folder: string;
 let model: Denoiser;
@@ -82,6 +82,31 @@ describe("generateFile", () => {
     expect(made.types).toEqual([...(table.getChild("cell_type") ?? [])].map(String));
     const more = await written({ like, cells: 40 });
     expect(new Set(more.depth)).toEqual(new Set(made.depth));
+  });
+
+  it("makes whole cells like those of a file that measures few of the genes, and writes these", async () => {
+    const rows = Int32Array.from({ length: 40 }, (_, row) => row);
+    const cells = await study.read(rows);
+    const dense = Array.from({ length: 40 }, (_, cell) => {
+      const row = new Array<number>(40).fill(0);
+      for (let i = cells.offsets[cell]!; i < cells.offsets[cell + 1]!; i++)
+        row[cells.columns[i]!] = cells.counts[i]!;
+      return row;
+    });
+    const ids = study.genes.map(({ id }) => id).slice(0, 10);
+    const table = await study.metadata({ columns: ["cell_type"], rows });
+    const types = [...(table.getChild("cell_type") ?? [])].map(String);
+    using like = sourceOf({ genes: ids, counts: dense.map((row) => row.slice(0, 10)) }, types);
+    const made = await written({ like, cells: 400, evidenceGuidance: 1 });
+    expect(made.genes).toEqual(ids);
+    // Their own totals, and what is to be expected of the other 30 genes.
+    const panel = made.totals.reduce((a, b) => a + b, 0) / 400;
+    const whole = made.depth.reduce((a, b) => a + b, 0) / 400;
+    const wholes = dense.map((row) => row.reduce((a, b) => a + b, 0));
+    const panels = dense.map((row) => row.slice(0, 10).reduce((a, b) => a + b, 0));
+    const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+    expect(Math.abs(whole / mean(wholes) - 1)).toBeLessThan(0.15);
+    expect(Math.abs(panel / mean(panels) - 1)).toBeLessThan(0.25);
   });
 
   it("leaves nothing behind where it is stopped or refused", async () => {

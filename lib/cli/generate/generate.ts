@@ -14,8 +14,8 @@ export const generate = defineCommand({
   details: `Writes AnnData, to NAME.h5ad or NAME.zarr.
 
 A model of counts (the default of \`train\`) draws every gene of a cell, zeros included, in random order:
-  X           counts, whole numbers, sparse
-  obs         the conditions that the model was told (cell_type, ...), and depth, the total counts that it was told
+  X           counts, whole numbers, sparse; of all genes, or of --genes, as they are in whole cells
+  obs         the conditions that the model was told (cell_type, ...), and depth, the whole total that it was told
 Depth and what --set does not say are drawn as they were in training cells. --like FILE takes conditions, total counts and measured
 genes of each cell from that file. --sampler parallel (the default, 64 steps), first-hitting (exact: one gene after the other),
 ancestral or remasking. In Python:
@@ -35,7 +35,9 @@ Examples: ddsc generate --model runs/a --cells 500 --out new.h5ad
   required: GENERATE_REQUIRED,
   texts: {
     out: { help: "what to write: NAME.h5ad or NAME.zarr" },
-    genes: { help: "genes of the cells, comma-separated, or a text file of them; a model of ranks needs it" },
+    genes: {
+      help: "genes that are written, comma-separated, or a text file of them; a model of ranks needs it",
+    },
     sampler: { defaultText: "counts: parallel; ranks: first-hitting" },
     samplingSteps: {
       defaultText: "counts: 64; ranks: 32; first-hitting: as many as there are hidden genes, which is exact",

@@ -212,7 +212,7 @@ export const OPTIONS = {
     "FILE",
     "counts: generate cells of the conditions, total counts and measured genes of this file's",
   ),
-  depth: whole("counts: total counts of each cell", {
+  depth: whole("counts: total counts of each whole cell, over all genes of the model", {
     min: 1,
     max: 2 ** 31 - 1,
     defaultText: "as deep as the training cells of these conditions",

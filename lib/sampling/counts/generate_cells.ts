@@ -4,7 +4,7 @@ import { checkNumber, DdscError } from "../../base/errors.js";
 import { Purpose, RandomStream } from "../../base/random.js";
 import { didYouMean } from "../../base/suggest.js";
 import { type Condition, labelNumber, scaledNumber } from "../../conditions/condition.js";
-import { type CountBase, shareOf } from "../../counts/count_base.js";
+import type { CountBase } from "../../counts/count_base.js";
 import type { DepthSample, WantedConditions } from "../../counts/depth_sample.js";
 import { SPECIAL_GENES } from "../../tokenizer/ragged_batch.js";
 import type { GeneVocabulary } from "../../tokenizer/vocabulary.js";
@@ -22,13 +22,13 @@ export interface GeneratingModel extends CountSamplingModel {
 
 /** What a cell is to be like. */
 export interface CellTemplate {
-  /** Whole total counts of its measured genes. */
+  /** Total counts of the whole cell, over all genes that the model knows. */
   readonly total: number;
   /** Label + 1, or 0 for none, [label conditions]. */
   readonly labels: Int32Array;
   /** In standard units, or NaN for none, [number conditions]. */
   readonly numbers: Float32Array;
-  /** Ids of its measured genes, ascending. */
+  /** Ids of the genes that are wanted of it, ascending. */
   readonly genes: Int32Array;
 }
 
@@ -44,9 +44,9 @@ export interface GenerateCellsOptions extends CountSamplingOptions {
    * named are drawn, with the depth, as they are in the training cells.
    */
   readonly conditions?: Readonly<Record<string, string | number | null>>;
-  /** Total counts of each cell; default as deep as the training cells of these conditions. */
+  /** Total counts of each cell over all genes that the model knows; default as deep as the training cells of these conditions. */
   readonly depth?: number;
-  /** Genes that the cells measure, vocabulary ids or names; default all that the model knows. */
+  /** Genes that are wanted of the cells, vocabulary ids or names; default all that the model knows. */
   readonly genes?: Int32Array | readonly (number | string)[];
   /** What each cell is like, in place of `conditions`, `depth` and `genes`: as of `templatesLike`. */
   readonly like?: TemplateOf;
@@ -66,7 +66,8 @@ const DEFAULT_BATCH = 64;
 
 /**
  * Draws whole cells from a model of counts, some at a time: their conditions and depth as asked for or as in the training cells,
- * then every measured gene. A cell depends on seed and index alone, not on `batch`.
+ * then every gene, of which those that are wanted are given. A cell depends on seed and index alone, not on `batch`, nor on what is
+ * wanted of it.
  *
  * Throws `MODEL_VALUES`, `MODEL_BASE`, `ARGUMENT_*`, `GENE_UNKNOWN`, `GENE_DUPLICATE`, `CONDITION_UNKNOWN` for a condition that the model does
  * not have, `CONDITION_LABEL_UNKNOWN`, `CONDITION_NUMBER`, `MODEL_NOT_FINITE`; rejects with the signal's reason when aborted.
@@ -86,30 +87,32 @@ export async function* generateCells(
   });
   const { like = templatesOf(model, base, options), evidenceGuidance = WHOLE_CELL_GUIDANCE } = options;
   const sampling = { ...options, evidenceGuidance };
+  const known = knownGenes(model, base);
   for (let start = 0; start < cells; start += batch) {
     options.signal?.throwIfAborted();
     const size = Math.min(batch, cells - start);
     const templates = Array.from({ length: size }, (_, i) => like(first + start + i));
-    const completed = await completeCells(model, emptyCells(templates, first + start), sampling);
-    yield { ...completed, templates };
+    const whole = await completeCells(model, emptyCells(templates, first + start, known), sampling);
+    yield { ...wantedOf(whole, templates), templates };
   }
 }
 
-/** Cells with every measured gene hidden. */
-function emptyCells(templates: readonly CellTemplate[], first: number) {
+/**
+ * Cells of which nothing is known yet. All genes are drawn, whichever are wanted: few genes alone, of one program say, are unlike all
+ * that the model has learnt from, and what it makes of its own draws of them runs away.
+ */
+function emptyCells(templates: readonly CellTemplate[], first: number, known: Int32Array) {
   const panels: Int32Array[] = [];
   const numbers = new Map<Int32Array, number>();
   const panelOf = Int32Array.from(templates, ({ genes }) => {
-    const known = numbers.get(genes);
-    if (known !== undefined) return known;
+    const seen = numbers.get(genes);
+    if (seen !== undefined) return seen;
     numbers.set(genes, panels.length);
-    return panels.push(genes) - 1;
+    return panels.push(Int32Array.from(new Set([...known, ...genes])).sort()) - 1;
   });
+  const drawn = Array.from(panelOf, (panel) => panels[panel] ?? known);
   const offsets = new Int32Array(templates.length + 1);
-  for (const [cell, { genes }] of templates.entries())
-    offsets[cell + 1] = (offsets[cell] ?? 0) + genes.length;
-  const hidden = new Int32Array(offsets.at(-1) ?? 0);
-  for (const [cell, { genes }] of templates.entries()) hidden.set(genes, offsets[cell]);
+  for (const [cell, { length }] of drawn.entries()) offsets[cell + 1] = (offsets[cell] ?? 0) + length;
   return {
     visible: {
       offsets: new Int32Array(templates.length + 1),
@@ -119,7 +122,7 @@ function emptyCells(templates: readonly CellTemplate[], first: number) {
       panels: panelOf,
     },
     panels,
-    hidden: { offsets, genes: hidden },
+    hidden: { offsets, genes: joined(drawn, Int32Array) },
     conditions: {
       labels: joined(
         templates.map(({ labels }) => labels),
@@ -132,6 +135,25 @@ function emptyCells(templates: readonly CellTemplate[], first: number) {
     },
     total: Float32Array.from(templates, ({ total }) => total),
   };
+}
+
+/** Of whole cells the genes that are wanted. */
+function wantedOf(cells: CompletedCells, templates: readonly CellTemplate[]): CompletedCells {
+  const wanted = new Map<Int32Array, ReadonlySet<number>>();
+  const offsets = new Int32Array(templates.length + 1);
+  const [genes, counts] = [new Int32Array(cells.genes.length), new Int32Array(cells.genes.length)];
+  let next = 0;
+  for (const [cell, template] of templates.entries()) {
+    const known = wanted.get(template.genes) ?? new Set(template.genes);
+    wanted.set(template.genes, known);
+    for (let i = cells.offsets[cell] ?? 0; i < (cells.offsets[cell + 1] ?? 0); i++) {
+      if (!known.has(cells.genes[i] ?? 0)) continue;
+      genes[next] = cells.genes[i] ?? 0;
+      counts[next++] = cells.counts[i] ?? 0;
+    }
+    offsets[cell + 1] = next;
+  }
+  return { offsets, genes: genes.slice(0, next), counts: counts.slice(0, next) };
 }
 
 function joined<T extends Int32Array | Float32Array>(parts: readonly T[], Kind: new (size: number) => T): T {
@@ -150,7 +172,6 @@ function templatesOf(model: GeneratingModel, base: CountBase, options: GenerateC
   if (depth !== undefined) checkNumber("depth", depth, { min: 1, max: 2 ** 31 - 1, integer: true });
   const genes =
     options.genes === undefined ? knownGenes(model, base) : findGenes(model, options.genes).sort();
-  const share = shareOf(genes, base.share);
   const wanted = wantedConditions(model.conditions, conditions);
   const matching = model.depths?.matching(wanted) ?? new Int32Array(0);
   return (cell) => {
@@ -160,7 +181,7 @@ function templatesOf(model: GeneratingModel, base: CountBase, options: GenerateC
       (like === undefined ? undefined : model.depths?.depth[like]) ??
       (gamma(random, base.spread) * base.meanDepth) / base.spread;
     return {
-      total: depth ?? Math.max(1, Math.round(own * share)),
+      total: depth ?? Math.max(1, Math.round(own)),
       labels: Int32Array.from(wanted.labels, (label, i) => {
         if (label !== undefined) return label;
         return like === undefined ? 0 : (model.depths?.told.labels[like * wanted.labels.length + i] ?? 0);
