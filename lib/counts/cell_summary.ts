@@ -1,5 +1,6 @@
 import { checkKind, checkOptions } from "../base/arguments.js";
 import { checkNumber, DdscError } from "../base/errors.js";
+import { isNumbers } from "../base/json.js";
 import { isTurnOver, takeTurn } from "../base/turns.js";
 import type { SummaryPool } from "../native/counts.js";
 import { END_GENE, type RaggedBatch } from "../tokenizer/ragged_batch.js";
@@ -314,8 +315,4 @@ function problemOf(parts: {
       return `ridge ${j} is ${ridge[j]}, not above 0`;
   }
   return undefined;
-}
-
-function isNumbers(value: unknown): value is readonly number[] {
-  return Array.isArray(value) && value.every((item) => typeof item === "number");
 }
