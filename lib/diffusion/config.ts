@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { checkChoice, checkNumber, DdscError } from "../base/errors.js";
+import { checkChoice, checkNumber, checkWhole, DdscError } from "../base/errors.js";
 import { isObject } from "../base/json.js";
 import type { NativeObjective } from "../native/types.js";
 import { noiseSchedule, SCHEDULE_KINDS, type ScheduleConfig } from "./schedule.js";
@@ -58,7 +58,7 @@ export function checkDiffusion(config: DiffusionConfig): DiffusionConfig {
   checkNumber("meanMatching", config.meanMatching, { min: 0, max: 1e6 });
   checkNumber("minimumTime", config.minimumTime, { min: 1e-6, max: 0.5 });
   if (objective.kind === "d3pm") {
-    checkNumber("objective.steps", objective.steps, { min: 2, max: 1e6, integer: true });
+    checkWhole("objective.steps", objective.steps, 2, 1e6);
     if (schedule.kind !== "loglinear") {
       refuse(
         "schedule.kind",

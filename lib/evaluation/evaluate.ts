@@ -1,5 +1,5 @@
 import { checkKind, checkOptions } from "../base/arguments.js";
-import { checkChoice, checkNumber, DdscError, wrongType } from "../base/errors.js";
+import { checkChoice, checkNumber, checkSeed, checkWhole, DdscError, wrongType } from "../base/errors.js";
 import { validateBatch } from "../batching/validate.js";
 import type { Cluster } from "../cluster/cluster.js";
 import { noiseSchedule } from "../diffusion/index.js";
@@ -75,14 +75,10 @@ export async function evaluate(
     throw wrongType("baselines", options.baselines, "RankBaselines");
   }
   const ratios = checkRatios(options.ratios ?? DEFAULT_RATIOS);
-  const seed = checkNumber("seed", options.seed ?? 0, {
-    min: 0,
-    max: Number.MAX_SAFE_INTEGER,
-    integer: true,
-  });
+  const seed = checkSeed(options.seed ?? 0);
   const network = {
     weights: checkChoice("weights", options.weights ?? model.inferenceWeights, ["weights", "ema"]),
-    maxTokens: checkNumber("maxTokens", options.maxTokens ?? 65_536, { min: 1, integer: true }),
+    maxTokens: checkWhole("maxTokens", options.maxTokens ?? 65_536, 1),
     signal: options.signal,
     cluster: options.cluster,
   };

@@ -1,5 +1,5 @@
 import { checkKind, checkOptions } from "../../base/arguments.js";
-import { checkNumber, DdscError } from "../../base/errors.js";
+import { checkNumber, checkWhole, DdscError } from "../../base/errors.js";
 import type { Cluster } from "../../cluster/cluster.js";
 import {
   type CountBase,
@@ -62,8 +62,8 @@ export function checkCountOptions(options: EvaluateCountsOptions): ReadonlyMap<s
   }
   const { thin, seed, resamples, groups } = options;
   if (thin !== undefined && thin !== null) checkNumber("thin", thin, { min: 0.001, max: 0.999 });
-  checkNumber("seed", seed ?? 0, { min: 0, max: Number.MAX_SAFE_INTEGER - 1, integer: true });
-  checkNumber("resamples", resamples ?? 1000, { min: 20, max: 100_000, integer: true });
+  checkWhole("seed", seed ?? 0, 0, Number.MAX_SAFE_INTEGER - 1);
+  checkWhole("resamples", resamples ?? 1000, 20, 100_000);
   if (cellCount(heldOut) === 0 || cellCount(training) < 2) {
     throw new DdscError(
       "EVALUATION_EMPTY",

@@ -1,5 +1,5 @@
 import { checkOptions } from "../../base/arguments.js";
-import { checkChoice, checkNumber, DdscError } from "../../base/errors.js";
+import { checkChoice, checkNumber, checkSeed, checkWhole, DdscError } from "../../base/errors.js";
 import type { UnmaskingSchedule } from "../unmasking.js";
 
 /** How the hidden genes of a cell are revealed, in random order: none of the kinds looks at what the network says to choose. */
@@ -82,9 +82,9 @@ export function checkCountSampling(
     sampler: checkSampler(options.sampler ?? DEFAULT_SAMPLER),
     guidance: checkGuidance(options.guidance ?? 1),
     evidenceGuidance: checkNumber("evidenceGuidance", options.evidenceGuidance ?? 1, { min: 0, max: 10 }),
-    seed: checkNumber("seed", options.seed ?? 0, { min: 0, max: Number.MAX_SAFE_INTEGER, integer: true }),
+    seed: checkSeed(options.seed ?? 0),
     weights: checkChoice("weights", options.weights ?? inferenceWeights, ["weights", "ema"]),
-    maxRows: checkNumber("maxRows", options.maxRows ?? 32_768, { min: 1, max: 2 ** 31 - 1, integer: true }),
+    maxRows: checkWhole("maxRows", options.maxRows ?? 32_768, 1, 2 ** 31 - 1),
     signal: options.signal,
   };
 }
