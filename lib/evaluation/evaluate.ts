@@ -8,6 +8,7 @@ import { type CellRows, predictCells } from "../sampling/network.js";
 import { FIRST_RANK_TOKEN, type RaggedBatch } from "../tokenizer/ragged_batch.js";
 import { type BaselineScores, BaselineTotals } from "./baseline_totals.js";
 import { type BaselineKind, RankBaselines } from "./baselines.js";
+import { DEFAULT_RATIOS } from "./defaults.js";
 import { type GroupScores, GroupTotals } from "./groups.js";
 import { maskedRows } from "./masking.js";
 import { RankShare } from "./rank_share.js";
@@ -52,9 +53,6 @@ export interface EvaluationResult {
   /** Empty unless baselines were given. */
   readonly baselines: Readonly<Partial<Record<BaselineKind, BaselineScores>>>;
 }
-
-/** The default mask ratios. */
-export const DEFAULT_RATIOS: readonly number[] = [0.2, 0.5, 0.8];
 
 /**
  * Masks held-out cells at each ratio (see `maskedRows`), lets the model predict what was masked and compares: accuracy,

@@ -83,7 +83,8 @@ export interface CheckedSampling {
   readonly signal: AbortSignal | undefined;
 }
 
-const MAX_STEPS = 1_000_000;
+/** Steps of a sampler, of ranks and of counts, at most. */
+export const MAX_STEPS = 1_000_000;
 
 /** Fills in defaults. Throws `ARGUMENT_TYPE`, `ARGUMENT_RANGE`, `ARGUMENT_CHOICE`, or `SAMPLER_UNKNOWN`. */
 export function checkSampling(

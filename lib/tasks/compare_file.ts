@@ -2,6 +2,7 @@ import { checkOptions } from "../base/arguments.js";
 import { checkOptionNames, checkSeed, checkWhole, DdscError } from "../base/errors.js";
 import { CELLS_RANGE, FEW_CELLS } from "../comparison/compare_cells.js";
 import type { CellSource } from "../data/sources/source.js";
+import { TRAINING_CELLS } from "../evaluation/defaults.js";
 import { Opened } from "../model/opened.js";
 import { compareSources, type FileComparison } from "./compare_sources.js";
 import { withDisplay } from "./display.js";
@@ -40,7 +41,6 @@ export interface Comparison extends FileComparison {
 }
 
 const CELLS = 2000;
-const TRAINING_CELLS = 10_000;
 
 const OPTION_NAMES: Readonly<Record<keyof CompareFilesOptions, true>> = {
   generated: true,

@@ -2,7 +2,7 @@ import { checkKind, checkOptions } from "../base/arguments.js";
 import { checkNumber, checkOptionNames, checkWhole } from "../base/errors.js";
 import type { Cluster } from "../cluster/cluster.js";
 import type { CellSource } from "../data/sources/source.js";
-import { DEFAULT_RATIOS } from "../evaluation/index.js";
+import { DEFAULT_RATIOS, HELD_OUT_CELLS, THIN, TRAINING_CELLS } from "../evaluation/defaults.js";
 import { Opened } from "../model/opened.js";
 import type { DType } from "../native/types.js";
 import { withDisplay } from "./display.js";
@@ -57,11 +57,6 @@ export type Evaluation = FileEvaluation & {
   readonly model: string;
   readonly notes: readonly string[];
 };
-
-/** Defaults of options of models of counts. */
-const THIN = 0.1;
-const HELD_OUT_CELLS = 1000;
-const TRAINING_CELLS = 10_000;
 
 const OPTION_NAMES: Readonly<Record<keyof EvaluateFileOptions, true>> = {
   model: true,
