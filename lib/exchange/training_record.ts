@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { isObject } from "../base/json.js";
-import { exists, readJson } from "../model/model_files.js";
+import { exists, readJson, TRAINING_FILE } from "../model/model_files.js";
 import { within } from "./scores_read.js";
 
 /** What a model card says of the training data; without folders, addresses and sign-ins. */
@@ -16,12 +16,9 @@ export interface Provenance {
   readonly step: number | undefined;
 }
 
-/** Name of the record that training writes beside a checkpoint. */
-const FILE = "training.json";
-
 /** What is recorded of a model's training; undefined where nothing is. Throws `CHECKPOINT_CONFIG`, `CHECKPOINT_READ`. */
 export async function readProvenance(folder: string): Promise<Provenance | undefined> {
-  const file = join(folder, FILE);
+  const file = join(folder, TRAINING_FILE);
   if (!(await exists(file))) return undefined;
   const { data, state } = await readJson(file);
   if (!isObject(data)) return undefined;

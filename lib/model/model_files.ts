@@ -35,6 +35,8 @@ export const ModelFile = {
   /** Their moving average, under the same names; absent where the model keeps none. */
   ema: "ema.safetensors",
 } as const;
+/** Name of the file in a checkpoint that makes a model's folder one that can be trained on. */
+export const TRAINING_FILE = "training.json";
 
 const FORMAT = "ddsc-model";
 /** Shapes, labels of conditions; state of a run. */
