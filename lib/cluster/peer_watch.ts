@@ -100,11 +100,6 @@ export class PeerWatch {
     return undefined;
   }
 
-  /** Ranks that are connected. */
-  get connected(): number {
-    return this.#peers.size;
-  }
-
   /** Waits until so many ranks are connected, some seconds at most; whether they are. */
   async complete(count: number): Promise<boolean> {
     const end = performance.now() + GOODBYE;

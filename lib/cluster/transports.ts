@@ -53,13 +53,10 @@ function overTcp(master: Launch["master"], env: Environment, lack: () => DdscErr
 }
 
 /** Whether several processes were started so that they can find one another. */
-export function isConnected(
-  launch: Pick<Launch, "launcher" | "world" | "master">,
-  env: Environment = process.env,
-): boolean {
+export function isConnected(launch: Pick<Launch, "launcher" | "world" | "master">): boolean {
   if (launch.world === 1) return false;
   try {
-    chooseTransport(launch, env);
+    chooseTransport(launch);
     return true;
   } catch (error) {
     if (error instanceof DdscError && error.code === "CLUSTER_LAUNCHER") return false;

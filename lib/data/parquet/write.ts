@@ -93,11 +93,6 @@ export class TahoeShardWriter {
     }
   }
 
-  /** Cells given so far. */
-  get cells(): number {
-    return this.#cells;
-  }
-
   /**
    * Adds cells. Arrays may be reused by the caller once the promise has been kept, not before.
    * @param ids names of the cells of the block

@@ -17,8 +17,6 @@ export interface TokenGenes {
   readonly frame: Frame;
   /** Row of the table of each token, -1 where it names no gene. */
   readonly columnOf: Int32Array;
-  /** Token of each row. */
-  readonly tokens: Int32Array;
 }
 
 /** Where the table is looked for, from the file's folder. */
@@ -222,6 +220,5 @@ function orderGenes(
   return {
     frame: { index: index?.kind === "strings" ? index.values : [], indexName: idColumn, columns: named },
     columnOf,
-    tokens: sorted,
   };
 }
