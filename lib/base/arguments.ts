@@ -1,5 +1,6 @@
 /** Checks of arguments' kinds, for callers without types: a wrong one is told by name, as `ARGUMENT_TYPE`. */
 import { wrongType } from "./errors.js";
+import { isObject } from "./json.js";
 
 /** Kinds of arguments: whether a value is of it, and what to call it. */
 const KINDS = {
@@ -72,10 +73,6 @@ export function checkOptions(options: unknown, kinds: Readonly<Record<string, Ar
   }
 }
 
-function isObject(value: unknown): value is object {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 /** Whether a value has a method. */
 function has(value: unknown, method: PropertyKey): boolean {
   return (
@@ -87,7 +84,7 @@ function has(value: unknown, method: PropertyKey): boolean {
 
 function isBatch(value: unknown): boolean {
   if (!isObject(value)) return false;
-  const { offsets, genes, tokens, cells, counts, panels } = value as Readonly<Record<string, unknown>>;
+  const { offsets, genes, tokens, cells, counts, panels } = value;
   return (
     [offsets, genes, tokens].every((array) => array instanceof Int32Array) &&
     cells instanceof Float64Array &&

@@ -66,6 +66,21 @@ export function checkNumber(
   );
 }
 
+/** As `checkNumber`, of a whole number. */
+export function checkWhole(
+  argument: string,
+  value: unknown,
+  min: number,
+  max = Number.POSITIVE_INFINITY,
+): number {
+  return checkNumber(argument, value, { min, max, integer: true });
+}
+
+/** As `checkWhole`, of what random numbers are drawn with. */
+export function checkSeed(value: unknown): number {
+  return checkWhole("seed", value, 0, Number.MAX_SAFE_INTEGER);
+}
+
 /**
  * The error `ARGUMENT_TYPE` for an argument of the wrong kind, as callers without types may pass.
  *

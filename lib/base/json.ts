@@ -1,4 +1,4 @@
-/** Decodes JSON that others wrote. */
+/** Decodes JSON that others wrote, and tells what was in it. */
 import { takeTurn } from "./turns.js";
 
 const QUOTE = 0x22;
@@ -6,6 +6,19 @@ const BACKSLASH = 0x5c;
 const COLON = 0x3a;
 /** Levels of lists and objects within each other; what is read here has no more than ten. */
 const MOST_LEVELS = 64;
+
+/** A JSON object whose contents are not known. */
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/** Whether a value is an object, and no list. */
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Whether a value is a list of numbers. */
+export function isNumbers(value: unknown): value is readonly number[] {
+  return Array.isArray(value) && value.every((item) => typeof item === "number");
+}
 
 /**
  * Decodes a JSON text, UTF-8. Throws a SyntaxError for anything else, and for lists and objects that are nested in more than 64

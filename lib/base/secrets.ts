@@ -1,3 +1,5 @@
+import { timingSafeEqual } from "node:crypto";
+
 /** Stands for what an address holds that nobody else should read. */
 export const HIDDEN = "***";
 
@@ -11,4 +13,10 @@ const SECRET_PARAMETER =
 export function withoutSecrets(text: string): string {
   if (!text.includes("://")) return text;
   return text.replaceAll(USER_INFO, `$1${HIDDEN}@`).replaceAll(SECRET_PARAMETER, `$1${HIDDEN}`);
+}
+
+/** Whether two texts are the same, in a time that tells nothing of where they differ. */
+export function isSameSecret(a: string, b: string): boolean {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)];
+  return left.length === right.length && timingSafeEqual(left, right);
 }

@@ -1,5 +1,5 @@
 import { checkKind, checkOptions } from "../base/arguments.js";
-import { checkNumber, DdscError } from "../base/errors.js";
+import { checkNumber, checkWhole, DdscError } from "../base/errors.js";
 import type { CellSelection } from "../data/select/selection.js";
 import type { SourceDescriptor } from "../data/sources/descriptor.js";
 import { type CellSource, handoverOf } from "../data/sources/source.js";
@@ -88,19 +88,15 @@ export class BatchLoader implements AsyncIterableIterator<LoadedBatch, void, voi
     const { start = FIRST_POSITION, epochs = Number.POSITIVE_INFINITY } = options;
     const range = { min: 0, max: 2 ** 44 - 1, integer: true };
     const { rank, world } = options.share ?? WHOLE;
-    checkNumber("share.world", world, { min: 1, max: 2 ** 20, integer: true });
-    checkNumber("share.rank", rank, { min: 0, max: world - 1, integer: true });
+    checkWhole("share.world", world, 1, 2 ** 20);
+    checkWhole("share.rank", rank, 0, world - 1);
     checkNumber("start.epoch", start.epoch, range);
     checkNumber("start.window", start.window, range);
     checkNumber("start.batch", start.batch, range);
     if (epochs !== Number.POSITIVE_INFINITY) checkNumber("epochs", epochs, range);
     this.#source = source;
     this.#tokenizer = tokenizer;
-    this.#prefetch = checkNumber("prefetch", options.prefetch ?? BATCHES_AHEAD, {
-      min: 1,
-      max: 1024,
-      integer: true,
-    });
+    this.#prefetch = checkWhole("prefetch", options.prefetch ?? BATCHES_AHEAD, 1, 1024);
     this.#inWorker = options.worker ?? true;
     this.#signal = options.signal;
     this.#position = start;

@@ -1,5 +1,5 @@
 import { checkOptions } from "../base/arguments.js";
-import { checkNumber, DdscError } from "../base/errors.js";
+import { checkNumber, checkSeed, checkWhole, DdscError } from "../base/errors.js";
 import { Purpose, RandomStream } from "../base/random.js";
 import type { RowSpan } from "../data/sources/parts.js";
 import { type BatchLimit, checkLimit } from "./limit.js";
@@ -50,12 +50,12 @@ export function checkPlanOptions(options: PlanOptions): Required<PlanOptions> {
   return {
     limit: checkLimit(limit),
     lanes,
-    seed: checkNumber("seed", options.seed, { min: 0, max: Number.MAX_SAFE_INTEGER, integer: true }),
+    seed: checkSeed(options.seed),
     lengthBuckets: options.lengthBuckets ?? false,
     windowCells: limit.kind === "cells" ? Math.max(windowCells, 2 * limit.cells) : windowCells,
     windowCounts: checkNumber("windowCounts", options.windowCounts ?? 2 ** 24, range),
     shard: {
-      index: checkNumber("shard.index", shard.index, { min: 0, max: count - 1, integer: true }),
+      index: checkWhole("shard.index", shard.index, 0, count - 1),
       count,
     },
   };

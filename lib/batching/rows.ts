@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { checkKind, checkOptions } from "../base/arguments.js";
-import { checkNumber } from "../base/errors.js";
+import { checkNumber, checkWhole } from "../base/errors.js";
 import { readsAhead } from "../base/reads_ahead.js";
 import { takeTurn } from "../base/turns.js";
 import { type CellSelection, CellSelector } from "../data/select/selection.js";
@@ -132,7 +132,7 @@ function checkStream(source: CellSource, tokenizer: CellTokenizer, options: Stre
   checkOptions(options, { signal: "signal" });
   return {
     epoch: checkNumber("epoch", options.epoch ?? 0, EPOCHS),
-    cells: checkNumber("cells", options.cells ?? 256, { min: 1, integer: true }),
+    cells: checkWhole("cells", options.cells ?? 256, 1),
     signal: options.signal,
   };
 }

@@ -8,7 +8,7 @@ import { subsetSource } from "../data/sources/subset.js";
 import type { CountCells } from "../evaluation/counts/count_cells.js";
 import { answersOf, hideGenes, maskCells } from "../evaluation/counts/masked_cells.js";
 import type { ModelPredictor } from "../evaluation/counts/model_predictor.js";
-import { DEFAULT_RATIOS } from "../evaluation/evaluate.js";
+import { DEFAULT_RATIOS, THIN } from "../evaluation/defaults.js";
 import { renderCountTable } from "../evaluation/index.js";
 import { Denoiser, type DenoiserOptions } from "../model/denoiser.js";
 import type { ReportSubject } from "../report/collect/subject.js";
@@ -29,8 +29,6 @@ import { StageProgress } from "./shared/progress.js";
 const FULL = { cells: 3000, genes: 160, steps: 600, seconds: 90, resamples: 1000 };
 const SHORT = { cells: 300, genes: 60, steps: 20, seconds: 5, resamples: 100 };
 const HELD_OUT = 0.1;
-/** Share of the molecules that molecular cross-validation tests on. */
-const THIN = 0.1;
 /** Steps that tell how fast the machine is, the first of which does not count; and the fewest to train for. */
 const TRIAL_STEPS = 4;
 const FEWEST_STEPS = 20;

@@ -2,9 +2,9 @@ import { join } from "node:path";
 import { DdscError } from "../base/errors.js";
 import type { Condition } from "../conditions/condition.js";
 import type { HeldOut } from "../data/select/selection.js";
-import { exists, readDescription } from "../model/model_files.js";
+import { exists, readDescription, TRAINING_FILE } from "../model/model_files.js";
 import { SPECIAL_GENES } from "../tokenizer/ragged_batch.js";
-import { readRecord, TRAINING_FILE, type TrainingRecord } from "../training/state.js";
+import { readRecord, type TrainingRecord } from "../training/state.js";
 import type { JsonResult } from "./shared/command.js";
 import { type Output, withThousands } from "./shared/output.js";
 

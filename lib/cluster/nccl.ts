@@ -2,8 +2,6 @@ import { DdscError } from "../base/errors.js";
 import type { NativeCommunicator, NativeNccl } from "../native/communicator.js";
 import type { Cluster } from "./cluster.js";
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
 /** What sums the gradients that GPUs hold. */
 export type DeviceSums =
   | { readonly kind: "nccl"; readonly version: string; readonly file: string }
@@ -28,10 +26,9 @@ export async function joinNccl(
   communicator: NativeCommunicator,
   device: string,
   seconds: number,
-  env: Environment = process.env,
 ): Promise<DeviceSums> {
   const gpu = /^cuda(:\d+)?/.exec(device)?.[0];
-  const offers = await cluster.gather(await offer(communicator, gpu, env));
+  const offers = await cluster.gather(await offer(communicator, gpu));
   if (offers.every(({ kind }) => kind === "cpu")) return host(undefined);
   let first: NativeNccl | undefined;
   for (const [rank, offered] of offers.entries()) {
@@ -61,13 +58,9 @@ export async function joinNccl(
   return host(`rank ${failed}: ${joined[failed]?.why}`);
 }
 
-async function offer(
-  communicator: NativeCommunicator,
-  gpu: string | undefined,
-  env: Environment,
-): Promise<Offer> {
+async function offer(communicator: NativeCommunicator, gpu: string | undefined): Promise<Offer> {
   if (gpu === undefined) return { kind: "cpu" };
-  const { DDSC_NCCL_LIBRARY: given } = env;
+  const { DDSC_NCCL_LIBRARY: given } = process.env;
   if (given === "off") return { kind: "none", why: "DDSC_NCCL_LIBRARY is off" };
   const names = given === undefined || given === "" ? ["libnccl.so.2"] : [given];
   const found = await outcomeOf(() => communicator.findNccl(names));

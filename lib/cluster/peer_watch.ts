@@ -1,9 +1,10 @@
-import { randomBytes, timingSafeEqual } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { hostname, networkInterfaces } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { DdscError } from "../base/errors.js";
+import { isSameSecret } from "../base/secrets.js";
 
 /** Milliseconds between signs of life, and without one until a peer is taken for lost. */
 const BEAT = 3000;
@@ -99,11 +100,6 @@ export class PeerWatch {
     return undefined;
   }
 
-  /** Ranks that are connected. */
-  get connected(): number {
-    return this.#peers.size;
-  }
-
   /** Waits until so many ranks are connected, some seconds at most; whether they are. */
   async complete(count: number): Promise<boolean> {
     const end = performance.now() + GOODBYE;
@@ -180,7 +176,7 @@ export class PeerWatch {
       const line = parseLine(text);
       const isRank =
         line?.kind === "hello" &&
-        isSame(line.token, token) &&
+        isSameSecret(line.token, token) &&
         line.rank > 0 &&
         line.rank < world &&
         !this.#peers.has(line.rank);
@@ -309,12 +305,6 @@ export function parseLine(text: string): Line | undefined {
   if (kind === "hello" && typeof token === "string" && isRank) return { kind, token, rank };
   if (kind === "lost" && typeof why === "string" && isRank) return { kind, rank, why };
   return undefined;
-}
-
-/** In the same time wherever they differ. */
-export function isSame(a: string, b: string): boolean {
-  const [left, right] = [Buffer.from(a), Buffer.from(b)];
-  return left.length === right.length && timingSafeEqual(left, right);
 }
 
 /** Connects, within some seconds; undefined where that fails. */

@@ -4,8 +4,9 @@ import { connect, createServer, type Socket } from "node:net";
 import { hostname } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { DdscError } from "../base/errors.js";
+import { isSameSecret } from "../base/secrets.js";
 import { packageVersion } from "../base/version.js";
-import { isSame, ownAddresses, readLine } from "./peer_watch.js";
+import { ownAddresses, readLine } from "./peer_watch.js";
 import {
   type Answer,
   type Hello,
@@ -96,7 +97,7 @@ async function receive(options: MeetingOptions): Promise<Outcome> {
     readLine(socket, (line) => {
       clearTimeout(timer);
       const hello = parseHello(line);
-      if (hello === undefined || !isSame(hello.proof, proofOf(secret, nonce, hello))) {
+      if (hello === undefined || !isSameSecret(hello.proof, proofOf(secret, nonce, hello))) {
         strangers++;
         refuse(
           socket,
@@ -226,7 +227,7 @@ async function introduce(
   if (
     answer?.kind !== "welcome" ||
     answer.places.length !== world ||
-    !isSame(answer.proof, sign(secret, ["welcome", nonce, answer.session, answer.places]))
+    !isSameSecret(answer.proof, sign(secret, ["welcome", nonce, answer.session, answer.places]))
   ) {
     throw failed(`what answers at ${host}:${port} does not know the secret of the job; ${OTHER_PORT}`);
   }

@@ -1,5 +1,5 @@
 import { fstatSync } from "node:fs";
-import { checkNumber, DdscError } from "../base/errors.js";
+import { checkWhole, DdscError } from "../base/errors.js";
 import { type Launch, MOST_PORT } from "./launch.js";
 
 /** Open MPI 4 and 5; MPICH 3 and 4, Intel MPI and Cray by their common name and Debian's; what follows MPI 5's standard. */
@@ -53,13 +53,10 @@ function overTcp(master: Launch["master"], env: Environment, lack: () => DdscErr
 }
 
 /** Whether several processes were started so that they can find one another. */
-export function isConnected(
-  launch: Pick<Launch, "launcher" | "world" | "master">,
-  env: Environment = process.env,
-): boolean {
+export function isConnected(launch: Pick<Launch, "launcher" | "world" | "master">): boolean {
   if (launch.world === 1) return false;
   try {
-    chooseTransport(launch, env);
+    chooseTransport(launch);
     return true;
   } catch (error) {
     if (error instanceof DdscError && error.code === "CLUSTER_LAUNCHER") return false;
@@ -71,7 +68,7 @@ export function isConnected(
 function portOf(master: number, env: Environment): number {
   const { DDSC_CLUSTER_PORT: given, TORCHELASTIC_USE_AGENT_STORE: agent } = env;
   if (given !== undefined && given !== "") {
-    return checkNumber("DDSC_CLUSTER_PORT", Number(given), { min: 1, max: MOST_PORT, integer: true });
+    return checkWhole("DDSC_CLUSTER_PORT", Number(given), 1, MOST_PORT);
   }
   if (agent !== "True") return master;
   return master < MOST_PORT ? master + 1 : master - 1;

@@ -1,5 +1,5 @@
 import { checkOptions } from "../base/arguments.js";
-import { checkNumber, checkOptionNames, DdscError } from "../base/errors.js";
+import { checkNumber, checkOptionNames, checkSeed, checkWhole, DdscError } from "../base/errors.js";
 import { Purpose, RandomStream } from "../base/random.js";
 import { takeTurn } from "../base/turns.js";
 import { type CountCells, cellCount, checkCells, chooseCells } from "../evaluation/counts/count_cells.js";
@@ -61,12 +61,8 @@ export async function compareCells(
   checkOptionNames("options", options, known);
   if (options.training !== undefined) checkCells("training", options.training);
   const most = checkNumber("cells", options.cells ?? 2000, { ...CELLS_RANGE, integer: true });
-  const resamples = checkNumber("resamples", options.resamples ?? 1000, { min: 20, max: 1e5, integer: true });
-  const seed = checkNumber("seed", options.seed ?? 0, {
-    min: 0,
-    max: Number.MAX_SAFE_INTEGER,
-    integer: true,
-  });
+  const resamples = checkWhole("resamples", options.resamples ?? 1000, 20, 1e5);
+  const seed = checkSeed(options.seed ?? 0);
   const { signal } = options;
   await takeTurn(signal);
   const halves = options.training === undefined ? halve(real, seed) : undefined;

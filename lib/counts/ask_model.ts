@@ -5,7 +5,14 @@ import type { CountPrediction, NativeDenoiser } from "../native/denoiser.js";
 import type { NativeCountStatistics } from "../native/types.js";
 import { CountTokens } from "../tokenizer/count_tokens.js";
 import type { CountBase } from "./count_base.js";
-import { type CountCells, cellCount, type HiddenGenes, sliceCells, sliceGenes } from "./count_cells.js";
+import {
+  type CountCells,
+  cellCount,
+  type HiddenGenes,
+  MAX_ROWS,
+  sliceCells,
+  sliceGenes,
+} from "./count_cells.js";
 import { networkRows } from "./network_rows.js";
 
 /** What asking a model of counts needs of it; `Denoiser` has it all. */
@@ -29,9 +36,6 @@ export interface SourceCells {
   /** What the cells of the source are told. */
   readonly conditions: CellConditions;
 }
-
-/** Rows of one run of the network at most; a longer cell runs alone. */
-export const MAX_ROWS = 32_768;
 
 const tokens = new CountTokens();
 

@@ -1,5 +1,6 @@
 import { checkKind, checkOptions } from "../base/arguments.js";
-import { checkNumber, DdscError } from "../base/errors.js";
+import { checkSeed, checkWhole, DdscError } from "../base/errors.js";
+import { isNumbers } from "../base/json.js";
 import { isTurnOver, takeTurn } from "../base/turns.js";
 import type { SummaryPool } from "../native/counts.js";
 import { END_GENE, type RaggedBatch } from "../tokenizer/ragged_batch.js";
@@ -101,8 +102,8 @@ export class CellSummary {
     checkKind("base", base, "base");
     checkOptions(options, { signal: "signal" });
     const { seed, signal } = options;
-    const width = checkNumber("width", options.width ?? SUMMARY_WIDTH, { min: 1, max: 1024, integer: true });
-    checkNumber("seed", seed, { min: 0, max: Number.MAX_SAFE_INTEGER, integer: true });
+    const width = checkWhole("width", options.width ?? SUMMARY_WIDTH, 1, 1024);
+    checkSeed(seed);
     const sample = new CellSample(MOST_CELLS, seed);
     for await (const batch of batches) {
       await takeTurn(signal);
@@ -314,8 +315,4 @@ function problemOf(parts: {
       return `ridge ${j} is ${ridge[j]}, not above 0`;
   }
   return undefined;
-}
-
-function isNumbers(value: unknown): value is readonly number[] {
-  return Array.isArray(value) && value.every((item) => typeof item === "number");
 }

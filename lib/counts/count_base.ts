@@ -1,5 +1,6 @@
 import { checkKind } from "../base/arguments.js";
 import { DdscError } from "../base/errors.js";
+import { isNumbers } from "../base/json.js";
 
 /** The saved form of a `CountBase`: JSON writes doubles so that they are read as they were. */
 export interface CountBaseJson {
@@ -120,10 +121,6 @@ function problemOf(parts: {
     if (!(value > 0 && value < Number.POSITIVE_INFINITY)) return `${name} is ${value}, not above 0`;
   }
   return undefined;
-}
-
-function isNumbers(value: unknown): value is readonly number[] {
-  return Array.isArray(value) && value.every((item) => typeof item === "number");
 }
 
 /** `CountBase.estimateDepth`, for who has the two statistics alone. */

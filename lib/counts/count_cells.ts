@@ -2,6 +2,9 @@ import { checkKind } from "../base/arguments.js";
 import { DdscError, wrongType } from "../base/errors.js";
 import type { RaggedBatch } from "../tokenizer/ragged_batch.js";
 
+/** Rows of one run of the network at most, where nobody says otherwise; a longer cell runs alone. */
+export const MAX_ROWS = 32_768;
+
 /** Counts of some cells, sparse: what count models and their baselines are compared on. */
 export interface CountCells {
   /** Bounds of each cell in `genes` and `counts`, [cells + 1]; offsets[0] = 0. */

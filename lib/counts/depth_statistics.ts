@@ -1,5 +1,5 @@
 import { checkKind } from "../base/arguments.js";
-import { checkNumber, DdscError } from "../base/errors.js";
+import { checkWhole, DdscError } from "../base/errors.js";
 import { END_GENE, type RaggedBatch } from "../tokenizer/ragged_batch.js";
 import { CountBase, shareOf } from "./count_base.js";
 
@@ -41,7 +41,7 @@ export class DepthStatistics {
    * @param panels of the mapping that the batches are of (`GeneMapping.panels`)
    */
   constructor(vocabularySize: number, panels: readonly Int32Array[]) {
-    this.#size = checkNumber("vocabularySize", vocabularySize, { min: END_GENE + 1, integer: true });
+    this.#size = checkWhole("vocabularySize", vocabularySize, END_GENE + 1);
     checkKind("panels", panels, "panels");
     this.#panels = panels;
   }

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
-import { checkChoice, checkNumber, DdscError } from "../base/errors.js";
+import { checkChoice, checkNumber, checkWhole, DdscError } from "../base/errors.js";
+import { isObject } from "../base/json.js";
 import type { NativeObjective } from "../native/types.js";
 import { noiseSchedule, SCHEDULE_KINDS, type ScheduleConfig } from "./schedule.js";
 
@@ -57,7 +58,7 @@ export function checkDiffusion(config: DiffusionConfig): DiffusionConfig {
   checkNumber("meanMatching", config.meanMatching, { min: 0, max: 1e6 });
   checkNumber("minimumTime", config.minimumTime, { min: 1e-6, max: 0.5 });
   if (objective.kind === "d3pm") {
-    checkNumber("objective.steps", objective.steps, { min: 2, max: 1e6, integer: true });
+    checkWhole("objective.steps", objective.steps, 2, 1e6);
     if (schedule.kind !== "loglinear") {
       refuse(
         "schedule.kind",
@@ -91,7 +92,7 @@ export function checkDiffusion(config: DiffusionConfig): DiffusionConfig {
  * `DIFFUSION_CONFIG` for anything that is not an object and for a field of another name.
  */
 export function diffusionFrom(json: unknown): DiffusionConfig {
-  if (!isRecord(json))
+  if (!isObject(json))
     refuse(
       "diffusion",
       "the diffusion configuration is not an object; was the model's file changed by hand?",
@@ -105,7 +106,7 @@ export function diffusionFrom(json: unknown): DiffusionConfig {
   }
   const config = { ...defaultDiffusion, ...json };
   for (const name of ["objective", "schedule"] as const) {
-    if (!isRecord(config[name]))
+    if (!isObject(config[name]))
       refuse(name, `expected an object with a kind for ${name} but received ${String(config[name])}`);
   }
   return checkDiffusion(config);
@@ -133,10 +134,6 @@ export function requireCountDiffusion(config: DiffusionConfig): DiffusionConfig 
     );
   }
   return config;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function refuse(argument: string, message: string): never {

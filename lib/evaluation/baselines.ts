@@ -1,5 +1,5 @@
 import { checkKind } from "../base/arguments.js";
-import { checkChoice, checkNumber, DdscError } from "../base/errors.js";
+import { checkChoice, checkWhole, DdscError } from "../base/errors.js";
 import { FIRST_RANK_TOKEN, type RaggedBatch } from "../tokenizer/ragged_batch.js";
 
 /** The predictors that know no other gene of the cell. */
@@ -37,7 +37,7 @@ export class RankBaselines {
 
   /** Throws `ARGUMENT_RANGE`. */
   constructor(values: number) {
-    this.values = checkNumber("values", values, { min: 1, max: 65_536, integer: true });
+    this.values = checkWhole("values", values, 1, 65_536);
     this.#all = new Float64Array(values);
   }
 
@@ -85,7 +85,7 @@ export class RankBaselines {
   /** What a baseline predicts for a gene id. */
   predict(kind: BaselineKind, gene: number): BaselinePrediction {
     checkChoice("kind", kind, BASELINE_KINDS);
-    checkNumber("gene", gene, { min: 0, integer: true });
+    checkWhole("gene", gene, 0);
     let predictions = this.#predictions.get(gene);
     if (predictions === undefined) {
       predictions = {

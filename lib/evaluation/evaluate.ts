@@ -1,5 +1,5 @@
 import { checkKind, checkOptions } from "../base/arguments.js";
-import { checkChoice, checkNumber, DdscError, wrongType } from "../base/errors.js";
+import { checkChoice, checkNumber, checkSeed, checkWhole, DdscError, wrongType } from "../base/errors.js";
 import { validateBatch } from "../batching/validate.js";
 import type { Cluster } from "../cluster/cluster.js";
 import { noiseSchedule } from "../diffusion/index.js";
@@ -8,6 +8,7 @@ import { type CellRows, predictCells } from "../sampling/network.js";
 import { FIRST_RANK_TOKEN, type RaggedBatch } from "../tokenizer/ragged_batch.js";
 import { type BaselineScores, BaselineTotals } from "./baseline_totals.js";
 import { type BaselineKind, RankBaselines } from "./baselines.js";
+import { DEFAULT_RATIOS } from "./defaults.js";
 import { type GroupScores, GroupTotals } from "./groups.js";
 import { maskedRows } from "./masking.js";
 import { RankShare } from "./rank_share.js";
@@ -53,9 +54,6 @@ export interface EvaluationResult {
   readonly baselines: Readonly<Partial<Record<BaselineKind, BaselineScores>>>;
 }
 
-/** The default mask ratios. */
-export const DEFAULT_RATIOS: readonly number[] = [0.2, 0.5, 0.8];
-
 /**
  * Masks held-out cells at each ratio (see `maskedRows`), lets the model predict what was masked and compares: accuracy,
  * cross-entropy and rank error, beside the baselines. Batches are read one at a time.
@@ -75,14 +73,10 @@ export async function evaluate(
     throw wrongType("baselines", options.baselines, "RankBaselines");
   }
   const ratios = checkRatios(options.ratios ?? DEFAULT_RATIOS);
-  const seed = checkNumber("seed", options.seed ?? 0, {
-    min: 0,
-    max: Number.MAX_SAFE_INTEGER,
-    integer: true,
-  });
+  const seed = checkSeed(options.seed ?? 0);
   const network = {
     weights: checkChoice("weights", options.weights ?? model.inferenceWeights, ["weights", "ema"]),
-    maxTokens: checkNumber("maxTokens", options.maxTokens ?? 65_536, { min: 1, integer: true }),
+    maxTokens: checkWhole("maxTokens", options.maxTokens ?? 65_536, 1),
     signal: options.signal,
     cluster: options.cluster,
   };

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { checkKind, checkOptions } from "../base/arguments.js";
-import { checkNumber, checkOptionNames, DdscError, wrongType } from "../base/errors.js";
+import { checkNumber, checkOptionNames, checkWhole, DdscError, wrongType } from "../base/errors.js";
 import { type DiffusionConfig, diffusionFrom } from "../diffusion/index.js";
 import { writeFolder } from "../model/folder.js";
 import { findModelFile, holdsModel, ModelFile, writeDescription } from "../model/model_files.js";
@@ -166,7 +166,7 @@ function checkArguments(options: ImportOptions): void {
   if (diffusion !== undefined) diffusionFrom(diffusion);
   if (shape === undefined) return;
   checkOptionNames("shape", shape, SHAPE_NAMES);
-  if (shape.heads !== undefined) checkNumber("heads", shape.heads, { min: 1, max: 256, integer: true });
+  if (shape.heads !== undefined) checkWhole("heads", shape.heads, 1, 256);
   if (shape.dropout !== undefined) checkNumber("dropout", shape.dropout, { min: 0, max: 0.99 });
   checkOptions(shape, { timeConditioning: "switch", rotary: "switch" });
 }

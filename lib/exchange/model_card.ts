@@ -1,11 +1,11 @@
 /** The README.md of a published model: what it is, how to use it, what it scored. */
+import type { JsonObject } from "../base/json.js";
 import { printable } from "../base/printable.js";
 import { withThousands } from "../base/thousands.js";
 import type { Condition } from "../conditions/condition.js";
 import type { ModelDescription } from "../model/model_files.js";
 import { escaped, tableOf } from "./markdown.js";
 import { scoreLines } from "./score_tables.js";
-import type { Json } from "./scores_read.js";
 import { namesOnly, type Provenance } from "./training_record.js";
 
 /** What a card is written from. */
@@ -16,7 +16,7 @@ export interface CardInput {
   /** Number of weights. */
   readonly parameters: number;
   readonly weights: "ema" | "weights";
-  readonly evaluation: Json | undefined;
+  readonly evaluation: JsonObject | undefined;
   readonly provenance: Provenance | undefined;
   /** The package that writes it, with its version. */
   readonly version: string;
@@ -125,7 +125,7 @@ function conditionText(condition: Condition): string {
   return `${name}: ${some}${condition.labels.length > LABELS ? `, and ${condition.labels.length - LABELS} more` : ""}`;
 }
 
-function measuredOn({ data, cells }: Json): string[] {
+function measuredOn({ data, cells }: JsonObject): string[] {
   const names = typeof data === "string" ? namesOnly(data).slice(0, FILES).map(escaped).join(", ") : "";
   const many =
     typeof cells === "number" && Number.isSafeInteger(cells)

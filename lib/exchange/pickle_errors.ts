@@ -9,12 +9,11 @@ export function quoted(name: string): string {
 }
 
 /** `CHECKPOINT_PICKLE` for a pickle that is damaged, or that does what none of PyTorch's does. */
-export function pickleError(file: string, problem: string, cause?: unknown): DdscError {
+export function pickleError(file: string, problem: string): DdscError {
   return new DdscError(
     "CHECKPOINT_PICKLE",
     `${file}: its pickle ${problem}; nothing of it was run: fetch the file again, or get it from whom you trust`,
     { file },
-    { cause },
   );
 }
 

@@ -55,9 +55,9 @@ export function recognise(
     );
   }
   const assumed: string[] = [];
-  const [vocabSize, hidden] = lengths(weights, "vocab_embed.embedding", 2, file);
-  const [geneVocabSize] = lengths(weights, "cond_embed.embedding", 2, file);
-  const [condDim] = lengths(weights, "sigma_map.mlp.0.weight", 2, file);
+  const [vocabSize, hidden] = lengths(weights, "vocab_embed.embedding", file);
+  const [geneVocabSize] = lengths(weights, "cond_embed.embedding", file);
+  const [condDim] = lengths(weights, "sigma_map.mlp.0.weight", file);
   const choose = <T extends Setting>(
     what: string,
     given: T | undefined,
@@ -191,13 +191,13 @@ function countBlocks(weights: StateDict, file: string): number {
   throw shapeError(file, blocks === 0 ? "it has no blocks.0" : `blocks.${missing} is missing`);
 }
 
-/** The shape of a tensor. Throws `CHECKPOINT_TENSORS` where it is missing or has another number of axes. */
-function lengths(weights: StateDict, name: string, axes: 2, file: string): readonly [number, number] {
+/** The shape of a matrix. Throws `CHECKPOINT_TENSORS` where it is missing or has another number of axes. */
+function lengths(weights: StateDict, name: string, file: string): readonly [number, number] {
   const shape = weights.get(name)?.shape;
   if (shape === undefined) throw shapeError(file, `${name} is missing`);
   const [first, second] = shape;
-  if (shape.length !== axes || first === undefined || second === undefined)
-    throw shapeError(file, `${name} is [${shape.join(", ")}] and should have ${axes} axes`);
+  if (shape.length !== 2 || first === undefined || second === undefined)
+    throw shapeError(file, `${name} is [${shape.join(", ")}] and should have 2 axes`);
   return [first, second];
 }
 

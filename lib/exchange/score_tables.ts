@@ -1,9 +1,10 @@
 /** Tables of an evaluation in Markdown. */
 
+import { isObject, type JsonObject } from "../base/json.js";
 import { BASELINE_LABELS } from "../evaluation/counts/verdict.js";
 import { RANK_BASELINE_LABELS } from "../evaluation/table.js";
 import { escaped, tableOf } from "./markdown.js";
-import { isJson, type Json, within } from "./scores_read.js";
+import { within } from "./scores_read.js";
 
 /** Names of methods, as people know them. */
 const LABELS: Readonly<Record<string, string>> = {
@@ -18,11 +19,11 @@ const MOST_ROWS = 32;
 const MOST_RATIOS = 8;
 
 /** Lines of the tables, and what they mean. */
-export function scoreLines(json: Json): string[] {
-  return isJson(json.likelihood) ? countLines(json) : rankLines(json);
+export function scoreLines(json: JsonObject): string[] {
+  return isObject(json.likelihood) ? countLines(json) : rankLines(json);
 }
 
-function countLines(json: Json): string[] {
+function countLines(json: JsonObject): string[] {
   const ratios = keysOf(json.likelihood).slice(0, MOST_RATIOS);
   const methods = methodsOf(json, "likelihood");
   const likelihood = tableOf(
@@ -52,12 +53,12 @@ function countLines(json: Json): string[] {
   ];
 }
 
-function rankLines(json: Json): string[] {
+function rankLines(json: JsonObject): string[] {
   const ratios = keysOf(json.ratios).slice(0, MOST_RATIOS);
   const rows = ratios.flatMap((ratio) =>
     methodsOf(json, "ratios").flatMap(([name, scores]) => {
       const found = within(scores, "ratios", ratio);
-      if (!isJson(found)) return [];
+      if (!isObject(found)) return [];
       const { maskedAccuracy, crossEntropy, rankMae } = found;
       return [[percent(ratio), name, number(maskedAccuracy), number(crossEntropy), number(rankMae, 2)]];
     }),
@@ -70,9 +71,9 @@ function rankLines(json: Json): string[] {
 }
 
 /** The model and its baselines, as far as they have the scores of this name. */
-function methodsOf(json: Json, scores: string): (readonly [string, unknown])[] {
+function methodsOf(json: JsonObject, scores: string): (readonly [string, unknown])[] {
   const baselines = keysOf(json.baselines).map((name): [string, unknown] => [
-    label(name, isJson(json.ratios)),
+    label(name, isObject(json.ratios)),
     within(json.baselines, name),
   ]);
   const methods: [string, unknown][] = [["**model**", json], ...baselines];
@@ -85,7 +86,7 @@ function label(name: string, ofRanks: boolean): string {
 }
 
 function keysOf(value: unknown): string[] {
-  return isJson(value) ? Object.keys(value) : [];
+  return isObject(value) ? Object.keys(value) : [];
 }
 
 function percent(ratio: string): string {
@@ -99,6 +100,6 @@ function number(value: unknown, digits = 4): string {
 
 /** "0.1981 (0.1938 to 0.2026)". */
 function interval(value: unknown, middle: "nats" | "value"): string {
-  if (!isJson(value)) return "-";
+  if (!isObject(value)) return "-";
   return `${number(value[middle])} (${number(value.low)} to ${number(value.high)})`;
 }

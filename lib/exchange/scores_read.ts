@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DdscError } from "../base/errors.js";
-import { parseJson } from "../base/json.js";
+import { isObject, type JsonObject, parseJson } from "../base/json.js";
 import { readWhole } from "../base/regular_files.js";
 
 /** Bytes of an evaluation; the largest, with groups and calibration, have some hundred thousand. */
@@ -9,14 +9,11 @@ const MAX_BYTES = 32 * 2 ** 20;
 /** A file of this name in a model's folder, or in that of its run, is its evaluation. */
 const FOUND_AS = "evaluation.json";
 
-/** A JSON object whose contents are not known. */
-export type Json = Readonly<Record<string, unknown>>;
-
 /** An evaluation as `ddsc evaluate --json` prints it. */
 export interface ReadEvaluation {
   /** The file it was read from. */
   readonly file: string;
-  readonly json: Json;
+  readonly json: JsonObject;
 }
 
 /**
@@ -35,7 +32,7 @@ export async function readEvaluation(
   if (file === undefined) return undefined;
   const json = await readLastLine(file);
   const scores = kind === "counts" ? json.likelihood : json.ratios;
-  if ((json.kind ?? kind) !== kind || !isJson(scores))
+  if ((json.kind ?? kind) !== kind || !isObject(scores))
     throw evaluationError(file, `it holds no scores of a model of ${kind}`);
   return { file, json };
 }
@@ -43,14 +40,9 @@ export async function readEvaluation(
 /** An object within one, or undefined. */
 export function within(json: unknown, ...path: readonly string[]): unknown {
   return path.reduce<unknown>(
-    (value, key) => (isJson(value) && Object.hasOwn(value, key) ? value[key] : undefined),
+    (value, key) => (isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined),
     json,
   );
-}
-
-/** Whether a value is a JSON object. */
-export function isJson(value: unknown): value is Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 async function firstThere(files: readonly string[]): Promise<string | undefined> {
@@ -64,14 +56,14 @@ async function firstThere(files: readonly string[]): Promise<string | undefined>
   return undefined;
 }
 
-async function readLastLine(file: string): Promise<Json> {
+async function readLastLine(file: string): Promise<JsonObject> {
   let cause: unknown;
   try {
     const text = (await readWhole(file, MAX_BYTES)).toString("utf8").trim();
     for (const part of [text, text.slice(text.lastIndexOf("\n") + 1)]) {
       try {
         const json = parseJson(Buffer.from(part));
-        if (isJson(json)) return json;
+        if (isObject(json)) return json;
       } catch (error) {
         cause = error;
       }

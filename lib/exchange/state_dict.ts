@@ -1,4 +1,5 @@
 import { DdscError } from "../base/errors.js";
+import { MODELS_HAVE } from "../model/weights.js";
 import { quoted } from "./pickle_errors.js";
 import { OpaqueObject, PickleTuple, type PickleValue, TensorReference } from "./pickle_values.js";
 
@@ -26,8 +27,6 @@ export type Average =
 
 /** Keys under which trainers keep the weights. */
 const STATE_KEYS = ["state_dict", "model_state_dict", "model", "module"];
-/** A parameter that every model has, by which the prefix is found. */
-const MODELS_HAVE = "vocab_embed.embedding";
 /** Tensors of one state dict. */
 const MOST_TENSORS = 2 ** 16;
 

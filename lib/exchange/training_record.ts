@@ -1,6 +1,7 @@
 import { join } from "node:path";
-import { exists, readJson } from "../model/model_files.js";
-import { isJson, within } from "./scores_read.js";
+import { isObject } from "../base/json.js";
+import { exists, readJson, TRAINING_FILE } from "../model/model_files.js";
+import { within } from "./scores_read.js";
 
 /** What a model card says of the training data; without folders, addresses and sign-ins. */
 export interface Provenance {
@@ -15,15 +16,12 @@ export interface Provenance {
   readonly step: number | undefined;
 }
 
-/** Name of the record that training writes beside a checkpoint. */
-const FILE = "training.json";
-
 /** What is recorded of a model's training; undefined where nothing is. Throws `CHECKPOINT_CONFIG`, `CHECKPOINT_READ`. */
 export async function readProvenance(folder: string): Promise<Provenance | undefined> {
-  const file = join(folder, FILE);
+  const file = join(folder, TRAINING_FILE);
   if (!(await exists(file))) return undefined;
   const { data, state } = await readJson(file);
-  if (!isJson(data)) return undefined;
+  if (!isObject(data)) return undefined;
   return {
     data: typeof data.name === "string" ? namesOnly(data.name) : [],
     cells: natural(data.cells),
@@ -48,7 +46,7 @@ function natural(value: unknown): number | undefined {
 }
 
 function heldOutText(value: unknown): string | undefined {
-  if (!isJson(value)) return undefined;
+  if (!isObject(value)) return undefined;
   if (typeof value.where === "string") return `cells where ${value.where}`;
   return typeof value.fraction === "number"
     ? `${Number((100 * value.fraction).toFixed(1))}% of the cells, at random`

@@ -1,5 +1,5 @@
 import { checkOptions } from "../base/arguments.js";
-import { checkNumber, checkOptionNames, DdscError } from "../base/errors.js";
+import { checkOptionNames, checkWhole, DdscError } from "../base/errors.js";
 import { packageVersion } from "../base/version.js";
 import type { Condition } from "../conditions/condition.js";
 import { type AnnDataStream, type StreamedRows, writeAnnData } from "../data/anndata/write.js";
@@ -129,11 +129,7 @@ async function write(
   const { seed = 0, signal, onProgress, overwrite = false, out, shard: given, like: _, ...asked } = options;
   const shard = given === undefined ? undefined : checkShard(given);
   const likeCells = source === undefined ? undefined : await cellsLike(source, model, signal);
-  const all = checkNumber("cells", options.cells ?? likeCells?.cells ?? DEFAULT_CELLS, {
-    min: 1,
-    max: 2 ** 31 - 1,
-    integer: true,
-  });
+  const all = checkWhole("cells", options.cells ?? likeCells?.cells ?? DEFAULT_CELLS, 1, 2 ** 31 - 1);
   const genes =
     likeCells?.genes ??
     (options.genes === undefined ? knownGenes(model, base) : findGenes(model, options.genes).sort());

@@ -1,5 +1,5 @@
 import { checkKind, checkOptions } from "../base/arguments.js";
-import { checkChoice, checkNumber, DdscError } from "../base/errors.js";
+import { checkChoice, checkWhole, DdscError } from "../base/errors.js";
 import { takeTurn } from "../base/turns.js";
 import { streamBlocks } from "../batching/rows.js";
 import { CellConditions } from "../conditions/cell_conditions.js";
@@ -71,7 +71,7 @@ export async function countedSource(
     onNote: "function",
   });
   const { selection, allowFractional = false, signal, onProgress, onNote } = options;
-  if (options.maxRows !== undefined) checkNumber("maxRows", options.maxRows, { min: 1, integer: true });
+  if (options.maxRows !== undefined) checkWhole("maxRows", options.maxRows, 1);
   const told = checkChoice("conditions", options.conditions ?? fallback, ["own", "none"]);
   const tokenizer = new CellTokenizer({
     vocabulary: model.vocabulary,

@@ -1,5 +1,12 @@
 import { checkOptions } from "../base/arguments.js";
-import { checkChoice, checkNumber, checkOptionNames, DdscError, wrongType } from "../base/errors.js";
+import {
+  checkChoice,
+  checkNumber,
+  checkOptionNames,
+  checkSeed,
+  DdscError,
+  wrongType,
+} from "../base/errors.js";
 import { packageVersion } from "../base/version.js";
 import { FOLDS } from "../counts/folds.js";
 import { type AnnDataStream, type StreamedRows, writeAnnData } from "../data/anndata/write.js";
@@ -92,11 +99,7 @@ export async function imputeFile(options: ImputeFileOptions): Promise<Imputation
   const layers = checkLayers(options.layers ?? ["denoised", "p_expressed"]);
   const least = checkNumber("least", options.least ?? LEAST, { min: 0, max: 1 });
   checkChoice("conditions", conditions, ["own", "none"]);
-  const seed = checkNumber("seed", options.seed ?? 0, {
-    min: 0,
-    max: Number.MAX_SAFE_INTEGER,
-    integer: true,
-  });
+  const seed = checkSeed(options.seed ?? 0);
   return withFileJob(options, async ({ source, model, part, rows, cellCount, tables, names }) => {
     requireCounts(model);
     const { isPredicted, isKnown } = predictedColumns(source, model, options.genes);

@@ -1,4 +1,4 @@
-import { checkChoice, checkNumber, DdscError } from "../base/errors.js";
+import { checkChoice, checkNumber, checkWhole, DdscError } from "../base/errors.js";
 import { SUMMARY_EXTRAS } from "../counts/network_rows.js";
 import type { CountShape, DenoiserConfig } from "../native/types.js";
 
@@ -82,7 +82,7 @@ export function modelConfig(options: {
  */
 export function checkConfig(config: DenoiserConfig): DenoiserConfig {
   const whole = (field: keyof DenoiserConfig, min: number, max: number) =>
-    checkNumber(field, config[field], { min, max, integer: true });
+    checkWhole(field, config[field], min, max);
   const switched = (field: "timeConditioning" | "rotary") => checkSwitch(field, config[field]);
   const checked: DenoiserConfig = {
     vocabSize: whole("vocabSize", NON_VALUE_TOKENS + 1, 65_536),
@@ -119,11 +119,9 @@ function checkCounts(shape: CountShape): CountShape {
   // Models that were saved before it was there have none.
   const { sizesByState = false }: Partial<CountShape> = shape;
   return {
-    state: checkNumber("counts.state", state, { min: 1, max: 1024, integer: true }),
-    conditions: conditions.map((labels) =>
-      checkNumber("counts.conditions", labels, { min: 0, max: 1e6, integer: true }),
-    ),
-    summary: checkNumber("counts.summary", summary, { min: 0, max: 4096, integer: true }),
+    state: checkWhole("counts.state", state, 1, 1024),
+    conditions: conditions.map((labels) => checkWhole("counts.conditions", labels, 0, 1e6)),
+    summary: checkWhole("counts.summary", summary, 0, 4096),
     learntSizes: checkSwitch("counts.learntSizes", learntSizes),
     sizesByState: checkSwitch("counts.sizesByState", sizesByState),
   };

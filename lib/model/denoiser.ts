@@ -1,6 +1,13 @@
 import { dirname, join } from "node:path";
 import { checkKind, checkOptions } from "../base/arguments.js";
-import { checkChoice, checkNumber, checkOptionNames, DdscError, wrongType } from "../base/errors.js";
+import {
+  checkChoice,
+  checkNumber,
+  checkOptionNames,
+  checkSeed,
+  DdscError,
+  wrongType,
+} from "../base/errors.js";
 import { type Condition, conditionSizes } from "../conditions/condition.js";
 import type { CellSummary } from "../counts/cell_summary.js";
 import type { CountBase } from "../counts/count_base.js";
@@ -239,11 +246,7 @@ export class Denoiser implements Disposable {
   static async create(options: DenoiserOptions): Promise<Denoiser> {
     const description = Denoiser.describe(options);
     const { trainable = true } = options;
-    const seed = checkNumber("seed", options.seed ?? 0, {
-      min: 0,
-      max: Number.MAX_SAFE_INTEGER,
-      integer: true,
-    });
+    const seed = checkSeed(options.seed ?? 0);
     const model = new Denoiser(description, {
       device: options.device ?? "auto",
       trainable,

@@ -1,6 +1,6 @@
 import { freemem, totalmem } from "node:os";
 import { checkKind, checkOptions } from "../base/arguments.js";
-import { checkNumber } from "../base/errors.js";
+import { checkNumber, checkWhole } from "../base/errors.js";
 import { nativeGpuMemory, nativeMemory } from "../native/denoiser.js";
 import type {
   DenoiserConfig,
@@ -45,10 +45,10 @@ export interface MemoryOptions {
 
 /** A share of the optimizer, as it is given. Throws `ARGUMENT_RANGE`, `ARGUMENT_TYPE`. */
 export function checkedShare({ index, count }: OptimizerShare): OptimizerShare {
-  checkNumber("optimizerShare.count", count, { min: 1, max: 2 ** 20, integer: true });
+  checkWhole("optimizerShare.count", count, 1, 2 ** 20);
   return {
     count,
-    index: checkNumber("optimizerShare.index", index, { min: 0, max: count - 1, integer: true }),
+    index: checkWhole("optimizerShare.index", index, 0, count - 1),
   };
 }
 
@@ -80,8 +80,7 @@ export function workloadOf(options: MemoryOptions): NativeWorkload {
   checkKind("batch", options.batch, "object");
   const { batch, work = "train", recompute = false, accumulation = 1, validation = true } = options;
   const { optimizerShare } = options;
-  const whole = (argument: string, value: number) =>
-    checkNumber(argument, value, { min: 1, max: 2 ** 31 - 1, integer: true });
+  const whole = (argument: string, value: number) => checkWhole(argument, value, 1, 2 ** 31 - 1);
   const cells = whole("batch.cells", batch.cells);
   const tokens = whole("batch.tokens", batch.tokens);
   const longest = whole("batch.longest", batch.longest ?? Math.ceil(tokens / cells));

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { checkChoice, DdscError } from "../base/errors.js";
 import { errorCode } from "../base/files.js";
-import { parseJsonInTurns } from "../base/json.js";
+import { isObject, type JsonObject, parseJsonInTurns } from "../base/json.js";
 import { FileTooLarge, NotAFile, readWhole } from "../base/regular_files.js";
 import { takeTurn } from "../base/turns.js";
 import { packageVersion } from "../base/version.js";
@@ -35,6 +35,8 @@ export const ModelFile = {
   /** Their moving average, under the same names; absent where the model keeps none. */
   ema: "ema.safetensors",
 } as const;
+/** Name of the file in a checkpoint that makes a model's folder one that can be trained on. */
+export const TRAINING_FILE = "training.json";
 
 const FORMAT = "ddsc-model";
 /** Shapes, labels of conditions; state of a run. */
@@ -220,10 +222,7 @@ function checkSummary(file: string, { ridge, genes }: CellSummary, config: Denoi
  *
  * Throws `CHECKPOINT_READ`, `CHECKPOINT_CONFIG`.
  */
-export async function readJson(
-  file: string,
-  most = MAX_FILE_BYTES,
-): Promise<Readonly<Record<string, unknown>>> {
+export async function readJson(file: string, most = MAX_FILE_BYTES): Promise<JsonObject> {
   let bytes: Uint8Array;
   try {
     bytes = await readWhole(file, most);
@@ -241,8 +240,7 @@ export async function readJson(
   }
   try {
     const json = await parseJsonInTurns(bytes);
-    if (typeof json === "object" && json !== null && !Array.isArray(json))
-      return json as Record<string, unknown>;
+    if (isObject(json)) return json;
   } catch (cause) {
     throw configError(file, `it is not JSON (${cause instanceof Error ? cause.message : cause})`, cause);
   }

@@ -1,5 +1,5 @@
 import { DdscError } from "../base/errors.js";
-import { eachOutermostName, parseJson } from "../base/json.js";
+import { eachOutermostName, isObject, parseJson } from "../base/json.js";
 
 /** Bytes of one element of each type of the format. */
 const BYTES: Readonly<Record<string, number>> = {
@@ -174,10 +174,6 @@ function checkCoverage(tensors: ReadonlyMap<string, TensorEntry>, dataBytes: num
   if (covered !== dataBytes) {
     throw corrupt(file, `its tensors take ${covered} bytes but ${dataBytes} follow the header`);
   }
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isNaturals(value: unknown): value is readonly number[] {

@@ -8,7 +8,7 @@ import { SafetensorsFile, type TensorEntry, writeSafetensors } from "./safetenso
 const PUBLISHED_PREFIX = "backbone.";
 
 /** A parameter that every model has, and one that only those of counts have. */
-const MODELS_HAVE = "vocab_embed.embedding";
+export const MODELS_HAVE = "vocab_embed.embedding";
 const COUNTS_HAVE = "factor.weight";
 
 /** How many problems an error lists before it only counts them. */

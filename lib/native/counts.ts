@@ -1,6 +1,6 @@
 /** The typed door to the addon's functions that make of cells what count models read. */
 import { checkKind, checkOptions } from "../base/arguments.js";
-import { checkNumber, DdscError } from "../base/errors.js";
+import { checkNumber, checkSeed, checkWhole, DdscError } from "../base/errors.js";
 import { callAddon } from "./addon.js";
 
 /** Cells with exact counts: a `RaggedBatch` of count tokens. */
@@ -166,7 +166,7 @@ export async function chooseQueries(input: ChooseQueriesInput): Promise<CountRow
   const { zeros = Number.POSITIVE_INFINITY, expressed = Number.POSITIVE_INFINITY, expressedMost = 0 } = input;
   checkStream(input.seed, input.step);
   for (const [name, limit] of Object.entries({ zeros, expressed, expressedMost, evidence })) {
-    if (limit !== Number.POSITIVE_INFINITY) checkNumber(name, limit, { min: 0, integer: true });
+    if (limit !== Number.POSITIVE_INFINITY) checkWhole(name, limit, 0);
   }
   if (batch.counts === undefined || batch.panels === undefined) throw withoutCounts("counts and panels");
   // An object of this call's own: what it names cannot be exchanged while native code reads it.
@@ -209,8 +209,8 @@ export async function drawKeptCounts(
 }
 
 function checkStream(seed: number, step: number): void {
-  checkNumber("seed", seed, { min: 0, max: Number.MAX_SAFE_INTEGER, integer: true });
-  checkNumber("step", step, { min: 0, max: 2 ** 44 - 1, integer: true });
+  checkSeed(seed);
+  checkWhole("step", step, 0, 2 ** 44 - 1);
 }
 
 function withoutCounts(what: string): DdscError {

@@ -30,8 +30,8 @@ export function intervalText(value: number, low: number | null, high: number | n
 }
 
 /** "1 cell", "2,000 cells". */
-export function counted(count: number, one: string, many = `${one}s`): string {
-  return `${count.toLocaleString("en-US")} ${count === 1 ? one : many}`;
+export function counted(count: number, one: string): string {
+  return `${count.toLocaleString("en-US")} ${count === 1 ? one : `${one}s`}`;
 }
 
 /** The error `PLOT_EMPTY`: nothing to draw, and what would give something. */

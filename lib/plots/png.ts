@@ -1,5 +1,5 @@
 import { checkKind, checkOptions } from "../base/arguments.js";
-import { checkNumber, wrongType } from "../base/errors.js";
+import { checkWhole, wrongType } from "../base/errors.js";
 import { Figure } from "./figure.js";
 import { FONT_FAMILY, fontFiles, needsSystemFonts } from "./fonts.js";
 import { type Theme, themed } from "./theme.js";
@@ -37,11 +37,7 @@ async function rendered(figure: Figure, options: PngOptions) {
   const { theme = "light" } = options;
   if (theme !== "light" && theme !== "dark") throw wrongType("theme", theme, '"light" or "dark"');
   const own = Number(/ width="(\d+(?:\.\d+)?)"/.exec(figure.svg)?.[1] ?? 640);
-  const width = checkNumber("width", options.width ?? Math.round(2 * own), {
-    min: 64,
-    max: 8000,
-    integer: true,
-  });
+  const width = checkWhole("width", options.width ?? Math.round(2 * own), 64, 8000);
   const { renderAsync } = await import("@resvg/resvg-js");
   return await renderAsync(themed(figure.svg, theme), {
     fitTo: { mode: "width", value: width },

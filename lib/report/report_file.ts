@@ -1,5 +1,5 @@
 import { checkKind, checkOptions } from "../base/arguments.js";
-import { checkNumber, checkOptionNames } from "../base/errors.js";
+import { checkOptionNames, checkWhole } from "../base/errors.js";
 import type { CellSource } from "../data/sources/source.js";
 import { Opened } from "../model/opened.js";
 import type { DType } from "../native/types.js";
@@ -101,11 +101,7 @@ export async function reportFile(options: ReportFileOptions): Promise<Report> {
   } = options;
   checkKind("model", folder, "text");
   checkKind("out", out, "text");
-  const seed = checkNumber("seed", options.seed ?? 0, {
-    min: 0,
-    max: Number.MAX_SAFE_INTEGER - 1,
-    integer: true,
-  });
+  const seed = checkWhole("seed", options.seed ?? 0, 0, Number.MAX_SAFE_INTEGER - 1);
   const places = { out, png, gif, tensorboard, overwrite };
   const hooks = collectNotes();
   await checkReport(places, cells, hooks.nameOf);

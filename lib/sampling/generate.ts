@@ -1,5 +1,5 @@
 import { checkKind, checkOptions } from "../base/arguments.js";
-import { checkNumber } from "../base/errors.js";
+import { checkWhole } from "../base/errors.js";
 import { CLS_GENE, FIRST_RANK_TOKEN, type RaggedBatch, SPECIAL_TOKEN } from "../tokenizer/ragged_batch.js";
 import { type DenoisingModel, maskToken } from "./denoising_model.js";
 import { findGenes } from "./find_genes.js";
@@ -38,12 +38,8 @@ export async function generate(model: DenoisingModel, options: GenerateOptions):
   checkKind("model", model, "model");
   checkOptions(options, { cls: "switch" });
   const genes = findGenes(model, options.genes);
-  const cells = checkNumber("cells", options.cells, { min: 1, max: 2 ** 31 - 1, integer: true });
-  const first = checkNumber("firstCell", options.firstCell ?? 0, {
-    min: 0,
-    max: 2 ** 44 - cells,
-    integer: true,
-  });
+  const cells = checkWhole("cells", options.cells, 1, 2 ** 31 - 1);
+  const first = checkWhole("firstCell", options.firstCell ?? 0, 0, 2 ** 44 - cells);
   const specials = (options.cls ?? model.tokenizer.cls) ? 1 : 0;
   // The model knows cells by ascending gene id, as the tokenizer writes them.
   const order = Int32Array.from(genes.keys()).sort((a, b) => (genes[a] as number) - (genes[b] as number));

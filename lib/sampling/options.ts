@@ -1,5 +1,5 @@
 import { checkOptions } from "../base/arguments.js";
-import { checkChoice, checkNumber, DdscError } from "../base/errors.js";
+import { checkChoice, checkNumber, checkSeed, checkWhole, DdscError } from "../base/errors.js";
 import type { DenoisingModel } from "./denoising_model.js";
 
 /** How masked ranks are filled in. */
@@ -83,7 +83,8 @@ export interface CheckedSampling {
   readonly signal: AbortSignal | undefined;
 }
 
-const MAX_STEPS = 1_000_000;
+/** Steps of a sampler, of ranks and of counts, at most. */
+export const MAX_STEPS = 1_000_000;
 
 /** Fills in defaults. Throws `ARGUMENT_TYPE`, `ARGUMENT_RANGE`, `ARGUMENT_CHOICE`, or `SAMPLER_UNKNOWN`. */
 export function checkSampling(
@@ -94,13 +95,9 @@ export function checkSampling(
   return {
     sampler: checkSampler(options.sampler ?? { kind: "first-hitting" }),
     temperature: checkNumber("temperature", options.temperature ?? 1, { min: 0, max: 100 }),
-    seed: checkNumber("seed", options.seed ?? 0, { min: 0, max: Number.MAX_SAFE_INTEGER, integer: true }),
+    seed: checkSeed(options.seed ?? 0),
     weights: checkChoice("weights", options.weights ?? model.inferenceWeights, ["weights", "ema"]),
-    maxTokens: checkNumber("maxTokens", options.maxTokens ?? 16_384, {
-      min: 1,
-      max: 2 ** 31 - 1,
-      integer: true,
-    }),
+    maxTokens: checkWhole("maxTokens", options.maxTokens ?? 16_384, 1, 2 ** 31 - 1),
     signal: options.signal,
   };
 }

@@ -1,7 +1,8 @@
 import { checkOptions } from "../base/arguments.js";
-import { checkNumber, checkOptionNames, DdscError } from "../base/errors.js";
+import { checkOptionNames, checkSeed, checkWhole, DdscError } from "../base/errors.js";
 import { CELLS_RANGE, FEW_CELLS } from "../comparison/compare_cells.js";
 import type { CellSource } from "../data/sources/source.js";
+import { TRAINING_CELLS } from "../evaluation/defaults.js";
 import { Opened } from "../model/opened.js";
 import { compareSources, type FileComparison } from "./compare_sources.js";
 import { withDisplay } from "./display.js";
@@ -40,7 +41,6 @@ export interface Comparison extends FileComparison {
 }
 
 const CELLS = 2000;
-const TRAINING_CELLS = 10_000;
 
 const OPTION_NAMES: Readonly<Record<keyof CompareFilesOptions, true>> = {
   generated: true,
@@ -77,13 +77,11 @@ export async function compareFiles(options: CompareFilesOptions): Promise<Compar
     const problem = "model and train both say what was trained on; give one of them";
     throw new DdscError("ARGUMENT_CONFLICT", problem, { argument: "train" });
   }
-  const whole = (name: string, value: number, min: number, max: number) =>
-    checkNumber(name, value, { min, max, integer: true });
   const asked = {
     ...{ model, by, where, allowFractional, signal },
-    cells: whole("cells", options.cells ?? CELLS, CELLS_RANGE.min, CELLS_RANGE.max),
-    trainingCells: whole("trainingCells", options.trainingCells ?? TRAINING_CELLS, FEW_CELLS, 1e7),
-    seed: whole("seed", options.seed ?? 0, 0, Number.MAX_SAFE_INTEGER),
+    cells: checkWhole("cells", options.cells ?? CELLS, CELLS_RANGE.min, CELLS_RANGE.max),
+    trainingCells: checkWhole("trainingCells", options.trainingCells ?? TRAINING_CELLS, FEW_CELLS, 1e7),
+    seed: checkSeed(options.seed ?? 0),
   };
   using opened = new Opened();
   const open = async (name: string, given: typeof real) =>

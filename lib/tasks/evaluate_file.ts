@@ -1,8 +1,8 @@
 import { checkKind, checkOptions } from "../base/arguments.js";
-import { checkNumber, checkOptionNames } from "../base/errors.js";
+import { checkNumber, checkOptionNames, checkWhole } from "../base/errors.js";
 import type { Cluster } from "../cluster/cluster.js";
 import type { CellSource } from "../data/sources/source.js";
-import { DEFAULT_RATIOS } from "../evaluation/index.js";
+import { DEFAULT_RATIOS, HELD_OUT_CELLS, THIN, TRAINING_CELLS } from "../evaluation/defaults.js";
 import { Opened } from "../model/opened.js";
 import type { DType } from "../native/types.js";
 import { withDisplay } from "./display.js";
@@ -58,11 +58,6 @@ export type Evaluation = FileEvaluation & {
   readonly notes: readonly string[];
 };
 
-/** Defaults of options of models of counts. */
-const THIN = 0.1;
-const HELD_OUT_CELLS = 1000;
-const TRAINING_CELLS = 10_000;
-
 const OPTION_NAMES: Readonly<Record<keyof EvaluateFileOptions, true>> = {
   model: true,
   data: true,
@@ -103,8 +98,6 @@ export async function evaluateFile(options: EvaluateFileOptions): Promise<Evalua
   });
   const { model: folder, data, device, dtype, openProblems = false, allowFractional = false } = options;
   checkKind("model", folder, "text");
-  const whole = (name: string, value: number, min: number, max: number) =>
-    checkNumber(name, value, { min, max, integer: true });
   const ratios = (options.ratios ?? DEFAULT_RATIOS).map((ratio) =>
     checkNumber("ratios", ratio, { min: 0.01, max: 0.99 }),
   );
@@ -112,11 +105,12 @@ export async function evaluateFile(options: EvaluateFileOptions): Promise<Evalua
     ratios,
     openProblems,
     allowFractional,
-    seed: whole("seed", options.seed ?? 0, 0, Number.MAX_SAFE_INTEGER - 1),
+    seed: checkWhole("seed", options.seed ?? 0, 0, Number.MAX_SAFE_INTEGER - 1),
     thin: checkNumber("thin", options.thin ?? THIN, { min: 0, max: 0.9 }),
-    heldOutCells: whole("heldOutCells", options.heldOutCells ?? HELD_OUT_CELLS, 1, 1e7),
-    trainingCells: whole("trainingCells", options.trainingCells ?? TRAINING_CELLS, 2, 1e7),
-    maxRows: options.maxRows === undefined ? undefined : whole("maxRows", options.maxRows, 1, 2 ** 31 - 1),
+    heldOutCells: checkWhole("heldOutCells", options.heldOutCells ?? HELD_OUT_CELLS, 1, 1e7),
+    trainingCells: checkWhole("trainingCells", options.trainingCells ?? TRAINING_CELLS, 2, 1e7),
+    maxRows:
+      options.maxRows === undefined ? undefined : checkWhole("maxRows", options.maxRows, 1, 2 ** 31 - 1),
     where: options.where,
     by: options.by,
     signal: options.signal,

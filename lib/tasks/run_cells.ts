@@ -3,7 +3,7 @@ import { DdscError } from "../base/errors.js";
 import type { Peers } from "../data/open/share_out.js";
 import type { CellSelection } from "../data/select/selection.js";
 import type { CellSource } from "../data/sources/source.js";
-import { exists, findModel } from "../model/model_files.js";
+import { exists, findModel, TRAINING_FILE } from "../model/model_files.js";
 import {
   type DataRecord,
   isSameData,
@@ -12,7 +12,7 @@ import {
   requireRunData,
   selectionOf,
 } from "../training/run_data.js";
-import { readRecord, TRAINING_FILE, type TrainingRecord } from "../training/state.js";
+import { readRecord, type TrainingRecord } from "../training/state.js";
 import type { TaskHooks } from "./hooks.js";
 
 /** Cells that a task is asked to take: a run's own, or others. */

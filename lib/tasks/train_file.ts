@@ -1,5 +1,5 @@
 import { checkKind, checkOptions } from "../base/arguments.js";
-import { checkChoice, checkNumber, checkOptionNames, DdscError } from "../base/errors.js";
+import { checkChoice, checkOptionNames, checkSeed, checkWhole, DdscError } from "../base/errors.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { PresetName } from "../model/config.js";
 import type { DenoiserOptions } from "../model/denoiser.js";
@@ -106,8 +106,8 @@ export async function trainFile(options: TrainFileOptions): Promise<Training> {
   const { conditions = [], training = {}, model = {} } = options;
   checkKind("out", out, "text");
   checkChoice("values", values, ["counts", "ranks"]);
-  const steps = checkNumber("steps", options.steps ?? DEFAULT_STEPS, { min: 1, max: 1e9, integer: true });
-  checkNumber("seed", seed, { min: 0, max: Number.MAX_SAFE_INTEGER, integer: true });
+  const steps = checkWhole("steps", options.steps ?? DEFAULT_STEPS, 1, 1e9);
+  checkSeed(seed);
   refuse("training", training, OF_TRAINING);
   refuse("model", model, OF_MODEL);
   await RunFolder.check(out, { overwrite });

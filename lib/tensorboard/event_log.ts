@@ -2,7 +2,7 @@ import { type FileHandle, open } from "node:fs/promises";
 import { hostname } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { checkKind, checkOptions } from "../base/arguments.js";
-import { checkNumber } from "../base/errors.js";
+import { checkWhole } from "../base/errors.js";
 import { fileWriteError, makeFolders } from "../base/files.js";
 import type { StepResult } from "../training/fit.js";
 import {
@@ -52,7 +52,7 @@ export class EventLog implements AsyncDisposable {
     checkKind("folder", folder, "text");
     checkOptions(options, { hyperparameters: "object" });
     const { hyperparameters = {} } = options;
-    const first = checkNumber("firstStep", options.firstStep ?? 1, { min: 1, max: 1e9, integer: true });
+    const first = checkWhole("firstStep", options.firstStep ?? 1, 1, 1e9);
     const seconds = now();
     const name = `events.out.tfevents.${Math.floor(seconds)}.${hostname()}.${process.pid}.${made++}`;
     const file = join(folder, name);

@@ -1,5 +1,5 @@
 import { checkOptions } from "../base/arguments.js";
-import { checkChoice, checkNumber, DdscError } from "../base/errors.js";
+import { checkChoice, checkNumber, checkSeed, DdscError } from "../base/errors.js";
 import { Purpose, RandomStream } from "../base/random.js";
 import type { CellBlock } from "../data/sources/cells.js";
 import { type CellPlaces, gatherCells } from "../data/sources/gather.js";
@@ -101,11 +101,7 @@ export class CellTokenizer {
     this.selection = checkChoice("selection", options.selection ?? "sample", ["sample", "truncate"]);
     this.includeUnexpressed = options.includeUnexpressed ?? false;
     this.minGenes = checkNumber("minGenes", options.minGenes ?? 1, range);
-    this.seed = checkNumber("seed", options.seed ?? 0, {
-      min: 0,
-      max: Number.MAX_SAFE_INTEGER,
-      integer: true,
-    });
+    this.seed = checkSeed(options.seed ?? 0);
     this.#countTokens = this.strategy instanceof CountTokens ? this.strategy : undefined;
     if (this.#countTokens !== undefined && this.includeUnexpressed) {
       throw new DdscError(

@@ -1,4 +1,4 @@
-import { checkNumber, DdscError } from "../base/errors.js";
+import { checkWhole, DdscError } from "../base/errors.js";
 import { interpolate, unitSteps } from "./float32.js";
 import { AscendingOrder } from "./order.js";
 import type { TokenStrategy } from "./strategy.js";
@@ -29,7 +29,7 @@ export class QuantileRanks implements TokenStrategy {
 
   /** @param options.bins number of ranks R, 2..65536; default 51. Throws `ARGUMENT_RANGE`. */
   constructor(options: { readonly bins?: number } = {}) {
-    this.values = checkNumber("bins", options.bins ?? DEFAULT_RANKS, { min: 2, max: 65_536, integer: true });
+    this.values = checkWhole("bins", options.bins ?? DEFAULT_RANKS, 2, 65_536);
     this.#steps = unitSteps(this.values + 1).subarray(1, this.values);
     this.#edges = new Float32Array(this.values - 1);
   }

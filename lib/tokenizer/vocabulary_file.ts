@@ -1,5 +1,5 @@
 import { DdscError } from "../base/errors.js";
-import { eachOutermostName, parseJsonInTurns } from "../base/json.js";
+import { eachOutermostName, isObject, type JsonObject, parseJsonInTurns } from "../base/json.js";
 import { readWhole } from "../base/regular_files.js";
 import { takeTurn } from "../base/turns.js";
 
@@ -87,7 +87,7 @@ function failure(file: string | undefined): Failure {
     );
 }
 
-function parseTokenIds(json: Readonly<Record<string, unknown>>, fail: Failure): VocabularyEntry[] {
+function parseTokenIds(json: JsonObject, fail: Failure): VocabularyEntry[] {
   return Object.entries(json).map(([token, id]) => {
     if (typeof id !== "number")
       throw fail(`token "${token}" has ${describe(id)} for an id; expected {token: id}`);
@@ -111,11 +111,7 @@ function parseEntry(entry: unknown, fail: Failure): VocabularyEntry {
 }
 
 /** Parsing keeps the last of two values of one name. */
-function checkRepeatedTokens(
-  tokens: readonly string[],
-  json: Readonly<Record<string, unknown>>,
-  file: string,
-): void {
+function checkRepeatedTokens(tokens: readonly string[], json: JsonObject, file: string): void {
   if (tokens.length === Object.keys(json).length) return;
   const seen = new Set<string>();
   for (const token of tokens) {
@@ -128,10 +124,6 @@ function checkRepeatedTokens(
     }
     seen.add(token);
   }
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function describe(value: unknown): string {

@@ -1,4 +1,4 @@
-import { checkChoice, checkNumber, DdscError } from "../base/errors.js";
+import { checkChoice, checkNumber, checkWhole, DdscError } from "../base/errors.js";
 
 /** How the learning rate runs over a training. */
 export type LearningRateSchedule =
@@ -31,11 +31,7 @@ export function resolveSchedule(
   const { kind, warmup } = option ?? { kind: steps === undefined ? "constant" : "cosine", warmup: undefined };
   checkChoice("schedule.kind", kind, ["constant", "cosine"]);
   const share = steps === undefined ? PUBLISHED_WARMUP : Math.ceil(steps * WARMUP_SHARE);
-  const resolved = checkNumber("schedule.warmup", warmup ?? Math.min(PUBLISHED_WARMUP, share), {
-    min: 0,
-    max: 1e9,
-    integer: true,
-  });
+  const resolved = checkWhole("schedule.warmup", warmup ?? Math.min(PUBLISHED_WARMUP, share), 0, 1e9);
   if (kind === "constant") return { kind, warmup: resolved };
   if (steps === undefined) {
     throw new DdscError(

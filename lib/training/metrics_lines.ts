@@ -1,5 +1,6 @@
 import type { FileHandle } from "node:fs/promises";
 import { readFull } from "../base/files.js";
+import { isObject } from "../base/json.js";
 import { openToRead } from "../base/regular_files.js";
 
 /** What a validation says in a line of metrics; null: not a finite number. */
@@ -113,10 +114,6 @@ async function readLines(handle: FileHandle, start: number, size: number): Promi
     end = at;
   }
   return { lines, end };
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function finite(value: unknown): number | null {

@@ -1,5 +1,5 @@
 import { checkOptions } from "../base/arguments.js";
-import { checkNumber, checkOptionNames, DdscError } from "../base/errors.js";
+import { checkNumber, checkOptionNames, checkSeed, checkWhole, DdscError } from "../base/errors.js";
 import { type BatchLimit, checkLimit } from "../batching/limit.js";
 import { checkPlanOptions } from "../batching/plan.js";
 import { BATCHES_AHEAD } from "../batching/read_ahead.js";
@@ -258,14 +258,12 @@ export function trainerSettings(options: TrainerOptions, model: TrainedModel): T
       { argument: "validation.where" },
     );
   }
-  const whole = (argument: string, value: number, min: number, max = MANY) =>
-    checkNumber(argument, value, { min, max, integer: true });
   const optional = (argument: string, value: number | undefined) =>
-    value === undefined ? null : whole(argument, value, 1);
+    value === undefined ? null : checkWhole(argument, value, 1, MANY);
   const positive = { min: Number.MIN_VALUE };
   const below1 = { min: 0, max: 1 - 2 ** -24 };
   const { lengthBuckets = false, lanes = 1 } = options;
-  const seed = whole("seed", options.seed ?? 0, 0, Number.MAX_SAFE_INTEGER);
+  const seed = checkSeed(options.seed ?? 0);
   const plan = checkPlanOptions({ limit: batchLimit(options), lengthBuckets, lanes, seed });
   return {
     learningRate: checkNumber("learningRate", options.learningRate ?? defaults.learningRate, {
@@ -278,14 +276,14 @@ export function trainerSettings(options: TrainerOptions, model: TrainedModel): T
     epsilon: checkNumber("epsilon", options.epsilon ?? 1e-8, { ...positive, max: 1 }),
     weightDecay: checkNumber("weightDecay", options.weightDecay ?? defaults.weightDecay, { min: 0, max: 10 }),
     clip: checkNumber("clip", options.clip ?? 1, { min: 0 }),
-    accumulation: whole("accumulation", options.accumulation ?? 1, 1, 65_536),
+    accumulation: checkWhole("accumulation", options.accumulation ?? 1, 1, 65_536),
     recompute: options.recompute ?? false,
     ema: checkNumber("ema", options.ema ?? defaults.ema, below1),
     limit: plan.limit,
-    maxLength: whole("maxLength", options.maxLength ?? model.maxLength, 2),
+    maxLength: checkWhole("maxLength", options.maxLength ?? model.maxLength, 2, MANY),
     lengthBuckets: plan.lengthBuckets,
     lanes: plan.lanes,
-    prefetch: whole("prefetch", options.prefetch ?? BATCHES_AHEAD, 1, 1024),
+    prefetch: checkWhole("prefetch", options.prefetch ?? BATCHES_AHEAD, 1, 1024),
     worker: options.worker ?? true,
     allowFractional: options.allowFractional ?? false,
     seed,
@@ -300,14 +298,14 @@ export function trainerSettings(options: TrainerOptions, model: TrainedModel): T
             }),
             where: validation.where ?? null,
             every: optional("validation.every", validation.every),
-            cells: whole("validation.cells", validation.cells ?? 512, 1),
+            cells: checkWhole("validation.cells", validation.cells ?? 512, 1, MANY),
           },
     checkpoint: {
       every: optional("checkpoint.every", checkpoint.every),
-      keep: whole("checkpoint.keep", checkpoint.keep ?? 2, 1),
+      keep: checkWhole("checkpoint.keep", checkpoint.keep ?? 2, 1, MANY),
     },
     queries: querySettings(options.queries, model),
-    patience: whole("patience", options.patience ?? defaults.patience, 0),
+    patience: checkWhole("patience", options.patience ?? defaults.patience, 0, MANY),
   };
 }
 

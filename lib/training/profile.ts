@@ -1,5 +1,5 @@
 import { checkKind, checkOptions } from "../base/arguments.js";
-import { checkChoice, checkNumber, DdscError, wrongType } from "../base/errors.js";
+import { checkChoice, checkWhole, DdscError, wrongType } from "../base/errors.js";
 import { cellLengths } from "../batching/collate.js";
 import type { RaggedBatch } from "../batching/index.js";
 import { Denoiser } from "../model/denoiser.js";
@@ -66,7 +66,7 @@ export async function profileStep(
   checkOptions(options, { signal: "signal" });
   const { signal } = options;
   const work = checkChoice("work", options.work ?? "train", ["train", "forward"]);
-  const repeats = checkNumber("repeats", options.repeats ?? 5, { min: 1, max: 1000, integer: true });
+  const repeats = checkWhole("repeats", options.repeats ?? 5, 1, 1000);
   if (work === "train" && !model.trainable) {
     throw new DdscError("TRAIN_MODEL", "this model only predicts; create or load it with trainable: true", {
       argument: "model",

@@ -1,17 +1,18 @@
 import { isDeepStrictEqual } from "node:util";
 import { DdscError } from "../base/errors.js";
+import { isObject, type JsonObject } from "../base/json.js";
 import { type LearningRateSchedule, resolveSchedule } from "./learning_rate.js";
 import { optionsOf, type TrainerSettings, trainerSettings } from "./options.js";
 
 /** Adds what records of older packages do not say: they had no lanes, and hid each share of a cell as often. */
-export function addFormerDefaults({ settings }: Readonly<Record<string, unknown>>): void {
+export function addFormerDefaults({ settings }: JsonObject): void {
   if (!isObject(settings)) return;
   settings.lanes ??= 1;
   if (isObject(settings.queries)) settings.queries.mostlyHidden ??= 1;
 }
 
 /** What of a training's record, as it was read, is not as a training writes it; undefined: nothing. */
-export function problemOf(json: Readonly<Record<string, unknown>>): string | undefined {
+export function problemOf(json: JsonObject): string | undefined {
   const { settings, schedule, steps, data, state } = json;
   if (![settings, schedule, data, state].every(isObject)) return "a part of it is missing";
   if (!(steps === null || isCount(steps))) return "its steps are no number of steps";
@@ -108,10 +109,6 @@ function isSource(source: unknown, depth: number): boolean {
     default:
       return false;
   }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isText(value: unknown): value is string {

@@ -5,11 +5,10 @@ import { errorCode, fileWriteError, makeFolders, synchroniseFolder } from "../ba
 import type { FolderLock } from "../base/folder_lock.js";
 import { temporaryFor, temporaryName } from "../base/temporary.js";
 import { removeFolder, writeFolder } from "../model/folder.js";
-import { exists, ModelFile } from "../model/model_files.js";
+import { exists, ModelFile, TRAINING_FILE } from "../model/model_files.js";
 import { METRICS_FILE } from "./metrics.js";
 import { LOCK_FILE, RunLock } from "./run_lock.js";
 import { STATUS_FILE } from "./run_status.js";
-import { TRAINING_FILE } from "./state.js";
 
 /** Links to checkpoints that a run keeps. */
 export type CheckpointName = "last" | "best";

@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { DdscError } from "../base/errors.js";
-import { parseJson } from "../base/json.js";
+import { isObject, type JsonObject, parseJson } from "../base/json.js";
 import { writeFileAtomic } from "../base/publish.js";
 import { readWhole } from "../base/regular_files.js";
 
@@ -153,13 +153,13 @@ function statusFrom(json: unknown): RunStatus {
   };
 }
 
-function errorFrom({ code, message }: Readonly<Record<string, unknown>>): RunStatus["error"] {
+function errorFrom({ code, message }: JsonObject): RunStatus["error"] {
   return { code: textFrom(code), message: textFrom(message) };
 }
 
-function objectFrom(value: unknown): Readonly<Record<string, unknown>> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new TypeError("no object");
-  return value as Readonly<Record<string, unknown>>;
+function objectFrom(value: unknown): JsonObject {
+  if (!isObject(value)) throw new TypeError("no object");
+  return value;
 }
 
 function listFrom(value: unknown): readonly unknown[] {

@@ -4,14 +4,11 @@ import { DdscError } from "../base/errors.js";
 import { packageVersion } from "../base/version.js";
 import { type BatchPosition, FIRST_POSITION } from "../batching/index.js";
 import { writeFlushed } from "../model/folder.js";
-import { readJson } from "../model/model_files.js";
+import { readJson, TRAINING_FILE } from "../model/model_files.js";
 import type { LearningRateSchedule } from "./learning_rate.js";
 import type { TrainerSettings } from "./options.js";
 import { addFormerDefaults, problemOf } from "./record_check.js";
 import type { DataRecord } from "./run_data.js";
-
-/** Name of the file in a checkpoint that makes a model's folder one that can be trained on. */
-export const TRAINING_FILE = "training.json";
 
 const FORMAT = "ddsc-training";
 /** 2: positions name a window; data has parts and conditions. */

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { checkKind, checkOptions } from "../base/arguments.js";
-import { checkNumber, DdscError, wrongType } from "../base/errors.js";
+import { checkNumber, checkWhole, DdscError, wrongType } from "../base/errors.js";
 import { BatchLoader } from "../batching/index.js";
 import { countLaneCells } from "../batching/lane_cells.js";
 import { requireLaneParts } from "../batching/lane_order.js";
@@ -393,7 +393,7 @@ export class Trainer {
     const { validation, where } = this.settings;
     const earlier = this.#beginning;
     const steps = asked ?? earlier?.steps ?? undefined;
-    if (steps !== undefined) checkNumber("steps", steps, { min: 1, max: 1e9, integer: true });
+    if (steps !== undefined) checkWhole("steps", steps, 1, 1e9);
     const heldOut = validation === null ? null : this.#heldOut(validation);
     const data = await recordData(source, earlier?.data ?? { where, heldOut });
     if (earlier !== undefined) requireSameData(earlier.data, data);

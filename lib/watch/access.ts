@@ -1,6 +1,7 @@
-import { randomBytes, timingSafeEqual } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { isIP } from "node:net";
+import { isSameSecret } from "../base/secrets.js";
 
 /** What a request may have. */
 export type Admission = "granted" | "token" | "host" | "refused";
@@ -37,8 +38,8 @@ export class Access {
   check(request: IncomingMessage, address: URL): Admission {
     if (this.#token === undefined) return isOwnName(request.headers.host) ? "granted" : "host";
     // Not a name by which secrets are known, which are left out of all that is printed: here it has to be printed once.
-    if (sameText(address.searchParams.get("enter") ?? "", this.#token)) return "token";
-    return sameText(this.#cookieOf(request), this.#token) ? "granted" : "refused";
+    if (isSameSecret(address.searchParams.get("enter") ?? "", this.#token)) return "token";
+    return isSameSecret(this.#cookieOf(request), this.#token) ? "granted" : "refused";
   }
 
   /** The header that gives a browser the cookie. */
@@ -58,10 +59,4 @@ export class Access {
 /** Whether a request names this machine by a name that is its own for all, on any port (it may be a tunnel's). */
 function isOwnName(host: string | undefined): boolean {
   return OWN_NAMES.has((host ?? "").toLowerCase().replace(/:\d*$/, ""));
-}
-
-/** Compares in a time that tells nothing of where they differ. */
-function sameText(a: string, b: string): boolean {
-  const [left, right] = [Buffer.from(a), Buffer.from(b)];
-  return left.length === right.length && timingSafeEqual(left, right);
 }

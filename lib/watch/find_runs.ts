@@ -1,7 +1,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { TRAINING_FILE } from "../model/model_files.js";
 import { METRICS_FILE } from "../training/metrics.js";
-import { TRAINING_FILE } from "../training/state.js";
 
 /** Runs that are followed at most, folders within each other that are searched, and names in each. */
 const MOST_RUNS = 64;

@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { checkKind, checkOptions } from "../base/arguments.js";
-import { checkNumber, DdscError } from "../base/errors.js";
+import { checkWhole, DdscError } from "../base/errors.js";
 import { errorCode } from "../base/files.js";
 import { isLoopback, newToken } from "./access.js";
 import { RunsServer } from "./server.js";
@@ -53,7 +53,7 @@ export async function watchRuns(runs: readonly string[], options: WatchOptions =
   checkOptions(options, { host: "text", token: "text", waitForRuns: "switch" });
   const { host = WATCH_HOST, waitForRuns = false } = options;
   const token = tokenFor(host, options.token);
-  if (options.port !== undefined) checkNumber("port", options.port, { min: 0, max: 65_535, integer: true });
+  if (options.port !== undefined) checkWhole("port", options.port, 0, 65_535);
   if (!waitForRuns) for (const folder of runs) await requireFolder(folder);
   const server = await startServer(runs, host, options.port, token);
   const { port } = server;

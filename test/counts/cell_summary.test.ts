@@ -4,15 +4,11 @@ import { describe, expect, it } from "vitest";
 import { RandomStream } from "../../lib/base/random.js";
 import { concatenateBatches, selectCells, splitBatch, tokenizeRows } from "../../lib/batching/index.js";
 import { CellSample } from "../../lib/counts/cell_sample.js";
-import {
-  CellSummary,
-  CountBase,
-  chooseQueries,
-  DepthStatistics,
-  type SummaryPool,
-} from "../../lib/counts/index.js";
+import { CellSummary } from "../../lib/counts/cell_summary.js";
+import { CountBase } from "../../lib/counts/count_base.js";
+import { DepthStatistics } from "../../lib/counts/depth_statistics.js";
 import { openCells } from "../../lib/data/open/open_cells.js";
-import { drawKeptCounts } from "../../lib/native/counts.js";
+import { chooseQueries, drawKeptCounts, type SummaryPool } from "../../lib/native/counts.js";
 import { CellTokenizer, CountTokens, GeneVocabulary } from "../../lib/tokenizer/index.js";
 import type { RaggedBatch } from "../../lib/tokenizer/ragged_batch.js";
 import { realFile } from "../data/support.js";

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { philox } from "../../lib/base/random.js";
 import { selectCells } from "../../lib/batching/index.js";
-import { type ChooseQueriesInput, type CountRows, chooseQueries } from "../../lib/counts/index.js";
+import { type ChooseQueriesInput, type CountRows, chooseQueries } from "../../lib/native/counts.js";
 import { CountTokens } from "../../lib/tokenizer/index.js";
 import type { RaggedBatch } from "../../lib/tokenizer/ragged_batch.js";
 

@@ -4,7 +4,7 @@ import { Purpose, RandomStream } from "../../lib/base/random.js";
 import { tokenizeRows } from "../../lib/batching/index.js";
 import { openCells } from "../../lib/data/open/open_cells.js";
 import { evaluate, RankBaselines } from "../../lib/evaluation/index.js";
-import { Denoiser } from "../../lib/model/index.js";
+import { Denoiser } from "../../lib/model/denoiser.js";
 import { GeneVocabulary } from "../../lib/tokenizer/index.js";
 import { realFile } from "../data/support.js";
 

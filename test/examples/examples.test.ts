@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openCells } from "../../lib/data/open/open_cells.js";
-import { Denoiser } from "../../lib/model/index.js";
+import { Denoiser } from "../../lib/model/denoiser.js";
 import { type Ended, ended, writeStudy } from "../cli/program.js";
 import { isBuilt } from "../node_program.js";
 

@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { escaped } from "../../lib/plots/markup.js";
 import { thinCurves } from "../../lib/report/collect/curves.js";
 import { clip, NAME_CHARACTERS, ShownNames } from "../../lib/report/collect/texts.js";
-import { escapeHtml, scriptJson } from "../../lib/report/page/markup.js";
+import { scriptJson } from "../../lib/report/page/markup.js";
 import { metricsLine } from "../training/metrics_line.js";
 
 const anyText = fc.oneof(fc.string({ unit: "binary", maxLength: 200 }), fc.constantFrom("", "a".repeat(500)));
@@ -34,7 +35,7 @@ describe("names out of files", () => {
   it("end neither an element, an attribute nor a script", () => {
     fc.assert(
       fc.property(fc.oneof(anyText, fc.constantFrom("</script>", '"><img', "<!--", "]]>")), (text) => {
-        expect(escapeHtml(text)).not.toMatch(/[<>"']/);
+        expect(escaped(text)).not.toMatch(/[<>"']/);
         const json = scriptJson({ text });
         expect(json).not.toMatch(/[<\u2028\u2029]/);
         expect(JSON.parse(json)).toEqual({ text });

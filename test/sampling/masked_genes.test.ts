@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Denoiser } from "../../lib/model/index.js";
+import type { Denoiser } from "../../lib/model/denoiser.js";
 import { inpaint, maskGenes, maskToken } from "../../lib/sampling/index.js";
 import { randomModel } from "./random_model.js";
 

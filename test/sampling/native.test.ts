@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { selectCells } from "../../lib/batching/collate.js";
-import type { Denoiser } from "../../lib/model/index.js";
+import type { Denoiser } from "../../lib/model/denoiser.js";
 import type { NativeDrawOptions } from "../../lib/native/types.js";
 import { inpaint, maskToken, type SamplerConfig, sample } from "../../lib/sampling/index.js";
 import { disagreement, misfit } from "../statistics.js";

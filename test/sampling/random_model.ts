@@ -1,6 +1,6 @@
 import { Purpose, RandomStream } from "../../lib/base/random.js";
 import type { DiffusionConfig } from "../../lib/diffusion/index.js";
-import { Denoiser } from "../../lib/model/index.js";
+import { Denoiser } from "../../lib/model/denoiser.js";
 import { maskToken } from "../../lib/sampling/index.js";
 import { GeneVocabulary, QuantileRanks } from "../../lib/tokenizer/index.js";
 import type { RaggedBatch } from "../../lib/tokenizer/ragged_batch.js";

@@ -2,7 +2,8 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { readRecord, TRAINING_FILE } from "../../lib/training/state.js";
+import { TRAINING_FILE } from "../../lib/model/model_files.js";
+import { readRecord } from "../../lib/training/state.js";
 import { Trainer } from "../../lib/training/trainer.js";
 import { smallModel, smallOptions, smallSource } from "./small_run.js";
 

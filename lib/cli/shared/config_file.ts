@@ -1,4 +1,4 @@
-import { parseJson } from "../../base/json.js";
+import { isObject, parseJson } from "../../base/json.js";
 import { readWhole } from "../../base/regular_files.js";
 import { didYouMean } from "../../base/suggest.js";
 import { checkOption, type OptionSpec, type OptionValue } from "./option_kinds.js";
@@ -40,6 +40,6 @@ async function readObject(file: string): Promise<object> {
         : `cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`;
     throw new UsageError(`--config ${file} ${reason}`, { cause });
   }
-  if (typeof json === "object" && json !== null && !Array.isArray(json)) return json;
+  if (isObject(json)) return json;
   throw new UsageError(`--config ${file} holds no JSON object; expected {"learningRate": 0.0003, ...}`);
 }

@@ -76,20 +76,9 @@ async function splitPaths(path: string): Promise<string | string[]> {
   return path.split(/,(?![^{]*\})/);
 }
 
-/** Tells what a source's reader noticed so far, but for what was `told` before; returns what was noticed. */
-export function noteSource(
-  source: CellSource,
-  output: Output,
-  told: ReadonlySet<string> = new Set(),
-): ReadonlySet<string> {
-  const notes = new Set(source.notes);
-  for (const note of notes) if (!told.has(note)) output.note(`${source.name}: ${note}`);
-  return notes;
-}
-
-/** As `noteSource`, and what of its files is not in what was written from it. */
+/** Tells what a source's reader noticed, and what of its files is not in what was written from it. */
 export function noteWritten(source: CellSource, output: Output): void {
-  noteSource(source, output);
+  for (const note of new Set(source.notes)) output.note(`${source.name}: ${note}`);
   const note = leftOutNote(source);
   if (note !== undefined) output.note(`${source.name}: ${note}`);
 }

@@ -1,7 +1,8 @@
 import { SCHEDULE_KINDS } from "../../diffusion/index.js";
+import { DEFAULT_RATIOS, HELD_OUT_CELLS, THIN, TRAINING_CELLS } from "../../evaluation/defaults.js";
 import { presetNames } from "../../model/config.js";
 import { COUNT_SAMPLER_KINDS, WHOLE_CELL_GUIDANCE } from "../../sampling/counts/options.js";
-import { SAMPLER_KINDS } from "../../sampling/options.js";
+import { MAX_STEPS, SAMPLER_KINDS } from "../../sampling/options.js";
 import type { OptionSpec, OptionValue } from "./option_kinds.js";
 
 /** A port that stands for the usual one, or any that is free. */
@@ -155,7 +156,7 @@ export const OPTIONS = {
   validation: real("share of the cells held out for validation and evaluation; 0 for none", {
     min: 0,
     max: 0.9,
-    default: 0.1,
+    default: THIN,
   }),
   holdout: text("CONDITION", "hold out the cells for which this holds, such as \"cell_line = 'A549'\"", {
     defaultText: "--validation",
@@ -197,7 +198,7 @@ export const OPTIONS = {
     [...new Set([...SAMPLER_KINDS, ...COUNT_SAMPLER_KINDS])],
     "first-hitting",
   ),
-  samplingSteps: whole("steps of the samplers that have them", { min: 1, max: 1e6, default: 32 }),
+  samplingSteps: whole("steps of the samplers that have them", { min: 1, max: MAX_STEPS, default: 32 }),
   temperature: real("temperature of the draws; 0 takes the most probable rank", {
     min: 0,
     max: 100,
@@ -303,19 +304,23 @@ export const OPTIONS = {
   short: flag("a few seconds of everything, to see that it works"),
 
   // Evaluation.
-  ratios: numbers("shares of masked tokens", { min: 0.01, max: 0.99, default: [0.2, 0.5, 0.8] }),
+  ratios: numbers("shares of masked tokens", { min: 0.01, max: 0.99, default: DEFAULT_RATIOS }),
 
   thin: real("counts: share of the molecules that molecular cross-validation tests on; 0 for none", {
     min: 0,
     max: 0.9,
-    default: 0.1,
+    default: THIN,
   }),
   openProblems: flag("counts: give the two numbers of the Open Problems denoising benchmark, too"),
-  heldOutCells: whole("counts: held-out cells that are scored at most", { min: 1, max: 1e7, default: 1000 }),
+  heldOutCells: whole("counts: held-out cells that are scored at most", {
+    min: 1,
+    max: 1e7,
+    default: HELD_OUT_CELLS,
+  }),
   trainingCells: whole("counts: training cells that baselines are fitted on at most", {
     min: 2,
     max: 1e7,
-    default: 10_000,
+    default: TRAINING_CELLS,
   }),
 
   // Published weights.

@@ -1,5 +1,5 @@
 import { checkKind, checkOptions } from "../../base/arguments.js";
-import { checkChoice, checkNumber, DdscError, wrongType } from "../../base/errors.js";
+import { checkChoice, checkWhole, DdscError, wrongType } from "../../base/errors.js";
 import type { PublishOptions } from "../../base/publish.js";
 import { writeHdf5 } from "../hdf5/writer/writer.js";
 import type { HierarchyWriter } from "../hierarchy_writer.js";
@@ -199,7 +199,7 @@ function checkColumn(argument: string, column: Column): void {
 
 function checkStreamed(obs: StreamedFrame, added: unknown): void {
   checkKind("obs.rows", obs.rows, "function");
-  checkNumber("obs.length", obs.length, { min: 0, max: 2 ** 31 - 1, integer: true });
+  checkWhole("obs.length", obs.length, 0, 2 ** 31 - 1);
   if (added === undefined) return;
   throw new DdscError(
     "ARGUMENT_CONFLICT",

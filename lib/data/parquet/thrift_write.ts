@@ -1,6 +1,4 @@
 /** Types of the compact protocol. */
-const TRUE = 1;
-const FALSE = 2;
 const I32 = 5;
 const I64 = 6;
 const BINARY = 8;
@@ -30,10 +28,6 @@ export class ThriftWriter {
   text(id: number, value: string): void {
     this.#header(id, BINARY);
     this.#text(value);
-  }
-
-  boolean(id: number, value: boolean): void {
-    this.#header(id, value ? TRUE : FALSE);
   }
 
   struct(id: number, write: () => void): void {

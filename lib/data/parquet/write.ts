@@ -1,6 +1,6 @@
 import { type FileHandle, open, rm } from "node:fs/promises";
 import type { Table } from "apache-arrow";
-import { checkNumber, DdscError } from "../../base/errors.js";
+import { checkWhole, DdscError } from "../../base/errors.js";
 import { fileWriteError } from "../../base/files.js";
 import { beginTemporary, publishFile } from "../../base/publish.js";
 import { isTurnOver, takeTurn } from "../../base/turns.js";
@@ -66,11 +66,7 @@ export class TahoeShardWriter {
   /** Begins a file. Throws `ARGUMENT_RANGE`, `ARGUMENT_NAME` for a name of a column given twice or taken, `FILE_WRITE`. */
   static async create(path: string, options: TahoeShardOptions): Promise<TahoeShardWriter> {
     const { tokens, columns = [], idColumn = "BARCODE_SUB_LIB_ID", overwrite = true } = options;
-    const rowGroupCells = checkNumber("rowGroupCells", options.rowGroupCells ?? 1000, {
-      min: 1,
-      max: 65_536,
-      integer: true,
-    });
+    const rowGroupCells = checkWhole("rowGroupCells", options.rowGroupCells ?? 1000, 1, 65_536);
     const names = new Set(["genes", "expressions", idColumn]);
     for (const { name } of columns) {
       if (!names.has(name)) names.add(name);
@@ -95,11 +91,6 @@ export class TahoeShardWriter {
     } catch (error) {
       throw fileWriteError(path, error);
     }
-  }
-
-  /** Cells given so far. */
-  get cells(): number {
-    return this.#cells;
   }
 
   /**

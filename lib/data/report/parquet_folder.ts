@@ -1,7 +1,7 @@
 import { readdir, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Table, Vector } from "apache-arrow";
-import { checkNumber, DdscError } from "../../base/errors.js";
+import { checkWhole, DdscError } from "../../base/errors.js";
 import { fileWriteError, makeFolders } from "../../base/files.js";
 import { FolderLock, type LockUse } from "../../base/folder_lock.js";
 import { writeFileAtomic } from "../../base/publish.js";
@@ -59,11 +59,7 @@ export async function writeParquetFolder(
   folder: string,
   options: ParquetFolderOptions,
 ): Promise<ParquetFolder> {
-  const cellsPerFile = checkNumber("cellsPerFile", options.cellsPerFile ?? 100_000, {
-    min: 1,
-    max: 2 ** 31 - 1,
-    integer: true,
-  });
+  const cellsPerFile = checkWhole("cellsPerFile", options.cellsPerFile ?? 100_000, 1, 2 ** 31 - 1);
   const { cellCount, genes } = source;
   const files = Math.max(1, Math.ceil(cellCount / cellsPerFile));
   const plan = JSON.stringify({ cells: cellCount, cellsPerFile, ...(await fingerprintOf(source)) });

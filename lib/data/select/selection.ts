@@ -1,4 +1,4 @@
-import { checkNumber } from "../../base/errors.js";
+import { checkNumber, checkSeed } from "../../base/errors.js";
 import { lowerBound } from "../../base/search.js";
 import { type RowSpan, rowRange } from "../sources/parts.js";
 import type { CellSource } from "../sources/source.js";
@@ -99,7 +99,7 @@ async function heldOutThreshold(
   options: { readonly fraction: number; readonly seed: number },
 ): Promise<{ readonly threshold: number; readonly seed: number }> {
   const fraction = checkNumber("fraction", options.fraction, { min: 0, max: 1 - Number.EPSILON });
-  const seed = checkNumber("seed", options.seed, { min: 0, max: Number.MAX_SAFE_INTEGER, integer: true });
+  const seed = checkSeed(options.seed);
   const { cellCount } = source;
   if (fraction === 0 || cellCount === 0 || cellCount > FEW_CELLS) return { threshold: fraction, seed };
   const positions = await cellPositions(source, { first: 0, end: cellCount }, seed);

@@ -1,5 +1,5 @@
 import { checkKind } from "../../base/arguments.js";
-import { checkNumber, DdscError } from "../../base/errors.js";
+import { checkWhole, DdscError } from "../../base/errors.js";
 import { rowRange } from "../sources/parts.js";
 
 /** A share of some cells, as the task of an array job does one: the `index`th of `count`, from 1. */
@@ -14,8 +14,8 @@ export const MOST_SHARDS = 99_999;
 /** Checks a shard that a caller gave. Throws `ARGUMENT_TYPE`, `ARGUMENT_RANGE`. */
 export function checkShard(shard: Shard): Shard {
   checkKind("shard", shard, "object");
-  const count = checkNumber("shard.count", shard.count, { min: 1, max: MOST_SHARDS, integer: true });
-  const index = checkNumber("shard.index", shard.index, { min: 1, max: count, integer: true });
+  const count = checkWhole("shard.count", shard.count, 1, MOST_SHARDS);
+  const index = checkWhole("shard.index", shard.index, 1, count);
   return { index, count };
 }
 

@@ -1,5 +1,5 @@
 import { negativeBinomial } from "../../base/count_draws.js";
-import { checkNumber } from "../../base/errors.js";
+import { checkNumber, checkSeed, checkWhole } from "../../base/errors.js";
 import { Purpose, RandomStream } from "../../base/random.js";
 import type { Gene } from "./cells.js";
 
@@ -62,18 +62,16 @@ export interface Study {
 
 /** Throws `ARGUMENT_RANGE`. */
 export function checkedStudy(options: SimulateOptions): Study {
-  const whole = (name: keyof SimulateOptions, value: number, min: number, max: number): number =>
-    checkNumber(name, value, { min, max, integer: true });
-  const genes = whole("genes", options.genes ?? 400, 8, 1e6);
+  const genes = checkWhole("genes", options.genes ?? 400, 8, 1e6);
   return {
-    cells: whole("cells", options.cells ?? 2000, 1, 1e7),
+    cells: checkWhole("cells", options.cells ?? 2000, 1, 1e7),
     genes,
-    types: whole("types", options.types ?? 6, 1, 1000),
-    programmes: whole("programmes", options.programmes ?? 12, 1, 1000),
+    types: checkWhole("types", options.types ?? 6, 1, 1000),
+    programmes: checkWhole("programmes", options.programmes ?? 12, 1, 1000),
     librarySize: checkNumber("librarySize", options.librarySize ?? 4 * genes, { min: 1, max: 1e7 }),
     dispersion: checkNumber("dispersion", options.dispersion ?? 0.15, { min: 0, max: 100 }),
     dropoutMidpoint: checkNumber("dropoutMidpoint", options.dropoutMidpoint ?? 0.3, { min: 0, max: 1e6 }),
-    seed: whole("seed", options.seed ?? 0, 0, Number.MAX_SAFE_INTEGER),
+    seed: checkSeed(options.seed ?? 0),
   };
 }
 

@@ -2,7 +2,7 @@ import { stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { LRUCache } from "lru-cache";
 import { DdscError } from "../../base/errors.js";
-import { parseJson } from "../../base/json.js";
+import { isObject, parseJson } from "../../base/json.js";
 import { isUrl } from "../io/content.js";
 import type { RandomAccess } from "../io/random_access.js";
 import { openRandomAccess } from "../io/random_access_open.js";
@@ -17,8 +17,6 @@ export interface TokenGenes {
   readonly frame: Frame;
   /** Row of the table of each token, -1 where it names no gene. */
   readonly columnOf: Int32Array;
-  /** Token of each row. */
-  readonly tokens: Int32Array;
 }
 
 /** Where the table is looked for, from the file's folder. */
@@ -182,7 +180,7 @@ async function readJsonTable(file: RandomAccess): Promise<TokenGenes> {
   } catch (error) {
     throw error instanceof DdscError ? error : bad(error);
   }
-  if (typeof table !== "object" || table === null || Array.isArray(table)) throw bad();
+  if (!isObject(table)) throw bad();
   const genes = Object.entries(table).filter(([name]) => !/^<.*>$/.test(name));
   const ids = genes.map(([name]) => name);
   return orderGenes(
@@ -222,6 +220,5 @@ function orderGenes(
   return {
     frame: { index: index?.kind === "strings" ? index.values : [], indexName: idColumn, columns: named },
     columnOf,
-    tokens: sorted,
   };
 }

@@ -1,6 +1,6 @@
 import * as zarr from "zarrita";
 import { DdscError } from "../../base/errors.js";
-import { parseJson } from "../../base/json.js";
+import { isObject, type JsonObject, parseJson } from "../../base/json.js";
 import type { Hierarchy, NodeKind } from "../hierarchy.js";
 import { corrupt } from "../io/random_access.js";
 import { type ChunkCache, chunkCache, ZarrArray } from "./array.js";
@@ -14,9 +14,9 @@ const MAX_SHARD_CHUNKS = 1 << 24;
 /** A node's metadata, as far as all versions have it. */
 interface Node {
   readonly kind: "group" | "array";
-  readonly attributes: Readonly<Record<string, unknown>>;
+  readonly attributes: JsonObject;
   /** Shapes of an array; empty for a group. */
-  readonly document: Readonly<Record<string, unknown>>;
+  readonly document: JsonObject;
 }
 
 /** A zarr hierarchy (version 2 or 3, in a folder or a zip archive), opened for reading; failures are `DdscError`s. */
@@ -118,7 +118,7 @@ export class ZarrFile implements Hierarchy {
     return { kind: array === undefined ? "group" : "array", attributes, document };
   }
 
-  async #json(key: string): Promise<Readonly<Record<string, unknown>> | undefined> {
+  async #json(key: string): Promise<JsonObject | undefined> {
     const place = key.replace(/^\/+/, "/");
     const bytes = await this.#store.get(place);
     if (bytes === undefined) return undefined;
@@ -182,7 +182,7 @@ export class ZarrFile implements Hierarchy {
   }
 
   /** Refuses shapes that make no sense, and chunks that are larger than can be read, before anything is allocated. */
-  #checkShapes(path: string, document: Readonly<Record<string, unknown>>): void {
+  #checkShapes(path: string, document: JsonObject): void {
     const grid = asObject(asObject(document.chunk_grid)?.configuration);
     const shape = document.shape;
     const outer = this.#version === 3 ? grid?.chunk_shape : document.chunks;
@@ -208,7 +208,7 @@ export class ZarrFile implements Hierarchy {
   }
 
   /** Bytes of an element, at least 1; of text a small guess. */
-  #elementBytes({ dtype, data_type }: Readonly<Record<string, unknown>>): number {
+  #elementBytes({ dtype, data_type }: JsonObject): number {
     if (typeof data_type === "string") return elementBytes(data_type) ?? 1;
     const size = typeof dtype === "string" ? /^[<>|]([a-zA-Z])(\d+)$/.exec(dtype) : null;
     return Math.max(1, Number(size?.[2] ?? 1) * (size?.[1] === "U" ? 4 : 1));
@@ -216,16 +216,14 @@ export class ZarrFile implements Hierarchy {
 }
 
 /** The shape of the chunks within shards; undefined where there are none. */
-function shardedShape({ codecs }: Readonly<Record<string, unknown>>): unknown {
+function shardedShape({ codecs }: JsonObject): unknown {
   if (!Array.isArray(codecs)) return undefined;
   const sharding = codecs.map(asObject).find((codec) => codec?.name === "sharding_indexed");
   return asObject(sharding?.configuration)?.chunk_shape;
 }
 
-function asObject(value: unknown): Readonly<Record<string, unknown>> | undefined {
-  return typeof value === "object" && value !== null && !Array.isArray(value)
-    ? (value as Readonly<Record<string, unknown>>)
-    : undefined;
+function asObject(value: unknown): JsonObject | undefined {
+  return isObject(value) ? value : undefined;
 }
 
 function isShape(value: unknown, least: number): value is readonly number[] {

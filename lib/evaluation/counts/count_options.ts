@@ -1,6 +1,7 @@
 import { checkKind, checkOptions } from "../../base/arguments.js";
-import { checkNumber, DdscError } from "../../base/errors.js";
-import type { Cluster } from "../../cluster/cluster.js";
+import { checkNumber, checkWhole, DdscError } from "../../base/errors.js";
+import { alone, type Cluster } from "../../cluster/cluster.js";
+import { THIN } from "../defaults.js";
 import {
   type CountBase,
   type CountCells,
@@ -43,8 +44,20 @@ export interface EvaluateCountsOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Checks what was given; the shares hidden, as text and number, ascending. */
-export function checkCountOptions(options: EvaluateCountsOptions): ReadonlyMap<string, number> {
+/** What `EvaluateCountsOptions` need not say, with defaults filled in. */
+export interface CheckedCountOptions {
+  /** The shares hidden, as text and number, ascending. */
+  readonly ratios: ReadonlyMap<string, number>;
+  /** Undefined: no molecular cross-validation. */
+  readonly thin: number | undefined;
+  readonly openProblems: boolean;
+  readonly resamples: number;
+  readonly seed: number;
+  readonly cluster: Cluster;
+}
+
+/** Checks what was given, and fills in defaults. */
+export function checkCountOptions(options: EvaluateCountsOptions): CheckedCountOptions {
   checkOptions(options, { openProblems: "switch", groups: "list", cluster: "object", signal: "signal" });
   const { model, withoutConditions, denoiser, heldOut, training, base, masks } = options;
   checkBase(base);
@@ -60,10 +73,12 @@ export function checkCountOptions(options: EvaluateCountsOptions): ReadonlyMap<s
     checkKind("denoiser", denoiser, "object");
     checkKind("denoiser.denoise", denoiser.denoise, "function");
   }
-  const { thin, seed, resamples, groups } = options;
-  if (thin !== undefined && thin !== null) checkNumber("thin", thin, { min: 0.001, max: 0.999 });
-  checkNumber("seed", seed ?? 0, { min: 0, max: Number.MAX_SAFE_INTEGER - 1, integer: true });
-  checkNumber("resamples", resamples ?? 1000, { min: 20, max: 100_000, integer: true });
+  const { thin = THIN, groups, openProblems = false, cluster = alone } = options;
+  const checked = {
+    thin: thin === null ? undefined : checkNumber("thin", thin, { min: 0.001, max: 0.999 }),
+    seed: checkWhole("seed", options.seed ?? 0, 0, Number.MAX_SAFE_INTEGER - 1),
+    resamples: checkWhole("resamples", options.resamples ?? 1000, 20, 100_000),
+  };
   if (cellCount(heldOut) === 0 || cellCount(training) < 2) {
     throw new DdscError(
       "EVALUATION_EMPTY",
@@ -78,7 +93,7 @@ export function checkCountOptions(options: EvaluateCountsOptions): ReadonlyMap<s
       { argument: "groups" },
     );
   }
-  return checkMasks(masks, heldOut);
+  return { ...checked, ratios: checkMasks(masks, heldOut), openProblems, cluster };
 }
 
 function checkMasks(

@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
 import { setImmediate } from "node:timers/promises";
-import { alone } from "../../cluster/cluster.js";
 import { requireSame } from "../../cluster/same.js";
 import { bytesOf } from "../../data/hierarchy_writer.js";
 import { CellResamples } from "./bootstrap.js";
@@ -33,10 +32,8 @@ import { type Rivalry, verdictOf } from "./verdict.js";
  * groups; rejects with the signal's reason when aborted.
  */
 export async function evaluateCounts(options: EvaluateCountsOptions): Promise<CountEvaluation> {
-  const ratios = checkCountOptions(options);
-  const { model, heldOut, training, base, masks, denoiser, signal, cluster = alone } = options;
-  const seed = options.seed ?? 0;
-  const thin = options.thin === null ? undefined : (options.thin ?? 0.1);
+  const { ratios, thin, openProblems, seed, cluster, ...checked } = checkCountOptions(options);
+  const { model, heldOut, training, base, masks, denoiser, signal } = options;
   const pause = async () => {
     await setImmediate();
     signal?.throwIfAborted();
@@ -48,7 +45,7 @@ export async function evaluateCounts(options: EvaluateCountsOptions): Promise<Co
     "scores other cells than rank 0: give all ranks the same data and options",
   );
   const fitted = await fitBaselines(training, base, { ratios, thin, denoiser, seed, pause, signal, cluster });
-  const resamples = new CellResamples(cellCount(heldOut), options.resamples ?? 1000, seed, cluster);
+  const resamples = new CellResamples(cellCount(heldOut), checked.resamples, seed, cluster);
   const half = nearestToHalf(ratios);
   const hidden = new Map<string, Map<string, MaskedTotals>>();
   for (const text of ratios.keys()) {
@@ -84,7 +81,7 @@ export async function evaluateCounts(options: EvaluateCountsOptions): Promise<Co
     mcv: mcv.get(name),
     chosen: chosenFor(fitted, name),
   });
-  const report = new CountReport(resamples, half, options.openProblems ?? false);
+  const report = new CountReport(resamples, half, openProblems);
   const own = totalsOf("model");
   const baselines = new Map<CountBaseline, MethodTotals>();
   for (const name of COUNT_BASELINES) {

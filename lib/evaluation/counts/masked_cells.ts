@@ -1,4 +1,4 @@
-import { checkNumber, DdscError } from "../../base/errors.js";
+import { checkNumber, checkSeed, DdscError } from "../../base/errors.js";
 import { Purpose, RandomStream } from "../../base/random.js";
 import { estimateDepth } from "../../counts/count_base.js";
 import { type HiddenGenes, sliceGenes } from "../../counts/count_cells.js";
@@ -44,7 +44,7 @@ export function estimatedDepth(masked: MaskedCells, cell: number, base: CountBas
 export function hideGenes(cells: CountCells, ratio: number, seed: number): HiddenGenes {
   checkCellArrays("cells", cells);
   checkNumber("ratio", ratio, { min: 0, max: 1 });
-  checkNumber("seed", seed, { min: 0, max: Number.MAX_SAFE_INTEGER, integer: true });
+  checkSeed(seed);
   const chosen = Array.from(cells.panels, (_, cell) => {
     const measured = measuredGenes(cells, cell);
     const hidden = Math.min(measured.length, Math.max(1, Math.round(ratio * measured.length)));

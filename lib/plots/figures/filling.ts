@@ -1,5 +1,5 @@
 import { checkKind } from "../../base/arguments.js";
-import { checkChoice, checkNumber } from "../../base/errors.js";
+import { checkChoice, checkWhole } from "../../base/errors.js";
 import { checkArray } from "../checks.js";
 import { drawFigure, type Panel, widthOf } from "../drawing.js";
 import type { Figure } from "../figure.js";
@@ -32,14 +32,14 @@ export function fillingFigure(input: FillingInput, options: FillingOptions = {})
   checkKind("input", input, "object");
   const { genes, revealedAt, values, truth } = input;
   checkKind("input.genes", genes, "texts");
-  const steps = checkNumber("input.steps", input.steps, { min: 0, integer: true });
+  const steps = checkWhole("input.steps", input.steps, 0);
   const kind = checkChoice("input.kind", input.kind, ["counts", "ranks"]);
   checkArray("input.revealedAt", revealedAt, "integers", genes.length);
   checkArray("input.values", values, "integers", genes.length);
   if (truth !== undefined) checkArray("input.truth", truth, "integers", genes.length);
   if (input.title !== undefined) checkKind("input.title", input.title, "text");
   if (genes.length === 0) throw nothingToDraw("there is no gene", "fill in a cell with genes");
-  const step = checkNumber("step", options.step ?? steps, { min: 0, max: steps, integer: true });
+  const step = checkWhole("step", options.step ?? steps, 0, steps);
   const width = widthOf(options);
   const largest = largestOf(values, truth);
   const names = genes.map(nameText);

@@ -16,7 +16,7 @@ const MOST_CHARACTERS = 4000;
 export function commandsOf(subject: ReportSubject): readonly string[] {
   const { folder, name, commands } = subject;
   if (commands !== undefined) return commands;
-  const again = folder === undefined ? [] : [line("ddsc", ["report", folder])];
+  const again = folder === undefined ? [] : [line(["report", folder])];
   return [trainCommand(subject, name), ...again];
 }
 
@@ -94,15 +94,15 @@ function trainCommand({ record, model }: ReportSubject, name: string): string {
     if (diffusion.importanceSampling) words.push("--importance-sampling");
     if (diffusion.changeOfVariables) words.push("--change-of-variables");
   }
-  return line("ddsc", ["train", ...words]);
+  return line(["train", ...words]);
 }
 
 function option(flag: string, value: string | number): string[] {
   return [flag, String(value)];
 }
 
-function line(program: string, words: readonly string[]): string {
-  return clip([program, ...words.map(quoted)].join(" "), MOST_CHARACTERS);
+function line(words: readonly string[]): string {
+  return clip(["ddsc", ...words.map(quoted)].join(" "), MOST_CHARACTERS);
 }
 
 /** Paths of the data as `--data` takes them, and the options that files were opened with; undefined for cells in memory. */

@@ -1,3 +1,5 @@
+import { TRAINING_CELLS } from "../../evaluation/defaults.js";
+
 /** How many cells a report takes, so that it is done in about a minute on two cores. */
 export interface ReportSizes {
   /** Held-out cells that are scored, and as many to compare generated ones with, at most. */
@@ -8,8 +10,6 @@ export interface ReportSizes {
 
 /** Entries (cells times genes) that are scored, at most. */
 const SCORED_ENTRIES = 250_000;
-/** As `evaluateFile` and `compareFiles` have it: baselines that saw fewer cells than they could would flatter the model. */
-const TRAINING_CELLS = 10_000;
 
 /** The sizes for cells of so many genes; `cells` where a reader asks for so many. */
 export function reportSizes(genes: number, cells?: number): ReportSizes {

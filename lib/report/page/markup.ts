@@ -1,15 +1,5 @@
 import { createHash } from "node:crypto";
 
-/** Text as HTML, in elements and in attributes between double quotes. */
-export function escapeHtml(text: string): string {
-  return text
-    .replaceAll("&", "&amp;")
-    .replaceAll("<", "&lt;")
-    .replaceAll(">", "&gt;")
-    .replaceAll('"', "&quot;")
-    .replaceAll("'", "&#39;");
-}
-
 /** JSON that may stand in a script element: nothing in it ends the element or begins a comment. */
 export function scriptJson(value: unknown): string {
   return JSON.stringify(value)

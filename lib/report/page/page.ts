@@ -1,8 +1,9 @@
+import { escaped } from "../../plots/markup.js";
 import { themed, themeProperties } from "../../plots/theme.js";
 import type { DrawnFigure, FigureName, ReportFigures } from "../figures.js";
 import type { FactGroup, ReportData } from "../report_data.js";
 import { type Frames, framesOf } from "./frames.js";
-import { escapeHtml, hashSource, scriptJson } from "./markup.js";
+import { hashSource, scriptJson } from "./markup.js";
 import { REPORT_SCRIPT } from "./script.js";
 import { type Section, sectionsOf } from "./sections.js";
 import { reportStyle } from "./style.js";
@@ -50,18 +51,18 @@ function pageOf(data: ReportData, drawn: ReportFigures, mostRows: number): strin
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="referrer" content="no-referrer">
-<title>${escapeHtml(title)}</title>
+<title>${escaped(title)}</title>
 <style>${style}</style>
 </head>
 <body>
 <a class="skip" href="#main">Skip to the figures</a>
 <header>
-<h1>${escapeHtml(data.name)}</h1>
-<p class="soft">Report of a model of ${data.kind}, made ${escapeHtml(data.made.slice(0, 16).replace("T", " "))} UTC by ddsc.</p>
+<h1>${escaped(data.name)}</h1>
+<p class="soft">Report of a model of ${data.kind}, made ${escaped(data.made.slice(0, 16).replace("T", " "))} UTC by ddsc.</p>
 ${verdictHtml(data)}
 </header>
 <nav aria-label="Contents"><h2>Contents</h2><ol>${contents
-    .map(([id, text]) => `<li><a href="#${id}">${escapeHtml(text)}</a></li>`)
+    .map(([id, text]) => `<li><a href="#${id}">${escaped(text)}</a></li>`)
     .join("")}</ol></nav>
 <main id="main" tabindex="-1">
 ${sections.map((section) => sectionHtml(section, drawn, mostRows)).join("\n")}
@@ -70,7 +71,7 @@ ${data.facts.map(factsHtml).join("\n")}
 ${notesHtml(data.notes)}
 </section>
 <section aria-labelledby="again"><h2 id="again">Make it again</h2>
-${data.commands.map((command) => `<pre><code>${escapeHtml(command)}</code></pre>`).join("\n")}
+${data.commands.map((command) => `<pre><code>${escaped(command)}</code></pre>`).join("\n")}
 </section>
 </main>
 <footer><p>Held-out cells alone are scored. Intervals are 95%, by a bootstrap over cells. How to read each figure: docs/report.md of the package.</p></footer>
@@ -82,19 +83,19 @@ ${data.commands.map((command) => `<pre><code>${escapeHtml(command)}</code></pre>
 
 function verdictHtml({ verdict, beaten, cells }: ReportData): string {
   const kind = beaten === undefined ? "" : beaten ? " beaten" : " not-beaten";
-  return `<div class="verdict${kind}"><p><strong>${escapeHtml(verdict)}</strong></p><p>${escapeHtml(cells)}</p></div>`;
+  return `<div class="verdict${kind}"><p><strong>${escaped(verdict)}</strong></p><p>${escaped(cells)}</p></div>`;
 }
 
 function sectionHtml(section: Section, drawn: ReportFigures, mostRows: number): string {
   const { id, title, intro, missing, figures, end = "" } = section;
-  const head = `<section aria-labelledby="${id}"><h2 id="${id}">${escapeHtml(title)}</h2>`;
+  const head = `<section aria-labelledby="${id}"><h2 id="${id}">${escaped(title)}</h2>`;
   if (missing !== undefined) return `${head}${missingHtml(missing)}</section>`;
   const shown = figures.map((name) => figureHtml(name, drawn, mostRows));
   return `${head}${intro}${shown.join("\n")}${end}</section>`;
 }
 
 function missingHtml(why: string): string {
-  return `<p class="missing">Not in this report: ${escapeHtml(why)}.</p>`.replace("..</p>", ".</p>");
+  return `<p class="missing">Not in this report: ${escaped(why)}.</p>`.replace("..</p>", ".</p>");
 }
 
 function figureHtml(name: FigureName, { figures, animations }: ReportFigures, mostRows: number): string {
@@ -123,11 +124,11 @@ function captionHtml({ wide: { description } }: DrawnFigure): string {
     if (caption !== "" && caption.length + sentence.length > CAPTION) break;
     caption += `${caption === "" ? "" : " "}${sentence}`;
   }
-  return `<figcaption>${escapeHtml(caption.replace(/^./u, (first) => first.toUpperCase()))}</figcaption>`;
+  return `<figcaption>${escaped(caption.replace(/^./u, (first) => first.toUpperCase()))}</figcaption>`;
 }
 
 function dataHtml({ wide: { title, table } }: DrawnFigure, mostRows: number): string {
-  return `<details><summary>Data<span class="soft"> of “${escapeHtml(title)}”</span></summary>${tableHtml(table, title, mostRows)}</details>`;
+  return `<details><summary>Data<span class="soft"> of “${escaped(title)}”</span></summary>${tableHtml(table, title, mostRows)}</details>`;
 }
 
 function playerHtml(name: FigureName, frames: Frames): string {
@@ -141,13 +142,13 @@ function playerHtml(name: FigureName, frames: Frames): string {
 }
 
 function factsHtml({ title, facts }: FactGroup): string {
-  const rows = facts.map(([name, value]) => `<dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}</dd>`);
-  return `<h3>${escapeHtml(title)}</h3><dl>${rows.join("")}</dl>`;
+  const rows = facts.map(([name, value]) => `<dt>${escaped(name)}</dt><dd>${escaped(value)}</dd>`);
+  return `<h3>${escaped(title)}</h3><dl>${rows.join("")}</dl>`;
 }
 
 function notesHtml(notes: readonly string[]): string {
   if (notes.length === 0) return "";
-  const some = notes.slice(0, MOST_NOTES).map((note) => `<li>${escapeHtml(note)}</li>`);
+  const some = notes.slice(0, MOST_NOTES).map((note) => `<li>${escaped(note)}</li>`);
   const left = notes.length - some.length;
   return `<h3>Notes</h3><ul>${some.join("")}${left > 0 ? `<li>and ${left} more</li>` : ""}</ul>`;
 }

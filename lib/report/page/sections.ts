@@ -1,9 +1,9 @@
 import { withThousands } from "../../base/thousands.js";
 import { BASELINE_LABELS } from "../../evaluation/counts/verdict.js";
 import type { CountBaseline, CountEvaluation, EvaluationResult } from "../../evaluation/index.js";
+import { escaped } from "../../plots/markup.js";
 import type { FigureName } from "../figures.js";
 import type { Part, ReportData } from "../report_data.js";
-import { escapeHtml } from "./markup.js";
 import { tableHtml } from "./tables.js";
 
 /** A section of the page. */
@@ -114,7 +114,7 @@ export function sectionsOf(data: ReportData, mostRows: number): readonly Section
 }
 
 function p(text: string): string {
-  return `<p>${escapeHtml(text)}</p>`;
+  return `<p>${escaped(text)}</p>`;
 }
 
 function whyMissing(part: Part<unknown>): string | undefined {

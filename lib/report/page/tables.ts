@@ -1,5 +1,5 @@
+import { escaped } from "../../plots/markup.js";
 import { clip } from "../collect/texts.js";
-import { escapeHtml } from "./markup.js";
 
 /** A value of a table. */
 export type TableValue = string | number | null;
@@ -14,16 +14,16 @@ export function tableHtml(
   const some = rows.slice(0, most);
   const left = rows.length - some.length;
   const caption = `${name}${left > 0 ? `: the first ${some.length} of ${rows.length} rows` : ""}`;
-  const head = columns.map((column) => `<th scope="col">${escapeHtml(clip(column))}</th>`).join("");
+  const head = columns.map((column) => `<th scope="col">${escaped(clip(column))}</th>`).join("");
   const body = some.map((row) => `<tr>${row.map((value) => `<td>${cellText(value)}</td>`).join("")}</tr>`);
   return (
-    `<div class="table" role="region" tabindex="0" aria-label="${escapeHtml(name)}"><table><caption>${escapeHtml(caption)}</caption>` +
+    `<div class="table" role="region" tabindex="0" aria-label="${escaped(name)}"><table><caption>${escaped(caption)}</caption>` +
     `<thead><tr>${head}</tr></thead><tbody>${body.join("")}</tbody></table></div>`
   );
 }
 
 function cellText(value: TableValue): string {
   if (value === null) return "–";
-  if (typeof value === "string") return escapeHtml(clip(value));
+  if (typeof value === "string") return escaped(clip(value));
   return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(5)));
 }

@@ -1,6 +1,6 @@
 import { checkOptions } from "../../base/arguments.js";
 import { gamma } from "../../base/count_draws.js";
-import { checkNumber, DdscError } from "../../base/errors.js";
+import { checkWhole, DdscError } from "../../base/errors.js";
 import { Purpose, RandomStream } from "../../base/random.js";
 import { didYouMean } from "../../base/suggest.js";
 import { type Condition, labelNumber, scaledNumber } from "../../conditions/condition.js";
@@ -78,13 +78,9 @@ export async function* generateCells(
 ): AsyncGenerator<GeneratedCellBlock> {
   const base = requireBase(model);
   checkOptions(options, { conditions: "object", like: "function", signal: "signal" });
-  const cells = checkNumber("cells", options.cells, { min: 1, max: 2 ** 31 - 1, integer: true });
-  const batch = checkNumber("batch", options.batch ?? DEFAULT_BATCH, { min: 1, max: 65_536, integer: true });
-  const first = checkNumber("firstCell", options.firstCell ?? 0, {
-    min: 0,
-    max: 2 ** 44 - cells,
-    integer: true,
-  });
+  const cells = checkWhole("cells", options.cells, 1, 2 ** 31 - 1);
+  const batch = checkWhole("batch", options.batch ?? DEFAULT_BATCH, 1, 65_536);
+  const first = checkWhole("firstCell", options.firstCell ?? 0, 0, 2 ** 44 - cells);
   const { like = templatesOf(model, base, options), evidenceGuidance = WHOLE_CELL_GUIDANCE } = options;
   const sampling = { ...options, evidenceGuidance };
   const known = knownGenes(model, base);
@@ -169,7 +165,7 @@ function joined<T extends Int32Array | Float32Array>(parts: readonly T[], Kind: 
 /** Cells like the training cells of the conditions that are asked for. */
 function templatesOf(model: GeneratingModel, base: CountBase, options: GenerateCellsOptions): TemplateOf {
   const { conditions = {}, depth, seed = 0 } = options;
-  if (depth !== undefined) checkNumber("depth", depth, { min: 1, max: 2 ** 31 - 1, integer: true });
+  if (depth !== undefined) checkWhole("depth", depth, 1, 2 ** 31 - 1);
   const genes =
     options.genes === undefined ? knownGenes(model, base) : findGenes(model, options.genes).sort();
   const wanted = wantedConditions(model.conditions, conditions);

@@ -1,5 +1,7 @@
 import { checkOptions } from "../../base/arguments.js";
-import { checkChoice, checkNumber, DdscError } from "../../base/errors.js";
+import { checkChoice, checkNumber, checkSeed, checkWhole, DdscError } from "../../base/errors.js";
+import { MAX_ROWS } from "../../counts/count_cells.js";
+import { MAX_STEPS } from "../options.js";
 import type { UnmaskingSchedule } from "../unmasking.js";
 
 /** How the hidden genes of a cell are revealed, in random order: none of the kinds looks at what the network says to choose. */
@@ -63,7 +65,6 @@ export interface CheckedCountSampling {
   readonly signal: AbortSignal | undefined;
 }
 
-const MAX_STEPS = 1_000_000;
 /**
  * `evidenceGuidance` of whole generated cells: what a model that is unsure says too little of what it sees adds up from step to step,
  * and correlations of genes come out too weak (docs/sampling.md has the measurements).
@@ -82,9 +83,9 @@ export function checkCountSampling(
     sampler: checkSampler(options.sampler ?? DEFAULT_SAMPLER),
     guidance: checkGuidance(options.guidance ?? 1),
     evidenceGuidance: checkNumber("evidenceGuidance", options.evidenceGuidance ?? 1, { min: 0, max: 10 }),
-    seed: checkNumber("seed", options.seed ?? 0, { min: 0, max: Number.MAX_SAFE_INTEGER, integer: true }),
+    seed: checkSeed(options.seed ?? 0),
     weights: checkChoice("weights", options.weights ?? inferenceWeights, ["weights", "ema"]),
-    maxRows: checkNumber("maxRows", options.maxRows ?? 32_768, { min: 1, max: 2 ** 31 - 1, integer: true }),
+    maxRows: checkWhole("maxRows", options.maxRows ?? MAX_ROWS, 1, 2 ** 31 - 1),
     signal: options.signal,
   };
 }
