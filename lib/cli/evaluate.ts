@@ -36,8 +36,16 @@ export const evaluate = defineCommand({
   name: "evaluate",
   summary: "mask held-out cells, let the model fill them in, and compare with baselines",
   details: `Cells are those the run held out: of --data if it is what the run was trained on (the default), otherwise all cells of
---data. Baselines are counted on the run's training cells. Accuracy is over all tokens, masked accuracy over the masked
-ones; the rank error is the mean of |most probable rank - rank|. --by scores each group of cells by itself.
+--data. Baselines are fitted to the run's training cells. --by scores each group of cells by itself. Intervals are 95%, over cells.
+
+A model of counts (the default of \`train\`): nats a hidden gene (minus log likelihood, lower is better) with shares --ratios of the genes
+hidden, all of them and those with a count; molecular cross-validation (Poisson deviance a gene of denoised counts on the share --thin of
+the molecules that was held back); errors on hidden entries; how often counts fall inside of their intervals (PIT). Beside each gene's
+marginal, a negative binomial at the cell's depth, kNN smoothing, truncated SVD and ridge regression; last a sentence on whether the
+model beats the best of them.
+A model of ranks: accuracy is over all tokens, masked accuracy over the masked ones (shares --ratios); the rank error is the mean of
+|most probable rank - rank|.
+
 Started by mpirun or srun, all processes score one model: each lets it predict a share of the cells, and the result is that
 of one process (docs/cluster.md).
 

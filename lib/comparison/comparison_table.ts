@@ -138,12 +138,16 @@ function groupTable(groups: Readonly<Record<string, GroupComparison>>, by: strin
 export function comparisonSentence({ auc, ceiling, floors, memorisation }: CellComparison): string {
   const isTold = auc.low > ceiling.auc.high;
   const isNearer = memorisation.high !== null && memorisation.high < 1;
+  const areCopies = memorisation.copies > 2 * memorisation.heldOutCopies && memorisation.copies > 0.02;
   return (
     `generated cells ${isTold ? "can be told from real ones" : "are not told from real ones more surely than other real cells are"}: ` +
     `AUC ${interval(auc, 3)}, of other real cells ${interval(ceiling.auc, 3)}, ` +
     `of negative binomials ${number(floors.negativeBinomial.auc.value, 3)}, of shuffled genes ${number(floors.shuffled.auc.value, 3)}` +
     (isNearer
       ? `; they are nearer to training cells than held-out cells are (ratio ${ratio(memorisation, 3)}), as memorised cells would be`
+      : "") +
+    (areCopies
+      ? `; ${share(memorisation.copies)} of them equal a training cell: the files have cells in common, or the generator copies what it learnt from`
       : "")
   );
 }

@@ -135,8 +135,10 @@ export class DepthStatistics {
     if (panels.every(({ total }) => total === 0)) {
       throw new DdscError(
         "DATA_NO_COUNTS",
-        `none of the ${this.cells} cells has a count of a gene of the vocabulary, so nothing can be learnt of depth; ` +
-          "check the gene identifiers and the conditions on cells",
+        this.cells === 0
+          ? "no cell is left to learn from; check the conditions on cells (--where, --holdout, --min-genes)"
+          : `none of the ${this.cells} cells has a count of a gene of the vocabulary, so nothing can be learnt of depth; ` +
+              "check the gene identifiers and the conditions on cells",
       );
     }
     const size = this.#size;

@@ -1,6 +1,7 @@
 import { lstat } from "node:fs/promises";
 import { checkKind } from "../base/arguments.js";
 import { DdscError, wrongType } from "../base/errors.js";
+import { otherEnding } from "../data/anndata/write.js";
 import { openCells } from "../data/open/open_cells.js";
 import type { Peers } from "../data/open/share_out.js";
 import type { CellSource } from "../data/sources/source.js";
@@ -53,8 +54,8 @@ export class Opened implements Disposable {
 }
 
 /**
- * Before a task opens anything: throws `ARGUMENT_TYPE` for something else than a model, its folder or the path of a file, and
- * `FILE_EXISTS` where something is at `out` that may not be replaced.
+ * Before a task opens anything: throws `ARGUMENT_TYPE` for something else than a model, its folder or the path of a file,
+ * `ARGUMENT_CHOICE` where the ending of `out` promises a format that is not written, and `FILE_EXISTS` where something is at `out` that may not be replaced.
  */
 export async function checkFileTask(options: {
   readonly model: string | Denoiser;
@@ -65,6 +66,14 @@ export async function checkFileTask(options: {
   checkKind("out", out, "text");
   if (typeof model !== "string" && !(model instanceof Denoiser))
     throw wrongType("model", model, "a Denoiser or the folder of one");
+  const ending = otherEnding(out);
+  if (ending !== undefined) {
+    throw new DdscError(
+      "ARGUMENT_CHOICE",
+      `out: no ${ending} is written, which ${out} promises; give NAME.h5ad or NAME.zarr`,
+      { argument: "out" },
+    );
+  }
   if (overwrite || !(await lstat(out).then(Boolean, () => false))) return;
   throw new DdscError("FILE_EXISTS", `${out}: already exists; choose another out, or pass overwrite`, {
     file: out,

@@ -74,7 +74,7 @@ export class Validator {
       throw new DdscError(
         "DATA_NO_CELLS",
         `${source.name}: there is no held-out cell with enough expressed genes of the vocabulary; ` +
-          "hold out more cells, or train without validation",
+          "check the conditions on cells (--where, --holdout, --min-genes), hold out more cells, or train without validation",
         { file: source.name },
       );
     }

@@ -71,6 +71,9 @@ describe("ddsc generate with a model of counts", () => {
     const table = await source.metadata({ rows: Int32Array.of(0, 4) });
     expect([...(table.getChild("cell_type") ?? [])].map(String)).toEqual(["type-1", "type-1"]);
     expect([...(table.getChild("depth") ?? [])].map(Number)).toEqual([80, 80]);
+    expect((await generate("deep.h5ad", "--cells", "2", "--depth", "100000")).stderr).toMatch(
+      /--depth 100,000 is far from the training cells' totals, \d[\d,]* to \d[\d,]*: /,
+    );
     expect((await generate("like.h5ad", "--like", data)).json()).toMatchObject({ cells: 60 });
     for (const [words, message] of [
       [["--temperature", "0.5"], /USAGE: --temperature is for models of ranks/],

@@ -72,6 +72,9 @@ describe("a comparison of cells", () => {
     expect(copied.memorisation).toMatchObject({ generated: 0, ratio: 0, low: 0, high: 0, copies: 1 });
     expect(copied.memorisation.heldOut).toBe(good.memorisation.heldOut);
     expect(copied.ceiling.memorisation.copies).toBe(0);
+    expect(renderComparison(copied)).toMatch(
+      /; 100\.0% of them equal a training cell: the files have cells in/,
+    );
     expect(copied.auc.value).toBeLessThan(0.6);
     expect(renderComparison(copied)).toMatch(
       /are nearer to training cells than held-out cells are \(ratio 0\.000/,

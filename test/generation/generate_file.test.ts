@@ -126,6 +126,9 @@ describe("generateFile", () => {
     const refused = (options: Partial<GenerateFileOptions>) =>
       expect(generateFile({ model, out, sampler, ...options })).rejects;
     await refused({ conditions: { cell_type: "type-9" } }).toThrow(/CONDITION_LABEL_UNKNOWN/);
+    await refused({ out: join(folder, "new.csv") }).toThrow(
+      /ARGUMENT_CHOICE.*no \.csv is written.*NAME\.h5ad/,
+    );
     await refused({ like: study, depth: 9 }).toThrow(/ARGUMENT_CONFLICT.*depth/);
     await refused({ model: join(folder, "none") }).toThrow(/CHECKPOINT_READ/);
     await refused({ out: join(folder, before[0]!) }).toThrow(/FILE_EXISTS/);

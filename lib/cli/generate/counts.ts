@@ -1,9 +1,10 @@
 import { generateFile } from "../../generation/index.js";
+import type { Denoiser } from "../../model/denoiser.js";
 import { COUNT_SAMPLER_KINDS, type CountSamplerConfig } from "../../sampling/index.js";
 import { type CommandContext, checkExclusive, type JsonResult } from "../shared/command.js";
 import { findListedGenes, readGeneList } from "../shared/gene_list.js";
 import { openData, openModel } from "../shared/open.js";
-import { withThousands } from "../shared/output.js";
+import { type Output, withThousands } from "../shared/output.js";
 import { CellProgress } from "../shared/progress.js";
 import { partIsThere, shardOf } from "../shared/shard.js";
 import { UsageError } from "../shared/usage_error.js";
@@ -38,6 +39,7 @@ export async function generateCounts(
     out,
     overwrite,
   } = options;
+  noteDepth(depth, model, output);
   const genes = listed && findListedGenes(listed, { vocabulary: model.vocabulary, skipUnknown, output }).ids;
   using progress = new CellProgress(output, options.cells);
   const made = await generateFile({
@@ -70,6 +72,17 @@ export async function generateCounts(
       `${made.meanTotal.toFixed(0)} counts a cell`,
   );
   return { ...made };
+}
+
+/** Says where a depth is asked for that is far from all that the model has seen. */
+function noteDepth(depth: number | undefined, { depths }: Denoiser, output: Output): void {
+  if (depth === undefined || depths === undefined || depths.depth.length === 0) return;
+  const seen = depths.depth.slice().sort();
+  const [low, high] = [seen[0] ?? 0, seen.at(-1) ?? 0].map(Math.round) as [number, number];
+  if (depth >= low / 2 && depth <= 2 * high) return;
+  output.note(
+    `--depth ${withThousands(depth)} is far from the training cells' totals, ${withThousands(low)} to ${withThousands(high)}: what the model says of such cells it has not learnt`,
+  );
 }
 
 const DEFAULT_STEPS = 64;

@@ -54,7 +54,8 @@ export async function imputeCounts(
     const unknown = `${withThousands(result.unknownGenes)} of them unknown to the model`;
     output.note(
       `${withThousands(others)} of ${withThousands(result.genes)} genes were not predicted, ${unknown}: ` +
-        "denoised holds their counts, and var/ddsc_imputed is False",
+        `${result.layers.includes("denoised") ? "denoised holds their counts, in other layers they are" : "in layers they are"} 0, ` +
+        "which says nothing of them: take the genes whose var/ddsc_imputed is True",
     );
   }
   if (result.kept) {
@@ -69,6 +70,7 @@ export async function imputeCounts(
   const columns = `${withThousands(result.cells)} cells, ${withThousands(result.predictedGenes)} genes predicted`;
   const x = replaceX ? "X is denoised, " : "";
   output.line(`${out}: ${columns}; ${x}layers ${result.layers.join(", ")}`);
+  if (!replaceX && !result.layers.includes("denoised")) return written;
   output.line(
     "denoised is the expected count at each cell's own depth, shrunk to what the model learnt: for looking at genes, not for testing differences",
   );

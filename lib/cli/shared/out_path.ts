@@ -1,5 +1,6 @@
 import { lstat } from "node:fs/promises";
 import { DdscError } from "../../base/errors.js";
+import { otherEnding } from "../../data/anndata/write.js";
 import { UsageError } from "./usage_error.js";
 
 /** Whether something is at `path`, be it a broken link. */
@@ -10,10 +11,6 @@ async function occupied(path: string): Promise<boolean> {
   );
 }
 
-/** Endings of what cells are kept in that no command writes under such a name. */
-const OTHER_FORMATS =
-  /\.(arrow|csv|feather|gz|h5|h5mu|h5seurat|hdf5|loom|mtx|npz|parquet|rds|tsv|txt|xlsx|zip)$/i;
-
 /**
  * Before any work: throws a UsageError where the ending of `--out` promises a format other than the ones that are
  * written.
@@ -21,7 +18,7 @@ const OTHER_FORMATS =
  * @param written what the command writes, for the message
  */
 export function checkOutEnding(path: string, written: string): void {
-  const [ending] = OTHER_FORMATS.exec(path.replace(/\/+$/, "")) ?? [];
+  const ending = otherEnding(path);
   if (ending === undefined) return;
   throw new UsageError(
     `--out ${path}: no ${ending} is written; what is written is ${written}: choose such a name`,

@@ -172,6 +172,8 @@ async function matrixPaths(
 function remedyFor(members: AnnDataMembers, chosen: OpenOptions): string {
   const layers = members.layers.filter((name) => name !== chosen.layer);
   const counts = countsLayer(layers);
+  if (counts === undefined && chosen.layer !== undefined && members.hasX)
+    return "Leave out --layer, for X, where that holds the counts";
   if (counts !== undefined) return `Pass --layer ${counts}`;
   if (members.raw && chosen.raw !== true) return "Pass --raw";
   return layers.length > 0 ? `Choose a layer with --layer (${layers.join(", ")})` : "";

@@ -46,6 +46,15 @@ export interface AnnDataStream {
 /** Formats that AnnData is written in. */
 export type AnnDataFormat = "h5ad" | "zarr";
 
+/** Endings of what cells are kept in that nothing is written as. */
+const OTHER_FORMATS =
+  /\.(arrow|csv|feather|gz|h5|h5mu|h5seurat|hdf5|loom|mtx|npz|parquet|rds|tsv|txt|xlsx|zip)$/i;
+
+/** The ending of a path that promises a format which is not written, such as ".csv". */
+export function otherEnding(path: string): string | undefined {
+  return OTHER_FORMATS.exec(path.replace(/\/+$/, ""))?.[0];
+}
+
 /** Types of the values of each kind of matrix. */
 const TYPES = { csr: ["float32", "int32"], dense: ["float32", "int32", "uint8"] } as const;
 const GROUPS = ["layers", "obsm", "obsp", "varm", "varp"] as const;

@@ -236,8 +236,13 @@ function numberTold(
   value: string | number | null,
 ): number {
   if (value === null) return Number.NaN;
-  return scaledNumber(
-    condition,
-    typeof value === "string" && value.trim() === "" ? Number.NaN : Number(value),
+  const number = typeof value === "string" && value.trim() === "" ? Number.NaN : Number(value);
+  if (typeof value === "number" || !Number.isNaN(number)) return scaledNumber(condition, number);
+  throw new DdscError(
+    "CONDITION_NUMBER",
+    `${condition.name}: ${JSON.stringify(value)} is no number; give one`,
+    {
+      argument: condition.name,
+    },
   );
 }

@@ -146,7 +146,7 @@ describe("generating cells", () => {
       expect(generated(options, of)).rejects;
     await refused({ conditions: { typ: "B" } }).toThrow(/CONDITION_UNKNOWN.*"typ".*type/);
     await refused({ conditions: { type: "b" } }).toThrow(/CONDITION_LABEL_UNKNOWN.*"b".*B/);
-    await refused({ conditions: { dose: "much" } }).toThrow(/CONDITION_NUMBER.*dose/);
+    await refused({ conditions: { dose: "much" } }).toThrow(/CONDITION_NUMBER.*dose: "much" is no number/);
     await refused({ genes: ["gene 99"] }).toThrow(/GENE_UNKNOWN.*gene 99/);
     await refused({ depth: 0 }).toThrow(/ARGUMENT_RANGE.*depth/);
     await refused({ cells: 0 }).toThrow(/ARGUMENT_RANGE.*cells/);
