@@ -1,7 +1,8 @@
 import { checkOptions } from "../base/arguments.js";
 import { checkNumber, checkOptionNames, DdscError } from "../base/errors.js";
-import { CELLS_RANGE, FEW_CELLS } from "../comparison/compare_cells.js";
+import { CELLS_RANGE } from "../comparison/compare_cells.js";
 import type { CellSource } from "../data/sources/source.js";
+import { FEW_CELLS } from "../evaluation/number_texts.js";
 import { Opened } from "../model/opened.js";
 import { compareSources, type FileComparison } from "./compare_sources.js";
 import { withDisplay } from "./display.js";
