@@ -5,6 +5,7 @@ import { PartRowReader } from "../sources/part_rows.js";
 import { EXPRESSION_NAMES, TOKEN_NAMES, unknownToken } from "../tahoe/layout.js";
 import type { GroupRows, ParquetFile } from "./file.js";
 import type { ParquetLeaf } from "./footer.js";
+import { NUMBER_TYPES, Physical } from "./format.js";
 
 /** Rows of a file in parts that are read at once. */
 export interface ParquetParts {
@@ -43,11 +44,6 @@ export interface ListLeaves {
   readonly expressions: number;
 }
 
-const INT32 = 1;
-const INT64 = 2;
-const FLOAT32 = 4;
-const FLOAT64 = 5;
-
 /** Finds the two columns of lists that hold cells; undefined where there are none. */
 export function findLists(leaves: readonly ParquetLeaf[]): ListLeaves | undefined {
   const lists = [...leaves.entries()].filter(([, { maxRepetition }]) => maxRepetition === 1);
@@ -59,8 +55,8 @@ export function findLists(leaves: readonly ParquetLeaf[]): ListLeaves | undefine
     }
     return undefined;
   };
-  const tokens = pick(TOKEN_NAMES, [INT32, INT64]);
-  const expressions = pick(EXPRESSION_NAMES, [INT32, INT64, FLOAT32, FLOAT64]);
+  const tokens = pick(TOKEN_NAMES, [Physical.int32, Physical.int64]);
+  const expressions = pick(EXPRESSION_NAMES, NUMBER_TYPES);
   return tokens === undefined || expressions === undefined ? undefined : { tokens, expressions };
 }
 

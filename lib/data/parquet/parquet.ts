@@ -10,14 +10,15 @@ import { areTokenColumns, readTokenGenes } from "../tahoe/genes.js";
 import { geneTableError, idColumn, isCompanion, wideFormatError } from "../tahoe/layout.js";
 import { findLists, listReader, type ParquetParts, parquetParts } from "./cells.js";
 import { ParquetFile } from "./file.js";
+import { MAGIC } from "./format.js";
 import { columnKind, readFlatColumn } from "./text.js";
 import { wideReader } from "./wide.js";
 
-const MAGIC = Buffer.from("PAR1");
 /** Cells in Parquet: lists of gene tokens and expressions as in Tahoe-100M, or a column a gene. */
 export const parquet: CellFormat = {
   name: "Parquet",
-  matches: (content: Content) => content.kind === "file" && content.head.subarray(0, 4).equals(MAGIC),
+  matches: (content: Content) =>
+    content.kind === "file" && MAGIC.equals(content.head.subarray(0, MAGIC.length)),
   open: async (path, options, check) => openParquet(await openChecked(path, check), options),
   opensAgain: true,
   isCompanion,
