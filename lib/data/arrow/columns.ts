@@ -11,18 +11,11 @@ import {
   Vector,
 } from "apache-arrow";
 import { type Column, columnOf } from "../sources/frame.js";
+import type { GroupRows } from "../sources/parts.js";
 import type { ColumnPlace } from "./column_places.js";
 import type { ArrowBatch, ArrowFile } from "./file.js";
 import { decoded } from "./messages.js";
 import { arrowKind, isNumber, isText, listElement } from "./types.js";
-
-/** Some rows of a record batch. */
-export interface BatchRows {
-  readonly batch: number;
-  /** First row, from 0 in the batch. */
-  readonly first: number;
-  readonly count: number;
-}
 
 /** Numbers as a file stores them. */
 export type NumberValues = Exclude<(Int | Float)["TArray"], Uint8ClampedArray>;
@@ -39,7 +32,7 @@ export class ArrowColumns {
   }
 
   /** A column of lists of numbers: its elements as they are stored, and the bounds of each row. */
-  async lists(column: number, rows: BatchRows): Promise<{ values: NumberValues; offsets: Int32Array }> {
+  async lists(column: number, rows: GroupRows): Promise<{ values: NumberValues; offsets: Int32Array }> {
     const { name, type, batch, place } = await this.#find(column, rows);
     const element = listElement(type);
     if (element === undefined) throw this.#file.corrupt(`column ${name} holds no lists`);
@@ -51,7 +44,7 @@ export class ArrowColumns {
   }
 
   /** A flat column of numbers as float32, missing ones NaN. */
-  async floats(column: number, rows: BatchRows): Promise<Float32Array> {
+  async floats(column: number, rows: GroupRows): Promise<Float32Array> {
     const { type, batch, place } = await this.#find(column, rows);
     const data = await this.#data(type, batch, place, rows);
     const values = toFloat32(data.values as NumberValues);
@@ -60,13 +53,13 @@ export class ArrowColumns {
   }
 
   /** A flat column. */
-  async column(column: number, rows: BatchRows): Promise<Column> {
+  async column(column: number, rows: GroupRows): Promise<Column> {
     const { name, type, batch, place } = await this.#find(column, rows);
     const kind = arrowKind(type);
     if (kind === undefined) throw this.#file.corrupt(`column ${name} is of type ${type}`);
     const data = await this.#data(type, batch, place, rows);
     if (DataType.isDictionary(type)) {
-      data.dictionary = await this.#dictionary(type, rows.batch);
+      data.dictionary = await this.#dictionary(type, rows.group);
       for (let row = 0; row < rows.count; row++) {
         const code = Number(data.values[row]);
         if (data.getValid(row) && !(code >= 0 && code < data.dictionary.length))
@@ -89,9 +82,9 @@ export class ArrowColumns {
 
   async #find(
     column: number,
-    rows: BatchRows,
+    rows: GroupRows,
   ): Promise<{ name: string; type: DataType; batch: ArrowBatch; place: ColumnPlace }> {
-    const batch = await this.#file.batch(rows.batch);
+    const batch = await this.#file.batch(rows.group);
     const field = this.#file.schema.fields[column];
     const place = batch.columns[column];
     if (field === undefined || place === undefined) throw this.#file.corrupt(`column ${column} has gone`);

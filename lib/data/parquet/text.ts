@@ -1,7 +1,8 @@
 import { decodeNumbers, decodeText, type NativeText } from "../../native/data.js";
 import type { MetadataColumn } from "../sources/cells.js";
 import type { CategoricalColumn, Column } from "../sources/frame.js";
-import type { GroupRows, ParquetFile } from "./file.js";
+import type { GroupRows } from "../sources/parts.js";
+import type { ParquetFile } from "./file.js";
 import type { ParquetLeaf } from "./footer.js";
 import { NUMBER_TYPES, Physical } from "./format.js";
 
