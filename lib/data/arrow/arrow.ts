@@ -5,13 +5,14 @@ import type { RandomAccess } from "../io/random_access.js";
 import type { MetadataColumn, OpenOptions } from "../sources/cells.js";
 import type { RawRows } from "../sources/count_matrix.js";
 import { type FileParts, FileSource } from "../sources/file_source.js";
+import { toFloat32 } from "../sources/number_array.js";
 import { PartRowReader } from "../sources/part_rows.js";
 import { PartTable } from "../sources/part_table.js";
 import { type GroupParts, partsOfGroups } from "../sources/parts.js";
 import { WideRows, wideLayout } from "../tables/wide_rows.js";
 import { readTokenGenes } from "../tahoe/genes.js";
 import { EXPRESSION_NAMES, idColumn, TOKEN_NAMES, unknownToken, wideFormatError } from "../tahoe/layout.js";
-import { ArrowColumns, toFloat32, toInt32 } from "./columns.js";
+import { ArrowColumns, toInt32 } from "./columns.js";
 import { ArrowFile } from "./file.js";
 import { arrowKind, listElement } from "./types.js";
 
