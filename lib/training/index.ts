@@ -7,7 +7,6 @@ export {
 } from "./learning_rate.js";
 export { METRICS_FILE } from "./metrics.js";
 export type { CheckpointOptions, TrainerOptions, TrainerSettings, ValidationOptions } from "./options.js";
-export { ProgressDisplay, type ProgressStream } from "./progress.js";
 export { type DataRecord, isSameData, openRunCells, recordData, splitRunCells } from "./run_data.js";
 export { type BestSoFar, readRecord, type TrainingRecord, type TrainingState } from "./state.js";
 export { Trainer } from "./trainer.js";
