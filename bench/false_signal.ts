@@ -5,8 +5,8 @@
 // of values scaled to equal sums of the cells. Means of several simulations, the smallest and the largest.
 import { parseArgs } from "node:util";
 import { Purpose, RandomStream } from "../lib/base/random.js";
+import { tableLines } from "../lib/base/text_table.js";
 import { tokenizeRows } from "../lib/batching/index.js";
-import { tableLines } from "../lib/cli/shared/output.js";
 import { negativeBinomialQuantile } from "../lib/counts/negative_binomial_quantile.js";
 import { ratePosterior } from "../lib/counts/posterior.js";
 import { MemorySource } from "../lib/data/sources/memory.js";

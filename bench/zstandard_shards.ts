@@ -6,7 +6,8 @@ import Zstd from "numcodecs/zstd";
 import { uncompress } from "snappy";
 import { LocalFile } from "../lib/data/io/random_access_local.js";
 import { readFooter } from "../lib/data/parquet/footer.js";
-import { encodeFooter, MAGIC, type WrittenGroup } from "../lib/data/parquet/footer_write.js";
+import { encodeFooter, type WrittenGroup } from "../lib/data/parquet/footer_write.js";
+import { MAGIC } from "../lib/data/parquet/format.js";
 import { parsePageHeader } from "../lib/data/parquet/pages.js";
 import { ThriftWriter } from "../lib/data/parquet/thrift_write.js";
 

@@ -131,6 +131,7 @@ export type {
   NativeNccl,
   NativeTcpJob,
 } from "./native/communicator.js";
+export { CountPrediction } from "./native/count_prediction.js";
 export {
   type ChooseQueriesInput,
   type CountCells as CountBatch,
@@ -139,7 +140,7 @@ export {
   type GeneLists,
   type SummaryPool,
 } from "./native/counts.js";
-export { CountPrediction, nativeCuda as cudaState, nativeDevices as devices } from "./native/denoiser.js";
+export { nativeCuda as cudaState, nativeDevices as devices } from "./native/devices.js";
 export type {
   CountShape,
   CpuDevice,

@@ -8,7 +8,7 @@
  */
 import { parseArgs } from "node:util";
 import { DdscError } from "../lib/base/errors.js";
-import { tableLines } from "../lib/cli/shared/output.js";
+import { tableLines } from "../lib/base/text_table.js";
 import { SafetensorsFile } from "../lib/model/safetensors.js";
 import type { DType } from "../lib/native/types.js";
 import type { Comparison } from "./parity/compare.js";

@@ -1,5 +1,6 @@
-import { CELLS_RANGE, FEW_CELLS } from "../comparison/compare_cells.js";
+import { CELLS_RANGE } from "../comparison/compare_cells.js";
 import { renderComparison } from "../comparison/index.js";
+import { FEW_CELLS } from "../evaluation/number_texts.js";
 import { compareSources } from "../tasks/compare_sources.js";
 import { flagOfArgument } from "./shared/argument_names.js";
 import { checkExclusive, defineCommand } from "./shared/command.js";

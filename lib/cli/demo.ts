@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { formatDuration } from "../base/duration.js";
 import { DdscError } from "../base/errors.js";
 import { splitCells } from "../data/select/split.js";
 import { MemorySource } from "../data/sources/memory.js";
@@ -17,13 +18,13 @@ import type { ChosenCells } from "../tasks/run_cells.js";
 import { type CountScoring, scoreCounts } from "../tasks/score_counts.js";
 import { GeneVocabulary } from "../tokenizer/index.js";
 import { type MetricsLine, metricsLine } from "../training/metrics_lines.js";
-import { formatDuration, ProgressDisplay } from "../training/progress.js";
 import { Trainer } from "../training/trainer.js";
 import { flagOfArgument } from "./shared/argument_names.js";
 import { defineCommand } from "./shared/command.js";
 import { describeDevice } from "./shared/open.js";
 import { type Output, withThousands } from "./shared/output.js";
 import { StageProgress } from "./shared/progress.js";
+import { ProgressDisplay } from "./shared/training_progress.js";
 
 /** How much the demo does. `seconds` bounds the training on any machine. */
 const FULL = { cells: 3000, genes: 160, steps: 600, seconds: 90, resamples: 1000 };

@@ -1,5 +1,5 @@
 import { describeGpu } from "../model/device.js";
-import { nativeCuda, nativeDevices } from "../native/denoiser.js";
+import { nativeCuda, nativeDevices } from "../native/devices.js";
 import type { CudaState, NativeDevice } from "../native/types.js";
 import { defineCommand } from "./shared/command.js";
 

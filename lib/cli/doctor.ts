@@ -3,7 +3,7 @@ import { joinCluster } from "../cluster/join.js";
 import { type ClusterTest, testCluster } from "../diagnosis/cluster_test.js";
 import { type BinaryChoice, chosenBinary, describeMachine, type Machine } from "../diagnosis/machine.js";
 import { type SelfTest, selfTest } from "../diagnosis/self_test.js";
-import { nativeDevices } from "../native/denoiser.js";
+import { nativeDevices } from "../native/devices.js";
 import { devices } from "./devices.js";
 import { type CommandContext, defineCommand, type JsonResult } from "./shared/command.js";
 import { type Output, withThousands } from "./shared/output.js";

@@ -1,4 +1,4 @@
-import { nativeDevices } from "../native/denoiser.js";
+import { nativeDevices } from "../native/devices.js";
 import type { Cluster } from "./cluster.js";
 
 /**

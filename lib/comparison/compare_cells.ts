@@ -3,6 +3,7 @@ import { checkNumber, checkOptionNames, checkSeed, checkWhole, DdscError } from 
 import { Purpose, RandomStream } from "../base/random.js";
 import { takeTurn } from "../base/turns.js";
 import { type CountCells, cellCount, checkCells, chooseCells } from "../evaluation/counts/count_cells.js";
+import { FEW_CELLS } from "../evaluation/number_texts.js";
 import { chooseWithoutReplacement } from "../tokenizer/choose.js";
 import { type CellRows, commonGenes, placesByLabel, rowCount, rowsOf, takeRows } from "./cell_rows.js";
 import { type ComparedCells, type MeasureOptions, measureAll } from "./measure.js";
@@ -24,8 +25,6 @@ export interface CompareCellsOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Fewest cells that are compared as a whole; groups of fewer are marked. */
-export const FEW_CELLS = 20;
 /** Range of the option `cells`. */
 export const CELLS_RANGE = { min: FEW_CELLS, max: 20_000 };
 /** Fewest cells of a group that is compared: one for each fold of the cross-validation. */

@@ -1,6 +1,6 @@
 import { checkKind } from "../base/arguments.js";
 import { wrongType } from "../base/errors.js";
-import type { Interval } from "../evaluation/counts/bootstrap.js";
+import { FEW_NOTE, intervalText, numberText } from "../evaluation/number_texts.js";
 import { type ResultTable, resultText } from "../evaluation/table.js";
 import type { CellComparison, ComparisonScores, GroupComparison } from "./scores.js";
 
@@ -12,47 +12,48 @@ interface Measure {
 }
 
 const MEASURES: readonly Measure[] = [
-  { name: "AUC, larger of two", of: ({ auc }) => interval(auc, 3) },
-  { name: "  logistic regression", of: ({ auc }) => number(auc.logistic, 3) },
-  { name: "  random forest", of: ({ auc }) => number(auc.forest, 3) },
+  { name: "AUC, larger of two", of: ({ auc }) => intervalText(auc, 3) },
+  { name: "  logistic regression", of: ({ auc }) => numberText(auc.logistic, 3) },
+  { name: "  random forest", of: ({ auc }) => numberText(auc.forest, 3) },
   {
     name: "zero fraction",
-    real: ({ zeroFraction }) => number(zeroFraction.real, 4),
-    of: ({ zeroFraction }) => number(zeroFraction.generated, 4),
+    real: ({ zeroFraction }) => numberText(zeroFraction.real, 4),
+    of: ({ zeroFraction }) => numberText(zeroFraction.generated, 4),
   },
-  { name: "  difference", of: ({ zeroFraction }) => interval(zeroFraction.difference, 4) },
+  { name: "  difference", of: ({ zeroFraction }) => intervalText(zeroFraction.difference, 4) },
   {
     name: "  cells (totals, too)",
     real: ({ marginalCells }) => String(marginalCells.real),
     of: ({ marginalCells }) => String(marginalCells.generated),
   },
-  { name: "  by gene, RMS", of: ({ zeroFraction }) => number(zeroFraction.byGene.rms, 4) },
-  { name: "  by gene, largest", of: ({ zeroFraction }) => number(zeroFraction.byGene.largest, 4) },
-  { name: "  by gene, Pearson", of: ({ zeroFraction }) => number(zeroFraction.byGene.pearson, 4) },
+  { name: "  by gene, RMS", of: ({ zeroFraction }) => numberText(zeroFraction.byGene.rms, 4) },
+  { name: "  by gene, largest", of: ({ zeroFraction }) => numberText(zeroFraction.byGene.largest, 4) },
+  { name: "  by gene, Pearson", of: ({ zeroFraction }) => numberText(zeroFraction.byGene.pearson, 4) },
   ...(["q1", "median", "q3"] as const).map(
     (quartile): Measure => ({
       name: { q1: "total, first quartile", median: "total, median", q3: "total, third quartile" }[quartile],
-      real: ({ totals }) => number(totals.real[quartile], 0),
-      of: ({ totals }) => `${number(totals.generated[quartile], 0)} (${percent(totals.relative[quartile])})`,
+      real: ({ totals }) => numberText(totals.real[quartile], 0),
+      of: ({ totals }) =>
+        `${numberText(totals.generated[quartile], 0)} (${percent(totals.relative[quartile])})`,
     }),
   ),
-  { name: "log mean, Pearson", of: ({ meanVariance }) => number(meanVariance.mean.pearson, 4) },
-  { name: "log mean, RMS", of: ({ meanVariance }) => number(meanVariance.mean.rms, 3) },
-  { name: "log variance, Pearson", of: ({ meanVariance }) => number(meanVariance.variance.pearson, 4) },
-  { name: "log variance, RMS", of: ({ meanVariance }) => number(meanVariance.variance.rms, 3) },
-  { name: "correlation structure", of: ({ correlationStructure }) => number(correlationStructure, 4) },
+  { name: "log mean, Pearson", of: ({ meanVariance }) => numberText(meanVariance.mean.pearson, 4) },
+  { name: "log mean, RMS", of: ({ meanVariance }) => numberText(meanVariance.mean.rms, 3) },
+  { name: "log variance, Pearson", of: ({ meanVariance }) => numberText(meanVariance.variance.pearson, 4) },
+  { name: "log variance, RMS", of: ({ meanVariance }) => numberText(meanVariance.variance.rms, 3) },
+  { name: "correlation structure", of: ({ correlationStructure }) => numberText(correlationStructure, 4) },
   {
     name: "  sets of cells",
     of: ({ correlationSets: { count, deviation } }) =>
-      deviation === null ? String(count) : `${count} (deviation ${number(deviation, 3)})`,
+      deviation === null ? String(count) : `${count} (deviation ${numberText(deviation, 3)})`,
   },
-  { name: "energy distance", of: ({ energyDistance }) => number(energyDistance, 4) },
+  { name: "energy distance", of: ({ energyDistance }) => numberText(energyDistance, 4) },
   {
     name: "nearest training cell",
-    real: ({ memorisation }) => number(memorisation.heldOut, 3),
-    of: ({ memorisation }) => number(memorisation.generated, 3),
+    real: ({ memorisation }) => numberText(memorisation.heldOut, 3),
+    of: ({ memorisation }) => numberText(memorisation.generated, 3),
   },
-  { name: "  over held-out", of: ({ memorisation }) => ratio(memorisation, 3) },
+  { name: "  over held-out", of: ({ memorisation }) => ratio(memorisation) },
   {
     name: "  equal to one",
     real: ({ memorisation }) => share(memorisation.heldOutCopies),
@@ -116,21 +117,21 @@ function groupTable(groups: Readonly<Record<string, GroupComparison>>, by: strin
     String(group.real),
     String(group.generated),
     `${group.cells}${group.few ? " !" : ""}`,
-    group.auc === undefined ? "-" : interval(group.auc, 3),
-    number(group.ceiling?.auc.value, 3),
-    number(group.zeroFraction?.difference.value, 4),
-    number(group.correlationStructure, 3),
-    number(group.ceiling?.correlationStructure, 3),
-    number(group.energyDistance, 3),
-    number(group.ceiling?.energyDistance, 3),
-    group.memorisation === undefined ? "-" : ratio(group.memorisation, 3),
+    group.auc === undefined ? "-" : intervalText(group.auc, 3),
+    numberText(group.ceiling?.auc.value, 3),
+    numberText(group.zeroFraction?.difference.value, 4),
+    numberText(group.correlationStructure, 3),
+    numberText(group.ceiling?.correlationStructure, 3),
+    numberText(group.energyDistance, 3),
+    numberText(group.ceiling?.energyDistance, 3),
+    group.memorisation === undefined ? "-" : ratio(group.memorisation),
   ]);
   const few = Object.values(groups).some((group) => group.few);
   return {
     header,
     rows,
     left: 1,
-    ...(few ? { note: "! fewer than 20 cells: too few to conclude from" } : {}),
+    ...(few ? { note: FEW_NOTE } : {}),
   };
 }
 
@@ -141,19 +142,15 @@ export function comparisonSentence({ auc, ceiling, floors, memorisation }: CellC
   const areCopies = memorisation.copies > 2 * memorisation.heldOutCopies && memorisation.copies > 0.02;
   return (
     `generated cells ${isTold ? "can be told from real ones" : "are not told from real ones more surely than other real cells are"}: ` +
-    `AUC ${interval(auc, 3)}, of other real cells ${interval(ceiling.auc, 3)}, ` +
-    `of negative binomials ${number(floors.negativeBinomial.auc.value, 3)}, of shuffled genes ${number(floors.shuffled.auc.value, 3)}` +
+    `AUC ${intervalText(auc, 3)}, of other real cells ${intervalText(ceiling.auc, 3)}, ` +
+    `of negative binomials ${numberText(floors.negativeBinomial.auc.value, 3)}, of shuffled genes ${numberText(floors.shuffled.auc.value, 3)}` +
     (isNearer
-      ? `; they are nearer to training cells than held-out cells are (ratio ${ratio(memorisation, 3)}), as memorised cells would be`
+      ? `; they are nearer to training cells than held-out cells are (ratio ${ratio(memorisation)}), as memorised cells would be`
       : "") +
     (areCopies
       ? `; ${share(memorisation.copies)} of them equal a training cell: the files have cells in common, or the generator copies what it learnt from`
       : "")
   );
-}
-
-function number(value: number | null | undefined, digits: number): string {
-  return value?.toFixed(digits) ?? "-";
 }
 
 function percent(value: number | null): string {
@@ -165,15 +162,9 @@ function share(value: number): string {
   return `${(100 * value).toFixed(1)}%`;
 }
 
-/** "0.512 (0.487-0.536)". */
-function interval({ value, low, high }: Interval, digits: number): string {
-  const separator = low < 0 || high < 0 ? " to " : "-";
-  return `${value.toFixed(digits)} (${low.toFixed(digits)}${separator}${high.toFixed(digits)})`;
-}
-
-function ratio(scores: ComparisonScores["memorisation"], digits: number): string {
+function ratio(scores: ComparisonScores["memorisation"]): string {
   const { ratio: value, low, high } = scores;
-  return value === null || low === null || high === null ? "-" : interval({ value, low, high }, digits);
+  return value === null || low === null || high === null ? "-" : intervalText({ value, low, high }, 3);
 }
 
 function checkComparison(result: CellComparison): void {

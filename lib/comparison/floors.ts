@@ -1,14 +1,12 @@
 import { negativeBinomialOfSize } from "../base/count_draws.js";
 import { Purpose, RandomStream } from "../base/random.js";
 import { isTurnOver, takeTurn } from "../base/turns.js";
+import { sizeByMoments } from "../counts/negative_binomial.js";
 import { type CellRows, placesByLabel, takeRows, transpose, withLogs } from "./cell_rows.js";
 
 /** Steps of random streams, apart from those of training and simulation. */
 const DRAW_STEP = 2 ** 43 + 256;
 const PERMUTE_STEP = 2 ** 43 + 257;
-/** Bounds of a gene's size, as in `DepthStatistics`. */
-const SMALLEST_SIZE = 0.01;
-const LARGEST_SIZE = 100;
 
 /**
  * Cells drawn from negative binomials: one for each template, of its type and depth L (its total), each gene with the mean L
@@ -128,11 +126,7 @@ function sizesOf(
       excess[gene] = (excess[gene] as number) + squares - share * depth;
     }
   }
-  return excess.map((variance, gene) =>
-    variance > 0
-      ? Math.min(Math.max((squaredMeans[gene] as number) / variance, SMALLEST_SIZE), LARGEST_SIZE)
-      : LARGEST_SIZE,
-  );
+  return excess.map((variance, gene) => sizeByMoments(squaredMeans[gene] as number, variance));
 }
 
 /** Cells of several sets, end to end. */

@@ -1,7 +1,8 @@
 import { DdscError } from "../base/errors.js";
 import type { CellConditions } from "../conditions/cell_conditions.js";
+import type { CountPrediction } from "../native/count_prediction.js";
 import { type ChooseQueriesInput, type CountRows, chooseQueries } from "../native/counts.js";
-import type { CountPrediction, NativeDenoiser } from "../native/denoiser.js";
+import type { NativeDenoiser } from "../native/denoiser.js";
 import type { NativeCountStatistics } from "../native/types.js";
 import { CountTokens } from "../tokenizer/count_tokens.js";
 import type { CountBase } from "./count_base.js";

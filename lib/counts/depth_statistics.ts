@@ -2,6 +2,7 @@ import { checkKind } from "../base/arguments.js";
 import { checkWhole, DdscError } from "../base/errors.js";
 import { END_GENE, type RaggedBatch } from "../tokenizer/ragged_batch.js";
 import { CountBase, shareOf } from "./count_base.js";
+import { sizeByMoments } from "./negative_binomial.js";
 
 /** Sums over the cells of one panel. */
 interface PanelSums {
@@ -18,8 +19,6 @@ interface PanelSums {
 /** A change of all shares by less, relative to each, is none. */
 const STANDS_STILL = 1e-14;
 const MOST_ROUNDS = 10_000;
-const SMALLEST_SIZE = 0.01;
-const LARGEST_SIZE = 100;
 /** Genes whose sums are added up over processes at a time: of a thousand of them some 100 MB. */
 const GENES_AT_ONCE = 4096;
 /** What every gene's count is thought to be more than it was. */
@@ -249,9 +248,5 @@ function findSizes(
       squaredMeans[gene] = (squaredMeans[gene] as number) + meanSquares;
     }
   }
-  return excess.map((variance, gene) =>
-    variance > 0
-      ? Math.min(Math.max((squaredMeans[gene] as number) / variance, SMALLEST_SIZE), LARGEST_SIZE)
-      : LARGEST_SIZE,
-  );
+  return excess.map((variance, gene) => sizeByMoments(squaredMeans[gene] as number, variance));
 }

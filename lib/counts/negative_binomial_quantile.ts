@@ -1,5 +1,5 @@
 import { checkNumber } from "../base/errors.js";
-import { logGamma } from "./negative_binomial.js";
+import { HALF_LOG_TWO_PI, logGamma } from "./negative_binomial.js";
 
 /** Probabilities are added up from 0 while P(0) can be told from nothing and the mean is below this; beyond, quantiles are searched for. */
 const MOST_SUMMED = 500;
@@ -9,7 +9,6 @@ const CONVERGED = 1e-15;
 const MOST_TERMS = 100_000;
 const TINY = 1e-300;
 const TWO_PI = 2 * Math.PI;
-const HALF_LOG_TWO_PI = 0.9189385332046728;
 /** Counts are signed 32-bit numbers, and quantiles at most this. */
 const MOST_COUNT = 2 ** 31 - 1;
 

@@ -1,5 +1,5 @@
 import { checkKind } from "../base/arguments.js";
-import { printable } from "../base/printable.js";
+import { tableLines } from "../base/text_table.js";
 import { BASELINE_KINDS, type BaselineKind } from "./baselines.js";
 import type { EvaluationResult } from "./evaluate.js";
 import type { GroupScores } from "./groups.js";
@@ -30,7 +30,7 @@ export interface ResultTable {
 export function resultText({ caption, header, rows, left, note }: ResultTable): string {
   return [
     ...(caption === undefined ? [] : [caption]),
-    tableText(header, rows, left),
+    ...tableLines([header, ...rows], left),
     ...(note === undefined ? [] : [note]),
   ].join("\n");
 }
@@ -51,27 +51,6 @@ export function ratiosTable(result: EvaluationResult): ResultTable {
     }),
   ]);
   return { header: HEADER, rows, left: 2 };
-}
-
-/** Lines of a table with a head; the first `left` columns stand to the left, the others to the right. Names are made `printable`. */
-export function tableText(
-  titles: readonly string[],
-  given: readonly (readonly string[])[],
-  left: number,
-): string {
-  const header = titles.map(printable);
-  const rows = given.map((row) => row.map(printable));
-  const widths = header.map((title, column) =>
-    rows.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), title.length),
-  );
-  const line = (row: readonly string[]) =>
-    row
-      .map((text, column) =>
-        column < left ? text.padEnd(widths[column] ?? 0) : text.padStart(widths[column] ?? 0),
-      )
-      .join("  ")
-      .trimEnd();
-  return [line(header), line(widths.map((width) => "-".repeat(width))), ...rows.map(line)].join("\n");
 }
 
 /** One text table of the scores by group; `by` names what groups are by. */

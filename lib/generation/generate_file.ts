@@ -2,10 +2,9 @@ import { checkOptions } from "../base/arguments.js";
 import { checkOptionNames, checkWhole, DdscError } from "../base/errors.js";
 import { packageVersion } from "../base/version.js";
 import type { Condition } from "../conditions/condition.js";
-import { type AnnDataStream, type StreamedRows, writeAnnData } from "../data/anndata/write.js";
+import type { AnnDataStream, StreamedRows } from "../data/anndata/write.js";
 import { refuseOwnFiles } from "../data/report/own_files.js";
-import { partToWrite, pathOf } from "../data/shards/part.js";
-import { withRecord } from "../data/shards/part_record.js";
+import { partToWrite, pathOf, writePart } from "../data/shards/part.js";
 import { checkShard, type Shard } from "../data/shards/shard.js";
 import type { Column } from "../data/sources/frame.js";
 import type { CellSource } from "../data/sources/source.js";
@@ -206,7 +205,7 @@ async function write(
     rows: rows(),
     uns,
   };
-  if (!written.isThere) await writeAnnData(written.out, withRecord(contents, written.part), { overwrite });
+  await writePart(written, contents, overwrite);
   return {
     out: written.out,
     kept: written.isThere,

@@ -2,8 +2,8 @@ import { checkKind } from "../base/arguments.js";
 import { checkChoice, checkOptionNames } from "../base/errors.js";
 import { packageVersion } from "../base/version.js";
 import { FOLDS } from "../counts/folds.js";
-import { type AnnDataStream, type StreamedRows, writeAnnData } from "../data/anndata/write.js";
-import { withRecord } from "../data/shards/part_record.js";
+import type { AnnDataStream, StreamedRows } from "../data/anndata/write.js";
+import { writePart } from "../data/shards/part.js";
 import { type StreamedFrame, withoutMissingText } from "../data/sources/cell_frame.js";
 import type { Column } from "../data/sources/frame.js";
 import type { CellSource } from "../data/sources/source.js";
@@ -121,7 +121,7 @@ export async function embedFile(options: EmbedFileOptions): Promise<Embedding> {
       varm: { ddsc_factors: { values: factors.values, width } },
       uns,
     };
-    if (!written.isThere) await writeAnnData(written.out, withRecord(contents, written.part), { overwrite });
+    await writePart(written, contents, overwrite);
     return {
       out: written.out,
       kept: written.isThere,

@@ -9,9 +9,9 @@ import {
 } from "../base/errors.js";
 import { packageVersion } from "../base/version.js";
 import { FOLDS } from "../counts/folds.js";
-import { type AnnDataStream, type StreamedRows, writeAnnData } from "../data/anndata/write.js";
+import type { AnnDataStream, StreamedRows } from "../data/anndata/write.js";
 import type { StreamedMatrix } from "../data/anndata/write_matrices.js";
-import { withRecord } from "../data/shards/part_record.js";
+import { writePart } from "../data/shards/part.js";
 import type { CellBlock } from "../data/sources/cells.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { Denoiser } from "../model/denoiser.js";
@@ -164,7 +164,7 @@ export async function imputeFile(options: ImputeFileOptions): Promise<Imputation
       rows: made(),
       uns,
     };
-    if (!written.isThere) await writeAnnData(written.out, withRecord(contents, written.part), { overwrite });
+    await writePart(written, contents, overwrite);
     return {
       out: written.out,
       kept: written.isThere,

@@ -1,5 +1,5 @@
 import { DdscError } from "../base/errors.js";
-import { nativeCuda, nativeDevices } from "../native/denoiser.js";
+import { nativeCuda, nativeDevices } from "../native/devices.js";
 import type { GpuDevice } from "../native/types.js";
 
 /** A device by the name that native code takes, and why it is this one. */

@@ -1,7 +1,7 @@
 import { freemem, totalmem } from "node:os";
 import { checkKind, checkOptions } from "../base/arguments.js";
 import { checkNumber, checkWhole } from "../base/errors.js";
-import { nativeGpuMemory, nativeMemory } from "../native/denoiser.js";
+import { nativeGpuMemory, nativeMemory } from "../native/devices.js";
 import type {
   DenoiserConfig,
   DeviceMemory,

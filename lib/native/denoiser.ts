@@ -1,20 +1,15 @@
-/** The typed door to the addon's models and devices. */
-import { checkNumber, DdscError, wrongType } from "../base/errors.js";
+/** The typed door to the addon's models. */
+import { DdscError } from "../base/errors.js";
 import { callAddon } from "./addon.js";
 import type { AddonCommunicator, NativeCommunicator } from "./communicator.js";
+import { type AddonCountPrediction, CountPrediction, queriesOf } from "./count_prediction.js";
 import { cellOfEntry, type EntryCells, requireDrawn, requireFinite } from "./finite.js";
+import { type AddonConfig, addonConfig } from "./parameters.js";
 import type {
   AnyNativeLossInput,
-  CountShape,
-  CudaState,
-  DenoiserConfig,
-  DeviceMemory,
-  DType,
   NativeBatch,
   NativeCountRows,
-  NativeCountStatistics,
   NativeDenoiserOptions,
-  NativeDevice,
   NativeDrawOptions,
   NativeLimits,
   NativeLoss,
@@ -51,118 +46,8 @@ interface AddonPrediction {
   dispose(): void;
 }
 
-/** A prediction of counts as the addon gives it. */
-interface AddonCountPrediction {
-  logits(): Promise<Float32Array>;
-  tilt(): Promise<Float32Array>;
-  state(): Promise<Float32Array>;
-  statistics(targets: Int32Array | null, logProbabilities: boolean): Promise<NativeCountStatistics>;
-  guide(without: AddonCountPrediction, gamma: number): Promise<void>;
-  draw(seed: number, step: number): Promise<{ values: Int32Array; counts: Int32Array }>;
-  dispose(): void;
-}
-
-/** What a model of counts says about the queries of some cells, kept in native memory. */
-export class CountPrediction implements Disposable {
-  readonly #native: AddonCountPrediction;
-  readonly #run: <T>(call: () => Promise<T>) => Promise<T>;
-  readonly #queries: EntryCells;
-
-  /** Made by `NativeDenoiser.predictCounts`. @hidden */
-  constructor(
-    native: AddonCountPrediction,
-    queries: EntryCells,
-    run: <T>(call: () => Promise<T>) => Promise<T>,
-  ) {
-    this.#native = native;
-    this.#queries = queries;
-    this.#run = run;
-  }
-
-  /** Of the network alone, [queries, V], row-major. */
-  logits(): Promise<Float32Array> {
-    return this.#run(() => this.#native.logits());
-  }
-
-  /** factor . z before the clamp, [queries]. */
-  tilt(): Promise<Float32Array> {
-    return this.#run(() => this.#native.tilt());
-  }
-
-  /** z of each cell, [cells, state]. Throws `MODEL_NOT_FINITE`. */
-  async state(): Promise<Float32Array> {
-    const state = await this.#run(() => this.#native.state());
-    const { cells } = this.#queries;
-    requireFinite([state], (entry) => cells[Math.floor((entry / state.length) * cells.length)] ?? 0);
-    return state;
-  }
-
-  /** What it says of each query. `targets` are values, [queries]. Throws `MODEL_NOT_FINITE` where that is no number. */
-  async statistics(
-    options: { readonly targets?: Int32Array; readonly logProbabilities?: boolean } = {},
-  ): Promise<NativeCountStatistics> {
-    const { targets, logProbabilities = false } = options;
-    const said = await this.#run(() => this.#native.statistics(targets ?? null, logProbabilities));
-    const { logProbability, below, mean, variance, expressed } = said;
-    requireFinite([logProbability, below, mean, variance, expressed], (query) => this.#cellOf(query));
-    return said;
-  }
-
-  /**
-   * Classifier-free guidance (Ho and Salimans, "Classifier-free diffusion guidance", 2022) before clamp, base and softmax: logits
-   * and tilts become those of `without` + gamma times (these less those). From then on this says what is guided; `without`, the same
-   * queries of the same model without conditions, stays as it is. Throws `ARGUMENT_TYPE`, `ARGUMENT_RANGE` for a prediction of another
-   * model, `BATCH_INVALID` for other queries.
-   */
-  guide(without: CountPrediction, gamma: number): Promise<void> {
-    checkNumber("gamma", gamma, { min: -100, max: 100 });
-    if (!(without instanceof CountPrediction)) throw wrongType("without", without, "what predictCounts gave");
-    return this.#run(() => this.#native.guide(without.#native, gamma));
-  }
-
-  /** A value and an integer count of each query, named by (seed, step, cell, row). Throws `MODEL_NOT_FINITE`. */
-  async draw({ seed, step }: { readonly seed: number; readonly step: number }): Promise<{
-    readonly values: Int32Array;
-    readonly counts: Int32Array;
-  }> {
-    const drawn = await this.#run(() => this.#native.draw(seed, step));
-    requireDrawn(drawn.counts, (query) => this.#cellOf(query));
-    return drawn;
-  }
-
-  #cellOf(query: number): number {
-    return cellOfEntry(this.#queries, query);
-  }
-
-  /** Frees the native memory. */
-  [Symbol.dispose](): void {
-    this.#native.dispose();
-  }
-}
-
-/** The cells of queries, by the queries' number. */
-function queriesOf({ cells, offsets, keys }: NativeCountRows): EntryCells {
-  const ends = new Int32Array(cells.length);
-  let end = 0;
-  for (let cell = 0; cell < cells.length; cell++) {
-    end += (offsets[cell + 1] ?? 0) - (offsets[cell] ?? 0) - (keys[cell] ?? 0);
-    ends[cell] = end;
-  }
-  return { cells: cells.slice(), ends };
-}
-
 /** A model's options as the addon takes them. */
 type AddonOptions = Omit<NativeDenoiserOptions, "config"> & { readonly config: AddonConfig };
-/** A shape as the addon takes it. */
-export type AddonConfig = Omit<DenoiserConfig, "counts"> & {
-  readonly counts?: Omit<CountShape, "conditions"> & { readonly conditions: Int32Array };
-};
-
-/** A model's shape as the addon takes it. */
-export function addonConfig({ counts, ...config }: DenoiserConfig): AddonConfig {
-  if (counts === undefined) return config;
-  return { ...config, counts: { ...counts, conditions: Int32Array.from(counts.conditions) } };
-}
 
 /** A model as the addon gives it; wrapped by NativeDenoiser. */
 interface AddonDenoiser {
@@ -208,53 +93,13 @@ interface AddonDenoiser {
   dispose(): void;
 }
 
-/** The addon's functions for models and devices, as they are exported. */
+/** The addon's functions for models, as they are exported. */
 interface ModelAddon {
   Denoiser: new (options: AddonOptions) => AddonDenoiser;
   cancellation(): Cancellation;
   cancel(cancellation: Cancellation): void;
-  /** The CPU and the GPUs found. */
-  devices(): NativeDevice[];
-  cudaState(): CudaState;
-  gpuMemory(device: string): DeviceMemory;
-  estimateMemory(options: {
-    readonly config: AddonConfig;
-    readonly dtype: DType;
-    readonly workload: NativeWorkload;
-    readonly device: string;
-  }): Promise<NativeMemory>;
   /** The diffusion loss op alone, in float32. */
   objectiveLoss(input: NativeObjectiveInput): Promise<NativeObjectiveLoss>;
-}
-
-/** What this installation can compute on: the CPU and the GPUs found, those that cannot be used included. */
-export function nativeDevices(): readonly NativeDevice[] {
-  return callAddon((addon: ModelAddon) => addon.devices());
-}
-
-/** What there is of CUDA, and where there are no GPUs why. */
-export function nativeCuda(): CudaState {
-  return callAddon((addon: ModelAddon) => addon.cudaState());
-}
-
-/** Memory of a GPU ("cuda:N"), which the process begins to use with this. Throws `DEVICE_UNAVAILABLE`. */
-export function nativeGpuMemory(device: string): DeviceMemory {
-  return callAddon((addon: ModelAddon) => addon.gpuMemory(device));
-}
-
-/**
- * What a model and its calls would hold: the code that runs them is walked through without memory and without the
- * device. Throws `MODEL_CONFIG`, `ARGUMENT_RANGE` for a batch that cannot be.
- */
-export async function nativeMemory(
-  config: DenoiserConfig,
-  dtype: DType,
-  workload: NativeWorkload,
-  device: string,
-): Promise<NativeMemory> {
-  return callAddon((addon: ModelAddon) =>
-    addon.estimateMemory({ config: addonConfig(config), dtype, workload, device }),
-  );
 }
 
 /** Losses of given logits and their gradient, as training computes them. Throws ARGUMENT_RANGE for sizes that disagree. */

@@ -1,7 +1,17 @@
-/** The addon's list of a model's parameters, without the model. */
+/** A model's shape as the addon takes it, and its list of the parameters, without the model. */
 import { callAddon } from "./addon.js";
-import { type AddonConfig, addonConfig } from "./denoiser.js";
-import type { DenoiserConfig, ParameterInfo } from "./types.js";
+import type { CountShape, DenoiserConfig, ParameterInfo } from "./types.js";
+
+/** A shape as the addon takes it. */
+export type AddonConfig = Omit<DenoiserConfig, "counts"> & {
+  readonly counts?: Omit<CountShape, "conditions"> & { readonly conditions: Int32Array };
+};
+
+/** A model's shape as the addon takes it. */
+export function addonConfig({ counts, ...config }: DenoiserConfig): AddonConfig {
+  if (counts === undefined) return config;
+  return { ...config, counts: { ...counts, conditions: Int32Array.from(counts.conditions) } };
+}
 
 /** The addon's function, as it is exported. */
 interface ParametersAddon {

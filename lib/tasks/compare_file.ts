@@ -1,8 +1,9 @@
 import { checkOptions } from "../base/arguments.js";
 import { checkOptionNames, checkSeed, checkWhole, DdscError } from "../base/errors.js";
-import { CELLS_RANGE, FEW_CELLS } from "../comparison/compare_cells.js";
+import { CELLS_RANGE } from "../comparison/compare_cells.js";
 import type { CellSource } from "../data/sources/source.js";
 import { TRAINING_CELLS } from "../evaluation/defaults.js";
+import { FEW_CELLS } from "../evaluation/number_texts.js";
 import { Opened } from "../model/opened.js";
 import { compareSources, type FileComparison } from "./compare_sources.js";
 import { withDisplay } from "./display.js";

@@ -1,10 +1,10 @@
 import { DdscError } from "../base/errors.js";
 import { withThousands } from "../base/thousands.js";
-import { FEW_CELLS } from "../comparison/compare_cells.js";
 import { type CellComparison, compareCells } from "../comparison/index.js";
 import { requireRawCounts } from "../data/sources/raw_counts.js";
 import type { CellSource } from "../data/sources/source.js";
 import type { CountCells } from "../evaluation/index.js";
+import { FEW_CELLS } from "../evaluation/number_texts.js";
 import { GeneVocabulary } from "../tokenizer/index.js";
 import { mapGenes, noteGenes, readCells } from "./compared_cells.js";
 import type { TaskHooks } from "./hooks.js";

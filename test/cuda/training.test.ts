@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { tokenizeRows } from "../../lib/batching/index.js";
 import { Denoiser } from "../../lib/model/denoiser.js";
-import { nativeDevices } from "../../lib/native/denoiser.js";
+import { nativeDevices } from "../../lib/native/devices.js";
 import { generateCells, inpaint } from "../../lib/sampling/index.js";
 import { Trainer } from "../../lib/training/trainer.js";
 import { relativeError } from "../../scripts/parity/compare.js";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { checkParity } from "../../lib/diagnosis/self_test.js";
-import { nativeDevices } from "../../lib/native/denoiser.js";
+import { nativeDevices } from "../../lib/native/devices.js";
 import { ddsc, ended, start } from "../cli/program.js";
 
 describe("the self-test", () => {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { nativeDevices } from "../../lib/native/denoiser.js";
+import { nativeDevices } from "../../lib/native/devices.js";
 import { nodeProgram } from "../node_program.js";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));

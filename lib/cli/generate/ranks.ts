@@ -1,10 +1,9 @@
 import { DdscError } from "../../base/errors.js";
 import { Purpose, RandomStream } from "../../base/random.js";
 import { packageVersion } from "../../base/version.js";
-import { type AnnDataStream, type StreamedRows, writeAnnData } from "../../data/anndata/write.js";
+import type { AnnDataStream, StreamedRows } from "../../data/anndata/write.js";
 import { refuseOwnFiles } from "../../data/report/own_files.js";
-import { partToWrite, pathOf } from "../../data/shards/part.js";
-import { withRecord } from "../../data/shards/part_record.js";
+import { partToWrite, pathOf, writePart } from "../../data/shards/part.js";
 import type { CellSource } from "../../data/sources/source.js";
 import { generatedNames } from "../../generation/index.js";
 import type { Denoiser } from "../../model/denoiser.js";
@@ -48,13 +47,7 @@ export async function generateRanks(
   const sampling = samplingOptions(model, options, context);
   const { sampler, temperature, seed } = sampling;
   const uns = { ddsc: { package: packageVersion(), command: "generate", model: options.model } };
-  const {
-    out,
-    part,
-    first: firstCell,
-    end: endCell,
-    isThere,
-  } = await partToWrite({
+  const written = await partToWrite({
     out: options.out,
     shard,
     overwrite,
@@ -67,6 +60,7 @@ export async function generateRanks(
       asked: JSON.stringify([genes, sampler, temperature, seed]),
     },
   });
+  const { out, first: firstCell, end: endCell, isThere } = written;
   const cells = endCell - firstCell;
   using progress = new CellProgress(output, cells);
   const contents: AnnDataStream = {
@@ -93,7 +87,7 @@ export async function generateRanks(
     }),
     uns,
   };
-  if (!isThere) await writeAnnData(out, withRecord(contents, part), { overwrite });
+  await writePart(written, contents, overwrite);
   progress.clear();
   output.line(
     isThere

@@ -1,9 +1,8 @@
 import { setImmediate } from "node:timers/promises";
 import { packageVersion } from "../../base/version.js";
-import { type AnnDataStream, type StreamedRows, writeAnnData } from "../../data/anndata/write.js";
+import type { AnnDataStream, StreamedRows } from "../../data/anndata/write.js";
 import { publicAddress } from "../../data/io/addresses.js";
-import type { PartToWrite } from "../../data/shards/part.js";
-import { withRecord } from "../../data/shards/part_record.js";
+import { type PartToWrite, writePart } from "../../data/shards/part.js";
 import { rowRange } from "../../data/sources/parts.js";
 import { type FileJob, withFileJob } from "../../imputation/file_job.js";
 import type { Denoiser } from "../../model/denoiser.js";
@@ -118,8 +117,7 @@ async function write(
     rows: fillRows(job, filling, onProgress),
     uns,
   };
-  if (!written.isThere)
-    await writeAnnData(written.out, withRecord(contents, written.part), { overwrite: options.overwrite });
+  await writePart(written, contents, options.overwrite);
   return written;
 }
 

@@ -1,5 +1,6 @@
 import type { Writable } from "node:stream";
 import { printable } from "../../base/printable.js";
+import { tableLines } from "../../base/text_table.js";
 
 export { withThousands } from "../../base/thousands.js";
 
@@ -58,24 +59,4 @@ export class Output {
   table(rows: readonly (readonly string[])[]): void {
     for (const line of tableLines(rows)) this.line(line);
   }
-}
-
-/** Lines of a table, columns two spaces apart, a rule below the head. */
-export function tableLines(given: readonly (readonly string[])[]): string[] {
-  const rows = given.map((row) => row.map(printable));
-  const widths: number[] = [];
-  for (const row of rows) {
-    for (const [column, text] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, text.length);
-  }
-  const lines = rows.map((row) =>
-    row
-      .map((text, column) => {
-        const width = widths[column] ?? 0;
-        return column === 0 ? text.padEnd(width) : text.padStart(width);
-      })
-      .join("  ")
-      .trimEnd(),
-  );
-  const rule = widths.map((width) => "-".repeat(width)).join("  ");
-  return [...lines.slice(0, 1), rule, ...lines.slice(1)];
 }

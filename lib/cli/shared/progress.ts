@@ -1,4 +1,4 @@
-import { formatDuration } from "../../training/progress.js";
+import { formatDuration } from "../../base/duration.js";
 import { type Output, withThousands } from "./output.js";
 
 /** Milliseconds between updates on a terminal, and between plain lines. */

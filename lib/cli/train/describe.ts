@@ -1,11 +1,11 @@
 import { join } from "node:path";
+import { formatDuration } from "../../base/duration.js";
 import type { CellSource } from "../../data/sources/source.js";
 import type { Denoiser } from "../../model/denoiser.js";
 import type { LoadedWeights } from "../../model/going_on.js";
 import type { TrainingOutcome } from "../../tasks/begin_training.js";
 import { type CheckedMemory, gibibytes } from "../../tasks/training_memory.js";
 import type { FitEnd } from "../../training/fit.js";
-import { formatDuration } from "../../training/progress.js";
 import type { Trainer } from "../../training/trainer.js";
 import type { ValidationResult } from "../../training/validation.js";
 import { describeDevice } from "../shared/open.js";

@@ -12,7 +12,6 @@ import type { Hyperparameter } from "../../tensorboard/index.js";
 import { GeneVocabulary } from "../../tokenizer/index.js";
 import type { StepResult } from "../../training/fit.js";
 import { optionsOf } from "../../training/options.js";
-import { ProgressDisplay } from "../../training/progress.js";
 import { recordData, requireSameData } from "../../training/run_data.js";
 import { RunFolder } from "../../training/run_folder.js";
 import { readRecord } from "../../training/state.js";
@@ -26,6 +25,7 @@ import { flagOf } from "../shared/option_kinds.js";
 import { USUAL_PORT } from "../shared/options.js";
 import type { Output } from "../shared/output.js";
 import { beginTogether } from "../shared/together.js";
+import { ProgressDisplay } from "../shared/training_progress.js";
 import { UsageError } from "../shared/usage_error.js";
 import { describeMemory, describeRun, describeWeights, summarise } from "./describe.js";
 import {

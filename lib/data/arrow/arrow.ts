@@ -5,19 +5,17 @@ import type { RandomAccess } from "../io/random_access.js";
 import type { MetadataColumn, OpenOptions } from "../sources/cells.js";
 import type { RawRows } from "../sources/count_matrix.js";
 import { type FileParts, FileSource } from "../sources/file_source.js";
+import { toFloat32 } from "../sources/number_array.js";
 import { PartRowReader } from "../sources/part_rows.js";
 import { PartTable } from "../sources/part_table.js";
+import { type GroupParts, partsOfGroups } from "../sources/parts.js";
 import { WideRows, wideLayout } from "../tables/wide_rows.js";
 import { readTokenGenes } from "../tahoe/genes.js";
 import { EXPRESSION_NAMES, idColumn, TOKEN_NAMES, unknownToken, wideFormatError } from "../tahoe/layout.js";
-import { ArrowColumns, type BatchRows, toFloat32, toInt32 } from "./columns.js";
+import { ArrowColumns, toInt32 } from "./columns.js";
 import { ArrowFile } from "./file.js";
 import { arrowKind, listElement } from "./types.js";
 
-/** Batches with more values or rows than these are read in several parts. */
-const BATCH_VALUES = 2 ** 23;
-const PART_VALUES = 2 ** 22;
-const PART_ROWS = 2 ** 16;
 /** Columns read at the same time. */
 const AT_ONCE = 32;
 
@@ -35,14 +33,8 @@ export async function openArrow(file: RandomAccess, options: OpenOptions): Promi
   }
 }
 
-/** Rows of a file in parts that are read at once. */
-interface ArrowParts {
-  readonly bounds: Float64Array;
-  readonly rows: readonly BatchRows[];
-}
-
 async function cellParts(file: ArrowFile, options: OpenOptions): Promise<FileParts> {
-  const parts = partsOf(file);
+  const parts = partsOfGroups(file.batches);
   const columns = new ArrowColumns(file);
   const { fields } = file.schema;
   const described = fields.map(({ name, type }) => ({ name, kind: arrowKind(type) }));
@@ -86,22 +78,6 @@ async function cellParts(file: ArrowFile, options: OpenOptions): Promise<FilePar
   };
 }
 
-function partsOf(file: ArrowFile): ArrowParts {
-  const bounds = [0];
-  const parts: BatchRows[] = [];
-  for (const [batch, { rows, values }] of file.batches.entries()) {
-    const byValues = values > BATCH_VALUES ? Math.ceil(values / PART_VALUES) : 1;
-    const count = Math.min(rows, Math.max(byValues, Math.ceil(rows / PART_ROWS)));
-    for (let part = 0; part < count; part++) {
-      const first = Math.floor((rows * part) / count);
-      const end = Math.floor((rows * (part + 1)) / count);
-      parts.push({ batch, first, count: end - first });
-      bounds.push((bounds.at(-1) ?? 0) + end - first);
-    }
-  }
-  return { bounds: Float64Array.from(bounds), rows: parts };
-}
-
 /** Number of the first column of these names that holds lists of such numbers. */
 function findList(
   fields: readonly Field[],
@@ -121,13 +97,13 @@ function findList(
 function listReader(
   name: string,
   columns: ArrowColumns,
-  parts: ArrowParts,
+  parts: GroupParts,
   tokens: number,
   expressions: number,
   columnOf: Int32Array,
 ): PartRowReader {
   return new PartRowReader(parts.bounds, async (part): Promise<RawRows> => {
-    const rows = parts.rows[part] ?? { batch: 0, first: 0, count: 0 };
+    const rows = parts.groups[part] ?? { group: 0, first: 0, count: 0 };
     const [genes, counts] = await Promise.all([
       columns.lists(tokens, rows),
       columns.lists(expressions, rows),
@@ -150,9 +126,9 @@ function listReader(
   });
 }
 
-function wideReader(columns: ArrowColumns, parts: ArrowParts, genes: readonly number[]): PartRowReader {
+function wideReader(columns: ArrowColumns, parts: GroupParts, genes: readonly number[]): PartRowReader {
   return new PartRowReader(parts.bounds, async (part) => {
-    const rows = parts.rows[part] ?? { batch: 0, first: 0, count: 0 };
+    const rows = parts.groups[part] ?? { group: 0, first: 0, count: 0 };
     const wide = new WideRows(rows.count);
     for (let start = 0; start < genes.length; start += AT_ONCE) {
       const some = genes.slice(start, start + AT_ONCE);
@@ -166,7 +142,7 @@ function wideReader(columns: ArrowColumns, parts: ArrowParts, genes: readonly nu
 function cellTable(
   file: ArrowFile,
   columns: ArrowColumns,
-  parts: ArrowParts,
+  parts: GroupParts,
   flat: readonly MetadataColumn[],
 ): PartTable {
   const id = idColumn(flat);
@@ -178,7 +154,7 @@ function cellTable(
     (name, part) => {
       const column = numberOf.get(name);
       if (column === undefined) throw file.corrupt(`column ${name} has gone`);
-      return columns.column(column, parts.rows[part] ?? { batch: 0, first: 0, count: 0 });
+      return columns.column(column, parts.groups[part] ?? { group: 0, first: 0, count: 0 });
     },
   );
 }

@@ -11,21 +11,12 @@ import {
   Vector,
 } from "apache-arrow";
 import { type Column, columnOf } from "../sources/frame.js";
+import { type NumberArray, toFloat32 } from "../sources/number_array.js";
+import type { GroupRows } from "../sources/parts.js";
 import type { ColumnPlace } from "./column_places.js";
 import type { ArrowBatch, ArrowFile } from "./file.js";
 import { decoded } from "./messages.js";
 import { arrowKind, isNumber, isText, listElement } from "./types.js";
-
-/** Some rows of a record batch. */
-export interface BatchRows {
-  readonly batch: number;
-  /** First row, from 0 in the batch. */
-  readonly first: number;
-  readonly count: number;
-}
-
-/** Numbers as a file stores them. */
-export type NumberValues = Exclude<(Int | Float)["TArray"], Uint8ClampedArray>;
 
 const MISSING_INT = -(2 ** 31);
 const MAX_OFFSET = 2 ** 31 - 1;
@@ -39,7 +30,7 @@ export class ArrowColumns {
   }
 
   /** A column of lists of numbers: its elements as they are stored, and the bounds of each row. */
-  async lists(column: number, rows: BatchRows): Promise<{ values: NumberValues; offsets: Int32Array }> {
+  async lists(column: number, rows: GroupRows): Promise<{ values: NumberArray; offsets: Int32Array }> {
     const { name, type, batch, place } = await this.#find(column, rows);
     const element = listElement(type);
     if (element === undefined) throw this.#file.corrupt(`column ${name} holds no lists`);
@@ -51,22 +42,22 @@ export class ArrowColumns {
   }
 
   /** A flat column of numbers as float32, missing ones NaN. */
-  async floats(column: number, rows: BatchRows): Promise<Float32Array> {
+  async floats(column: number, rows: GroupRows): Promise<Float32Array> {
     const { type, batch, place } = await this.#find(column, rows);
     const data = await this.#data(type, batch, place, rows);
-    const values = toFloat32(data.values as NumberValues);
+    const values = toFloat32(data.values as NumberArray);
     if (data.nullCount === 0) return values;
     return values.map((value, row) => (data.getValid(row) ? value : Number.NaN));
   }
 
   /** A flat column. */
-  async column(column: number, rows: BatchRows): Promise<Column> {
+  async column(column: number, rows: GroupRows): Promise<Column> {
     const { name, type, batch, place } = await this.#find(column, rows);
     const kind = arrowKind(type);
     if (kind === undefined) throw this.#file.corrupt(`column ${name} is of type ${type}`);
     const data = await this.#data(type, batch, place, rows);
     if (DataType.isDictionary(type)) {
-      data.dictionary = await this.#dictionary(type, rows.batch);
+      data.dictionary = await this.#dictionary(type, rows.group);
       for (let row = 0; row < rows.count; row++) {
         const code = Number(data.values[row]);
         if (data.getValid(row) && !(code >= 0 && code < data.dictionary.length))
@@ -89,9 +80,9 @@ export class ArrowColumns {
 
   async #find(
     column: number,
-    rows: BatchRows,
+    rows: GroupRows,
   ): Promise<{ name: string; type: DataType; batch: ArrowBatch; place: ColumnPlace }> {
-    const batch = await this.#file.batch(rows.batch);
+    const batch = await this.#file.batch(rows.group);
     const field = this.#file.schema.fields[column];
     const place = batch.columns[column];
     if (field === undefined || place === undefined) throw this.#file.corrupt(`column ${column} has gone`);
@@ -185,16 +176,16 @@ export class ArrowColumns {
     type: Int | Float,
     first: number,
     count: number,
-  ): Promise<NumberValues> {
+  ): Promise<NumberArray> {
     // There are none for widths that damage may give.
     const Values = decoded(this.#file.name, () => type.ArrayType);
     const bytes = await this.#file.read(batch, buffer, first, count, 8 * Values.BYTES_PER_ELEMENT);
-    return new Values(bytes.buffer as ArrayBuffer, bytes.byteOffset, count) as NumberValues;
+    return new Values(bytes.buffer as ArrayBuffer, bytes.byteOffset, count) as NumberArray;
   }
 }
 
 /** As 32-bit whole numbers; those that do not fit, or are fractions, become the least one. */
-export function toInt32(values: NumberValues): Int32Array {
+export function toInt32(values: NumberArray): Int32Array {
   if (values instanceof Int32Array) return values;
   const result = new Int32Array(values.length);
   if (values instanceof BigInt64Array || values instanceof BigUint64Array) {
@@ -210,14 +201,5 @@ export function toInt32(values: NumberValues): Int32Array {
     const value = values[i] as number;
     result[i] = value === (value | 0) ? value : MISSING_INT;
   }
-  return result;
-}
-
-/** As float32. */
-export function toFloat32(values: NumberValues): Float32Array {
-  if (values instanceof Float32Array) return values;
-  if (!(values instanceof BigInt64Array || values instanceof BigUint64Array)) return new Float32Array(values);
-  const result = new Float32Array(values.length);
-  for (let i = 0; i < result.length; i++) result[i] = Number(values[i]);
   return result;
 }

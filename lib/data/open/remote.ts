@@ -1,6 +1,7 @@
 import { DdscError } from "../../base/errors.js";
 import { isArrow, openArrow } from "../arrow/format.js";
 import { openChecked } from "../io/random_access_open.js";
+import { MAGIC } from "../parquet/format.js";
 import { openParquet } from "../parquet/parquet.js";
 import type { CellFormat } from "../sources/format.js";
 
@@ -14,7 +15,7 @@ export const remote: CellFormat = {
     const file = await openChecked(path, check);
     try {
       const head = Buffer.from(await file.read(0, Math.min(8, file.size)));
-      const isParquet = head.toString("latin1", 0, 4) === "PAR1";
+      const isParquet = MAGIC.equals(head.subarray(0, MAGIC.length));
       if (isParquet || isArrow(head)) {
         const source = await (isParquet ? openParquet(file, options) : openArrow(file, options));
         source.addNotes(file.notes ?? []);

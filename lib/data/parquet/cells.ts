@@ -2,51 +2,17 @@ import { readCells } from "../../native/data.js";
 import { freeMemory } from "../../native/tokens.js";
 import type { RawRows } from "../sources/count_matrix.js";
 import { PartRowReader } from "../sources/part_rows.js";
+import type { GroupParts } from "../sources/parts.js";
 import { EXPRESSION_NAMES, TOKEN_NAMES, unknownToken } from "../tahoe/layout.js";
-import type { GroupRows, ParquetFile } from "./file.js";
+import type { ParquetFile } from "./file.js";
 import type { ParquetLeaf } from "./footer.js";
-
-/** Rows of a file in parts that are read at once. */
-export interface ParquetParts {
-  /** Bounds of parts in rows of the file, [parts + 1]. */
-  readonly bounds: Float64Array;
-  /** The same rows in numbers of their row group, [parts]. */
-  readonly groups: readonly GroupRows[];
-}
-
-/** Row groups with more values or rows than these are read in several parts. */
-const GROUP_VALUES = 2 ** 23;
-const PART_VALUES = 2 ** 22;
-const PART_ROWS = 2 ** 16;
-
-/** Parts of a file: its row groups, large ones cut up. `valuesOf` tells how many values of a row group are decoded together. */
-export function parquetParts(file: ParquetFile, valuesOf: (group: number) => number): ParquetParts {
-  const bounds = [0];
-  const groups: GroupRows[] = [];
-  for (const [group, rows] of file.footer.rowGroups.rows.entries()) {
-    const values = valuesOf(group);
-    const byValues = values > GROUP_VALUES ? Math.ceil(values / PART_VALUES) : 1;
-    const count = Math.min(rows, Math.max(byValues, Math.ceil(rows / PART_ROWS)));
-    for (let part = 0; part < count; part++) {
-      const first = Math.floor((rows * part) / count);
-      const end = Math.floor((rows * (part + 1)) / count);
-      groups.push({ group, first, count: end - first });
-      bounds.push((bounds.at(-1) ?? 0) + end - first);
-    }
-  }
-  return { bounds: Float64Array.from(bounds), groups };
-}
+import { NUMBER_TYPES, Physical } from "./format.js";
 
 /** The leaves of gene tokens and expressions. */
 export interface ListLeaves {
   readonly tokens: number;
   readonly expressions: number;
 }
-
-const INT32 = 1;
-const INT64 = 2;
-const FLOAT32 = 4;
-const FLOAT64 = 5;
 
 /** Finds the two columns of lists that hold cells; undefined where there are none. */
 export function findLists(leaves: readonly ParquetLeaf[]): ListLeaves | undefined {
@@ -59,15 +25,15 @@ export function findLists(leaves: readonly ParquetLeaf[]): ListLeaves | undefine
     }
     return undefined;
   };
-  const tokens = pick(TOKEN_NAMES, [INT32, INT64]);
-  const expressions = pick(EXPRESSION_NAMES, [INT32, INT64, FLOAT32, FLOAT64]);
+  const tokens = pick(TOKEN_NAMES, [Physical.int32, Physical.int64]);
+  const expressions = pick(EXPRESSION_NAMES, NUMBER_TYPES);
   return tokens === undefined || expressions === undefined ? undefined : { tokens, expressions };
 }
 
 /** Reads cells kept as lists of gene tokens and expressions: the layout of Tahoe-100M. */
 export function listReader(
   file: ParquetFile,
-  parts: ParquetParts,
+  parts: GroupParts,
   leaves: ListLeaves,
   columnOf: Int32Array,
 ): PartRowReader {

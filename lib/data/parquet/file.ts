@@ -5,19 +5,12 @@ import { type NativeColumn, type NativeRows, PAGE_FIELDS, rowsByPage } from "../
 import { freeMemory } from "../../native/tokens.js";
 import { namedErrors } from "../io/inflate.js";
 import { corrupt, type RandomAccess } from "../io/random_access.js";
+import type { GroupRows } from "../sources/parts.js";
 import { checkCodec, inflatePage } from "./codecs.js";
 import { type ParquetFooter, type ParquetLeaf, readFooter } from "./footer.js";
 import { type ParquetPage, parsePageHeader } from "./pages.js";
 import type { ParquetColumnChunk } from "./row_groups.js";
 import { ThriftError } from "./thrift.js";
-
-/** Some rows of a row group. */
-export interface GroupRows {
-  readonly group: number;
-  /** First row, from 0 in the row group. */
-  readonly first: number;
-  readonly count: number;
-}
 
 /** Pages ready to be decoded, and which of their rows are wanted. */
 export interface ColumnRows {

@@ -2,26 +2,15 @@ import { createHash } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { DdscError } from "../../base/errors.js";
 import { corrupt, type RandomAccess } from "../io/random_access.js";
+import { MAGIC, PHYSICAL_TYPES, Physical } from "./format.js";
 import { type ParquetColumnChunk, type ParquetRowGroup, RowGroups } from "./row_groups.js";
 import { ThriftError, ThriftReader } from "./thrift.js";
-
-/** Parquet's physical types, by number. */
-export const PHYSICAL_TYPES = [
-  "boolean",
-  "int32",
-  "int64",
-  "int96",
-  "float32",
-  "float64",
-  "byteArray",
-  "fixed",
-] as const;
 
 /** A column of the file: a leaf of its schema. */
 export interface ParquetLeaf {
   /** Names from the root to the leaf. */
   readonly path: readonly string[];
-  /** Parquet's number of the physical type: see `PHYSICAL_TYPES`. */
+  /** Parquet's number of the physical type: see `Physical`. */
   readonly physical: number;
   /** Whether a byte array holds text: it says so, or says nothing. */
   readonly text: boolean;
@@ -38,15 +27,14 @@ export interface ParquetFooter {
   readonly rowGroups: RowGroups;
 }
 
-const MAGIC = 0x31524150;
-const ENCRYPTED_MAGIC = 0x45524150;
+/** What an encrypted file ends with. */
+const ENCRYPTED_MAGIC = Buffer.from("PARE");
 const TAIL = 8;
 /** Most footers are smaller: one read then suffices. */
 const GUESS_LOCAL = 1 << 15;
 const GUESS_REMOTE = 1 << 18;
 const MAX_FOOTER = 2 ** 29;
 const MAX_ROWS = 0x7fff_ffff;
-const BYTE_ARRAY = 6;
 
 /**
  * Reads the footer. Throws `DATA_FORMAT` where it is no Parquet file or an encrypted one, `DATA_TRUNCATED` where the end is
@@ -60,9 +48,10 @@ export async function readFooter(file: RandomAccess): Promise<ParquetFooter> {
   const guess = Math.min(file.size, file.remote ? GUESS_REMOTE : GUESS_LOCAL);
   const end = await file.read(file.size - guess, guess);
   const view = new DataView(end.buffer, end.byteOffset + end.length - TAIL, TAIL);
-  const magic = view.getUint32(4, true);
-  if (magic === ENCRYPTED_MAGIC) throw fail("DATA_FORMAT", "is an encrypted Parquet file; decrypt it first");
-  if (magic !== MAGIC)
+  const magic = end.subarray(-MAGIC.length);
+  if (ENCRYPTED_MAGIC.equals(magic))
+    throw fail("DATA_FORMAT", "is an encrypted Parquet file; decrypt it first");
+  if (!MAGIC.equals(magic))
     throw fail(
       "DATA_TRUNCATED",
       "does not end as a Parquet file does; it is cut short: fetch or write it again",
@@ -211,7 +200,7 @@ function leavesOf(elements: readonly SchemaElement[]): ParquetLeaf[] {
         leaves.push({
           path: own,
           physical,
-          text: physical === BYTE_ARRAY && !element.otherType,
+          text: physical === Physical.byteArray && !element.otherType,
           maxDefinition: ownDefinition,
           maxRepetition: ownRepetition,
           entryDefinition: ownEntry,

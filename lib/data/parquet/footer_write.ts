@@ -1,6 +1,6 @@
 import { type EncodedColumn, SNAPPY } from "./encode.js";
+import { MAGIC, Physical } from "./format.js";
 import { ThriftWriter } from "./thrift_write.js";
-import { physicalType } from "./values.js";
 
 /** A column to be written: a leaf of the schema. Everything may be missing. */
 export interface WrittenLeaf {
@@ -19,9 +19,6 @@ export interface WrittenGroup {
     readonly bytes: number;
   })[];
 }
-
-/** What a Parquet file begins and ends with. */
-export const MAGIC: Uint8Array = Buffer.from("PAR1");
 
 const OPTIONAL = 1;
 const REPEATED = 2;
@@ -104,7 +101,7 @@ interface SchemaElement {
 function schemaElements({ path, physical, list }: WrittenLeaf): SchemaElement[] {
   const [name = ""] = path;
   const leaf = { physical, children: undefined, repetition: OPTIONAL };
-  if (!list) return [{ ...leaf, name, converted: physical === physicalType("text") ? UTF8 : undefined }];
+  if (!list) return [{ ...leaf, name, converted: physical === Physical.byteArray ? UTF8 : undefined }];
   const group = { physical: undefined, children: 1 };
   return [
     { ...group, name, repetition: OPTIONAL, converted: LIST },

@@ -5,19 +5,21 @@ import type { MetadataColumn, OpenOptions } from "../sources/cells.js";
 import { type FileParts, FileSource } from "../sources/file_source.js";
 import type { CellFormat } from "../sources/format.js";
 import { PartTable } from "../sources/part_table.js";
+import { type GroupParts, partsOfGroups } from "../sources/parts.js";
 import { wideLayout } from "../tables/wide_rows.js";
 import { areTokenColumns, readTokenGenes } from "../tahoe/genes.js";
 import { geneTableError, idColumn, isCompanion, wideFormatError } from "../tahoe/layout.js";
-import { findLists, listReader, type ParquetParts, parquetParts } from "./cells.js";
+import { findLists, listReader } from "./cells.js";
 import { ParquetFile } from "./file.js";
+import { MAGIC } from "./format.js";
 import { columnKind, readFlatColumn } from "./text.js";
 import { wideReader } from "./wide.js";
 
-const MAGIC = Buffer.from("PAR1");
 /** Cells in Parquet: lists of gene tokens and expressions as in Tahoe-100M, or a column a gene. */
 export const parquet: CellFormat = {
   name: "Parquet",
-  matches: (content: Content) => content.kind === "file" && content.head.subarray(0, 4).equals(MAGIC),
+  matches: (content: Content) =>
+    content.kind === "file" && MAGIC.equals(content.head.subarray(0, MAGIC.length)),
   open: async (path, options, check) => openParquet(await openChecked(path, check), options),
   opensAgain: true,
   isCompanion,
@@ -50,7 +52,12 @@ async function cellParts(file: ParquetFile, options: OpenOptions): Promise<FileP
   const lists = findLists(leaves);
   if (lists !== undefined) {
     const genes = await readTokenGenes(file.name, options.geneTable);
-    const parts = parquetParts(file, (group) => rowGroups.column(group, lists.tokens)?.values ?? 0);
+    const parts = partsOfGroups(
+      Array.from(rowGroups.rows, (rows, group) => ({
+        rows,
+        values: rowGroups.column(group, lists.tokens)?.values ?? 0,
+      })),
+    );
     const flat = leaves.flatMap((leaf) => {
       const kind = columnKind(leaf);
       return kind === undefined ? [] : [{ name: leaf.path[0] ?? "", kind }];
@@ -75,7 +82,9 @@ async function cellParts(file: ParquetFile, options: OpenOptions): Promise<FileP
     );
   const names = genes.map((leaf) => leaves[leaf]?.path[0] ?? "");
   if (areTokenColumns(names)) throw geneTableError(file.name);
-  const parts = parquetParts(file, (group) => (rowGroups.rows[group] ?? 0) * Math.sqrt(genes.length));
+  const parts = partsOfGroups(
+    Array.from(rowGroups.rows, (rows) => ({ rows, values: rows * Math.sqrt(genes.length) })),
+  );
   return {
     ...common,
     matrix: wideReader(file, parts, genes),
@@ -86,7 +95,7 @@ async function cellParts(file: ParquetFile, options: OpenOptions): Promise<FileP
   };
 }
 
-function cellTable(file: ParquetFile, parts: ParquetParts, flat: readonly MetadataColumn[]): PartTable {
+function cellTable(file: ParquetFile, parts: GroupParts, flat: readonly MetadataColumn[]): PartTable {
   const id = idColumn(flat);
   const leafOf = new Map(file.footer.leaves.map(({ path }, leaf) => [path.join("."), leaf]));
   return new PartTable(

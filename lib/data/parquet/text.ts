@@ -1,18 +1,17 @@
 import { decodeNumbers, decodeText, type NativeText } from "../../native/data.js";
 import type { MetadataColumn } from "../sources/cells.js";
 import type { CategoricalColumn, Column } from "../sources/frame.js";
-import type { GroupRows, ParquetFile } from "./file.js";
+import type { GroupRows } from "../sources/parts.js";
+import type { ParquetFile } from "./file.js";
 import type { ParquetLeaf } from "./footer.js";
-
-const BOOLEAN = 0;
-const NUMBERS = new Set([1, 2, 4, 5]);
+import { NUMBER_TYPES, Physical } from "./format.js";
 
 /** What a flat column holds for metadata; undefined where it is a list or of another type. */
 export function columnKind(leaf: ParquetLeaf): MetadataColumn["kind"] | undefined {
   if (leaf.maxRepetition > 0 || leaf.path.length > 1) return undefined;
   if (leaf.text) return "text";
-  if (leaf.physical === BOOLEAN) return "boolean";
-  return NUMBERS.has(leaf.physical) ? "number" : undefined;
+  if (leaf.physical === Physical.boolean) return "boolean";
+  return NUMBER_TYPES.includes(leaf.physical) ? "number" : undefined;
 }
 
 /** Reads some rows of a flat column. Throws as `ParquetFile.readColumn` and native decoding do. */
@@ -25,7 +24,7 @@ export async function readFlatColumn(file: ParquetFile, leaf: number, rows: Grou
   const missing = masked.includes(1) ? { missing: masked } : {};
   const filled =
     missing.missing === undefined ? values : values.map((value) => (Number.isNaN(value) ? 0 : value));
-  return shape?.physical === BOOLEAN
+  return shape?.physical === Physical.boolean
     ? { kind: "booleans", values: Uint8Array.from(filled), ...missing }
     : { kind: "numbers", values: filled, ...missing };
 }

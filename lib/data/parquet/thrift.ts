@@ -1,18 +1,5 @@
 /** Thrift's compact protocol, as Parquet's footer and page headers use it. */
-
-/** Types of values in the compact protocol. */
-const STOP = 0;
-const TRUE = 1;
-const FALSE = 2;
-const BYTE = 3;
-const I16 = 4;
-const I32 = 5;
-const I64 = 6;
-const DOUBLE = 7;
-const BINARY = 8;
-const LIST = 9;
-const SET = 10;
-const STRUCT = 12;
+import { ThriftType } from "./format.js";
 
 const MAX_DEPTH = 32;
 
@@ -54,7 +41,7 @@ export class ThriftReader {
     for (;;) {
       const byte = this.#byte();
       const type = byte & 15;
-      if (type === STOP) break;
+      if (type === ThriftType.stop) break;
       id = byte >> 4 === 0 ? this.i32() : id + (byte >> 4);
       field(id, type);
     }
@@ -70,8 +57,9 @@ export class ThriftReader {
 
   /** A boolean field, whose type is its value. */
   boolean(type: number): boolean {
-    if (type !== TRUE && type !== FALSE) throw new ThriftError("a field is of another type than expected");
-    return type === TRUE;
+    if (type !== ThriftType.true && type !== ThriftType.false)
+      throw new ThriftError("a field is of another type than expected");
+    return type === ThriftType.true;
   }
 
   /** A whole number of 16 or 32 bits. */
@@ -101,32 +89,34 @@ export class ThriftReader {
   /** Passes over a value of any type. */
   skip(type: number): void {
     switch (type) {
-      case TRUE:
-      case FALSE:
+      case ThriftType.true:
+      case ThriftType.false:
         return;
-      case BYTE:
+      case ThriftType.byte:
         this.#byte();
         return;
-      case I16:
-      case I32:
-      case I64:
+      case ThriftType.i16:
+      case ThriftType.i32:
+      case ThriftType.i64:
         this.#skipVarint();
         return;
-      case DOUBLE:
+      case ThriftType.double:
         this.#view.getFloat64(this.#advance(8));
         return;
-      case BINARY:
+      case ThriftType.binary:
         this.binary();
         return;
-      case LIST:
-      case SET: {
+      case ThriftType.list:
+      case ThriftType.set: {
         if (++this.#depth > MAX_DEPTH) throw new ThriftError("structures are nested too deeply");
         // In a list a boolean is a byte.
-        this.list((element) => this.skip(element === TRUE || element === FALSE ? BYTE : element));
+        this.list((element) =>
+          this.skip(element === ThriftType.true || element === ThriftType.false ? ThriftType.byte : element),
+        );
         this.#depth--;
         return;
       }
-      case STRUCT:
+      case ThriftType.struct:
         this.struct((_, inner) => this.skip(inner));
         return;
       default:

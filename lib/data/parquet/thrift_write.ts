@@ -1,9 +1,4 @@
-/** Types of the compact protocol. */
-const I32 = 5;
-const I64 = 6;
-const BINARY = 8;
-const LIST = 9;
-const STRUCT = 12;
+import { ThriftType } from "./format.js";
 
 /** Writes Thrift's compact protocol, as Parquet's footer and page headers use it. Fields come in ascending order. */
 export class ThriftWriter {
@@ -16,43 +11,43 @@ export class ThriftWriter {
   }
 
   i32(id: number, value: number): void {
-    this.#header(id, I32);
+    this.#header(id, ThriftType.i32);
     this.#varint(value < 0 ? -2 * value - 1 : 2 * value);
   }
 
   i64(id: number, value: number): void {
-    this.#header(id, I64);
+    this.#header(id, ThriftType.i64);
     this.#varint(value < 0 ? -2 * value - 1 : 2 * value);
   }
 
   text(id: number, value: string): void {
-    this.#header(id, BINARY);
+    this.#header(id, ThriftType.binary);
     this.#text(value);
   }
 
   struct(id: number, write: () => void): void {
-    this.#header(id, STRUCT);
+    this.#header(id, ThriftType.struct);
     this.#nested(write);
   }
 
   structs<T>(id: number, items: readonly T[], write: (item: T) => void): void {
-    this.#list(id, STRUCT, items.length);
+    this.#list(id, ThriftType.struct, items.length);
     for (const item of items) this.#nested(() => write(item));
   }
 
   texts(id: number, items: readonly string[]): void {
-    this.#list(id, BINARY, items.length);
+    this.#list(id, ThriftType.binary, items.length);
     for (const item of items) this.#text(item);
   }
 
   numbers(id: number, items: readonly number[]): void {
-    this.#list(id, I32, items.length);
+    this.#list(id, ThriftType.i32, items.length);
     for (const item of items) this.#varint(2 * item);
   }
 
   /** Ends the struct at the top. */
   end(): void {
-    this.#bytes.push(0);
+    this.#bytes.push(ThriftType.stop);
   }
 
   #nested(write: () => void): void {
@@ -69,7 +64,7 @@ export class ThriftWriter {
   }
 
   #list(id: number, type: number, length: number): void {
-    this.#header(id, LIST);
+    this.#header(id, ThriftType.list);
     if (length < 15) this.#bytes.push((length << 4) | type);
     else {
       this.#bytes.push(0xf0 | type);

@@ -2,12 +2,7 @@ import type { Table } from "apache-arrow";
 import { isTurnOver, takeTurn } from "../../base/turns.js";
 import type { MetadataColumn } from "../sources/cells.js";
 import type { ColumnValues } from "./encode.js";
-
-const BOOLEAN = 0;
-const INT64 = 2;
-const FLOAT32 = 4;
-const FLOAT64 = 5;
-const BYTE_ARRAY = 6;
+import { Physical } from "./format.js";
 
 /** Levels of a list as common writers lay it out: the list may be missing, it repeats, an element may be missing. */
 export const LIST_DEFINITION = 3;
@@ -17,14 +12,14 @@ export async function tokenValues(tokens: Int32Array, lists: Int32Array): Promis
   const { distinct, places } = await numberPlaces(tokens);
   const plain = new BigInt64Array(distinct.length);
   for (const [i, token] of distinct.entries()) plain[i] = BigInt(token);
-  return listColumn(INT64, new Uint8Array(plain.buffer), distinct.length, places, lists);
+  return listColumn(Physical.int64, new Uint8Array(plain.buffer), distinct.length, places, lists);
 }
 
 /** Expressions, as float32. */
 export async function expressionValues(expressions: Float32Array, lists: Int32Array): Promise<ColumnValues> {
   const { distinct, places } = await numberPlaces(expressions);
   const plain = Float32Array.from(distinct);
-  return listColumn(FLOAT32, new Uint8Array(plain.buffer), distinct.length, places, lists);
+  return listColumn(Physical.float32, new Uint8Array(plain.buffer), distinct.length, places, lists);
 }
 
 /** Numbers that are looked up between two looks at the clock. */
@@ -88,7 +83,7 @@ function listColumn(
 
 /** Parquet's number of the physical type of a column of metadata. */
 export function physicalType(kind: MetadataColumn["kind"]): number {
-  return kind === "text" ? BYTE_ARRAY : kind === "boolean" ? BOOLEAN : FLOAT64;
+  return kind === "text" ? Physical.byteArray : kind === "boolean" ? Physical.boolean : Physical.float64;
 }
 
 /** Text, null where it is missing. */
@@ -111,7 +106,14 @@ export function textValues(texts: readonly (string | null)[]): ColumnValues {
   }
   const dictionary = { plain: Buffer.concat(pieces), size: known.size, places: Int32Array.from(places) };
   const present = Uint8Array.from(texts, (text) => (text === null ? 0 : 1));
-  return { physical: BYTE_ARRAY, dictionary, plain: undefined, lists: undefined, present, maxDefinition: 1 };
+  return {
+    physical: Physical.byteArray,
+    dictionary,
+    plain: undefined,
+    lists: undefined,
+    present,
+    maxDefinition: 1,
+  };
 }
 
 /** A column of cell metadata as `CellSource.metadata` gives it. */
@@ -126,8 +128,8 @@ export function metadataValues(kind: MetadataColumn["kind"], table: Table, name:
     const bits = new Uint8Array(Math.ceil(there.length / 8));
     for (const [i, value] of there.entries())
       if (value === true) bits[i >> 3] = (bits[i >> 3] ?? 0) | (1 << (i & 7));
-    return { ...flat, physical: BOOLEAN, plain: bits };
+    return { ...flat, physical: Physical.boolean, plain: bits };
   }
   const numbers = Float64Array.from(there, Number);
-  return { ...flat, physical: FLOAT64, plain: new Uint8Array(numbers.buffer) };
+  return { ...flat, physical: Physical.float64, plain: new Uint8Array(numbers.buffer) };
 }

@@ -1,8 +1,8 @@
 import { decodeNumbers } from "../../native/data.js";
 import { PartRowReader } from "../sources/part_rows.js";
+import type { GroupParts, GroupRows } from "../sources/parts.js";
 import { WideRows } from "../tables/wide_rows.js";
-import type { ParquetParts } from "./cells.js";
-import type { ColumnRows, GroupRows, ParquetFile } from "./file.js";
+import type { ColumnRows, ParquetFile } from "./file.js";
 
 /** Neighbouring columns are read from the file at once up to so many bytes. */
 const SPAN_BYTES = 1 << 23;
@@ -10,7 +10,7 @@ const SPAN_BYTES = 1 << 23;
 const AT_ONCE = 64;
 
 /** Reads cells of a table with a column a gene, as compressed rows: zeros are dropped as they are decoded. */
-export function wideReader(file: ParquetFile, parts: ParquetParts, genes: readonly number[]): PartRowReader {
+export function wideReader(file: ParquetFile, parts: GroupParts, genes: readonly number[]): PartRowReader {
   return new PartRowReader(parts.bounds, async (part, signal) => {
     const rows = parts.groups[part] ?? { group: 0, first: 0, count: 0 };
     const columns = new WideRows(rows.count);

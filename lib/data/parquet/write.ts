@@ -5,8 +5,10 @@ import { fileWriteError } from "../../base/files.js";
 import { beginTemporary, publishFile } from "../../base/publish.js";
 import { isTurnOver, takeTurn } from "../../base/turns.js";
 import type { CellBlock, MetadataColumn } from "../sources/cells.js";
+import { FIRST_TOKEN } from "../tahoe/layout.js";
 import { type ColumnValues, type EncodedColumn, encodeColumn } from "./encode.js";
-import { encodeFooter, MAGIC, type WrittenGroup, type WrittenLeaf } from "./footer_write.js";
+import { encodeFooter, type WrittenGroup, type WrittenLeaf } from "./footer_write.js";
+import { MAGIC, Physical } from "./format.js";
 import { expressionValues, metadataValues, physicalType, textValues, tokenValues } from "./values.js";
 
 /** Options of `TahoeShardWriter.create`. */
@@ -23,13 +25,10 @@ export interface TahoeShardOptions {
   readonly overwrite?: boolean;
 }
 
-const INT64 = 2;
-const FLOAT32 = 4;
 /** Cells between two looks at the clock. */
 const CELLS_A_LOOK = 16;
 const CLS_TOKEN = 1;
 const CLS_EXPRESSION = -2;
-const FIRST_TOKEN = 3;
 /** Counts that are held back at most before a row group is written. */
 const GROUP_COUNTS = 1 << 22;
 
@@ -271,9 +270,9 @@ function joinMetadata(column: MetadataColumn, tables: readonly Table[]): ColumnV
 
 function leavesOf({ columns, idColumn }: Required<TahoeShardOptions>): WrittenLeaf[] {
   return [
-    { path: ["genes", "list", "element"], physical: INT64, list: true },
-    { path: ["expressions", "list", "element"], physical: FLOAT32, list: true },
-    { path: [idColumn], physical: physicalType("text"), list: false },
+    { path: ["genes", "list", "element"], physical: Physical.int64, list: true },
+    { path: ["expressions", "list", "element"], physical: Physical.float32, list: true },
+    { path: [idColumn], physical: Physical.byteArray, list: false },
     ...columns.map(({ name, kind }) => ({ path: [name], physical: physicalType(kind), list: false })),
   ];
 }

@@ -1,7 +1,6 @@
 import { lstat } from "node:fs/promises";
-import { anndataFormat, type StreamedRows, writeAnnData } from "../anndata/write.js";
-import { type PartToWrite, partToWrite, pathOf } from "../shards/part.js";
-import { withRecord } from "../shards/part_record.js";
+import { anndataFormat, type StreamedRows } from "../anndata/write.js";
+import { type PartToWrite, partToWrite, pathOf, writePart } from "../shards/part.js";
 import { type Shard, shardRows } from "../shards/shard.js";
 import { readBlocks } from "../sources/blocks.js";
 import { tablesOf } from "../sources/frames.js";
@@ -79,11 +78,8 @@ export async function convertCells(
   };
 }
 
-async function writeWhole(
-  source: CellSource,
-  { out, part }: PartToWrite,
-  options: ConvertOptions,
-): Promise<void> {
+async function writeWhole(source: CellSource, written: PartToWrite, options: ConvertOptions): Promise<void> {
+  const { out } = written;
   const { overwrite = false } = options;
   if (!overwrite && (await lstat(out).then(Boolean, () => false))) throw occupied(out, "already exists", "");
   const contents = {
@@ -91,7 +87,7 @@ async function writeWhole(
     matrices: { X: { kind: "csr", type: "float32" } },
     rows: sparseRows(source, options),
   } as const;
-  await writeAnnData(out, withRecord(contents, part), { overwrite });
+  await writePart(written, contents, overwrite);
 }
 
 async function* sparseRows(

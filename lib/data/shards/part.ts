@@ -1,12 +1,14 @@
 import { createHash, type Hash } from "node:crypto";
 import { lstat } from "node:fs/promises";
 import { DdscError } from "../../base/errors.js";
+import { type AnnDataStream, writeAnnData } from "../anndata/write.js";
 import type { UnstructuredValue } from "../anndata/write_uns.js";
 import type { OpenOptions } from "../sources/cells.js";
 import type { SourceDescriptor } from "../sources/descriptor.js";
 import { fingerprintOf } from "../sources/fingerprint.js";
 import { type CellSource, descriptorOf } from "../sources/source.js";
 import { isPartOf } from "./join_parts.js";
+import { withRecord } from "./part_record.js";
 import { partPath, type Shard, shardBounds } from "./shard.js";
 
 /** The part of a whole that a shard writes; of no shard the whole. */
@@ -72,6 +74,15 @@ export async function partToWrite(work: WorkOfShard): Promise<PartToWrite> {
     `${out}: already exists and is not this part of this work; choose another out, or pass overwrite`,
     { file: out, argument: "out" },
   );
+}
+
+/** Writes the part, with its record, unless it is there already. Throws as `writeAnnData`. */
+export async function writePart(
+  { out, part, isThere }: PartToWrite,
+  contents: AnnDataStream,
+  overwrite: boolean,
+): Promise<void> {
+  if (!isThere) await writeAnnData(out, withRecord(contents, part), { overwrite });
 }
 
 /**

@@ -26,7 +26,11 @@ export function toFloat64(values: NumberArray): Float64Array {
 /** The same numbers as float32, the array itself if it is. */
 export function toFloat32(values: NumberArray): Float32Array {
   if (values instanceof Float32Array) return values;
-  return isBig(values) ? Float32Array.from(values, Number) : new Float32Array(values);
+  if (!isBig(values)) return new Float32Array(values);
+  // Faster than Float32Array.from.
+  const result = new Float32Array(values.length);
+  for (let i = 0; i < result.length; i++) result[i] = Number(values[i]);
+  return result;
 }
 
 function isBig(values: NumberArray): values is BigInt64Array | BigUint64Array {

@@ -8,6 +8,46 @@ export function fixedParts(cellCount: number, cells = PART_CELLS): Float64Array 
   );
 }
 
+/** Some rows of one of a file's row groups or record batches. */
+export interface GroupRows {
+  readonly group: number;
+  /** First row, from 0 in the group. */
+  readonly first: number;
+  readonly count: number;
+}
+
+/** Rows of a file in parts that are read at once. */
+export interface GroupParts {
+  /** Bounds of parts in rows of the file, [parts + 1]. */
+  readonly bounds: Float64Array;
+  /** The same rows in numbers of their group, [parts]. */
+  readonly groups: readonly GroupRows[];
+}
+
+/** Groups with more values or rows than these are read in several parts. */
+const GROUP_VALUES = 2 ** 23;
+const PART_VALUES = 2 ** 22;
+const PART_ROWS = 2 ** 16;
+
+/** Parts of a file: its groups, large ones cut up. `values` are those of a group that are decoded together. */
+export function partsOfGroups(
+  sizes: readonly { readonly rows: number; readonly values: number }[],
+): GroupParts {
+  const bounds = [0];
+  const groups: GroupRows[] = [];
+  for (const [group, { rows, values }] of sizes.entries()) {
+    const byValues = values > GROUP_VALUES ? Math.ceil(values / PART_VALUES) : 1;
+    const count = Math.min(rows, Math.max(byValues, Math.ceil(rows / PART_ROWS)));
+    for (let part = 0; part < count; part++) {
+      const first = Math.floor((rows * part) / count);
+      const end = Math.floor((rows * (part + 1)) / count);
+      groups.push({ group, first, count: end - first });
+      bounds.push((bounds.at(-1) ?? 0) + end - first);
+    }
+  }
+  return { bounds: Float64Array.from(bounds), groups };
+}
+
 /** Row numbers first .. end - 1. */
 export function rowRange(first: number, end: number): Int32Array {
   const rows = new Int32Array(Math.max(0, end - first));

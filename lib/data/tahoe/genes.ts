@@ -8,8 +8,10 @@ import type { RandomAccess } from "../io/random_access.js";
 import { openRandomAccess } from "../io/random_access_open.js";
 import { besideS3, isS3 } from "../io/s3/address.js";
 import { ParquetFile } from "../parquet/file.js";
+import { MAGIC } from "../parquet/format.js";
 import { columnKind, readFlatColumn } from "../parquet/text.js";
 import { type Column, columnText, type Frame, takeRows } from "../sources/frame.js";
+import { FIRST_TOKEN } from "./layout.js";
 
 /** Genes behind the tokens of a file. */
 export interface TokenGenes {
@@ -28,7 +30,6 @@ const PLACES = [
 ];
 const TOKEN_COLUMNS = ["token_id", "token", "gene_token"];
 const ID_COLUMNS = ["ensembl_id", "gene_id", "feature_id", "gene_symbol", "symbol", "gene"];
-const FIRST_TOKEN = 3;
 const MAX_TOKEN = 2 ** 24;
 const MAX_JSON = 2 ** 28;
 const KEPT_TABLES = 4;
@@ -119,10 +120,8 @@ async function look(path: string): Promise<"there" | "absent" | "denied"> {
 async function readTable(path: string): Promise<TokenGenes> {
   const file = await openRandomAccess(path);
   try {
-    const start = await file.read(0, Math.min(4, file.size));
-    return Buffer.from(start).toString("latin1") === "PAR1"
-      ? await readParquetTable(file)
-      : await readJsonTable(file);
+    const start = await file.read(0, Math.min(MAGIC.length, file.size));
+    return MAGIC.equals(start) ? await readParquetTable(file) : await readJsonTable(file);
   } finally {
     file.close();
   }

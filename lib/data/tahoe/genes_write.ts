@@ -2,12 +2,11 @@ import { join } from "node:path";
 import { writeFileAtomic } from "../../base/publish.js";
 import { isTurnOver, takeTurn } from "../../base/turns.js";
 import { type ColumnValues, encodeColumn } from "../parquet/encode.js";
-import { encodeFooter, MAGIC, type WrittenGroup, type WrittenLeaf } from "../parquet/footer_write.js";
-import { physicalType, textValues } from "../parquet/values.js";
+import { encodeFooter, type WrittenGroup, type WrittenLeaf } from "../parquet/footer_write.js";
+import { MAGIC, Physical } from "../parquet/format.js";
+import { textValues } from "../parquet/values.js";
 import type { Gene } from "../sources/cells.js";
-
-const INT64 = 2;
-const FIRST_TOKEN = 3;
+import { FIRST_TOKEN } from "./layout.js";
 
 /** Gene tokens of columns 0, 1, 2, ...: the numbers after the special tokens. */
 export function geneTokens(geneCount: number): Int32Array {
@@ -23,14 +22,14 @@ export async function writeGeneTable(
   const path = join(folder, "gene_metadata.parquet");
   const columns: [WrittenLeaf, () => ColumnValues][] = [
     [
-      { path: ["gene_symbol"], physical: physicalType("text"), list: false },
+      { path: ["gene_symbol"], physical: Physical.byteArray, list: false },
       () => textValues(genes.map(({ aliases }) => aliases[0] ?? null)),
     ],
     [
-      { path: ["ensembl_id"], physical: physicalType("text"), list: false },
+      { path: ["ensembl_id"], physical: Physical.byteArray, list: false },
       () => textValues(genes.map(({ id }) => id)),
     ],
-    [{ path: ["token_id"], physical: INT64, list: false }, () => flatTokens(tokens)],
+    [{ path: ["token_id"], physical: Physical.int64, list: false }, () => flatTokens(tokens)],
   ];
   const pieces: Uint8Array[] = [MAGIC];
   let offset = MAGIC.length;
@@ -62,7 +61,7 @@ function flatTokens(tokens: Int32Array): ColumnValues {
   const plain = BigInt64Array.from(tokens, BigInt);
   const present = new Uint8Array(tokens.length).fill(1);
   return {
-    physical: INT64,
+    physical: Physical.int64,
     dictionary: undefined,
     plain: new Uint8Array(plain.buffer),
     lists: undefined,

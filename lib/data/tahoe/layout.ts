@@ -5,6 +5,9 @@ import type { MetadataColumn } from "../sources/cells.js";
 export const TOKEN_NAMES: readonly string[] = ["genes", "gene_ids", "input_ids", "tokens"];
 export const EXPRESSION_NAMES: readonly string[] = ["expressions", "expression", "counts", "values"];
 
+/** The first token of a gene: those before are special. */
+export const FIRST_TOKEN = 3;
+
 /** Columns that hold cell names, as common data sets call them. */
 const ID_COLUMNS = [
   "BARCODE_SUB_LIB_ID",

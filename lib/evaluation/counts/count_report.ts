@@ -1,4 +1,5 @@
 import { DdscError } from "../../base/errors.js";
+import { FEW_CELLS } from "../number_texts.js";
 import type { CellResamples, Interval } from "./bootstrap.js";
 import type { MaskedTotals } from "./masked_evaluation.js";
 import type { McvTotals } from "./molecular_cross_validation.js";
@@ -14,8 +15,6 @@ import type {
 } from "./scores.js";
 import type { Rivalry } from "./verdict.js";
 
-/** Cells below which a group is marked. */
-const FEW_CELLS = 20;
 /** Groups at most: a column with more values names cells rather than groups. */
 const MOST_GROUPS = 1000;
 

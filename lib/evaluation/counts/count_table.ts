@@ -1,5 +1,6 @@
 import { checkKind } from "../../base/arguments.js";
 import { DdscError } from "../../base/errors.js";
+import { FEW_NOTE, intervalText, numberText } from "../number_texts.js";
 import { type ResultTable, resultText } from "../table.js";
 import type { Interval } from "./bootstrap.js";
 import {
@@ -61,8 +62,8 @@ function likelihoodTable(texts: readonly string[], methods: readonly [string, Co
     .map(([name, { likelihood }]) => [
       name,
       ...texts.flatMap((text) => [
-        nats(likelihood?.[text]?.all, 4),
-        number(likelihood?.[text]?.expressed?.nats, 3),
+        nats(likelihood?.[text]?.all),
+        numberText(likelihood?.[text]?.expressed?.nats, 3),
       ]),
     ]);
   return { header, rows, left: 1 };
@@ -86,9 +87,9 @@ function otherTable(methods: readonly [string, CountScores][], half: string): Re
       interval(mcv?.poisson, 4),
       interval(mcv?.mse, 3),
       interval(hidden?.mse, 3),
-      number(hidden?.pearson?.value, 3),
-      number(hidden?.spearman?.value, 3),
-      ...(published ? [number(openProblems?.mse, 4), number(openProblems?.poisson, 4)] : []),
+      numberText(hidden?.pearson?.value, 3),
+      numberText(hidden?.spearman?.value, 3),
+      ...(published ? [numberText(openProblems?.mse, 4), numberText(openProblems?.poisson, 4)] : []),
     ]);
   if (rows.length === 0) return [];
   const note = "* of log1p(CP10k): test molecules are noisy themselves, so this rewards not denoising";
@@ -104,7 +105,7 @@ function calibrationTable({ calibration }: CountScores, half: string): ResultTab
   ]);
   const expressed = calibration.expressed.map(({ predicted, observed }) => [
     predicted.toFixed(3),
-    interval(observed, 3),
+    intervalText(observed, 3),
   ]);
   // Side by side: both are short and narrow.
   const rows = Array.from({ length: Math.max(strata.length, expressed.length) }, (_, i) => [
@@ -132,8 +133,8 @@ function groupTable(groups: Readonly<Record<string, CountGroup>>, by: string, ha
     return [
       label,
       `${group.cells}${group.few ? " !" : ""}`,
-      nats(group.likelihood[half]?.all, 4),
-      nats(likely?.scores.likelihood?.[half]?.all, 4),
+      nats(group.likelihood[half]?.all),
+      nats(likely?.scores.likelihood?.[half]?.all),
       likely === undefined ? "-" : BASELINE_LABELS[likely.name],
       interval(group.mcv?.poisson, 4),
       interval(molecular?.scores.mcv?.poisson, 4),
@@ -145,7 +146,7 @@ function groupTable(groups: Readonly<Record<string, CountGroup>>, by: string, ha
     header,
     rows,
     left: 1,
-    ...(few ? { note: "! fewer than 20 cells: too few to conclude from" } : {}),
+    ...(few ? { note: FEW_NOTE } : {}),
   };
 }
 
@@ -165,18 +166,12 @@ function bestOf(
   return best;
 }
 
-function nats(value: Nats | undefined, digits: number): string {
-  return value === undefined ? "-" : interval({ ...value, value: value.nats }, digits);
+function nats(value: Nats | undefined): string {
+  return interval(value && { ...value, value: value.nats }, 4);
 }
 
-function number(value: number | undefined, digits: number): string {
-  return value?.toFixed(digits) ?? "-";
-}
-
-/** "0.1981 (0.1938-0.2026)". */
 function interval(value: Interval | undefined, digits: number): string {
-  if (value === undefined) return "-";
-  return `${value.value.toFixed(digits)} (${value.low.toFixed(digits)}-${value.high.toFixed(digits)})`;
+  return value === undefined ? "-" : intervalText(value, digits);
 }
 
 function checkResult(result: CountEvaluation): void {

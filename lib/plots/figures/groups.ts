@@ -1,6 +1,7 @@
 import { checkKind } from "../../base/arguments.js";
 import { BASELINE_LABELS } from "../../evaluation/counts/verdict.js";
 import { COUNT_BASELINES, type CountEvaluation, type CountGroup, type Nats } from "../../evaluation/index.js";
+import { FEW_NOTE } from "../../evaluation/number_texts.js";
 import { checkCountEvaluation, halfOf } from "../checks.js";
 import { drawFigure } from "../drawing.js";
 import type { Figure } from "../figure.js";
@@ -48,7 +49,7 @@ export function groupsFigure(evaluation: CountEvaluation, options: PlotOptions =
   });
   const notes = [
     `In brackets how many cells; ${percentOf(half)} of the genes hidden. Fewer nats are better, but types of more counts need more.`,
-    ...(drawn.some(({ few }) => few) ? ["! fewer than 20 cells: too few to conclude from."] : []),
+    ...(drawn.some(({ few }) => few) ? [`${FEW_NOTE}.`] : []),
     ...(drawn.length < rows.length
       ? [`${counted(rows.length - drawn.length, "more group")} with fewer cells: see the table.`]
       : []),

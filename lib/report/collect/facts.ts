@@ -1,8 +1,8 @@
+import { formatDuration } from "../../base/duration.js";
 import { withThousands } from "../../base/thousands.js";
 import { packageVersion } from "../../base/version.js";
 import type { SourceDescriptor } from "../../data/sources/descriptor.js";
 import { describeMachine } from "../../diagnosis/machine.js";
-import { formatDuration } from "../../training/progress.js";
 import type { DataRecord } from "../../training/run_data.js";
 import type { FactGroup } from "../report_data.js";
 import type { ReportSubject } from "./subject.js";

@@ -1,4 +1,5 @@
 import { belowNegativeBinomial, logNegativeBinomial } from "../../../counts/negative_binomial.js";
+import { chanceAboveZero } from "../../../counts/negative_binomial_quantile.js";
 import type { CountBase } from "../count_cells.js";
 import type { MaskedCells } from "../masked_cells.js";
 import { type CountPredictor, emptyPredictions, type QueryPredictions } from "../predictor.js";
@@ -57,7 +58,7 @@ export class MeanPredictor implements CountPredictor {
       predictions.mean[query] = mean;
       predictions.at[query] = at;
       predictions.below[query] = belowNegativeBinomial(count, mean, size, at);
-      predictions.expressed[query] = -Math.expm1(-size * Math.log1p(mean / size));
+      predictions.expressed[query] = chanceAboveZero(mean, size);
     }
     return predictions;
   }

@@ -1,15 +1,15 @@
 import { describe, expect, it } from "vitest";
-import type { StepResult } from "../../lib/training/fit.js";
+import { formatDuration } from "../../../lib/base/duration.js";
 import {
   formatCount,
-  formatDuration,
   isUnicode,
   type Progress,
   ProgressDisplay,
   renderBar,
   renderLine,
   sparkline,
-} from "../../lib/training/progress.js";
+} from "../../../lib/cli/shared/training_progress.js";
+import type { StepResult } from "../../../lib/training/fit.js";
 
 const progress: Progress = {
   step: 250,

@@ -1,4 +1,5 @@
-import type { StepResult } from "./fit.js";
+import { formatDuration } from "../../base/duration.js";
+import type { StepResult } from "../../training/fit.js";
 
 /** How far a training is, as a progress display needs it. */
 export interface Progress {
@@ -90,15 +91,6 @@ const KEPT_LOSSES = 128;
 export function formatCount(count: number): string {
   if (count >= 999_950) return `${(count / 1e6).toFixed(1)}M`;
   return count >= 1000 ? `${(count / 1000).toFixed(1)}k` : count.toFixed(0);
-}
-
-/** 59 -> "59s", 61 -> "1m01s", 3660 -> "1h01m". */
-export function formatDuration(seconds: number): string {
-  const whole = Math.round(seconds);
-  const two = (value: number) => String(value).padStart(2, "0");
-  if (whole < 60) return `${whole}s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)}m${two(whole % 60)}s`;
-  return `${Math.floor(whole / 3600)}h${two(Math.floor((whole % 3600) / 60))}m`;
 }
 
 /** Where a progress display is written; `process.stderr` for example. */
