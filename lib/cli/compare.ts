@@ -1,6 +1,6 @@
 import { CELLS_RANGE } from "../comparison/compare_cells.js";
 import { renderComparison } from "../comparison/index.js";
-import { FEW_CELLS } from "../evaluation/number_texts.js";
+import { COMPARED_CELLS, FEW_CELLS } from "../evaluation/defaults.js";
 import { compareSources } from "../tasks/compare_sources.js";
 import { flagOfArgument } from "./shared/argument_names.js";
 import { checkExclusive, defineCommand } from "./shared/command.js";
@@ -24,8 +24,8 @@ export const compare = defineCommand({
   name: "compare",
   summary: "compare generated cells with real ones: can they be told apart, and by what?",
   details: `Compares zero fractions, totals, means and variances, correlations of genes, what classifiers can tell, the energy distance and
-how near cells are to training cells, at equal numbers of real and generated cells, beside other real cells (as good as can be) and
-two simple generators (to be beaten). With --model RUN real cells are those that the run held out, where REAL is its data or left
+how near cells are to training cells, at equal numbers of real and generated cells (zero fraction and totals: of more where there are
+more), beside other real cells (as good as can be) and two simple generators (to be beaten). With --model RUN real cells are those that the run held out, where REAL is its data or left
 out; with --train FILE all of REAL; otherwise REAL is divided at random in two halves, of which one stands for training cells.
 --layer and other options of files are for REAL and --train; X of GENERATED is read. Genes are matched by identifier.
 
@@ -38,7 +38,7 @@ Examples: ddsc compare real.h5ad generated.h5ad --by cell_type
   usage: "[options] [REAL] GENERATED",
   options: OPTIONS,
   required: [],
-  defaults: { cells: 2000 },
+  defaults: { cells: COMPARED_CELLS },
   texts: {
     cells: { help: "cells of each kind that are compared at most", ...CELLS_RANGE },
 

@@ -3,7 +3,7 @@ import { checkNumber, checkOptionNames, checkSeed, checkWhole, DdscError } from 
 import { Purpose, RandomStream } from "../base/random.js";
 import { takeTurn } from "../base/turns.js";
 import { type CountCells, cellCount, checkCells, chooseCells } from "../evaluation/counts/count_cells.js";
-import { FEW_CELLS } from "../evaluation/number_texts.js";
+import { COMPARED_CELLS, FEW_CELLS, RESAMPLES } from "../evaluation/defaults.js";
 import { chooseWithoutReplacement } from "../tokenizer/choose.js";
 import { type CellRows, commonGenes, placesByLabel, rowCount, rowsOf, takeRows } from "./cell_rows.js";
 import { type ComparedCells, type MeasureOptions, measureAll } from "./measure.js";
@@ -59,8 +59,8 @@ export async function compareCells(
   const known = { training: true, cells: true, resamples: true, seed: true, signal: true } as const;
   checkOptionNames("options", options, known);
   if (options.training !== undefined) checkCells("training", options.training);
-  const most = checkNumber("cells", options.cells ?? 2000, { ...CELLS_RANGE, integer: true });
-  const resamples = checkWhole("resamples", options.resamples ?? 1000, 20, 1e5);
+  const most = checkNumber("cells", options.cells ?? COMPARED_CELLS, { ...CELLS_RANGE, integer: true });
+  const resamples = checkWhole("resamples", options.resamples ?? RESAMPLES, 20, 1e5);
   const seed = checkSeed(options.seed ?? 0);
   const { signal } = options;
   await takeTurn(signal);

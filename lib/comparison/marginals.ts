@@ -1,4 +1,4 @@
-import { type CellResamples, percentiles } from "../evaluation/counts/bootstrap.js";
+import { percentiles, resampledMeans } from "../evaluation/counts/bootstrap.js";
 import { type CellRows, rowCount } from "./cell_rows.js";
 import type { MeanVarianceScores, Quartiles, TotalsScores, ZeroFractionScores } from "./scores.js";
 import { mean, pearson, quartiles, rmsDifference } from "./statistics.js";
@@ -34,16 +34,23 @@ export function geneSums(rows: CellRows): GeneSums {
   };
 }
 
+/** How intervals of shares of zeros are drawn, of either kind of cells by a seed. */
+export interface ZeroResamples {
+  readonly resamples: number;
+  readonly seeds: { readonly real: number; readonly generated: number };
+  readonly signal: AbortSignal | undefined;
+}
+
 /** How often counts are 0, over all entries of all sets, with the interval of the difference over cells of both kinds. */
-export function compareZeros(
+export async function compareZeros(
   real: readonly CellRows[],
   generated: readonly CellRows[],
-  resamples: { readonly real: CellResamples; readonly generated: CellResamples },
-): Omit<ZeroFractionScores, "byGene"> {
+  { resamples, seeds, signal }: ZeroResamples,
+): Promise<Omit<ZeroFractionScores, "byGene">> {
   const byCell = { real: joined(real, cellZeros), generated: joined(generated, cellZeros) };
   const drawn = {
-    real: resampledMeans(byCell.real, resamples.real),
-    generated: resampledMeans(byCell.generated, resamples.generated),
+    real: await resampledMeans(byCell.real, resamples, seeds.real, signal),
+    generated: await resampledMeans(byCell.generated, resamples, seeds.generated, signal),
   };
   const [inReal, inGenerated] = [mean(byCell.real), mean(byCell.generated)];
   return {
@@ -51,7 +58,7 @@ export function compareZeros(
     generated: inGenerated,
     difference: {
       value: inGenerated - inReal,
-      ...percentiles(drawn.generated.map((value, i) => value - (drawn.real[i] as number))),
+      ...percentiles(Array.from(drawn.generated, (value, i) => value - (drawn.real[i] as number))),
     },
   };
 }
@@ -119,14 +126,4 @@ function cellZeros({ offsets, genes, totals }: CellRows): Float64Array {
     totals,
     (_, cell) => 1 - ((offsets[cell + 1] as number) - (offsets[cell] as number)) / genes,
   );
-}
-
-function resampledMeans(values: Float64Array, resamples: CellResamples): number[] {
-  return Array.from({ length: resamples.resamples }, (_, resample) => {
-    const times = resamples.times(resample);
-    let sum = 0;
-    for (let cell = 0; cell < values.length; cell++)
-      sum += (times[cell] as number) * (values[cell] as number);
-    return sum / values.length;
-  });
 }

@@ -47,33 +47,13 @@ export async function measureAll(
   return { ...scores, ceiling, floors: { negativeBinomial, shuffled: await measures.of(permuted) } };
 }
 
-function cellsIn(sets: readonly CellRows[]): number {
-  return sets.reduce((sum, rows) => sum + rowCount(rows), 0);
+/** Streams have the resample's number as their cell: the last bit of the seed tells the two kinds of cells apart. */
+function otherSeed(seed: number): number {
+  return seed % 2 === 0 ? seed + 1 : seed - 1;
 }
 
-/** Resamples of real and of generated cells, the same ones for every measure of so many cells. */
-class Resamples {
-  readonly #options: MeasureOptions;
-  readonly #known = new Map<string, CellResamples>();
-
-  constructor(options: MeasureOptions) {
-    this.#options = options;
-  }
-
-  async of(real: number, generated: number): Promise<{ real: CellResamples; generated: CellResamples }> {
-    const { seed } = this.#options;
-    // Streams have the resample's number as their cell: the last bit of the seed tells the two kinds of cells apart.
-    const other = seed % 2 === 0 ? seed + 1 : seed - 1;
-    return { real: await this.#drawn(real, seed), generated: await this.#drawn(generated, other) };
-  }
-
-  async #drawn(cells: number, seed: number): Promise<CellResamples> {
-    const key = `${cells} ${seed}`;
-    const known = this.#known.get(key) ?? new CellResamples(cells, this.#options.resamples, seed);
-    this.#known.set(key, known);
-    await takeTurn(this.#options.signal);
-    return known;
-  }
+function cellsIn(sets: readonly CellRows[]): number {
+  return sets.reduce((sum, rows) => sum + rowCount(rows), 0);
 }
 
 /** Measures of several sets of cells against the same real ones: what the latter say alone is computed once. */
@@ -83,7 +63,7 @@ class Measures {
   readonly #realSets: readonly CellRows[];
   readonly #training: CellRows;
   readonly #options: MeasureOptions;
-  readonly #resamples: Resamples;
+  readonly #resamples: { readonly real: CellResamples; readonly generated: CellResamples };
   /** Mean distance between two real cells, and of each to the nearest training cell. */
   readonly #within: number;
   readonly #nearest: Float64Array;
@@ -93,6 +73,7 @@ class Measures {
     realSets: readonly CellRows[],
     training: CellRows,
     options: MeasureOptions,
+    resamples: { readonly real: CellResamples; readonly generated: CellResamples },
     within: number,
     nearest: Float64Array,
   ) {
@@ -100,7 +81,7 @@ class Measures {
     this.#realSets = realSets;
     this.#training = training;
     this.#options = options;
-    this.#resamples = new Resamples(options);
+    this.#resamples = resamples;
     this.#within = within;
     this.#nearest = nearest;
   }
@@ -112,10 +93,15 @@ class Measures {
     options: MeasureOptions,
   ): Promise<Measures> {
     const [real] = realSets;
-    const { signal } = options;
+    const { resamples, seed, signal } = options;
+    const ofReal = new CellResamples(rowCount(real), resamples, seed);
+    await takeTurn(signal);
+    const ofGenerated = new CellResamples(rowCount(real), resamples, otherSeed(seed));
+    await takeTurn(signal);
     const within = await meanDistance(real, undefined, signal);
     const nearest = await nearestDistances(real, training, signal);
-    return new Measures(real, realSets, training, options, within, nearest);
+    const drawn = { real: ofReal, generated: ofGenerated };
+    return new Measures(real, realSets, training, options, drawn, within, nearest);
   }
 
   /**
@@ -129,7 +115,7 @@ class Measures {
     const { seed, signal } = this.#options;
     const real = this.#real;
     const [realSets, sets] = [this.#realSets, [cells, ...more]];
-    const resamples = await this.#resamples.of(rowCount(real), rowCount(cells));
+    const resamples = this.#resamples;
     const marginalCells = { real: cellsIn(realSets), generated: cellsIn(sets) };
     const sums = { real: geneSums(real), generated: geneSums(cells) };
     const nearest = await nearestDistances(cells, this.#training, signal, own);
@@ -138,13 +124,15 @@ class Measures {
       await meanDistance(cells, undefined, signal),
     ];
     const auc = await classify(real, cells, resamples, seed, signal);
-    const ofAll = await this.#resamples.of(marginalCells.real, marginalCells.generated);
-    const difference = compareZeros(realSets, sets, ofAll);
-    await takeTurn(signal);
+    const zeros = await compareZeros(realSets, sets, {
+      resamples: this.#options.resamples,
+      seeds: { real: seed, generated: otherSeed(seed) },
+      signal,
+    });
     return {
       auc,
       marginalCells,
-      zeroFraction: { ...difference, byGene: compareGeneZeros(sums.real, sums.generated) },
+      zeroFraction: { ...zeros, byGene: compareGeneZeros(sums.real, sums.generated) },
       totals: compareTotals(realSets, sets),
       meanVariance: compareMoments(sums.real, sums.generated),
       ...(await compareCorrelationSets(real, sets, signal)),

@@ -1,4 +1,4 @@
-/** What evaluations take where nobody says otherwise, from JavaScript and on the command line. */
+/** What evaluations and comparisons take where nobody says otherwise, from JavaScript and on the command line. */
 
 /** The default mask ratios. */
 export const DEFAULT_RATIOS: readonly number[] = [0.2, 0.5, 0.8];
@@ -11,3 +11,9 @@ export const HELD_OUT_CELLS = 1000;
  * they could would flatter the model.
  */
 export const TRAINING_CELLS = 10_000;
+/** Fewest cells that are compared as a whole; groups of fewer are marked. */
+export const FEW_CELLS = 20;
+/** Cells of each kind that are compared at most. */
+export const COMPARED_CELLS = 2000;
+/** Bootstrap resamples for intervals. */
+export const RESAMPLES = 1000;

@@ -1,7 +1,6 @@
 import type { Interval } from "./counts/bootstrap.js";
+import { FEW_CELLS } from "./defaults.js";
 
-/** Cells below which a group is marked. */
-export const FEW_CELLS = 20;
 /** What stands below a table with marked groups. */
 export const FEW_NOTE = `! fewer than ${FEW_CELLS} cells: too few to conclude from`;
 

@@ -86,10 +86,10 @@ const OPTION_NAMES: Readonly<Record<keyof GenerateFileOptions, true>> = {
 
 /**
  * Generates whole cells and writes them as AnnData: X are integer counts, compressed rows; obs has the conditions that the model was
- * told and `depth`, the total counts that it was told; uns/ddsc says how they were made. See `generateCells`. Memory does not grow with the
+ * told and `depth`, the whole total that it was told; uns/ddsc says how they were made. See `generateCells`. Memory does not grow with the
  * number of cells but for obs. What is written appears whole or not at all.
  *
- * Throws as `generateCells` and `cellsLike`, `FILE_EXISTS`, `FILE_WRITE`, `ARGUMENT_CONFLICT`; rejects with the signal's reason when aborted.
+ * Throws as `generateCells` and `cellsLike`, `FILE_EXISTS`, `FILE_WRITE`, `ARGUMENT_CHOICE` (an `out` of another format), `ARGUMENT_CONFLICT`; rejects with the signal's reason when aborted.
  */
 export async function generateFile(options: GenerateFileOptions): Promise<Generation> {
   checkOptionNames("options of generateFile", options, OPTION_NAMES);

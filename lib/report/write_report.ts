@@ -4,7 +4,7 @@ import { checkNumber, DdscError } from "../base/errors.js";
 import { fileWriteError, makeFolders } from "../base/files.js";
 import { writeFileAtomic } from "../base/publish.js";
 import { takeTurn } from "../base/turns.js";
-import { FEW_CELLS } from "../evaluation/number_texts.js";
+import { FEW_CELLS } from "../evaluation/defaults.js";
 import type { Figure } from "../plots/figure.js";
 import type { TaskHooks } from "../tasks/hooks.js";
 import type { EventLog } from "../tensorboard/event_log.js";

@@ -2,8 +2,7 @@ import { checkOptions } from "../base/arguments.js";
 import { checkOptionNames, checkSeed, checkWhole, DdscError } from "../base/errors.js";
 import { CELLS_RANGE } from "../comparison/compare_cells.js";
 import type { CellSource } from "../data/sources/source.js";
-import { TRAINING_CELLS } from "../evaluation/defaults.js";
-import { FEW_CELLS } from "../evaluation/number_texts.js";
+import { COMPARED_CELLS, FEW_CELLS, TRAINING_CELLS } from "../evaluation/defaults.js";
 import { Opened } from "../model/opened.js";
 import { compareSources, type FileComparison } from "./compare_sources.js";
 import { withDisplay } from "./display.js";
@@ -40,8 +39,6 @@ export interface Comparison extends FileComparison {
   /** What a reader should know. */
   readonly notes: readonly string[];
 }
-
-const CELLS = 2000;
 
 const OPTION_NAMES: Readonly<Record<keyof CompareFilesOptions, true>> = {
   generated: true,
@@ -80,7 +77,7 @@ export async function compareFiles(options: CompareFilesOptions): Promise<Compar
   }
   const asked = {
     ...{ model, by, where, allowFractional, signal },
-    cells: checkWhole("cells", options.cells ?? CELLS, CELLS_RANGE.min, CELLS_RANGE.max),
+    cells: checkWhole("cells", options.cells ?? COMPARED_CELLS, CELLS_RANGE.min, CELLS_RANGE.max),
     trainingCells: checkWhole("trainingCells", options.trainingCells ?? TRAINING_CELLS, FEW_CELLS, 1e7),
     seed: checkSeed(options.seed ?? 0),
   };

@@ -6,6 +6,9 @@ import { BATCHES_AHEAD } from "../batching/read_ahead.js";
 import type { Cluster } from "../cluster/cluster.js";
 import { type LearningRateOption, resolveSchedule } from "./learning_rate.js";
 
+/** Share of the cells that is held out where nobody says otherwise. */
+export const HELD_OUT_SHARE = 0.1;
+
 /** Options of `Trainer`. */
 export interface TrainerOptions {
   /**
@@ -292,7 +295,7 @@ export function trainerSettings(options: TrainerOptions, model: TrainedModel): T
       validation === false
         ? null
         : {
-            fraction: checkNumber("validation.fraction", validation.fraction ?? 0.1, {
+            fraction: checkNumber("validation.fraction", validation.fraction ?? HELD_OUT_SHARE, {
               min: 1e-6,
               max: 1 - 1e-6,
             }),

@@ -54,7 +54,7 @@ describe("ddsc impute with a model of counts", () => {
     expect(code).toBe(0);
     expect(stderr).toContain("left out 1 of 3 genes of --genes");
     expect(stderr).toContain(
-      "22 of 24 genes were not predicted, 0 of them unknown to the model: denoised holds their counts, and var/ddsc_imputed is False\n",
+      "22 of 24 genes were not predicted, 0 of them unknown to the model: var/ddsc_imputed is False, and 0 in layers says nothing of them\n",
     );
     using file = await ZarrFile.open(out);
     expect(await file.members("/layers")).toEqual(["high", "low", "replicate"]);

@@ -42,15 +42,15 @@ function train(
 /** What one process alone tells of these steps; it needs no launcher, and is the same beside each of them. */
 const alone = new Map<string, Promise<{ readonly folder: string; readonly steps: readonly Line[] }>>();
 function trainAlone(steps: number, ...how: [values: string, ...words: string[]]) {
-  const [values] = how;
+  const name = [steps, ...how].join("-");
   const started = async () => {
-    const folder = join(root, `alone-${values}`);
+    const folder = join(root, `alone-${name}`);
     const run = await train({ name: "TCP", program: process.execPath }, 1, [folder, String(steps), ...how]);
     expect(run.code, run.stderr).toBe(0);
     return { folder, steps: stepsOf(run) };
   };
-  const known = alone.get(values) ?? started();
-  alone.set(values, known);
+  const known = alone.get(name) ?? started();
+  alone.set(name, known);
   return known;
 }
 

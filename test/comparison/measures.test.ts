@@ -15,7 +15,7 @@ import {
   geneSums,
 } from "../../lib/comparison/marginals.js";
 import { compareNearest, ResampledMedian } from "../../lib/comparison/memorisation.js";
-import { CellResamples } from "../../lib/evaluation/counts/bootstrap.js";
+import { CellResamples, resampledMeans } from "../../lib/evaluation/counts/bootstrap.js";
 import { rowsFrom, streamOf } from "./support.js";
 
 const dense = fc.array(fc.array(fc.integer({ min: 0, max: 6 }), { minLength: 4, maxLength: 4 }), {
@@ -28,6 +28,7 @@ const resamplesOf = (cells: number) => ({
   real: new CellResamples(cells, 400, 0),
   generated: new CellResamples(cells, 400, 1),
 });
+const zeroResamples = { resamples: 400, seeds: { real: 0, generated: 1 }, signal: undefined };
 const average = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 describe("distances", () => {
@@ -79,8 +80,8 @@ describe("marginals", () => {
   const [x, y] = [rowsFrom(real), rowsFrom(generated)];
   const sums = { real: geneSums(x), generated: geneSums(y) };
 
-  it("count zeros over all entries and by gene", () => {
-    const scores = compareZeros([x], [y], resamplesOf(4));
+  it("count zeros over all entries and by gene", async () => {
+    const scores = await compareZeros([x], [y], zeroResamples);
     const byGene = compareGeneZeros(sums.real, sums.generated);
     expect(scores.real).toBeCloseTo(5 / 12, 12);
     expect(scores.generated).toBeCloseTo(4 / 12, 12);
@@ -102,11 +103,22 @@ describe("marginals", () => {
     });
   });
 
-  it("take the cells of several sets as those of one", () => {
+  it("take the cells of several sets as those of one", async () => {
     const sets = (rows: number[][]) => [rowsFrom(rows.slice(0, 1)), rowsFrom(rows.slice(1))];
-    const resamples = resamplesOf(4);
-    expect(compareZeros(sets(real), sets(generated), resamples)).toEqual(compareZeros([x], [y], resamples));
+    expect(await compareZeros(sets(real), sets(generated), zeroResamples)).toEqual(
+      await compareZeros([x], [y], zeroResamples),
+    );
     expect(compareTotals(sets(real), sets(generated))).toEqual(compareTotals([x], [y]));
+  });
+
+  it("are resampled as by a table of all draws", async () => {
+    const values = Float64Array.of(1, 5, 2, 8, 4);
+    const resamples = new CellResamples(5, 30, 3);
+    const means = await resampledMeans(values, 30, 3, undefined);
+    for (const [i, mean] of means.entries()) {
+      const times = resamples.times(i);
+      expect(mean).toBeCloseTo(values.reduce((sum, value, cell) => sum + value * times[cell]!, 0) / 5, 12);
+    }
   });
 
   it("compare logs of means and variances over genes that vary in both", () => {

@@ -52,10 +52,10 @@ export async function imputeCounts(
   const others = result.genes - result.predictedGenes;
   if (others > 0) {
     const unknown = `${withThousands(result.unknownGenes)} of them unknown to the model`;
+    const kept = replaceX ? "X" : result.layers.includes("denoised") ? "denoised" : undefined;
     output.note(
-      `${withThousands(others)} of ${withThousands(result.genes)} genes were not predicted, ${unknown}: ` +
-        `${result.layers.includes("denoised") ? "denoised holds their counts, in other layers they are" : "in layers they are"} 0, ` +
-        "which says nothing of them: take the genes whose var/ddsc_imputed is True",
+      `${withThousands(others)} of ${withThousands(result.genes)} genes were not predicted, ${unknown}: var/ddsc_imputed is False, ` +
+        `${kept === undefined ? "and 0 in" : `${kept} holds their counts, and 0 in other`} layers says nothing of them`,
     );
   }
   if (result.kept) {

@@ -3,6 +3,7 @@ import { DEFAULT_RATIOS, HELD_OUT_CELLS, THIN, TRAINING_CELLS } from "../../eval
 import { presetNames } from "../../model/config.js";
 import { COUNT_SAMPLER_KINDS, WHOLE_CELL_GUIDANCE } from "../../sampling/counts/options.js";
 import { MAX_STEPS, SAMPLER_KINDS } from "../../sampling/options.js";
+import { HELD_OUT_SHARE } from "../../training/options.js";
 import type { OptionSpec, OptionValue } from "./option_kinds.js";
 
 /** A port that stands for the usual one, or any that is free. */
@@ -156,7 +157,7 @@ export const OPTIONS = {
   validation: real("share of the cells held out for validation and evaluation; 0 for none", {
     min: 0,
     max: 0.9,
-    default: THIN,
+    default: HELD_OUT_SHARE,
   }),
   holdout: text("CONDITION", "hold out the cells for which this holds, such as \"cell_line = 'A549'\"", {
     defaultText: "--validation",
@@ -211,7 +212,7 @@ export const OPTIONS = {
   ),
   like: text(
     "FILE",
-    "counts: generate cells of the conditions, total counts and measured genes of this file's",
+    "counts: generate cells of the conditions, total counts and measured genes of this file's (of a file of some genes, totals are of whole cells)",
   ),
   depth: whole("counts: total counts of each whole cell, over all genes of the model", {
     min: 1,

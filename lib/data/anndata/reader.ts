@@ -172,9 +172,9 @@ async function matrixPaths(
 function remedyFor(members: AnnDataMembers, chosen: OpenOptions): string {
   const layers = members.layers.filter((name) => name !== chosen.layer);
   const counts = countsLayer(layers);
-  if (counts === undefined && chosen.layer !== undefined && members.hasX)
-    return "Leave out --layer, for X, where that holds the counts";
   if (counts !== undefined) return `Pass --layer ${counts}`;
-  if (members.raw && chosen.raw !== true) return "Pass --raw";
+  const isChosen = chosen.layer !== undefined;
+  if (members.raw && chosen.raw !== true) return isChosen ? "Pass --raw in place of --layer" : "Pass --raw";
+  if (isChosen && members.hasX) return "Leave out --layer where X holds the counts";
   return layers.length > 0 ? `Choose a layer with --layer (${layers.join(", ")})` : "";
 }

@@ -2,6 +2,7 @@ import { type FileHandle, readdir, stat } from "node:fs/promises";
 import { DdscError } from "../../base/errors.js";
 import { errorCode } from "../../base/files.js";
 import { NotAFile, openToRead } from "../../base/regular_files.js";
+import { MAGIC } from "../parquet/format.js";
 
 /** What a path holds, looked at once for all formats. */
 export type Content =
@@ -34,7 +35,7 @@ const KNOWN: readonly (readonly [Buffer, string])[] = [
   [HDF5_SIGNATURE, "an HDF5 file"],
   [Buffer.from("PK\x03\x04", "latin1"), "a zip archive"],
   [Buffer.from("\x1f\x8b", "latin1"), "a gzip file"],
-  [Buffer.from("PAR1"), "a Parquet file"],
+  [Buffer.from(MAGIC), "a Parquet file"],
   [Buffer.from("ARROW1"), "an Arrow file"],
   [Buffer.from("%%MatrixMarket"), "a Matrix Market file"],
   [Buffer.from("{"), "JSON text"],

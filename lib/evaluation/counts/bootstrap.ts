@@ -1,5 +1,6 @@
 import { quantile } from "../../base/quantile.js";
 import { Purpose, RandomStream } from "../../base/random.js";
+import { isTurnOver, takeTurn } from "../../base/turns.js";
 import type { Cluster } from "../../cluster/cluster.js";
 import { RankShare } from "../rank_share.js";
 
@@ -12,6 +13,24 @@ export interface Interval {
 
 /** Step of the stream `Purpose.shuffle` that resamples are drawn from, apart from an epoch's. */
 const BOOTSTRAP_STEP = 2 ** 43;
+
+/** Means of as many cells' values, drawn with replacement as `CellResamples` draws them, one by one without a table of all. [resamples] */
+export async function resampledMeans(
+  values: Float64Array,
+  resamples: number,
+  seed: number,
+  signal: AbortSignal | undefined,
+): Promise<Float64Array> {
+  const means = new Float64Array(resamples);
+  for (let resample = 0; resample < resamples; resample++) {
+    const stream = new RandomStream(seed, Purpose.shuffle, BOOTSTRAP_STEP, resample);
+    let sum = 0;
+    for (let draw = 0; draw < values.length; draw++) sum += values[stream.below(values.length)] as number;
+    means[resample] = sum / values.length;
+    if (isTurnOver()) await takeTurn(signal);
+  }
+  return means;
+}
 
 /**
  * Resamples of cells with replacement, the same ones for every statistic, so that differences are paired: how often each cell

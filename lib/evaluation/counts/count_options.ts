@@ -1,7 +1,7 @@
 import { checkKind, checkOptions } from "../../base/arguments.js";
 import { checkNumber, checkWhole, DdscError } from "../../base/errors.js";
 import { alone, type Cluster } from "../../cluster/cluster.js";
-import { THIN } from "../defaults.js";
+import { RESAMPLES, THIN } from "../defaults.js";
 import {
   type CountBase,
   type CountCells,
@@ -77,7 +77,7 @@ export function checkCountOptions(options: EvaluateCountsOptions): CheckedCountO
   const checked = {
     thin: thin === null ? undefined : checkNumber("thin", thin, { min: 0.001, max: 0.999 }),
     seed: checkWhole("seed", options.seed ?? 0, 0, Number.MAX_SAFE_INTEGER - 1),
-    resamples: checkWhole("resamples", options.resamples ?? 1000, 20, 100_000),
+    resamples: checkWhole("resamples", options.resamples ?? RESAMPLES, 20, 100_000),
   };
   if (cellCount(heldOut) === 0 || cellCount(training) < 2) {
     throw new DdscError(

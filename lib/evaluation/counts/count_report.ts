@@ -1,5 +1,5 @@
 import { DdscError } from "../../base/errors.js";
-import { FEW_CELLS } from "../number_texts.js";
+import { FEW_CELLS } from "../defaults.js";
 import type { CellResamples, Interval } from "./bootstrap.js";
 import type { MaskedTotals } from "./masked_evaluation.js";
 import type { McvTotals } from "./molecular_cross_validation.js";

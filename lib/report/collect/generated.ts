@@ -3,8 +3,8 @@ import { type CellRows, commonGenes, rowsOf } from "../../comparison/cell_rows.j
 import { correlatedGenes, correlations } from "../../comparison/correlations.js";
 import { compareCells } from "../../comparison/index.js";
 import { type GeneSums, geneSums } from "../../comparison/marginals.js";
+import { FEW_CELLS } from "../../evaluation/defaults.js";
 import type { CountCells } from "../../evaluation/index.js";
-import { FEW_CELLS } from "../../evaluation/number_texts.js";
 import type { Denoiser } from "../../model/denoiser.js";
 import { knownGenes } from "../../sampling/counts/generate_cells.js";
 import { requireBase } from "../../sampling/counts/model.js";
