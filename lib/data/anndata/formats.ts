@@ -7,6 +7,7 @@ import { openAnnData } from "./reader.js";
 /** AnnData files; other HDF5 files end here, too, and are told apart by their contents. */
 export const h5ad: CellFormat = {
   name: "AnnData (.h5ad)",
+  takes: ["layer", "raw"],
   matches: (content) => content.kind === "file" && content.hdf5,
   holdsCells,
   open: (path, options) => openAnnData(path, options, Hdf5File.open),
@@ -15,6 +16,7 @@ export const h5ad: CellFormat = {
 /** AnnData stores in zarr, version 2 or 3, in a folder or a zip archive, with or without shards. */
 export const zarrStore: CellFormat = {
   name: "AnnData zarr (a folder or a .zip)",
+  takes: ["layer", "raw"],
   matches: (content) => {
     if (content.kind === "file")
       return content.head.subarray(0, 4).equals(Buffer.from("PK\x03\x04", "latin1"));

@@ -13,6 +13,7 @@ const STREAM_MARK = Buffer.from([0xff, 0xff, 0xff, 0xff]);
 /** Cells in Arrow IPC, file or stream: lists of gene tokens and expressions, or a column a gene. */
 export const arrow: CellFormat = {
   name: "Arrow IPC",
+  takes: ["metadataColumns", "geneTable"],
   matches: (content: Content) => content.kind === "file" && isArrow(content.head),
   open: async (path, options, check) => openArrow(await openChecked(path, check), options),
   opensAgain: true,

@@ -55,7 +55,7 @@ export async function openPaths(
   }
   if (found.length === 1) {
     const source = await first.format.open(first.path, options);
-    source.addNotes(notes);
+    source.addNotes([...notes, ...unusedNotes(found, options)]);
     return source;
   }
   const name =
@@ -63,8 +63,23 @@ export async function openPaths(
   return openTogether(found, options, opening, name, async (members) => {
     // One rank reads the names.
     const told = await workOfAll(peers, async () => (peers.rank === 0 ? sharedNameNotes(members) : []));
-    return [...notes, ...told.flat()];
+    return [...notes, ...unusedNotes(found, options), ...told.flat()];
   });
+}
+
+/** Says which of the options that were given no format of the files takes. */
+function unusedNotes(found: readonly Found[], options: OpenOptions): string[] {
+  const formats = [...new Set(found.map(({ format }) => format))];
+  const taken = new Set<string>(["geneColumn", ...formats.flatMap(({ takes }) => takes)]);
+  const isGiven = (value: unknown) =>
+    value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0);
+  return Object.entries(options)
+    .filter(([name, value]) => isGiven(value) && !taken.has(name))
+    .map(([name]) => name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`))
+    .map(
+      (words) =>
+        `the option "${words}" is not for ${formats.map(({ name }) => name).join(", ")}, and is not used`,
+    );
 }
 
 /** Opens the files of a recipe. Throws as `openCells`. */

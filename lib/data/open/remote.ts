@@ -8,6 +8,7 @@ import type { CellFormat } from "../sources/format.js";
 /** Files behind http(s) addresses and objects of S3: those formats that are read by ranges, told apart by their first bytes. */
 export const remote: CellFormat = {
   name: "Parquet or Arrow at an http(s) or s3 address",
+  takes: ["metadataColumns", "geneTable"],
   onlyAddresses: true,
   matches: (content) => content.kind === "url",
   opensAgain: true,

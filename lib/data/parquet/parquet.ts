@@ -18,6 +18,7 @@ import { wideReader } from "./wide.js";
 /** Cells in Parquet: lists of gene tokens and expressions as in Tahoe-100M, or a column a gene. */
 export const parquet: CellFormat = {
   name: "Parquet",
+  takes: ["metadataColumns", "geneTable"],
   matches: (content: Content) =>
     content.kind === "file" && MAGIC.equals(content.head.subarray(0, MAGIC.length)),
   open: async (path, options, check) => openParquet(await openChecked(path, check), options),

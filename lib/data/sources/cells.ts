@@ -77,7 +77,7 @@ export interface MetadataOptions {
   readonly rows?: Int32Array;
 }
 
-/** Options of `openCells`; those that a format does not know are ignored by it. */
+/** Options of `openCells`; one that no format of what is opened takes is not used, and a note says so. */
 export interface OpenOptions {
   /** AnnData: use `layers/<layer>` instead of X. */
   readonly layer?: string;

@@ -7,6 +7,8 @@ import type { FileSource } from "./file_source.js";
 export interface CellFormat {
   /** As named in messages: "AnnData (.h5ad)". */
   readonly name: string;
+  /** Options that it takes, beside the column of gene identifiers, which all do. */
+  readonly takes: readonly (keyof OpenOptions)[];
   /** Whether content is of this format, told from what it is and not from its name alone. The first format that says yes opens it. */
   matches(content: Content, options: OpenOptions): boolean | Promise<boolean>;
   /** Whether a file found in a folder, and not named, holds cells, of those that match; default yes. */

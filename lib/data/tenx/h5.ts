@@ -12,6 +12,7 @@ import { genomeNote, keepGenes, missingGenome, selectGenes, type TenxFeatures } 
 /** HDF5 files of Cell Ranger 2 (a group a genome) and 3 or later (a group `matrix` with types of features). */
 export const tenxH5: CellFormat = {
   name: "10x HDF5 (.h5)",
+  takes: ["genome"],
   matches: async (content) => {
     if (content.kind !== "file" || !content.hdf5) return false;
     try {

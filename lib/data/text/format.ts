@@ -5,6 +5,7 @@ import { findDelimiter } from "./delimiter.js";
 /** Tables of text: cells by genes or genes by cells, a header first, delimited by comma, tab, semicolon or bar; also gzipped. */
 export const delimited: CellFormat = {
   name: "tables of text (CSV, TSV)",
+  takes: ["transpose", "metadataColumns"],
   matches: (content) => content.kind === "file" && looksLikeTable(textHead(content.head)),
   isDoubtful: true,
   // With the library that reads such text, which other formats do without.

@@ -25,6 +25,7 @@ import { type MatrixMarketFile, openMatrixMarket } from "./matrix_market_entries
  */
 export const matrixMarket: CellFormat = {
   name: "Matrix Market (matrix.mtx with barcodes and features, or their folder)",
+  takes: ["genome"],
   matches: matchesMatrix,
   open: openMatrixCells,
   isCompanion: isNamesFile,

@@ -53,6 +53,29 @@ describe("what is named twice is read once, with a note", () => {
   });
 });
 
+describe("an option that no format takes", () => {
+  const unused = (notes: readonly string[]) => notes.filter((note) => note.includes("is not used"));
+
+  it("is noted, and one that some format takes is not", async () => {
+    const folder = folderOf(["x", "y"]);
+    const [h5ad = "", csv = ""] = both(folder);
+    const options = { transpose: true, geneTable: "none.parquet", metadataColumns: [], raw: false };
+    using one = await openCells(h5ad, options);
+    expect(unused(one.notes)).toEqual([
+      'the option "transpose" is not for AnnData (.h5ad), and is not used',
+      'the option "gene table" is not for AnnData (.h5ad), and is not used',
+    ]);
+    using table = await openCells(csv, { transpose: false, genome: "hg19" });
+    expect(unused(table.notes)).toEqual([
+      'the option "genome" is not for tables of text (CSV, TSV), and is not used',
+    ]);
+    using several = await openCells([h5ad, csv], { transpose: false, genome: "hg19" });
+    expect(unused(several.notes)).toEqual([
+      'the option "genome" is not for AnnData (.h5ad), tables of text (CSV, TSV), and is not used',
+    ]);
+  });
+});
+
 describe("cell names that occur in several files", () => {
   it("are counted and noted, with the files that agree", async () => {
     const folder = folderOf(["c1", "c4", "x", "y"]);
