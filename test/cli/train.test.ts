@@ -199,6 +199,8 @@ describe("ddsc train says in one line and leaves no run", () => {
     [["--values", "ranks", "--condition", "cell_type"], "--condition is for models of counts"],
     [["--values", "ranks", "--zeros", "8"], "--zeros is for models of counts"],
     [["--values", "ranks", "--expressed", "8"], "--expressed is for models of counts"],
+    [["--diffusion-steps", "9"], "--diffusion-steps is for --objective d3pm"],
+    [["--values", "ranks", "--diffusion-steps", "9"], "--diffusion-steps is for --objective d3pm"],
     [["--time-conditioning"], "--time-conditioning is for models of ranks (--values ranks)"],
   ])("that %j does not go together", async (words, text) => {
     const line = new RegExp(`^ddsc: USAGE: ${text.replace(/[()]/g, "\\$&")}`);

@@ -114,6 +114,9 @@ export function denoiserOptions(
       `${flagOf(other)} is for models of ${values === "counts" ? "ranks (--values ranks)" : "counts"}; leave it out`,
     );
   }
+  if (given("diffusionSteps") && options.objective !== "d3pm") {
+    throw new UsageError("--diffusion-steps is for --objective d3pm, of models of ranks; leave it out");
+  }
   return {
     values,
     preset,
