@@ -21,7 +21,7 @@ import {
   type GeneratedCellBlock,
   generateCells,
 } from "../sampling/index.js";
-import { cellsLike } from "./templates_like.js";
+import { cellsLike } from "./cells_like.js";
 
 /** Options of `generateFile`. */
 export interface GenerateFileOptions extends Omit<GenerateCellsOptions, "cells" | "like" | "firstCell"> {

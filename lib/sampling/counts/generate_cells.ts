@@ -48,7 +48,7 @@ export interface GenerateCellsOptions extends CountSamplingOptions {
   readonly depth?: number;
   /** Genes that are wanted of the cells, vocabulary ids or names; default all that the model knows. */
   readonly genes?: Int32Array | readonly (number | string)[];
-  /** What each cell is like, in place of `conditions`, `depth` and `genes`: as of `templatesLike`. */
+  /** What each cell is like, in place of `conditions`, `depth` and `genes`. */
   readonly like?: TemplateOf;
   /** Cells drawn at a time; default 64. */
   readonly batch?: number;
