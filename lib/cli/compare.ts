@@ -25,14 +25,18 @@ export const compare = defineCommand({
   summary: "compare generated cells with real ones: can they be told apart, and by what?",
   details: `Compares zero fractions, totals, means and variances, correlations of genes, what classifiers can tell, the energy distance and
 how near cells are to training cells, at equal numbers of real and generated cells (zero fraction and totals: of more where there are
-more), beside other real cells (as good as can be) and two simple generators (to be beaten). With --model RUN real cells are those that the run held out, where REAL is its data or left
-out; with --train FILE all of REAL; otherwise REAL is divided at random in two halves, of which one stands for training cells.
+more), beside other real cells (as good as can be) and two simple generators (to be beaten). With --model RUN real cells are those
+that the run held out, where REAL is its data or left out; with --train FILE all of REAL; otherwise REAL is divided at random in two halves, of which one stands for training cells.
 --layer and other options of files are for REAL and --train; X of GENERATED is read. Genes are matched by identifier.
 
 Examples: ddsc compare real.h5ad generated.h5ad --by cell_type
           ddsc compare generated.h5ad --model runs/a --json`,
   files: [
-    { name: "real", help: "real cells: a file, folder, address or pattern; may be left out with --model" },
+    {
+      name: "real",
+      help: "real cells: a file, folder, address or pattern; may be left out with --model",
+      isOptional: true,
+    },
     { name: "generated", help: "generated cells", isOptional: true },
   ],
   usage: "[options] [REAL] GENERATED",
@@ -54,8 +58,8 @@ Examples: ddsc compare real.h5ad generated.h5ad --by cell_type
   run: async (options, context) => {
     checkExclusive(context, "model", "train");
     const { output, signal } = context;
-    const [first = "", second] = options.files;
-    if (second === undefined && options.model === undefined) {
+    const [first, second] = options.files;
+    if (first === undefined || (second === undefined && options.model === undefined)) {
       throw new UsageError(
         "compare needs real and generated cells: REAL GENERATED; REAL may be left out with --model <DIR> alone",
       );

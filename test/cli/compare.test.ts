@@ -165,6 +165,7 @@ describe("ddsc compare", () => {
       return `${code} ${stderr}`;
     };
     expect(await refused(generated)).toMatch(/^2 ddsc: USAGE: compare needs real and generated cells/);
+    expect(await refused("--model", run)).toMatch(/^2 ddsc: USAGE: compare needs real and generated cells/);
     expect(await refused(real, generated, "--model", run, "--train", real)).toMatch(
       /^2 ddsc: USAGE: --model and --train exclude each other/,
     );
