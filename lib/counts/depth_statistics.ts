@@ -135,7 +135,8 @@ export class DepthStatistics {
       throw new DdscError(
         "DATA_NO_COUNTS",
         this.cells === 0
-          ? "no cell is left to learn from; check the conditions on cells (--where, --holdout, --min-genes)"
+          ? "no cell is left that has a count of a gene of the vocabulary, so nothing can be learnt of depth; " +
+              "check the gene identifiers and the conditions on cells (--where, --holdout, --min-genes)"
           : `none of the ${this.cells} cells has a count of a gene of the vocabulary, so nothing can be learnt of depth; ` +
               "check the gene identifiers and the conditions on cells",
       );
