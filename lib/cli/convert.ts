@@ -1,4 +1,4 @@
-import { anndataFormat } from "../data/anndata/write.js";
+import { anndataFormat } from "../data/anndata/endings.js";
 import type { Peers } from "../data/open/share_out.js";
 import { convertCells } from "../data/report/convert.js";
 import { SimulatedSource } from "../data/sources/simulated_source.js";

@@ -3,7 +3,7 @@ import { alone } from "../cluster/cluster.js";
 import { joinCluster } from "../cluster/join.js";
 import { readLaunch } from "../cluster/launch.js";
 import { isConnected } from "../cluster/transports.js";
-import { anndataFormat } from "../data/anndata/write.js";
+import { anndataFormat } from "../data/anndata/endings.js";
 import { findParts, joinParts } from "../data/shards/index.js";
 import { defineCommand } from "./shared/command.js";
 import { checkOutEnding, checkOutFile } from "./shared/out_path.js";

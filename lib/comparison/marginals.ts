@@ -34,31 +34,33 @@ export function geneSums(rows: CellRows): GeneSums {
   };
 }
 
-/** How intervals of shares of zeros are drawn, of either kind of cells by a seed. */
-export interface ZeroResamples {
-  readonly resamples: number;
-  readonly seeds: { readonly real: number; readonly generated: number };
-  readonly signal: AbortSignal | undefined;
+/** How often counts of some cells are 0. */
+export interface ZeroShares {
+  /** Share of all entries. */
+  readonly share: number;
+  /** The same of cells drawn with replacement, [resamples]. */
+  readonly drawn: Float64Array;
 }
 
-/** How often counts are 0, over all entries of all sets, with the interval of the difference over cells of both kinds. */
-export async function compareZeros(
-  real: readonly CellRows[],
-  generated: readonly CellRows[],
-  { resamples, seeds, signal }: ZeroResamples,
-): Promise<Omit<ZeroFractionScores, "byGene">> {
-  const byCell = { real: joined(real, cellZeros), generated: joined(generated, cellZeros) };
-  const drawn = {
-    real: await resampledMeans(byCell.real, resamples, seeds.real, signal),
-    generated: await resampledMeans(byCell.generated, resamples, seeds.generated, signal),
-  };
-  const [inReal, inGenerated] = [mean(byCell.real), mean(byCell.generated)];
+/** How often counts are 0, over all entries of all sets. */
+export async function zeroShares(
+  sets: readonly CellRows[],
+  resamples: number,
+  seed: number,
+  signal: AbortSignal | undefined,
+): Promise<ZeroShares> {
+  const byCell = joined(sets, cellZeros);
+  return { share: mean(byCell), drawn: await resampledMeans(byCell, resamples, seed, signal) };
+}
+
+/** The shares, and their difference with its interval over cells of both kinds. */
+export function compareZeros(real: ZeroShares, generated: ZeroShares): Omit<ZeroFractionScores, "byGene"> {
   return {
-    real: inReal,
-    generated: inGenerated,
+    real: real.share,
+    generated: generated.share,
     difference: {
-      value: inGenerated - inReal,
-      ...percentiles(Array.from(drawn.generated, (value, i) => value - (drawn.real[i] as number))),
+      value: generated.share - real.share,
+      ...percentiles(Array.from(generated.drawn, (value, i) => value - (real.drawn[i] as number))),
     },
   };
 }

@@ -5,7 +5,15 @@ import { classify } from "./classifiers.js";
 import { compareCorrelationSets } from "./correlations.js";
 import { meanDistance, nearestDistances } from "./distances.js";
 import { drawNegativeBinomial, permuteWithinTypes } from "./floors.js";
-import { compareGeneZeros, compareMoments, compareTotals, compareZeros, geneSums } from "./marginals.js";
+import {
+  compareGeneZeros,
+  compareMoments,
+  compareTotals,
+  compareZeros,
+  geneSums,
+  type ZeroShares,
+  zeroShares,
+} from "./marginals.js";
 import { compareNearest } from "./memorisation.js";
 import type { ComparisonBounds, ComparisonScores } from "./scores.js";
 
@@ -67,6 +75,7 @@ class Measures {
   /** Mean distance between two real cells, and of each to the nearest training cell. */
   readonly #within: number;
   readonly #nearest: Float64Array;
+  readonly #zeros: ZeroShares;
 
   private constructor(
     real: CellRows,
@@ -76,6 +85,7 @@ class Measures {
     resamples: { readonly real: CellResamples; readonly generated: CellResamples },
     within: number,
     nearest: Float64Array,
+    zeros: ZeroShares,
   ) {
     this.#real = real;
     this.#realSets = realSets;
@@ -84,6 +94,7 @@ class Measures {
     this.#resamples = resamples;
     this.#within = within;
     this.#nearest = nearest;
+    this.#zeros = zeros;
   }
 
   /** @param realSets the first is compared at equal numbers */
@@ -100,8 +111,9 @@ class Measures {
     await takeTurn(signal);
     const within = await meanDistance(real, undefined, signal);
     const nearest = await nearestDistances(real, training, signal);
+    const zeros = await zeroShares(realSets, resamples, seed, signal);
     const drawn = { real: ofReal, generated: ofGenerated };
-    return new Measures(real, realSets, training, options, drawn, within, nearest);
+    return new Measures(real, realSets, training, options, drawn, within, nearest, zeros);
   }
 
   /**
@@ -124,15 +136,14 @@ class Measures {
       await meanDistance(cells, undefined, signal),
     ];
     const auc = await classify(real, cells, resamples, seed, signal);
-    const zeros = await compareZeros(realSets, sets, {
-      resamples: this.#options.resamples,
-      seeds: { real: seed, generated: otherSeed(seed) },
-      signal,
-    });
+    const zeros = await zeroShares(sets, this.#options.resamples, otherSeed(seed), signal);
     return {
       auc,
       marginalCells,
-      zeroFraction: { ...zeros, byGene: compareGeneZeros(sums.real, sums.generated) },
+      zeroFraction: {
+        ...compareZeros(this.#zeros, zeros),
+        byGene: compareGeneZeros(sums.real, sums.generated),
+      },
       totals: compareTotals(realSets, sets),
       meanVariance: compareMoments(sums.real, sums.generated),
       ...(await compareCorrelationSets(real, sets, signal)),

@@ -1,7 +1,7 @@
 import { lstat } from "node:fs/promises";
 import { checkKind } from "../base/arguments.js";
 import { DdscError, wrongType } from "../base/errors.js";
-import { otherEnding } from "../data/anndata/write.js";
+import { otherEnding } from "../data/anndata/endings.js";
 import { openCells } from "../data/open/open_cells.js";
 import type { Peers } from "../data/open/share_out.js";
 import type { CellSource } from "../data/sources/source.js";

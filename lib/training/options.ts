@@ -4,10 +4,8 @@ import { type BatchLimit, checkLimit } from "../batching/limit.js";
 import { checkPlanOptions } from "../batching/plan.js";
 import { BATCHES_AHEAD } from "../batching/read_ahead.js";
 import type { Cluster } from "../cluster/cluster.js";
+import { HELD_OUT_SHARE } from "./defaults.js";
 import { type LearningRateOption, resolveSchedule } from "./learning_rate.js";
-
-/** Share of the cells that is held out where nobody says otherwise. */
-export const HELD_OUT_SHARE = 0.1;
 
 /** Options of `Trainer`. */
 export interface TrainerOptions {

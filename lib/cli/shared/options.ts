@@ -3,7 +3,7 @@ import { DEFAULT_RATIOS, HELD_OUT_CELLS, THIN, TRAINING_CELLS } from "../../eval
 import { presetNames } from "../../model/config.js";
 import { COUNT_SAMPLER_KINDS, WHOLE_CELL_GUIDANCE } from "../../sampling/counts/options.js";
 import { MAX_STEPS, SAMPLER_KINDS } from "../../sampling/options.js";
-import { HELD_OUT_SHARE } from "../../training/options.js";
+import { HELD_OUT_SHARE } from "../../training/defaults.js";
 import type { OptionSpec, OptionValue } from "./option_kinds.js";
 
 /** A port that stands for the usual one, or any that is free. */

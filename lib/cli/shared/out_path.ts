@@ -1,6 +1,6 @@
 import { lstat } from "node:fs/promises";
 import { DdscError } from "../../base/errors.js";
-import { otherEnding } from "../../data/anndata/write.js";
+import { otherEnding } from "../../data/anndata/endings.js";
 import { UsageError } from "./usage_error.js";
 
 /** Whether something is at `path`, be it a broken link. */

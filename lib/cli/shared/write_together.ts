@@ -5,7 +5,7 @@ import { joinCluster } from "../../cluster/join.js";
 import { readLaunch } from "../../cluster/launch.js";
 import { rankDevice } from "../../cluster/rank_device.js";
 import { isConnected } from "../../cluster/transports.js";
-import { anndataFormat } from "../../data/anndata/write.js";
+import { anndataFormat } from "../../data/anndata/endings.js";
 import type { Peers } from "../../data/open/share_out.js";
 import { type JoinedParts, joinParts, partPath } from "../../data/shards/index.js";
 import { afterReport } from "./after_report.js";

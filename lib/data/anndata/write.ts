@@ -7,6 +7,7 @@ import type { StreamedFrame } from "../sources/cell_frame.js";
 import type { Column, Frame } from "../sources/frame.js";
 import { writeZarr } from "../zarr/write.js";
 import { ARRAY, MAPPING, ROOT } from "./encodings.js";
+import { type AnnDataFormat, anndataFormat } from "./endings.js";
 import { FrameStream, isStreamedFrame } from "./streamed_frame.js";
 import { checkFrame, checkName, shapeError } from "./write_checks.js";
 import { writeFrame } from "./write_frame.js";
@@ -43,27 +44,9 @@ export interface AnnDataStream {
   readonly uns?: Readonly<Record<string, UnstructuredValue>>;
 }
 
-/** Formats that AnnData is written in. */
-export type AnnDataFormat = "h5ad" | "zarr";
-
-/** Endings of what cells are kept in that nothing is written as. */
-const OTHER_FORMATS =
-  /\.(arrow|csv|feather|gz|h5|h5mu|h5seurat|hdf5|loom|mtx|npz|parquet|rds|tsv|txt|xlsx|zip)$/i;
-
-/** The ending of a path that promises a format which is not written, such as ".csv". */
-export function otherEnding(path: string): string | undefined {
-  return OTHER_FORMATS.exec(path.replace(/\/+$/, ""))?.[0];
-}
-
 /** Types of the values of each kind of matrix. */
 const TYPES = { csr: ["float32", "int32"], dense: ["float32", "int32", "uint8"] } as const;
 const GROUPS = ["layers", "obsm", "obsp", "varm", "varp"] as const;
-
-/** The format that a name's ending asks for; undefined where it ends in neither .h5ad nor .zarr. */
-export function anndataFormat(path: string): AnnDataFormat | undefined {
-  if (path.endsWith(".h5ad")) return "h5ad";
-  return /\.zarr[\\/]*$/.test(path) ? "zarr" : undefined;
-}
 
 /**
  * Writes AnnData that AnnData 0.8 and later read: NAME.zarr as a folder (zarr version 2), any other name as .h5ad. Matrices are

@@ -1,5 +1,6 @@
 import { lstat } from "node:fs/promises";
-import { anndataFormat, type StreamedRows } from "../anndata/write.js";
+import { anndataFormat } from "../anndata/endings.js";
+import type { StreamedRows } from "../anndata/write.js";
 import { type PartToWrite, partToWrite, pathOf, writePart } from "../shards/part.js";
 import { type Shard, shardRows } from "../shards/shard.js";
 import { readBlocks } from "../sources/blocks.js";

@@ -1,7 +1,7 @@
 import { readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve, sep } from "node:path";
 import { DdscError } from "../../base/errors.js";
-import { anndataFormat } from "../anndata/write.js";
+import { anndataFormat } from "../anndata/endings.js";
 import { isUrl } from "../io/content.js";
 import type { SourceDescriptor } from "../sources/descriptor.js";
 import { type CellSource, descriptorOf } from "../sources/source.js";

@@ -1,4 +1,5 @@
-import { type AnnDataStream, anndataFormat } from "../anndata/write.js";
+import { anndataFormat } from "../anndata/endings.js";
+import type { AnnDataStream } from "../anndata/write.js";
 import type { StreamedMatrix } from "../anndata/write_matrices.js";
 import type { UnstructuredValue } from "../anndata/write_uns.js";
 import { Hdf5File } from "../hdf5/file.js";
